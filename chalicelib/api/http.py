@@ -1,0 +1,239 @@
+"""Declared endpoints: what a route reads and answers is stated once; parsed, served, documented from that.
+
+    routes = Routes("items")                      # one per module; app.py does app.add(items.routes)
+
+    class ListItems(Query):                       # query parameters; a list type may be repeated
+        limit: Annotated[int, Meta(ge=1, le=100)] = 20
+        kind: list[Kind] = []
+
+    @routes.get("/api/v1/items", query=ListItems, returns=ItemList, summary="List items, newest first.")
+    def list_items(request: Request) -> ItemList:
+        return shape_list(find_items(request.user_id, limit=request.query.limit, ...))
+
+    @routes.post("/api/v1/uploads", body=NewUpload, returns=Upload, status=201, also={200: Existing},
+                 errors=(TooLarge,), summary="...")
+    def create_upload(request: Request) -> Answer | Upload:
+        return Answer(Existing(...), status=200)  # any status or header but the declared ones' defaults
+
+A handler returns a value of the type `returns` names (Struct or dataclass, encoded as JSON with the
+declared status), an Answer, or None (204, or `status`). `returns="text/html; charset=utf-8"` declares a
+media type instead: the handler returns str, or bytes for what API Gateway treats as binary.
+Errors are raised: every CollectionsError becomes a problem (problems.py), anything else a 500 that
+tells nothing. Headers that every answer has (request id, CORS, no-store, nosniff) are entry.py's.
+Who the caller is, `Edge.identify` says, called with the headers before the handler; not for `public=True`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from chalice.app import HeadersType
+from chalice.app import Response as ChaliceResponse
+
+from chalicelib.api.parsing import parse_body, parse_path, parse_query
+from chalicelib.api.problems import problem_of
+from chalicelib.errors import CollectionsError
+
+JSON = "application/json"
+Handler = Callable[["Request"], Any]
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of declared query parameters."""
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of declared JSON bodies and of the objects in them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Edge:
+    """What app.py tells the HTTP edge.
+
+    `identify` maps a request's headers to a user id, or raises Unauthenticated.
+    """
+
+    identify: Callable[[Mapping[str, str]], str]
+    cors_origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """A parsed request: `path` unquoted, `query` and `body` of their declared types, `headers` of any case.
+
+    `user_id` is "" on a public route. `base_url` has no slash at its end.
+    """
+
+    path: dict[str, str]
+    query: Any
+    body: Any
+    headers: Mapping[str, str]
+    user_id: str
+    request_id: str
+    base_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that differs from the route's declaration in status or headers."""
+
+    body: Any = None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Route:
+    """One declared endpoint, as openapi.py reads it. `returns` is a type, a media type, or None: no body."""
+
+    method: str
+    path: str
+    handler: Handler
+    tag: str
+    summary: str
+    query: type[Query] | None
+    body: type[Body] | None
+    returns: Any
+    status: int
+    also: Mapping[int, Any]
+    errors: tuple[type[CollectionsError], ...]
+    public: bool
+    max_body_bytes: int
+    repeatable: frozenset[str]
+
+
+class Routes:
+    """The endpoints that one module declares; App.add serves them."""
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.declared: list[Route] = []
+
+    def get(self, path: str, **declaration: Any) -> Callable[[Handler], Handler]:
+        return self._route("GET", path, **declaration)
+
+    def post(self, path: str, **declaration: Any) -> Callable[[Handler], Handler]:
+        return self._route("POST", path, **declaration)
+
+    def put(self, path: str, **declaration: Any) -> Callable[[Handler], Handler]:
+        return self._route("PUT", path, **declaration)
+
+    def patch(self, path: str, **declaration: Any) -> Callable[[Handler], Handler]:
+        return self._route("PATCH", path, **declaration)
+
+    def delete(self, path: str, **declaration: Any) -> Callable[[Handler], Handler]:
+        return self._route("DELETE", path, **declaration)
+
+    def _route(
+        self,
+        method: str,
+        path: str,
+        *,
+        summary: str,
+        query: type[Query] | None = None,
+        body: type[Body] | None = None,
+        returns: Any = None,
+        status: int | None = None,
+        also: Mapping[int, Any] | None = None,
+        errors: tuple[type[CollectionsError], ...] = (),
+        public: bool = False,
+        max_body_bytes: int = 1_000_000,
+    ) -> Callable[[Handler], Handler]:
+        def declare(handler: Handler) -> Handler:
+            route = Route(
+                method=method,
+                path=path,
+                handler=handler,
+                tag=self.tag,
+                summary=summary,
+                query=query,
+                body=body,
+                returns=returns,
+                status=status or (204 if returns is None else 200),
+                also=also or {},
+                errors=errors,
+                public=public,
+                max_body_bytes=max_body_bytes,
+                repeatable=_repeatable(query),
+            )
+            self.declared.append(route)
+            return handler
+
+        return declare
+
+
+def answer_request(route: Route, current: Any, edge: Callable[[], Edge]) -> ChaliceResponse:
+    """Parse Chalice's current request, call the handler, encode what it returns. Raises nothing."""
+    try:
+        return _respond(route, route.handler(_parse(route, current, edge())))
+    except Exception as error:  # noqa: BLE001  answered and logged as a 500; beyond is Chalice's own
+        return problem_response(error, request_id=current.context["requestId"])
+
+
+def problem_response(error: Exception, *, request_id: str) -> ChaliceResponse:
+    problem, headers = problem_of(error, request_id=request_id)
+    return _response(msgspec.json.encode(problem).decode(), problem.status, headers)
+
+
+def _parse(route: Route, current: Any, edge: Edge) -> Request:
+    headers: Mapping[str, str] = current.headers
+    event = current.to_original_event()
+    query = event["multiValueQueryStringParameters"] or {}
+    return Request(
+        user_id="" if route.public else edge.identify(headers),
+        path=parse_path(event["pathParameters"] or {}),
+        query=parse_query(query, route.query or Query, route.repeatable),
+        body=_parse_body(current, route.body, route.max_body_bytes) if route.body else None,
+        headers=headers,
+        request_id=current.context["requestId"],
+        base_url=_base_url(event, headers),
+    )
+
+
+def _parse_body(current: Any, type_: type[Body], max_bytes: int) -> Body:
+    content_type = current.headers.get("content-type", "")
+    return parse_body(current.raw_body, content_type, type_, max_bytes=max_bytes)
+
+
+def _base_url(event: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+    context = event["requestContext"]
+    host = context.get("domainName") or headers.get("host", "localhost")
+    # API Gateway's context.path is the stage or base path, then the event's path.
+    prefix = context.get("path", "").removesuffix(event.get("path", context.get("path", "")))
+    return f"{headers.get('x-forwarded-proto', 'http')}://{host}{prefix.rstrip('/')}"
+
+
+def _respond(route: Route, result: Any) -> ChaliceResponse:
+    answer = result if isinstance(result, Answer) else Answer(result)
+    status = answer.status or route.status
+    declared = route.returns if status == route.status else route.also.get(status)
+    if answer.body is None:
+        return _response("", status, answer.headers)
+    if isinstance(declared, str):
+        return _response(answer.body, status, {"Content-Type": declared, **answer.headers})
+    if not isinstance(answer.body, declared or ()):
+        raise TypeError(
+            f"{route.method} {route.path} declares {declared} for {status}, not {type(answer.body)}"
+        )
+    return _response(
+        msgspec.json.encode(answer.body).decode(), status, {"Content-Type": JSON, **answer.headers}
+    )
+
+
+def _response(body: str | bytes, status: int, headers: Mapping[str, str]) -> ChaliceResponse:
+    plain: HeadersType = dict(headers)
+    return ChaliceResponse(body, plain, status)
+
+
+def _repeatable(query: type[Query] | None) -> frozenset[str]:
+    if query is None:
+        return frozenset()
+    hints = get_type_hints(query)
+    names = dict(zip(query.__struct_fields__, query.__struct_encode_fields__, strict=True))
+    sequences = (list, tuple, set, frozenset)
+    return frozenset(
+        names[name]
+        for name, hint in hints.items()
+        if get_origin(hint) in sequences or any(get_origin(part) in sequences for part in get_args(hint))
+    )

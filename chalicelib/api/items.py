@@ -1,0 +1,206 @@
+"""Items: list, read, their thumbnail, file, chunks and timeline; delete and process again."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Meta
+
+from chalicelib import wiring
+from chalicelib.api.http import Answer, Query, Request, Routes
+from chalicelib.errors import NotFound
+from chalicelib.model.items import Status
+from chalicelib.model.pipeline import ItemRef
+from chalicelib.ops import browse, manage
+
+routes = Routes("items")
+Limit = Annotated[int, Meta(ge=1, le=100)]
+Kind = Literal["image", "pdf"]
+Row = dict[str, Any]
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    message: str
+
+
+class Location(msgspec.Struct, frozen=True, kw_only=True):
+    latitude: float
+    longitude: float
+
+
+class Analysis(msgspec.Struct, frozen=True, kw_only=True):
+    category: str
+    summary: str
+    labels: list[str]
+    text_in_image: str
+    language: str | None
+    provider: str
+    model: str
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """`taken_at` is the camera's local time. Nulls: not known yet, or not of this kind of file."""
+
+    object: Literal["item"] = "item"
+    id: str
+    status: Status
+    kind: Kind | None
+    name: str
+    title: str | None
+    media_type: str | None
+    size_bytes: int | None
+    sha256: str | None
+    page_count: int | None
+    width_px: int | None
+    height_px: int | None
+    taken_at: str | None
+    camera: str | None
+    location: Location | None
+    created_at: datetime
+    updated_at: datetime
+    ready_at: datetime | None
+    thumbnail_url: str | None
+    failure: Failure | None
+    analysis: Analysis | None
+
+
+class ItemList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[Item]
+    has_more: bool
+    next: str | None
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    """Offsets are characters within the page's text."""
+
+    id: int
+    source: Literal["text", "caption", "ocr"]
+    page: int
+    char_start: int
+    char_end: int
+    text: str
+
+
+class ChunkList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[Chunk]
+    has_more: bool
+    next: str | None
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
+    at: datetime
+    stage: str | None
+    event: str
+    attempt: int | None
+    message: str | None
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[TimelineEntry]
+    has_more: bool
+    next: str | None
+
+
+class ListItems(Query, frozen=True, kw_only=True):
+    limit: Limit = 20
+    after: Annotated[str, Meta(max_length=1024)] | None = None
+    kind: Kind | None = None
+    status: Status | None = None
+    tag: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    text: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    since: Annotated[datetime, Meta(tz=True)] | None = None
+    until: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class PageQuery(Query, frozen=True, kw_only=True):
+    limit: Limit = 100
+    after: Annotated[int, Meta(ge=0, le=2**62)] = 0
+
+
+def item_of(row: Row) -> Item:
+    """An item as the API shows it, from items.get_with_analysis' or list_filtered's row."""
+    located = row["latitude"] is not None and row["longitude"] is not None
+    return Item(
+        **{name: row[name] for name in _PLAIN},
+        taken_at=row["taken_at"].isoformat() if row["taken_at"] else None,
+        location=Location(latitude=row["latitude"], longitude=row["longitude"]) if located else None,
+        thumbnail_url=f"/api/v1/items/{quote(row['id'], safe='')}/thumbnail" if row["thumbnail_key"] else None,
+        failure=Failure(code=row["failure_code"], message=row["failure_message"]) if row["failure_code"] else None,
+        analysis=Analysis(**{name: row[name] for name in Analysis.__struct_fields__}) if row["category"] else None,
+    )
+
+
+_PLAIN = (
+    "id status kind name title media_type size_bytes sha256 page_count width_px height_px camera"
+    " created_at updated_at ready_at"
+).split()
+
+
+@routes.get("/api/v1/items", query=ListItems, returns=ItemList, summary="List items, newest first.")
+def list_items(request: Request) -> ItemList:
+    columns = msgspec.structs.asdict(request.query)
+    rows, cursor = browse.list_items(request.user_id, **columns, db=wiring.database())
+    return ItemList(data=[item_of(row) for row in rows], has_more=cursor is not None, next=cursor)
+
+
+@routes.get("/api/v1/items/{item_id}", returns=Item, summary="Read an item with its analysis.")
+def get_item(request: Request) -> Item:
+    return item_of(_read(request))
+
+
+@routes.delete("/api/v1/items/{item_id}", errors=(NotFound,), summary="Delete an item, its index entries and its files.")
+def delete_item(request: Request) -> None:
+    manage.delete_item(_ref(request), db=wiring.database(), blobs=wiring.blobs())
+
+
+@routes.post("/api/v1/items/{item_id}/reprocess", returns=Item, status=202, summary="Process an item again from its file.")
+def reprocess_item(request: Request) -> Item:
+    bucket = wiring.settings().images_bucket
+    return item_of(manage.reprocess_item(_ref(request), db=wiring.database(), bus=wiring.bus(), bucket=bucket))
+
+
+@routes.get("/api/v1/items/{item_id}/thumbnail", status=302, summary="Redirect to the thumbnail, at most 512 px, for an hour.")
+def get_thumbnail(request: Request) -> Answer:
+    key = _read(request)["thumbnail_key"]
+    if key is None:
+        raise NotFound("There is no thumbnail of this item.", code="no_thumbnail")
+    url = wiring.blobs().presign_download(key, ttl_s=manage.DOWNLOAD_TTL_S, content_type="image/jpeg")
+    return Answer(status=302, headers={"Location": url, "Cache-Control": "private, max-age=300"})
+
+
+@routes.get("/api/v1/items/{item_id}/download", status=302, summary="Redirect to the uploaded file, for an hour.")
+def download_item(request: Request) -> Answer:
+    row = _read(request)
+    url = wiring.blobs().presign_download(row["key"], ttl_s=manage.DOWNLOAD_TTL_S, filename=row["name"])
+    return Answer(status=302, headers={"Location": url})
+
+
+@routes.get("/api/v1/items/{item_id}/chunks", query=PageQuery, returns=ChunkList, summary="List an item's text, chunk by chunk.")
+def list_chunks(request: Request) -> ChunkList:
+    query: PageQuery = request.query
+    rows, cursor = browse.list_chunks(_ref(request), after=query.after, limit=query.limit, db=wiring.database())
+    data = [Chunk(**{name: row[name] for name in Chunk.__struct_fields__}) for row in rows]
+    return ChunkList(data=data, has_more=cursor is not None, next=cursor)
+
+
+@routes.get(
+    "/api/v1/items/{item_id}/timeline", query=PageQuery, returns=Timeline, summary="All that happened to an item, in order."
+)
+def get_timeline(request: Request) -> Timeline:
+    query: PageQuery = request.query
+    rows, cursor = browse.read_timeline(_ref(request), after=query.after, limit=query.limit, db=wiring.database())
+    data = [TimelineEntry(**{name: row[name] for name in TimelineEntry.__struct_fields__}) for row in rows]
+    return Timeline(data=data, has_more=cursor is not None, next=cursor)
+
+
+def _ref(request: Request) -> ItemRef:
+    return ItemRef(user_id=request.user_id, item_id=request.path["item_id"])
+
+
+def _read(request: Request) -> Row:
+    return browse.read_item(_ref(request), db=wiring.database())

@@ -1,0 +1,136 @@
+"""The OpenAPI 3.1 document, generated from the declarations that parse and serve the requests."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from chalicelib.api.http import JSON, Answer, Request, Route, Routes
+from chalicelib.api.parsing import MAX_PATH_PARAMETER_CHARS
+from chalicelib.api.problems import CONTENT_TYPE, STATUS_OF_ERROR, Problem, UnsupportedMediaType
+from chalicelib.errors import CollectionsError, InvalidInput, NotFound, TooLarge, Unauthenticated, Unavailable
+
+PATH = "/api/v1/openapi.json"
+_REF = "#/components/schemas/{name}"
+_PARAMETER = re.compile(r"\{(\w+)\+?\}")
+
+
+def documented(declared: Sequence[Route], *, version: str) -> Routes:
+    """Routes that serve the document of `declared`: the app's live list, itself included."""
+    routes = Routes("meta")
+
+    @cache
+    def encoded() -> str:
+        return msgspec.json.encode(document(declared, version=version)).decode()
+
+    @routes.get(PATH, returns=JSON, public=True, summary="This API, as an OpenAPI 3.1 document.")
+    def get_openapi(_request: Request) -> Answer:
+        return Answer(encoded(), headers={"Cache-Control": "public, max-age=300"})
+
+    return routes
+
+
+def document(declared: Iterable[Route], *, version: str) -> dict[str, Any]:
+    """Raises TypeError for a declared type that would put bytes into JSON."""
+    declared = list(declared)
+    schemas, components = _schemas(declared)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in declared:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas, components)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Collections", "version": version},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"bearer": []}],
+    }
+
+
+def _schemas(declared: list[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
+    types: list[Any] = [Problem]
+    for route in declared:
+        candidates = [route.query, route.body, route.returns, *route.also.values()]
+        types += [type_ for type_ in candidates if type_ is not None and not isinstance(type_, str)]
+    types = list(dict.fromkeys(types))
+    refs, components = msgspec.json.schema_components(types, ref_template=_REF)
+    if b'"contentEncoding":"base64"' in msgspec.json.encode([refs, components]):
+        raise TypeError("A declared type has bytes in it, which JSON has not.")
+    return dict(zip(types, refs, strict=True)), components
+
+
+def _operation(route: Route, schemas: Mapping[Any, Any], components: Mapping[str, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.handler.__name__,
+        "tags": [route.tag],
+        "summary": route.summary,
+        "responses": _responses(route, schemas),
+    }
+    parameters = [_path_parameter(name) for name in _PARAMETER.findall(route.path)]
+    if route.query:
+        parameters += _query_parameters(_resolve(schemas[route.query], components))
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body:
+        content = {JSON: {"schema": schemas[route.body]}}
+        operation["requestBody"] = {"required": True, "content": content}
+    if route.public:
+        operation["security"] = []
+    return operation
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    schema = {"type": "string", "minLength": 1, "maxLength": MAX_PATH_PARAMETER_CHARS}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameters(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+    required = schema.get("required", [])
+    parameters = []
+    for name, given in schema["properties"].items():
+        parameter = {"name": name, "in": "query", "required": name in required, "schema": given}
+        if "description" in given:
+            parameter["description"] = given["description"]
+        parameters.append(parameter)
+    return parameters
+
+
+def _resolve(schema: Mapping[str, Any], components: Mapping[str, Any]) -> Mapping[str, Any]:
+    return components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+
+
+def _responses(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
+    responses = {}
+    for status, returns in [(route.status, route.returns), *route.also.items()]:
+        answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+        if isinstance(returns, str):
+            answer["content"] = {
+                returns.partition(";")[0]: {"schema": {} if returns == JSON else {"type": "string"}}
+            }
+        elif returns is not None:
+            answer["content"] = {JSON: {"schema": schemas[returns]}}
+        responses[str(status)] = answer
+    problem = {"content": {CONTENT_TYPE: {"schema": schemas[Problem]}}}
+    for error in _errors(route):
+        status = STATUS_OF_ERROR[error]
+        responses.setdefault(str(status.value), {"description": status.phrase, **problem})
+    responses["default"] = {"description": "Any other error", **problem}
+    return responses
+
+
+def _errors(route: Route) -> list[type[CollectionsError]]:
+    """The declared errors, and those the layer itself raises for such a route."""
+    raised: list[type[CollectionsError]] = [InvalidInput, Unavailable, *route.errors]
+    if not route.public:
+        raised.append(Unauthenticated)
+    if "{" in route.path:
+        raised.append(NotFound)
+    if route.body:
+        raised += [TooLarge, UnsupportedMediaType]
+    return sorted(raised, key=lambda error: STATUS_OF_ERROR[error])

@@ -1,0 +1,91 @@
+"""Errors as RFC 9457 problems: the one place that knows which error is which HTTP status."""
+
+import logging
+from collections.abc import Iterable
+from http import HTTPStatus
+
+import msgspec
+
+from chalicelib import errors
+
+log = logging.getLogger("collections")
+
+
+class MethodNotAllowed(errors.CollectionsError):
+    """HTTP's own, as the next one: no op raises it, hence not in errors.py."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: Iterable[str]) -> None:
+        super().__init__(message)
+        self.allowed = sorted(allowed)
+
+
+class UnsupportedMediaType(errors.CollectionsError):
+    code = "unsupported_media_type"
+
+
+STATUS_OF_ERROR: dict[type[Exception], HTTPStatus] = {
+    errors.CollectionsError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.InvalidInput: HTTPStatus.BAD_REQUEST,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.BadFile: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Throttled: HTTPStatus.SERVICE_UNAVAILABLE,  # a provider throttles us: no fault of the caller's
+    errors.Misconfigured: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.LeaseLost: HTTPStatus.CONFLICT,
+}
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+INTERNAL_DETAIL = "Something went wrong on our side. It has been recorded under this request id."
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What went wrong: `code` is stable, `detail` a sentence for people, `field` the part at fault."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    field: str | None = None
+
+
+def problem_of(error: Exception, *, request_id: str) -> tuple[Problem, dict[str, str]]:
+    """The problem and its headers. What is not raised on purpose tells nothing, and is logged."""
+    status = STATUS_OF_ERROR.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    code, detail = "internal", INTERNAL_DETAIL
+    if isinstance(error, errors.CollectionsError) and status != HTTPStatus.INTERNAL_SERVER_ERROR:
+        code, detail = error.code, error.message
+    else:
+        log.error("request failed", exc_info=error, extra={"request_id": request_id})
+    if isinstance(error, errors.Unavailable):
+        log.warning("dependency unavailable", exc_info=error, extra={"request_id": request_id, "code": code})
+    problem = Problem(
+        type="about:blank",
+        title=status.phrase,
+        status=status.value,
+        detail=detail,
+        code=code,
+        request_id=request_id,
+        field=(error.field or None) if isinstance(error, errors.InvalidInput) else None,
+    )
+    return problem, {"Content-Type": CONTENT_TYPE, **_headers(error)}
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    if isinstance(error, errors.Unauthenticated):
+        return {"WWW-Authenticate": 'Bearer realm="collections"'}
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": ", ".join(error.allowed)}
+    if isinstance(error, errors.Unavailable):
+        return {"Retry-After": str(max(1, round(error.retry_after_s or RETRY_AFTER_S)))}
+    return {}

@@ -1,0 +1,89 @@
+"""Every error this app raises on purpose.
+
+    CollectionsError            code, message fit for a user, retryable or not
+    ├── InvalidInput            the caller's request is wrong; names the field
+    ├── Unauthenticated         nobody is signed in
+    ├── Forbidden               signed in, but not allowed
+    ├── NotFound                it does not exist, or it is another user's: the same answer
+    ├── Conflict                it contradicts what is there
+    ├── TooLarge                over a size limit
+    ├── BadFile                 an uploaded file can never be processed; the reason code says why
+    ├── Unavailable             a dependency is away; try again (retryable)
+    │   ├── Throttled           a provider asks to slow down; retry_after_s says how long
+    │   └── Misconfigured       our key, our policy, our setting: no attempt of the item is burnt
+    └── LeaseLost               another worker owns the task now; write nothing
+
+Foreign exceptions (psycopg2, botocore, urllib) become one of these in the adapter that
+calls the library, and nowhere else. Nothing here knows of HTTP: api/ maps codes to statuses.
+"""
+
+
+class CollectionsError(Exception):
+    """Base: `code` is stable and machine-readable, `message` is fit for a user."""
+
+    code = "internal"
+    retryable = False
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+
+
+class InvalidInput(CollectionsError):
+    """The request is wrong; `field` is the path of the part that is, "" for the whole."""
+
+    code = "invalid_input"
+
+    def __init__(self, message: str, *, field: str = "", code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.field = field
+
+
+class Unauthenticated(CollectionsError):
+    code = "unauthenticated"
+
+
+class Forbidden(CollectionsError):
+    code = "forbidden"
+
+
+class NotFound(CollectionsError):
+    code = "not_found"
+
+
+class Conflict(CollectionsError):
+    code = "conflict"
+
+
+class TooLarge(CollectionsError):
+    code = "too_large"
+
+
+class BadFile(CollectionsError):
+    """The file can never be processed; `code` is the item's reason code."""
+
+    code = "bad_file"
+
+
+class Unavailable(CollectionsError):
+    code = "unavailable"
+    retryable = True
+    retry_after_s: float | None = None
+
+
+class Throttled(Unavailable):
+    code = "throttled"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Misconfigured(Unavailable):
+    code = "misconfigured"
+
+
+class LeaseLost(CollectionsError):
+    code = "lease_lost"

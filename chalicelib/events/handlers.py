@@ -1,0 +1,108 @@
+"""How AWS calls us: each function takes the raw event, does its stage and answers nothing."""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from chalicelib import wiring
+from chalicelib.errors import InvalidInput
+from chalicelib.events import contracts
+from chalicelib.model.files import FileLimits
+from chalicelib.model.items import DERIVED_PREFIX, parse_key
+from chalicelib.model.pipeline import Claim, ItemRef
+from chalicelib.ops import analyze, deadletters, embed, ingest, publish, sweep
+from chalicelib.ops.stages import run_stage
+
+log = logging.getLogger("collections.events")
+DEADLINE_RESERVE_S = 2.0
+
+
+def object_created(event: dict[str, Any], context: Any) -> None:
+    created = contracts.parse(event, contracts.ObjectCreated)
+    obj = created.detail.object
+    if obj.key.startswith(DERIVED_PREFIX):
+        return
+    _require_our_bucket(created.detail.bucket.name)
+    arrival = ingest.Arrival(
+        key=parse_key(obj.key), etag=obj.etag, sequencer=obj.sequencer, written_at=created.time
+    )
+    ref = ingest.register_object(arrival, db=wiring.database())
+    if ref is not None:
+        _process(ref)
+
+
+def item_processed(event: dict[str, Any], context: Any) -> None:
+    """Analyze. An operator may send this by hand for an object we have not seen: then it is processed first."""
+    detail = contracts.parse(event, contracts.StageEvent).detail
+    _require_our_bucket(detail.bucket)
+    db = wiring.database()
+    ref = ItemRef(user_id=detail.user_id, item_id=detail.item_id)
+    key = parse_key(detail.original_key)
+    if not analyze.is_processed(ref, db=db):
+        registered = ingest.register_object(ingest.Arrival(key=key), db=db)
+        if registered is None:
+            return
+        ref = registered
+        _process(ref)
+    time_left_s = _time_left_s(context)
+
+    def work(claim: Claim) -> Any:
+        return analyze.analyze_item(
+            claim, db=db, blobs=wiring.blobs(), analyzer=wiring.analyzer(), timeout_s=time_left_s()
+        )
+
+    run_stage("analyze", ref, work, bucket=wiring.settings().images_bucket, db=db, bus=wiring.bus())
+
+
+def analysis_complete(event: dict[str, Any], context: Any) -> None:
+    detail = contracts.parse(event, contracts.StageEvent).detail
+    _require_our_bucket(detail.bucket)
+    db = wiring.database()
+    time_left_s = _time_left_s(context)
+
+    def work(claim: Claim) -> Any:
+        return embed.embed_item(claim, db=db, embedder=wiring.embedder(), time_left_s=time_left_s)
+
+    ref = ItemRef(user_id=detail.user_id, item_id=detail.item_id)
+    run_stage("embed", ref, work, bucket=wiring.settings().images_bucket, db=db, bus=wiring.bus())
+
+
+def minute_passed() -> None:
+    published = publish.relay_due_events(db=wiring.database(), bus=wiring.bus())
+    log.info("relayed", extra={"published": published})
+
+
+def five_minutes_passed() -> None:
+    counts = sweep.sweep(db=wiring.database(), blobs=wiring.blobs(), bus=wiring.bus())
+    log.info("swept", extra=counts)
+
+
+def dead_letter(message_id: str, body: str) -> None:
+    """An event no function could handle: keep it where the operator sees it."""
+    try:
+        payload = json.loads(body)
+    except ValueError:
+        payload = {"unreadable": body[:4000]}
+    deadletters.record_dead_letter(message_id, payload, db=wiring.database())
+
+
+def _process(ref: ItemRef) -> None:
+    settings = wiring.settings()
+    db, blobs, decoder = wiring.database(), wiring.blobs(), wiring.decoder()
+    limits = FileLimits(max_bytes=settings.upload_max_bytes)
+
+    def work(claim: Claim) -> Any:
+        return ingest.process_item(claim, db=db, blobs=blobs, decoder=decoder, limits=limits)
+
+    run_stage("process", ref, work, bucket=settings.images_bucket, db=db, bus=wiring.bus())
+
+
+def _require_our_bucket(name: str) -> None:
+    if name != wiring.settings().images_bucket:
+        raise InvalidInput("This bucket is not ours.", field="bucket", code="foreign_bucket")
+
+
+def _time_left_s(context: Any) -> Callable[[], float]:
+    """Seconds until the function is cut off, less what it takes to write down how far it got."""
+    return lambda: context.get_remaining_time_in_millis() / 1000 - DEADLINE_RESERVE_S

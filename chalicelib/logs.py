@@ -1,0 +1,46 @@
+"""JSON logs: one object a line, with what `extra` carries, and nothing secret in it."""
+
+import json
+import logging
+import re
+import sys
+import time
+from typing import Any
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_SECRETS = re.compile(
+    r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)"  # user:password@ in a URL
+    r"|(?P<parameter>\b(?:X-Amz-(?:Signature|Credential|Security-Token)|Signature|AWSAccessKeyId|token|api_key)=)[^\s&\"']+"
+    r"|(?P<header>\b(?:Bearer|Basic)\s+)[\w.~+/=-]{8,}"
+    r"|(?P<named>(?i:password|secret|api[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]{4,}"
+    r"|\b(?:sk|pk|pa|ls)-[A-Za-z0-9_-]{8,}|\bAKIA[A-Z0-9]{12,}",
+)
+
+
+def redact(text: str) -> str:
+    """Replace passwords in URLs, signatures, tokens and API keys by ***."""
+    return _SECRETS.sub(lambda match: f"{next((g for g in match.groups() if g), '')}***", text)
+
+
+class JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, Any] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        entry |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return redact(json.dumps(entry, default=str, ensure_ascii=False))
+
+
+def configure(level: str) -> None:
+    """Send the app's logs to stderr as JSON; other libraries' from WARNING on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("collections").setLevel(level)

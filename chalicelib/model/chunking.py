@@ -1,0 +1,87 @@
+"""Cuts text into chunks of about 128 model tokens: the unit that is indexed, found and cited."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from chalicelib.model.files import Page
+
+MAX_TOKENS = 128
+
+# Linear on hostile input: each alternative starts at most once in a run, and possessive
+# quantifiers (++) never give characters back.
+_SENTENCE_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)\]]))\s++|[。！？]++[」』）]*+|\n\s*\n")
+_WORD = re.compile(r"\S++")
+_PIECE = re.compile(r"[A-Za-z\u00c0-\u024f]{1,7}|[0-9]{1,3}|\S")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChunkDraft:
+    """A chunk before it is stored; page.text[char_start:char_end] == text, never blank at its ends."""
+
+    ordinal: int
+    page: int
+    char_start: int
+    char_end: int
+    text: str
+
+
+def chunk_pages(pages: Sequence[Page], *, max_tokens: int = MAX_TOKENS) -> list[ChunkDraft]:
+    """Chunks of all pages in reading order; none crosses a page, blank pages have none."""
+    spans = ((page, *span) for page in pages for span in chunk_text(page.text, max_tokens=max_tokens))
+    return [
+        ChunkDraft(ordinal=ordinal, page=page.number, char_start=start, char_end=end, text=page.text[start:end])
+        for ordinal, (page, start, end) in enumerate(spans)
+    ]
+
+
+def chunk_text(text: str, *, max_tokens: int = MAX_TOKENS) -> list[tuple[int, int]]:
+    """(start, end) of each chunk: whole sentences while they fit, no overlap, every character that shows."""
+    spans: list[tuple[int, int]] = []
+    room = 0
+    for start, end, tokens in _units(text, max_tokens):
+        if spans and tokens <= room:
+            spans[-1] = (spans[-1][0], end)
+            room -= tokens
+        else:
+            spans.append((start, end))
+            room = max_tokens - tokens
+    return spans
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many WordPiece tokens `text` has, without the tokenizer."""
+    return sum(1 for _ in _PIECE.finditer(text))
+
+
+def _units(text: str, max_tokens: int) -> Iterator[tuple[int, int, int]]:
+    """(start, end, tokens) of sentences; of the words of one too long; of slices of a word too long."""
+    for start, end in _sentences(text):
+        tokens = estimate_tokens(text[start:end])
+        if tokens <= max_tokens:
+            yield start, end, tokens
+            continue
+        for word in _WORD.finditer(text, start, end):
+            tokens = estimate_tokens(word[0]) if word.end() - word.start() > 1 else 1
+            if tokens <= max_tokens:
+                yield *word.span(), tokens
+                continue
+            for cut in range(word.start(), word.end(), max_tokens):
+                cut_end = min(cut + max_tokens, word.end())
+                yield cut, cut_end, cut_end - cut
+
+
+def _sentences(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        yield from _stripped(text, start, match.end())
+        start = match.end()
+    yield from _stripped(text, start, len(text))
+
+
+def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    piece = text[start:end]
+    shown = piece.strip()
+    if shown:
+        start += len(piece) - len(piece.lstrip())
+        yield start, start + len(shown)

@@ -1,0 +1,152 @@
+"""What files we take: media types, how they announce themselves, limits, and why one is refused."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from chalicelib.errors import BadFile
+
+Kind = Literal["image", "pdf"]
+
+KIND_OF_MEDIA_TYPE: dict[str, Kind] = {
+    "image/jpeg": "image",
+    "image/png": "image",
+    "image/webp": "image",
+    "image/gif": "image",
+    "image/heic": "image",
+    "application/pdf": "pdf",
+}
+
+MEDIA_TYPE_OF_EXTENSION = {
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "heic": "image/heic",
+    "heif": "image/heic",
+    "pdf": "application/pdf",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileLimits:
+    """What one file may cost. Anything beyond is a BadFile, decided before or while decoding."""
+
+    max_bytes: int = 200 * 1024 * 1024
+    max_pixels: int = 100_000_000
+    max_pages: int = 2_000
+    max_text_chars: int = 10_000_000
+    memory_bytes: int = 1024 * 1024 * 1024
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """One page's text; `char_start` is its offset in the document's text (pages joined by form feeds)."""
+
+    number: int
+    text: str
+    char_start: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecodedFile:
+    """What a decoder found. `pages` is empty for an image; EXIF values are None when absent or unreadable."""
+
+    kind: Kind
+    media_type: str
+    width_px: int
+    height_px: int
+    page_count: int
+    pages: tuple[Page, ...]
+    thumbnail_jpeg: bytes
+    preview_jpeg: bytes
+    taken_at: str | None
+    camera: str | None
+    latitude: float | None
+    longitude: float | None
+    title: str | None
+
+
+# Reason code -> the sentence its owner reads. Codes are stable: they are stored with the item.
+REASONS = {
+    "empty_file": "The file is empty.",
+    "unsupported_format": "This is not a JPEG, PNG, WebP, GIF, HEIC or PDF file, whatever its name says.",
+    "mislabelled": "The file was announced as an image and is a PDF, or the other way round.",
+    "truncated": "The file ends too early; it was probably cut off while it was copied or uploaded.",
+    "corrupt": "The file is damaged and cannot be read.",
+    "encrypted": "The PDF is protected by a password. Remove the password and upload it again.",
+    "too_large": "The file is larger than {limits.max_bytes:,} bytes, the most that is taken.",
+    "too_many_pixels": "The image has more than {limits.max_pixels:,} pixels, the most that is taken.",
+    "too_many_pages": "The PDF has more than {limits.max_pages:,} pages, the most that is taken.",
+    "no_pages": "The PDF has no pages.",
+    "text_too_large": "The PDF holds more than {limits.max_text_chars:,} characters of text, the most taken.",
+    "too_slow": "Reading the file took longer than {limits.timeout_s:g} seconds.",
+    "too_much_memory": "Reading the file takes more memory than one file may use.",
+    "decoder_crashed": "The file made its reader crash; it is damaged or was made to do harm.",
+}
+
+
+def bad_file(code: str, limits: FileLimits) -> BadFile:
+    """The error of one of REASONS, its sentence completed with the limits."""
+    return BadFile(REASONS[code].format(limits=limits), code=code)
+
+
+def paginate(texts: Iterable[str]) -> tuple[Page, ...]:
+    """Pages numbered from 1, each with its offset in the document's text."""
+    pages: list[Page] = []
+    char_start = 0
+    for number, text in enumerate(texts, start=1):
+        pages.append(Page(number=number, text=text, char_start=char_start))
+        char_start += len(text) + 1
+    return tuple(pages)
+
+
+_HEVC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis")
+
+
+def sniff_media_type(head: bytes) -> str | None:
+    """The media type the first bytes announce (32 are enough), or None when it is none of ours."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return "image/gif"
+    if head[4:8] == b"ftyp" and _is_heic(head):
+        return "image/heic"
+    # Generators put a byte order mark or an empty line before it, and every reader forgives them.
+    if head.lstrip(b"\xef\xbb\xbf\r\n\t ").startswith(b"%PDF-"):
+        return "application/pdf"
+    return None
+
+
+def _is_heic(head: bytes) -> bool:
+    """Whether the brands of an ISO media file are HEVC's; mif1 and msf1 alone also begin AVIF files."""
+    box_end = min(int.from_bytes(head[:4], "big"), 32)
+    brands = {head[8:12], *(head[start : start + 4] for start in range(16, box_end, 4))}
+    if brands & {b"avif", b"avis"}:
+        return False
+    return not brands.isdisjoint(_HEVC_BRANDS) or head[8:12] in (b"mif1", b"msf1")
+
+
+_END_MARKS = {
+    "image/jpeg": b"\xff\xd9",
+    "image/png": b"IEND",
+    "image/gif": b";",
+    "application/pdf": b"%%EOF",
+}
+
+
+def ends_early(media_type: str, *, tail: bytes, size_bytes: int, head: bytes) -> bool:
+    """Whether the end that the format prescribes is missing; a guess to explain a failed decode.
+
+    `tail` is the last KB. For HEIC there is no such end: always False.
+    """
+    if media_type == "image/webp":
+        return size_bytes < int.from_bytes(head[4:8], "little") + 8
+    mark = _END_MARKS.get(media_type)
+    return mark is not None and mark not in tail

@@ -1,0 +1,60 @@
+"""Cuts the part of a passage that is shown in a hit, with the places of the query's words in it."""
+
+from dataclasses import dataclass
+
+# Private-use characters: what Postgres puts around each match.
+START, STOP = "\ue000", "\ue001"
+SNIPPET_CHARS = 320
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snippet:
+    """`highlights` are (start, end) offsets into `text`."""
+
+    text: str
+    highlights: tuple[tuple[int, int], ...]
+
+
+def cut_snippet(marked: str, *, max_chars: int = SNIPPET_CHARS) -> Snippet:
+    """The window with most matches, at word boundaries; the beginning when there are none."""
+    text, spans = _unmark(marked)
+    if len(text) <= max_chars:
+        return Snippet(text=text, highlights=tuple(spans))
+    first = max(spans, key=lambda span: _matches_from(spans, span[0], max_chars), default=(0, 0))[0]
+    start = _word_start(text, max(0, min(first - max_chars // 8, len(text) - max_chars)))
+    end = _word_end(text, start + max_chars)
+    inside = tuple((a - start, b - start) for a, b in spans if start <= a and b <= end)
+    return Snippet(text=text[start:end], highlights=inside)
+
+
+def _unmark(marked: str) -> tuple[str, list[tuple[int, int]]]:
+    parts: list[str] = []
+    spans: list[tuple[int, int]] = []
+    length, opened = 0, None
+    for piece in marked.replace(STOP, f"{START}{STOP}").split(START):
+        if piece.startswith(STOP):
+            if opened is not None and length > opened:
+                spans.append((opened, length))
+            opened, piece = None, piece[1:]
+        elif parts:
+            opened = length
+        parts.append(piece)
+        length += len(piece)
+    return "".join(parts), spans
+
+
+def _matches_from(spans: list[tuple[int, int]], start: int, width: int) -> tuple[int, int]:
+    """(how many matches a window beginning here holds, the earlier the better)."""
+    return sum(start <= a and b <= start + width for a, b in spans), -start
+
+
+def _word_start(text: str, at: int) -> int:
+    space = text.rfind(" ", max(0, at - 40), at) if at else -1
+    return space + 1 if space >= 0 else at
+
+
+def _word_end(text: str, at: int) -> int:
+    if at >= len(text):
+        return len(text)
+    space = text.rfind(" ", at - 40, at)
+    return space if space >= 0 else at

@@ -1,0 +1,61 @@
+"""Ask the analyzer what an item shows or says, and keep the answer as its current analysis."""
+
+import re
+from typing import TYPE_CHECKING
+
+from chalicelib.model.chunking import chunk_pages
+from chalicelib.model.files import Page
+from chalicelib.model.pipeline import Claim, ItemRef
+from chalicelib.ops.stages import WriteResults
+from chalicelib.providers import Analysis, AnalysisRequest, Analyzer
+from chalicelib.stores import chunks, index, items
+from chalicelib.stores.tx import Row, Tx
+
+if TYPE_CHECKING:
+    from chalicelib.stores.blobs import Blobs
+    from chalicelib.stores.postgres import Database
+
+OPENING_CHARS = 8_000
+
+
+def is_processed(ref: ItemRef, *, db: "Database") -> bool:
+    """Whether the item exists and its file has been decoded."""
+    item = db.transact(ref.user_id, lambda tx: items.find(tx, ref))
+    return item is not None and item["kind"] is not None
+
+
+def analyze_item(claim: Claim, *, db: "Database", blobs: "Blobs", analyzer: Analyzer, timeout_s: float) -> WriteResults:
+    """One provider call; answers what writes the analysis and the text it read."""
+    ref = claim.ref
+    item, text = db.transact(
+        ref.user_id, lambda tx: (items.get(tx, ref), chunks.opening_text(tx, ref, max_chars=OPENING_CHARS))
+    )
+    request = AnalysisRequest(
+        kind=item["kind"],
+        name=item["name"],
+        media_type=item["media_type"],
+        preview_jpeg=blobs.get(item["preview_key"]),
+        text=text,
+    )
+    analysis = analyzer.analyze(request, timeout_s=timeout_s)
+    return lambda tx: _write_analysis(tx, ref, item, analysis, has_text=bool(text))
+
+
+def caption(item: Row, analysis: Analysis) -> str:
+    """What is searched of an image besides the text in it: its analysis, the words of its name, its camera and year."""
+    name = " ".join(re.split(r"[\W_]+", item["name"].rpartition(".")[0] or item["name"])).strip()
+    taken = item["taken_at"].strftime("%B %Y") if item["taken_at"] else None
+    facts = [analysis.summary, ", ".join(analysis.labels), analysis.category, name, taken, item["camera"]]
+    return "\n".join(fact for fact in facts if fact)
+
+
+def _write_analysis(tx: Tx, ref: ItemRef, item: Row, analysis: Analysis, *, has_text: bool) -> None:
+    index.remove_item(tx, ref)
+    chunks.delete(tx, ref, ["caption", "ocr"])
+    items.insert_analysis(tx, ref, analysis)
+    if item["kind"] == "image":
+        described = Page(number=1, text=caption(item, analysis), char_start=0)
+        chunks.insert(tx, ref, "caption", chunk_pages([described]))
+    if not has_text:
+        read = Page(number=1, text=analysis.text_in_image, char_start=0)
+        chunks.insert(tx, ref, "ocr", chunk_pages([read]))

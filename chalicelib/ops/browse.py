@@ -1,0 +1,82 @@
+"""What a user reads: items, their chunks and timeline, uploads."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import InvalidInput
+from chalicelib.model.items import decode_cursor, encode_cursor
+from chalicelib.model.pipeline import ItemRef
+from chalicelib.stores import chunks, items, uploads
+from chalicelib.stores.tx import Row
+
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres import Database
+
+
+def list_items(
+    user_id: str,
+    *,
+    kind: str | None,
+    status: str | None,
+    tag: str | None,
+    text: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    after: str | None,
+    limit: int,
+    db: "Database",
+) -> tuple[list[Row], str | None]:
+    """A page of items with their analyses, newest first, and the cursor of the next page."""
+    if since and until and since >= until:
+        raise InvalidInput("It must be later than `since`.", field="until")
+    position = decode_cursor(after) if after else None
+    rows = db.transact(
+        user_id,
+        lambda tx: items.list_filtered(
+            tx,
+            user_id,
+            kind=kind,
+            status=status,
+            tag=tag,
+            text=text,
+            since=since,
+            until=until,
+            after=position,
+            limit=limit + 1,
+        ),
+    )
+    page, last = _page(rows, limit)
+    return page, encode_cursor(last["created_at"], last["id"]) if last else None
+
+
+def read_item(ref: ItemRef, *, db: "Database") -> Row:
+    """The item with its current analysis. Raises NotFound."""
+    return db.transact(ref.user_id, lambda tx: items.get_with_analysis(tx, ref))
+
+
+def list_chunks(ref: ItemRef, *, after: int, limit: int, db: "Database") -> tuple[list[Row], str | None]:
+    """A page of the item's chunks in order, and the cursor of the next page. Raises NotFound."""
+    _, rows = db.transact(
+        ref.user_id, lambda tx: (items.get(tx, ref), chunks.list_page(tx, ref, after=after, limit=limit + 1))
+    )
+    page, last = _page(rows, limit)
+    return page, str(last["id"]) if last else None
+
+
+def read_timeline(ref: ItemRef, *, after: int, limit: int, db: "Database") -> tuple[list[Row], str | None]:
+    """A page of what happened to the item, in order, and the cursor of the next page. Raises NotFound."""
+    _, rows = db.transact(
+        ref.user_id, lambda tx: (items.get(tx, ref), items.timeline(tx, ref, after=after, limit=limit + 1))
+    )
+    page, last = _page(rows, limit)
+    return page, str(last["id"]) if last else None
+
+
+def read_upload(user_id: str, upload_id: str, *, db: "Database") -> Row:
+    """Raises NotFound."""
+    return db.transact(user_id, lambda tx: uploads.get(tx, user_id, upload_id))
+
+
+def _page(rows: list[Row], limit: int) -> tuple[list[Row], Row | None]:
+    """(the page, its last row when another page follows); rows were read with limit + 1."""
+    return rows[:limit], rows[limit - 1] if len(rows) > limit else None

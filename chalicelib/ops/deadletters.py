@@ -1,0 +1,66 @@
+"""What no function could handle ends here, where the operator sees it."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.logs import redact
+from chalicelib.model.pipeline import ItemRef, Stage
+from chalicelib.stores import items, sweeps, tasks
+from chalicelib.stores.tx import Tx
+
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres import Database
+
+log = logging.getLogger("collections.deadletters")
+STAGE_OF_DETAIL_TYPE: dict[str, Stage] = {
+    "ImageProcessed": "analyze",
+    "DocumentProcessed": "analyze",
+    "AnalysisComplete": "embed",
+}
+MAX_ERROR_CHARS = 2_000
+
+
+def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None:
+    """Keep the letter (once, however often it is delivered) and note it in its item's timeline.
+
+    The item is not failed: its task is still there, and the sweeper wakes it again.
+    """
+    letter = _dict(payload) or {"body": payload}
+    event, context = _dict(letter.get("requestPayload")), _dict(letter.get("requestContext"))
+    detail, response = _dict(event.get("detail")), _dict(letter.get("responsePayload"))
+    user_id, item_id = _text(detail.get("user_id")), _text(detail.get("item_id"))
+    function = str(context.get("functionArn", "unknown")).split(":function:")[-1].split(":")[0]
+    reason = str(context.get("condition", "unknown"))
+    error = redact(f"{response.get('errorType', '')}: {response.get('errorMessage', '')}".strip(": "))[:MAX_ERROR_CHARS]
+    log.error("dead letter", extra={"function": function, "reason": reason, "error": error, "item_id": item_id})
+    db.transact_as_system(
+        lambda tx: sweeps.insert_dead_letter(
+            tx,
+            message_id=message_id,
+            function=function,
+            user_id=user_id,
+            item_id=item_id,
+            reason=reason,
+            error=error or "no error was given",
+            payload=letter,
+        )
+    )
+    stage = STAGE_OF_DETAIL_TYPE.get(str(event.get("detail-type")))
+    if user_id and item_id and stage:
+        ref = ItemRef(user_id=user_id, item_id=item_id)
+        db.transact(user_id, lambda tx: _note_if_open(tx, ref, stage, error))
+
+
+def _note_if_open(tx: Tx, ref: ItemRef, stage: Stage, error: str) -> None:
+    task = tasks.find(tx, ref, stage)
+    if task is None or task["state"] != "ready":
+        return  # done, failed already, or a worker is at it: its own story is the truer one
+    items.note(tx, ref, "dead letter", stage=stage, attempt=task["attempt"], message=error)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and "\x00" not in value else None
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

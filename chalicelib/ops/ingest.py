@@ -1,0 +1,162 @@
+"""An object has arrived: make it an item, check and decode it, keep its text and its thumbnail."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import BadFile, NotFound
+from chalicelib.model.chunking import chunk_pages
+from chalicelib.model.files import DecodedFile, FileLimits
+from chalicelib.model.items import ObjectKey, derived_key
+from chalicelib.model.pipeline import Claim, ItemRef
+from chalicelib.ops.stages import WriteResults
+from chalicelib.stores import chunks, index, items, tasks, uploads, users
+from chalicelib.stores.tx import Row, Tx
+
+if TYPE_CHECKING:
+    from chalicelib.providers.decoder import Decoder
+    from chalicelib.stores.blobs import Blobs, Downloaded
+    from chalicelib.stores.postgres import Database
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """An object as an event or a listing tells of it; what the teller does not know is None."""
+
+    key: ObjectKey
+    etag: str | None = None
+    sequencer: str | None = None
+    written_at: datetime | None = None
+
+
+def register_object(arrival: Arrival, *, db: "Database") -> ItemRef | None:
+    """Make the object's item and its first task; idempotent. None when the object's item has been deleted."""
+    return db.transact(arrival.key.user_id, lambda tx: _register(tx, arrival))
+
+
+def process_item(claim: Claim, *, db: "Database", blobs: "Blobs", decoder: "Decoder", limits: FileLimits) -> WriteResults:
+    """Download, hash, settle identity, decode; answers what writes the result. Raises BadFile."""
+    ref = claim.ref
+    item = db.transact(ref.user_id, lambda tx: items.get(tx, ref))
+    with tempfile.TemporaryDirectory(prefix="collections-") as folder:
+        path = os.path.join(folder, "upload")
+        try:
+            got = blobs.download(item["key"], path, max_bytes=limits.max_bytes)
+        except NotFound:
+            return lambda tx: _object_is_gone(tx, ref)
+        original = db.transact(ref.user_id, lambda tx: _settle_identity(tx, claim, item["key"], got))
+        if original is not None:
+            return lambda tx: _merge_into(tx, ref, original)
+        decoded = decoder.decode(path)
+    thumbnail_key = derived_key(ref.user_id, item["created_at"], got.sha256, "thumbnail.jpg")
+    preview_key = derived_key(ref.user_id, item["created_at"], got.sha256, "preview.jpg")
+    blobs.put(thumbnail_key, decoded.thumbnail_jpeg, content_type="image/jpeg")
+    blobs.put(preview_key, decoded.preview_jpeg, content_type="image/jpeg")
+    return lambda tx: _write_decoded(tx, ref, decoded, thumbnail_key=thumbnail_key, preview_key=preview_key)
+
+
+def _register(tx: Tx, arrival: Arrival) -> ItemRef | None:
+    key = arrival.key
+    users.ensure(tx, key.user_id)
+    if uploads.is_deleted(tx, key, written_at=arrival.written_at):
+        return None
+    upload = uploads.lock(tx, key)
+    if upload["item_id"] is not None and _is_overwrite(upload, arrival):
+        upload = _replace(tx, upload, arrival)
+    if upload["item_id"] is not None:
+        return ItemRef(user_id=key.user_id, item_id=upload["item_id"])
+    ref = ItemRef(user_id=key.user_id, item_id=items.insert(tx, key, etag=arrival.etag))
+    tasks.insert_if_missing(tx, ref, "process")
+    uploads.set_received(tx, ref, key=key.key, etag=arrival.etag, sequencer=arrival.sequencer)
+    items.note(tx, ref, "received", message=key.key)
+    return ref
+
+
+def _is_overwrite(upload: Row, arrival: Arrival) -> bool:
+    if arrival.etag is None or arrival.etag == upload["etag"]:
+        return False
+    if arrival.sequencer is None or upload["sequencer"] is None:
+        return True
+    # S3: left-pad the shorter hexadecimal sequencer with zeros, then compare as text; the greater is the later.
+    width = max(len(arrival.sequencer), len(upload["sequencer"]))
+    return arrival.sequencer.zfill(width) > upload["sequencer"].zfill(width)
+
+
+def _replace(tx: Tx, upload: Row, arrival: Arrival) -> Row:
+    """The key holds other bytes now: its item starts over, or, when other keys still hold the old bytes, a new one."""
+    key = arrival.key
+    ref = ItemRef(user_id=key.user_id, item_id=upload["item_id"])
+    item = items.lock(tx, ref)
+    others = [other for other in uploads.list_keys(tx, ref) if other != key.key]
+    if not others:
+        items.restart(tx, ref, key=key.key, name=key.name, etag=arrival.etag)
+        tasks.reset(tx, ref, "process")
+        tasks.delete_stages(tx, ref, ["analyze", "embed"])
+        uploads.set_received(tx, ref, key=key.key, etag=arrival.etag, sequencer=arrival.sequencer)
+        items.note(tx, ref, "overwritten", message=key.key)
+        return upload
+    if item["key"] == key.key:
+        items.move_key(tx, ref, others[0])
+    uploads.detach(tx, key)
+    return upload | {"item_id": None}
+
+
+def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> str | None:
+    """Decide whose bytes these are, once and for all: the id of the item that has them already, or None for this one."""
+    tasks.hold(tx, claim)
+    items.lock_sha256(tx, claim.ref.user_id, got.sha256)
+    other = items.find_by_sha256(tx, claim.ref.user_id, got.sha256)
+    uploads.set_received(tx, claim.ref, key=key, etag=got.etag, sequencer=None)
+    if other is not None and other["id"] != claim.ref.item_id:
+        return str(other["id"])
+    items.set_content(tx, claim.ref, sha256=got.sha256, size_bytes=got.size_bytes, etag=got.etag)
+    return None
+
+
+def _merge_into(tx: Tx, duplicate: ItemRef, original_id: str) -> None:
+    original = ItemRef(user_id=duplicate.user_id, item_id=original_id)
+    items.lock(tx, original)
+    uploads.move_to_item(tx, duplicate, original_id)
+    items.note(tx, original, "duplicate", message=f"The same bytes arrived again as {duplicate.item_id}.")
+    remove_item(tx, duplicate)
+
+
+def _object_is_gone(tx: Tx, ref: ItemRef) -> None:
+    """Deleted before we could read it: nobody ever saw this item. One that was seen fails instead."""
+    if items.lock(tx, ref)["sha256"] is not None:
+        raise BadFile("The uploaded file is no longer in the bucket.", code="object_missing")
+    remove_item(tx, ref)
+
+
+def remove_item(tx: Tx, ref: ItemRef) -> None:
+    """Take the item out of the index and delete it with everything that hangs on it."""
+    index.remove_item(tx, ref)
+    items.delete(tx, ref)
+
+
+def _write_decoded(tx: Tx, ref: ItemRef, decoded: DecodedFile, *, thumbnail_key: str, preview_key: str) -> None:
+    before = items.lock(tx, ref)
+    stale = {before["thumbnail_key"], before["preview_key"]} - {thumbnail_key, preview_key, None}
+    uploads.insert_deletions(tx, ref.user_id, sorted(stale))
+    index.remove_item(tx, ref)
+    chunks.delete(tx, ref, ["text", "caption", "ocr"])
+    items.set_processed(
+        tx,
+        ref,
+        kind=decoded.kind,
+        media_type=decoded.media_type,
+        width_px=decoded.width_px,
+        height_px=decoded.height_px,
+        page_count=decoded.page_count,
+        title=decoded.title,
+        taken_at=decoded.taken_at,
+        camera=decoded.camera,
+        latitude=decoded.latitude,
+        longitude=decoded.longitude,
+        thumbnail_key=thumbnail_key,
+        preview_key=preview_key,
+    )
+    chunks.insert(tx, ref, "text", chunk_pages(decoded.pages))
+

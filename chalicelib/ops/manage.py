@@ -1,0 +1,90 @@
+"""What a user does with items: announce an upload, list, read, delete, process again."""
+
+import uuid
+from typing import TYPE_CHECKING
+
+from chalicelib import errors
+from chalicelib.model import files
+from chalicelib.model.items import parse_key
+from chalicelib.model.pipeline import ItemRef
+from chalicelib.ops.ingest import remove_item
+from chalicelib.ops.publish import publish
+from chalicelib.ops.stages import queue_stage
+from chalicelib.stores import items, tasks, uploads, users
+from chalicelib.stores.outbox import Outgoing
+from chalicelib.stores.tx import Row, Tx
+
+if TYPE_CHECKING:
+    from chalicelib.stores.blobs import Blobs
+    from chalicelib.stores.bus import Bus
+    from chalicelib.stores.postgres import Database
+
+DOWNLOAD_TTL_S = 3600
+
+
+def announce_upload(
+    user_id: str,
+    *,
+    filename: str,
+    content_type: str,
+    size_bytes: int,
+    sha256: str | None,
+    max_bytes: int,
+    ttl_s: int,
+    db: "Database",
+    blobs: "Blobs",
+) -> tuple[Row | None, Row | None, tuple[str, dict[str, str]] | None]:
+    """(upload, None, (url, form fields)) for new bytes, or (None, item, None) when the user has them already."""
+    if content_type not in files.KIND_OF_MEDIA_TYPE:
+        taken = ", ".join(files.KIND_OF_MEDIA_TYPE)
+        raise errors.InvalidInput(f"This type is not taken; these are: {taken}.", field="content_type")
+    if size_bytes > max_bytes:
+        raise errors.TooLarge(f"At most {max_bytes:,} bytes are taken.")
+    name = filename.replace("/", "_").replace("\\", "_")
+    key = parse_key(f"{user_id}/{uuid.uuid4().hex[:12]}/{name}")
+
+    def record(tx: Tx) -> tuple[Row | None, Row | None]:
+        users.ensure(tx, user_id)
+        known = items.find_by_sha256(tx, user_id, sha256) if sha256 else None
+        if known is not None:
+            return None, items.get_with_analysis(tx, ItemRef(user_id=user_id, item_id=known["id"]))
+        return uploads.insert(tx, key, content_type=content_type, size_bytes=size_bytes, ttl_s=ttl_s), None
+
+    upload, item = db.transact(user_id, record)
+    if upload is None:
+        return None, item, None
+    form = blobs.presign_upload(key.key, content_type=content_type, size_bytes=size_bytes, ttl_s=ttl_s)
+    return upload, None, form
+
+
+def delete_item(ref: ItemRef, *, db: "Database", blobs: "Blobs") -> None:
+    """Delete the item, its index entries and its objects; what S3 will not delete now, the sweeper does."""
+
+    def remove(tx: Tx) -> list[str]:
+        item = items.lock(tx, ref)
+        keys = {item["key"], item["thumbnail_key"], item["preview_key"], *uploads.list_keys(tx, ref)} - {None}
+        uploads.insert_deletions(tx, ref.user_id, sorted(keys))
+        remove_item(tx, ref)
+        return sorted(keys)
+
+    keys = db.transact(ref.user_id, remove)
+    try:
+        gone = blobs.delete(keys)
+    except errors.Unavailable:
+        return
+    db.transact(ref.user_id, lambda tx: uploads.delete_deletions(tx, gone))
+
+
+def reprocess_item(ref: ItemRef, *, db: "Database", bus: "Bus", bucket: str) -> Row:
+    """Start the item over from its stored object; whoever is working on it loses the fence."""
+
+    def restart(tx: Tx) -> tuple[Row, Outgoing]:
+        item = items.lock(tx, ref)
+        items.restart(tx, ref, key=item["key"], name=item["name"], etag=item["etag"])
+        tasks.delete_stages(tx, ref, ["analyze", "embed"])
+        items.note(tx, ref, "reprocess", message="Asked for by the user.")
+        return items.get_with_analysis(tx, ref), queue_stage(tx, ref, "process", bucket=bucket)
+
+    item, outgoing = db.transact(ref.user_id, restart)
+    publish([outgoing], db=db, bus=bus)
+    return item

@@ -1,0 +1,125 @@
+"""What heals the pipeline when events or workers are lost. Batched, and safe to run twice at once."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import InvalidInput
+from chalicelib.model import pipeline
+from chalicelib.model.items import DERIVED_PREFIX, parse_key
+from chalicelib.model.pipeline import ItemRef, Stage
+from chalicelib.ops.ingest import Arrival, register_object
+from chalicelib.ops.publish import publish
+from chalicelib.ops.stages import fail_item
+from chalicelib.stores import items, outbox, sweeps, tasks, uploads
+from chalicelib.stores.outbox import Outgoing
+from chalicelib.stores.tx import Row, Tx
+
+if TYPE_CHECKING:
+    from chalicelib.stores.blobs import Blobs, StoredObject
+    from chalicelib.stores.bus import Bus
+    from chalicelib.stores.postgres import Database
+
+BATCH = 200
+LOST_GRACE_S = 120.0
+LISTED_PER_SWEEP = 20_000
+CURSOR = "objects"
+
+
+def sweep(*, db: "Database", blobs: "Blobs", bus: "Bus") -> dict[str, int]:
+    """Expired leases, lost wake-ups, objects nobody told us of, objects to delete, old rows; answers the counts."""
+    return {
+        "expired_leases": _in_batches(lambda tx: _take_back_expired(tx, blobs.bucket), db=db, bus=bus),
+        "lost_wake_ups": _in_batches(lambda tx: _wake_lost(tx, blobs.bucket), db=db, bus=bus),
+        "found_objects": reconcile_objects(db=db, blobs=blobs, bus=bus),
+        "deleted_objects": delete_objects(db=db, blobs=blobs),
+        "expired_uploads": db.transact_as_system(uploads.expire),
+        "pruned_events": db.transact_as_system(outbox.prune),
+    }
+
+
+def reconcile_objects(*, db: "Database", blobs: "Blobs", bus: "Bus") -> int:
+    """Register objects whose event never came: the bucket in key order, 20,000 keys a sweep, round and round."""
+    position = db.transact_as_system(lambda tx: sweeps.get_position(tx, CURSOR))
+    found = 0
+    for _ in range(LISTED_PER_SWEEP // 1000):
+        listed = blobs.list_after(position, limit=1000)
+        found += _register_unknown(listed, db=db, bus=bus, bucket=blobs.bucket)
+        position = listed[-1].key if len(listed) == 1000 else ""
+        db.transact_as_system(lambda tx, p=position: sweeps.set_position(tx, CURSOR, p))  # type: ignore[misc]
+        if not position:
+            break
+    return found
+
+
+def delete_objects(*, db: "Database", blobs: "Blobs") -> int:
+    """Remove the objects of deleted items from S3; answers how many went."""
+    keys = db.transact_as_system(lambda tx: uploads.list_deletions(tx, limit=1000))
+    gone = blobs.delete(keys)
+    if gone:
+        db.transact_as_system(lambda tx: uploads.delete_deletions(tx, gone))
+    return len(gone)
+
+
+def _in_batches(step: Callable[[Tx], tuple[int, list[Outgoing]]], *, db: "Database", bus: "Bus") -> int:
+    total = 0
+    while True:
+        count, outgoing = db.transact_as_system(step)
+        publish(outgoing, db=db, bus=bus)
+        total += count
+        if count < BATCH:
+            return total
+
+
+def _take_back_expired(tx: Tx, bucket: str) -> tuple[int, list[Outgoing]]:
+    rows = tasks.list_expired(tx, limit=BATCH)
+    for row in rows:
+        ref, stage = _ref(row)
+        if row["attempt"] >= pipeline.MAX_ATTEMPTS:
+            message = f"Processing was cut off {row['attempt']} times; the file may be too demanding."
+            fail_item(tx, ref, stage, code="worker_lost", message=message, attempt=row["attempt"])
+            continue
+        again_at = tasks.retry(tx, ref, stage, code="worker_lost", message="The worker stopped before it was done.")
+        items.note(tx, ref, "lease expired", stage=stage, attempt=row["attempt"])
+        _wake(tx, row, bucket, due_at=again_at)
+    return len(rows), []
+
+
+def _wake_lost(tx: Tx, bucket: str) -> tuple[int, list[Outgoing]]:
+    rows = tasks.list_lost(tx, grace_s=LOST_GRACE_S, limit=BATCH)
+    outgoing = []
+    for row in rows:
+        ref, stage = _ref(row)
+        tasks.set_unwoken(tx, ref, stage)
+        items.note(tx, ref, "woken again", stage=stage)
+        outgoing += _wake(tx, row, bucket)
+    return len(rows), outgoing
+
+
+def _wake(tx: Tx, row: Row, bucket: str, *, due_at: datetime | None = None) -> list[Outgoing]:
+    ref, stage = _ref(row)
+    event = pipeline.wake_up(stage, ref, bucket=bucket, key=row["key"], kind=row["kind"])
+    queued = outbox.insert(tx, ref, event, due_at=due_at)
+    return [queued] if queued else []
+
+
+def _ref(row: Row) -> tuple[ItemRef, Stage]:
+    return ItemRef(user_id=row["user_id"], item_id=row["item_id"]), row["stage"]
+
+
+def _register_unknown(listed: "list[StoredObject]", *, db: "Database", bus: "Bus", bucket: str) -> int:
+    known = db.transact_as_system(lambda tx: uploads.list_known(tx, [found.key for found in listed]))
+    count = 0
+    for found in listed:
+        if found.key.startswith(DERIVED_PREFIX) or known.get(found.key) == found.etag:
+            continue
+        try:
+            key = parse_key(found.key)
+        except InvalidInput:
+            continue  # nobody's object: its event, if it came, is with the dead letters
+        ref = register_object(Arrival(key=key, etag=found.etag), db=db)
+        if ref is not None:
+            count += 1
+            row = {"user_id": ref.user_id, "item_id": ref.item_id, "stage": "process", "key": found.key, "kind": None}
+            publish(db.transact_as_system(lambda tx, row=row: _wake(tx, row, bucket)), db=db, bus=bus)  # type: ignore[misc]
+    return count

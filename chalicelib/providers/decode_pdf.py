@@ -1,0 +1,123 @@
+"""PDFs to text and a picture of a page. Touches hostile bytes: runs in the decoder's child only."""
+
+import re
+from collections.abc import Callable
+
+from PIL import Image
+from pypdfium2 import PdfDocument, PdfiumError
+from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
+
+from chalicelib.errors import NotFound
+from chalicelib.model.files import DecodedFile, FileLimits, bad_file, paginate
+from chalicelib.providers.decode_image import PREVIEW_PX, clean_text, to_jpeg, to_thumbnail
+
+MAX_RENDER_PX = 4000
+_MAX_POINT_PX = 4.0  # 288 dpi: a stamp-sized page does not become a poster
+
+_ScaleFor = Callable[[float, float], float]
+
+_HYPHEN_BREAK = re.compile("[\x02\ufffe](?:\r?\n)?")  # PDFium's marks for a word divided at a line's end
+_NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+def decode_pdf(path: str, *, limits: FileLimits) -> DecodedFile:
+    """Read every page's text and draw page one. Raises BadFile. A scanned page's text is ""."""
+    with _open(path, limits) as document:
+        preview = _draw(document, 0, scale_for=_preview_scale, limits=limits)
+        return DecodedFile(
+            kind="pdf",
+            media_type="application/pdf",
+            width_px=preview.width,
+            height_px=preview.height,
+            page_count=len(document),
+            pages=paginate(_read_texts(document, limits)),
+            thumbnail_jpeg=to_jpeg(to_thumbnail(preview)),
+            preview_jpeg=to_jpeg(preview),
+            taken_at=None,
+            camera=None,
+            latitude=None,
+            longitude=None,
+            title=clean_text(document.get_metadata_value("Title"), max_chars=300),
+        )
+
+
+def draw_pdf_page(path: str, page_number: int, *, width_px: int, limits: FileLimits) -> bytes:
+    """One page as a JPEG `width_px` wide, narrower where its height would pass MAX_RENDER_PX."""
+    with _open(path, limits) as document:
+        if not 1 <= page_number <= len(document):
+            raise NotFound(f"The document has no page {page_number}.", code="no_such_page")
+        return to_jpeg(
+            _draw(
+                document,
+                page_number - 1,
+                scale_for=lambda width, height: min(width_px / width, MAX_RENDER_PX / height),
+                limits=limits,
+            )
+        )
+
+
+def _preview_scale(width: float, height: float) -> float:
+    return min(PREVIEW_PX / max(width, height), _MAX_POINT_PX)
+
+
+def _open(path: str, limits: FileLimits) -> PdfDocument:
+    try:
+        document = PdfDocument(path)
+    except PdfiumError as error:
+        is_locked = error.err_code in (FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY)
+        raise bad_file("encrypted" if is_locked else "corrupt", limits) from error
+    if len(document) > limits.max_pages:
+        raise bad_file("too_many_pages", limits)
+    if len(document) == 0:
+        raise bad_file("no_pages", limits)
+    document.init_forms()  # else what was filled into a form is not drawn
+    return document
+
+
+def _draw(document: PdfDocument, index: int, *, scale_for: _ScaleFor, limits: FileLimits) -> Image.Image:
+    """The page in RGB, at `scale_for(width, height)` pixels a point."""
+    try:
+        page = document[index]
+    except PdfiumError as error:
+        raise bad_file("corrupt", limits) from error
+    width, height = page.get_size()
+    if not (0 < width < float("inf") and 0 < height < float("inf")):
+        raise bad_file("corrupt", limits)
+    # render() rounds up: the sliver taken off keeps it from adding a pixel.
+    scale = scale_for(width, height) * (1 - 1e-9)
+    picture: Image.Image = page.render(scale=scale, rev_byteorder=True).to_pil()
+    return picture
+
+
+def _read_texts(document: PdfDocument, limits: FileLimits) -> list[str]:
+    texts: list[str] = []
+    left = limits.max_text_chars
+    for index in range(len(document)):
+        text = _read_text(document, index, max_chars=left, limits=limits)
+        left -= len(text)
+        texts.append(text)
+    return texts
+
+
+def _read_text(document: PdfDocument, index: int, *, max_chars: int, limits: FileLimits) -> str:
+    """One page's text, "" for a page that is broken while its document is not."""
+    try:
+        page = document[index]
+        text_page = page.get_textpage()
+    except PdfiumError:
+        return ""
+    # Before the text is copied out. Cleaning takes a little away, hence twice.
+    if text_page.count_chars() > 2 * max_chars:
+        raise bad_file("text_too_large", limits)
+    text = clean_page_text(text_page.get_text_bounded())
+    text_page.close()
+    page.close()
+    if len(text) > max_chars:
+        raise bad_file("text_too_large", limits)
+    return text
+
+
+def clean_page_text(text: str) -> str:
+    r"""Lines end in \n, divided words are joined, control characters and lone surrogates are gone."""
+    text = _HYPHEN_BREAK.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    return _NOT_TEXT.sub("", text).strip()

@@ -1,0 +1,126 @@
+"""Objects in S3: the uploads and what is derived from them."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib import errors
+
+DOWNLOAD_PART_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredObject:
+    key: str
+    etag: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Downloaded:
+    etag: str
+    size_bytes: int
+    sha256: str
+
+
+class Blobs:
+    """One bucket. Raises NotFound, Unavailable or Misconfigured; botocore's errors stay in here."""
+
+    def __init__(self, client: Any, *, bucket: str) -> None:
+        self._s3 = client
+        self.bucket = bucket
+
+    def download(self, key: str, to_path: str, *, max_bytes: int) -> Downloaded:
+        """Stream an object to a file, hashing it. Raises BadFile too_large before reading any of it."""
+        with _translated():
+            answer = self._s3.get_object(Bucket=self.bucket, Key=key)
+            size_bytes = int(answer["ContentLength"])
+            if size_bytes > max_bytes:
+                answer["Body"].close()
+                raise errors.BadFile(
+                    f"The file has {size_bytes:,} bytes; at most {max_bytes:,} are taken.", code="too_large"
+                )
+            digest = hashlib.sha256()
+            with open(to_path, "wb") as out:
+                for part in answer["Body"].iter_chunks(DOWNLOAD_PART_BYTES):
+                    digest.update(part)
+                    out.write(part)
+        return Downloaded(etag=_etag(answer["ETag"]), size_bytes=size_bytes, sha256=digest.hexdigest())
+
+    def get(self, key: str) -> bytes:
+        with _translated():
+            return bytes(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+
+    def put(self, key: str, body: bytes, *, content_type: str) -> None:
+        with _translated():
+            self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
+
+    def delete(self, keys: list[str]) -> list[str]:
+        """Delete up to 1,000 objects; answers those that are gone, also when they never were there."""
+        if not keys:
+            return []
+        with _translated():
+            answer = self._s3.delete_objects(Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys]})
+        failed = {error["Key"] for error in answer.get("Errors", ())}
+        return [key for key in keys if key not in failed]
+
+    def list_after(self, position: str, *, limit: int) -> list[StoredObject]:
+        """Objects in key order behind `position`, at most 1,000."""
+        with _translated():
+            answer = self._s3.list_objects_v2(Bucket=self.bucket, StartAfter=position, MaxKeys=limit)
+        return [
+            StoredObject(key=found["Key"], etag=_etag(found["ETag"]), size_bytes=found["Size"])
+            for found in answer.get("Contents", ())
+        ]
+
+    def presign_upload(self, key: str, *, content_type: str, size_bytes: int, ttl_s: int) -> tuple[str, dict[str, str]]:
+        """A POST form for exactly this key, type and size: (url, fields)."""
+        with _translated():
+            post = self._s3.generate_presigned_post(
+                Bucket=self.bucket,
+                Key=key,
+                Fields={"Content-Type": content_type},
+                Conditions=[{"Content-Type": content_type}, ["content-length-range", size_bytes, size_bytes]],
+                ExpiresIn=ttl_s,
+            )
+        return post["url"], post["fields"]
+
+    def presign_download(self, key: str, *, ttl_s: int, filename: str | None = None, content_type: str | None = None) -> str:
+        """A GET URL; with a filename the browser saves it under that name instead of showing it."""
+        params = {"Bucket": self.bucket, "Key": key}
+        if filename is not None:
+            params["ResponseContentDisposition"] = _attachment(filename)
+        if content_type is not None:
+            params["ResponseContentType"] = content_type
+        with _translated():
+            return str(self._s3.generate_presigned_url("get_object", Params=params, ExpiresIn=ttl_s))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in ("NoSuchKey", "404"):
+            raise errors.NotFound("The object is gone.", code="object_missing") from error
+        if code in ("AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):
+            raise errors.Misconfigured(f"S3 refused: {code}.", code="s3_refused") from error
+        raise errors.Unavailable("The file store is away; try again soon.", code="s3_unavailable") from error
+    except BotoCoreError as error:
+        raise errors.Unavailable("The file store is away; try again soon.", code="s3_unavailable") from error
+
+
+def _etag(quoted: str) -> str:
+    return quoted.strip('"')
+
+
+def _attachment(filename: str) -> str:
+    """RFC 6266: an ASCII fallback and the real name, percent-encoded."""
+    fallback = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in filename)
+    return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{quote(filename, safe='')}"

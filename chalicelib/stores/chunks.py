@@ -1,0 +1,37 @@
+"""Chunks: the only place where an item's text lives."""
+
+from collections.abc import Sequence
+
+from chalicelib.model.chunking import ChunkDraft
+from chalicelib.model.pipeline import ItemRef
+from chalicelib.stores.sql import statements
+from chalicelib.stores.tx import Row, Tx
+
+SQL = statements(__file__)
+
+
+def insert(tx: Tx, ref: ItemRef, source: str, drafts: Sequence[ChunkDraft]) -> None:
+    rows = [
+        (ref.user_id, ref.item_id, source, d.ordinal, d.page, d.char_start, d.char_end, d.text) for d in drafts
+    ]
+    if rows:
+        tx.run_many(SQL["insert"], rows)
+
+
+def delete(tx: Tx, ref: ItemRef, sources: Sequence[str]) -> None:
+    """Delete chunks with their vectors and postings. Statistics: see index.remove_item first."""
+    tx.run(SQL["delete"], user_id=ref.user_id, item_id=ref.item_id, sources=list(sources))
+
+
+def list_page(tx: Tx, ref: ItemRef, *, after: int, limit: int) -> list[Row]:
+    return tx.all(SQL["list"], user_id=ref.user_id, item_id=ref.item_id, after=after, limit=limit)
+
+
+def opening_text(tx: Tx, ref: ItemRef, *, max_chars: int) -> str:
+    """The first characters of a document's own text, "" when it has none."""
+    row = tx.one(SQL["opening_text"], user_id=ref.user_id, item_id=ref.item_id, max_chars=max_chars)
+    return (row and row["text"]) or ""
+
+
+def list_unembedded(tx: Tx, ref: ItemRef, *, set_id: int, limit: int) -> list[Row]:
+    return tx.all(SQL["list_unembedded"], user_id=ref.user_id, item_id=ref.item_id, set_id=set_id, limit=limit)

@@ -1,0 +1,61 @@
+"""The search index's write side: BM25 postings with their statistics, and vectors.
+
+All index writes of one owner go through lock_stats first: they are serialised, so the counts
+are exact and two writers cannot deadlock over shared terms.
+"""
+
+from collections.abc import Sequence
+
+from pgvector import HalfVector
+
+from chalicelib.model.lexical import with_bigrams
+from chalicelib.model.pipeline import ItemRef
+from chalicelib.stores.sql import statements
+from chalicelib.stores.tx import Tx
+
+SQL = statements(__file__)
+
+
+def add_item(tx: Tx, ref: ItemRef) -> None:
+    """Put the item's pages into the BM25 index; replaces what was there."""
+    remove_item(tx, ref)
+    owner = _lock_stats(tx, ref.user_id)
+    pages = tx.all(SQL["page_texts"], user_id=ref.user_id, item_id=ref.item_id)
+    if pages:
+        tx.run(
+            SQL["add_pages"],
+            user_id=ref.user_id,
+            item_id=ref.item_id,
+            owner=owner,
+            numbers=[page["number"] for page in pages],
+            texts=[with_bigrams(page["text"]) for page in pages],
+        )
+
+
+def remove_item(tx: Tx, ref: ItemRef) -> None:
+    """Take the item's pages out of the BM25 index and out of its statistics."""
+    owner = _lock_stats(tx, ref.user_id)
+    tx.run(SQL["remove_pages"], owner=owner, user_id=ref.user_id, item_id=ref.item_id)
+    tx.run(SQL["forget_empty_terms"], owner=owner)
+
+
+def ensure_set(tx: Tx, *, model: str, dimensions: int) -> int:
+    """The embedding set of this model; the first one ever made is live, later ones are being built."""
+    row = tx.one(SQL["find_set"], model=model, dimensions=dimensions)
+    if row is None:
+        row = tx.one(SQL["ensure_set"], model=model, dimensions=dimensions)
+    assert row is not None
+    return int(row["id"])
+
+
+def add_vectors(tx: Tx, user_id: str, *, set_id: int, ids: Sequence[int], vectors: Sequence[Sequence[float]]) -> None:
+    """Store one vector a chunk; storing it again replaces it."""
+    texts = [HalfVector(list(vector)).to_text() for vector in vectors]
+    owner = tx.all(SQL["owner"], user_id=user_id)[0]["number"]
+    tx.run(SQL["add_vectors"], set_id=set_id, owner=owner, ids=list(ids), vectors=texts)
+
+
+def _lock_stats(tx: Tx, user_id: str) -> int:
+    row = tx.one(SQL["lock_stats"], user_id=user_id)
+    assert row is not None, "the user exists before anything of theirs is indexed"
+    return int(row["owner"])

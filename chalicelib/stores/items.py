@@ -1,0 +1,145 @@
+"""Items, their analyses and their timeline."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from chalicelib.errors import Conflict, NotFound
+from chalicelib.model.items import ObjectKey, Status
+from chalicelib.model.pipeline import ItemRef
+from chalicelib.providers import Analysis
+from chalicelib.stores.sql import statements
+from chalicelib.stores.tx import Row, Tx
+
+SQL = statements(__file__)
+
+
+def insert(tx: Tx, key: ObjectKey, *, etag: str | None) -> str:
+    """Make a pending item for an object; answers its id: see ObjectKey.ids."""
+    for item_id in key.ids(etag):
+        row = tx.one(SQL["insert"], user_id=key.user_id, id=item_id, key=key.key, name=key.name, etag=etag)
+        if row:
+            return item_id
+    raise Conflict("An item with this name is being made right now.")
+
+
+def get(tx: Tx, ref: ItemRef) -> Row:
+    row = find(tx, ref)
+    if row is None:
+        raise NotFound("There is no such item.")
+    return row
+
+
+def find(tx: Tx, ref: ItemRef) -> Row | None:
+    return tx.one(SQL["find"], user_id=ref.user_id, id=ref.item_id)
+
+
+def lock(tx: Tx, ref: ItemRef) -> Row:
+    """Like get, and nobody else changes the item before this transaction ends."""
+    row = tx.one(SQL["lock"], user_id=ref.user_id, id=ref.item_id)
+    if row is None:
+        raise NotFound("There is no such item.")
+    return row
+
+
+def get_with_analysis(tx: Tx, ref: ItemRef) -> Row:
+    """The item's columns and its current analysis's, the latter null while there is none."""
+    row = tx.one(SQL["get_with_analysis"], user_id=ref.user_id, id=ref.item_id)
+    if row is None:
+        raise NotFound("There is no such item.")
+    return row
+
+
+def find_by_sha256(tx: Tx, user_id: str, sha256: str) -> Row | None:
+    return tx.one(SQL["find_by_sha256"], user_id=user_id, sha256=sha256)
+
+
+def lock_sha256(tx: Tx, user_id: str, sha256: str) -> None:
+    """Until the transaction ends nobody else decides which item has these bytes."""
+    tx.one(SQL["lock_sha256"], user_id=user_id, sha256=sha256)
+
+
+def list_filtered(
+    tx: Tx,
+    user_id: str,
+    *,
+    kind: str | None,
+    status: str | None,
+    tag: str | None,
+    text: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    after: tuple[datetime, str] | None,
+    limit: int,
+) -> list[Row]:
+    """Newest first, with the current analysis's columns; one more than a page tells whether there is more."""
+    pattern = None
+    if text is not None:
+        escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        pattern = f"%{escaped}%"
+    after_at, after_id = after or (None, None)
+    return tx.all(
+        SQL["list"],
+        user_id=user_id,
+        kind=kind,
+        status=status,
+        tag=tag,
+        text=pattern,
+        since=since,
+        until=until,
+        after_at=after_at,
+        after_id=after_id,
+        limit=limit,
+    )
+
+
+def set_content(tx: Tx, ref: ItemRef, *, sha256: str, size_bytes: int, etag: str) -> None:
+    """Settle which bytes this item is; the caller holds lock_sha256 and has looked for a duplicate."""
+    tx.run(SQL["set_content"], user_id=ref.user_id, id=ref.item_id, sha256=sha256, size_bytes=size_bytes, etag=etag)
+
+
+def set_processed(tx: Tx, ref: ItemRef, **columns: Any) -> None:
+    tx.run(SQL["set_processed"], user_id=ref.user_id, id=ref.item_id, **columns)
+
+
+def set_status(tx: Tx, ref: ItemRef, status: Status) -> None:
+    tx.run(SQL["set_status"], user_id=ref.user_id, id=ref.item_id, status=status)
+
+
+def set_failed(tx: Tx, ref: ItemRef, *, code: str, message: str) -> None:
+    tx.run(SQL["set_failed"], user_id=ref.user_id, id=ref.item_id, code=code, message=message)
+
+
+def restart(tx: Tx, ref: ItemRef, *, key: str, name: str, etag: str | None) -> None:
+    """Back to PENDING; with another etag the bytes are unknown again."""
+    tx.run(SQL["restart"], user_id=ref.user_id, id=ref.item_id, key=key, name=name, etag=etag)
+
+
+def move_key(tx: Tx, ref: ItemRef, key: str) -> None:
+    """The item's bytes are read from this object from now on."""
+    tx.run(SQL["move_key"], user_id=ref.user_id, id=ref.item_id, key=key)
+
+
+def delete(tx: Tx, ref: ItemRef) -> int:
+    """Delete the row and, by cascade, all that hangs on it. Statistics: see index.remove_item first."""
+    return tx.run(SQL["delete"], user_id=ref.user_id, id=ref.item_id)
+
+
+def insert_analysis(tx: Tx, ref: ItemRef, analysis: Analysis) -> None:
+    """Make this the item's current analysis; the earlier ones stay as versions."""
+    tx.run(SQL["retire_analysis"], user_id=ref.user_id, id=ref.item_id)
+    columns = asdict(analysis) | {"labels": list(analysis.labels)}
+    tx.run(SQL["insert_analysis"], user_id=ref.user_id, id=ref.item_id, **columns)
+
+
+def note(
+    tx: Tx, ref: ItemRef, event: str, *, stage: str | None = None, attempt: int | None = None, message: str | None = None
+) -> None:
+    """Add a line to the item's timeline."""
+    tx.run(
+        SQL["note"], user_id=ref.user_id, id=ref.item_id, stage=stage, event=event, attempt=attempt, message=message
+    )
+
+
+def timeline(tx: Tx, ref: ItemRef, *, after: int, limit: int) -> list[Row]:
+    return tx.all(SQL["timeline"], user_id=ref.user_id, id=ref.item_id, after=after, limit=limit)

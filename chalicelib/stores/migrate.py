@@ -1,0 +1,65 @@
+"""Brings a database to this release's schema: numbered files, forward only, each in one transaction.
+
+Run as the owner (`MIGRATION_DATABASE_URL`), never by the app. Two at once: one waits for the
+other's advisory lock and then finds nothing to do. Killed halfway: that file was rolled back,
+the next run starts with it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+LOCK_ID = 7_203_041_996  # any number nobody else uses
+APP_ROLE = "collections_app"
+
+
+def migrate(admin_url: str, *, lock_timeout_s: int = 10) -> list[str]:
+    """Apply what is missing; answers the names applied. `lock_timeout_s` bounds each wait for a table."""
+    conn = psycopg2.connect(admin_url, connect_timeout=10)
+    conn.autocommit = True
+    try:
+        with conn.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK_ID,))
+            cursor.execute(
+                "CREATE TABLE IF NOT EXISTS schema_migrations"
+                " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+            cursor.execute("SELECT name FROM schema_migrations")
+            done = {row[0] for row in cursor.fetchall()}
+        applied = []
+        for name, text in _migrations():
+            if name not in done:
+                _apply(conn, name, text, lock_timeout_s)
+                applied.append(name)
+        return applied
+    finally:
+        conn.close()
+
+
+def set_app_password(admin_url: str, password: str) -> None:
+    """Let the app's role log in with this password."""
+    conn = psycopg2.connect(admin_url, connect_timeout=10)
+    try:
+        with conn, conn.cursor() as cursor:
+            cursor.execute(
+                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(APP_ROLE), sql.Literal(password))
+            )
+    finally:
+        conn.close()
+
+
+def _migrations() -> Iterator[tuple[str, str]]:
+    for path in sorted(MIGRATIONS.glob("[0-9][0-9][0-9][0-9]_*.sql")):
+        yield path.stem, path.read_text(encoding="utf-8")
+
+
+def _apply(conn: "psycopg2.extensions.connection", name: str, text: str, lock_timeout_s: int) -> None:
+    conn.autocommit = False
+    with conn, conn.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", (f"{lock_timeout_s}s",))
+        cursor.execute(text)
+        cursor.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (name,))
+    conn.autocommit = True

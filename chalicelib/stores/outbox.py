@@ -1,0 +1,62 @@
+"""Events that must go out: written with the change they tell of, published after the commit."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.model.pipeline import Event, ItemRef
+from chalicelib.stores.sql import statements
+from chalicelib.stores.tx import Tx
+
+SQL = statements(__file__)
+LOCK_S = 30  # how long a publisher has before the relay takes the row over
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outgoing:
+    """A row on its way to the bus."""
+
+    id: int
+    event: Event
+
+
+def insert(tx: Tx, ref: ItemRef, event: Event, *, due_at: datetime | None = None) -> Outgoing | None:
+    """Queue an event. Due now, it is the caller's to publish after the commit; later, the relay's (None)."""
+    row = tx.one(
+        SQL["insert"],
+        user_id=ref.user_id,
+        item_id=ref.item_id,
+        stage=event.stage,
+        source=event.source,
+        detail_type=event.detail_type,
+        detail=json.dumps(event.detail),
+        due_at=due_at,
+        locked=due_at is None,
+        lock_s=LOCK_S,
+    )
+    assert row is not None
+    return Outgoing(id=row["id"], event=event) if due_at is None else None
+
+
+def claim_due(tx: Tx, *, limit: int) -> list[Outgoing]:
+    """Take due rows nobody is publishing. System transaction."""
+    rows = tx.all(SQL["claim_due"], limit=limit, lock_s=LOCK_S)
+    return [
+        Outgoing(
+            id=row["id"],
+            event=Event(
+                source=row["source"], detail_type=row["detail_type"], detail=row["detail"], stage=row["stage"]
+            ),
+        )
+        for row in sorted(rows, key=lambda row: row["id"])
+    ]
+
+
+def set_published(tx: Tx, ids: Sequence[int]) -> None:
+    """Only what the bus accepted; also starts the clock after which a wake-up counts as lost."""
+    tx.run(SQL["set_published"], ids=list(ids))
+
+
+def prune(tx: Tx) -> int:
+    return tx.run(SQL["prune"])

@@ -1,0 +1,89 @@
+"""The pipeline's tasks: claimed with a lease, finished under a fence."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chalicelib.errors import LeaseLost
+from chalicelib.model import pipeline
+from chalicelib.model.pipeline import Claim, ItemRef, Stage
+from chalicelib.stores.sql import statements
+from chalicelib.stores.tx import Row, Tx
+
+SQL = statements(__file__)
+
+
+def reset(tx: Tx, ref: ItemRef, stage: Stage) -> None:
+    """Make the stage ready with no attempts used; whoever was at it has lost the fence."""
+    tx.run(SQL["reset"], **_key(ref, stage))
+
+
+def insert_if_missing(tx: Tx, ref: ItemRef, stage: Stage) -> None:
+    tx.run(SQL["insert_if_missing"], **_key(ref, stage))
+
+
+def delete_stages(tx: Tx, ref: ItemRef, stages: Sequence[Stage]) -> None:
+    tx.run(SQL["delete_stages"], user_id=ref.user_id, item_id=ref.item_id, stages=list(stages))
+
+
+def find(tx: Tx, ref: ItemRef, stage: Stage) -> Row | None:
+    return tx.one(SQL["find"], **_key(ref, stage))
+
+
+def claim(tx: Tx, ref: ItemRef, stage: Stage) -> Claim | None:
+    """Take the stage for its lease; None when it is done, not due, out of attempts or someone else's."""
+    row = tx.one(
+        SQL["claim"], **_key(ref, stage), lease_s=pipeline.LEASE_S[stage], max_attempts=pipeline.MAX_ATTEMPTS
+    )
+    return Claim(ref=ref, stage=stage, token=row["token"], attempt=row["attempt"]) if row else None
+
+
+def hold(tx: Tx, claim: Claim) -> None:
+    """Keep the claim for the rest of this transaction; raises LeaseLost when it is no longer ours."""
+    if tx.one(SQL["hold"], **_key(claim.ref, claim.stage), token=claim.token) is None:
+        raise LeaseLost("Another worker has this task now.")
+
+
+def finish(tx: Tx, claim: Claim) -> None:
+    """The caller holds the claim."""
+    tx.run(SQL["finish"], **_key(claim.ref, claim.stage))
+
+
+def retry(
+    tx: Tx, ref: ItemRef, stage: Stage, *, code: str, message: str, at_least_s: float = 0.0, refund: bool = False
+) -> datetime:
+    """Make it ready after a jittered backoff; answers when. `refund` gives the attempt back."""
+    row = tx.one(
+        SQL["retry"],
+        **_key(ref, stage),
+        code=code,
+        message=message,
+        at_least_s=at_least_s,
+        refund=int(refund),
+        base_s=pipeline.BACKOFF_BASE_S,
+        cap_s=pipeline.BACKOFF_CAP_S,
+    )
+    assert row is not None
+    run_after: datetime = row["run_after"]
+    return run_after
+
+
+def fail(tx: Tx, ref: ItemRef, stage: Stage, *, code: str, message: str) -> None:
+    tx.run(SQL["fail"], **_key(ref, stage), code=code, message=message)
+
+
+def list_expired(tx: Tx, *, limit: int) -> list[Row]:
+    """Running tasks whose lease is over, locked; with the item's key and kind. System transaction."""
+    return tx.all(SQL["list_expired"], limit=limit)
+
+
+def list_lost(tx: Tx, *, grace_s: float, limit: int) -> list[Row]:
+    """Ready tasks whose wake-up went out but surely never arrived, locked. System transaction."""
+    return tx.all(SQL["list_lost"], grace_s=grace_s, limit=limit)
+
+
+def set_unwoken(tx: Tx, ref: ItemRef, stage: Stage) -> None:
+    tx.run(SQL["set_unwoken"], **_key(ref, stage))
+
+
+def _key(ref: ItemRef, stage: Stage) -> dict[str, str]:
+    return {"user_id": ref.user_id, "item_id": ref.item_id, "stage": stage}

@@ -1,0 +1,34 @@
+"""A running transaction, as the stores' functions see it. Imports no driver, so that anything may import it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+
+class Tx:
+    """A running transaction: what the stores' functions take first."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def all(self, statement: str, **values: Any) -> list[Row]:
+        self._cursor.execute(statement, values)
+        return [dict(row) for row in self._cursor.fetchall()]
+
+    def one(self, statement: str, **values: Any) -> Row | None:
+        """The first row, or None."""
+        self._cursor.execute(statement, values)
+        row = self._cursor.fetchone()
+        return dict(row) if row is not None else None
+
+    def run(self, statement: str, **values: Any) -> int:
+        """Execute; answers how many rows it touched."""
+        self._cursor.execute(statement, values)
+        return int(self._cursor.rowcount)
+
+    def run_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Execute once with all rows in place of VALUES %s."""
+        from psycopg2.extras import execute_values
+
+        execute_values(self._cursor, statement, rows, page_size=1000)

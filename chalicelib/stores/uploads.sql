@@ -1,0 +1,51 @@
+-- :name insert
+INSERT INTO uploads (user_id, key, status, filename, content_type, size_bytes, expires_at)
+VALUES (%(user_id)s, %(key)s, 'pending', %(filename)s, %(content_type)s, %(size_bytes)s, now() + %(ttl_s)s * interval '1 second')
+RETURNING *
+
+-- :name find
+SELECT * FROM uploads WHERE user_id = %(user_id)s AND id::text = %(id)s
+
+-- :name lock_by_key
+SELECT * FROM uploads WHERE user_id = %(user_id)s AND key = %(key)s FOR UPDATE
+
+-- :name ensure
+INSERT INTO uploads (user_id, key, status, filename) VALUES (%(user_id)s, %(key)s, 'pending', %(filename)s)
+ON CONFLICT (user_id, key) DO NOTHING
+
+-- :name set_received
+UPDATE uploads
+SET status = 'received', item_id = %(item_id)s, etag = coalesce(%(etag)s, etag), sequencer = coalesce(%(sequencer)s, sequencer),
+    received_at = now()
+WHERE user_id = %(user_id)s AND key = %(key)s
+
+-- :name move_to_item
+UPDATE uploads SET status = 'duplicate', item_id = %(to_item)s WHERE user_id = %(user_id)s AND item_id = %(from_item)s
+
+-- :name list_keys
+SELECT key FROM uploads WHERE user_id = %(user_id)s AND item_id = %(item_id)s ORDER BY received_at, key
+
+-- :name list_known
+SELECT user_id, key, etag FROM uploads WHERE key = ANY (%(keys)s) AND status <> 'pending'
+
+-- :name expire
+UPDATE uploads SET status = 'expired' WHERE status = 'pending' AND expires_at < now() - interval '1 hour'
+
+-- :name insert_deletions
+INSERT INTO object_deletions (user_id, key) SELECT %(user_id)s, unnest(%(keys)s::text[]) ON CONFLICT DO NOTHING
+
+-- An object written after its deletion was asked for is a new one: the deletion no longer applies.
+-- :name cancel_deletion
+DELETE FROM object_deletions WHERE user_id = %(user_id)s AND key = %(key)s AND created_at < %(written_at)s
+
+-- :name is_deleted
+SELECT 1 FROM object_deletions WHERE user_id = %(user_id)s AND key = %(key)s
+
+-- :name detach
+UPDATE uploads SET item_id = NULL WHERE user_id = %(user_id)s AND key = %(key)s
+
+-- :name list_deletions
+SELECT user_id, key FROM object_deletions ORDER BY created_at LIMIT %(limit)s
+
+-- :name delete_deletions
+DELETE FROM object_deletions WHERE key = ANY (%(keys)s)

@@ -1,0 +1,1 @@
+"""Building and deploying the Lambda package; never part of it."""

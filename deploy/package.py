@@ -1,0 +1,128 @@
+"""Builds the Lambda package of a stage and its template: `python -m deploy.package --stage dev`.
+
+The package is made by a Python that Lambda still accepts (3.13, or 3.12), which need not be the one
+that runs this: Chalice writes its own Python's version into the template and fetches wheels for it.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from deploy import overlay, zips
+from deploy.policies import ROOT, STAGES
+
+VERSIONS = ("3.13", "3.12")
+MISSING = """No Python 3.13 or 3.12 runs here, and AWS Lambda takes no new functions for older ones.
+Install one (apt-get install python3.13 python3.13-venv, pyenv install 3.13, uv python install 3.13)
+or name it: LAMBDA_PYTHON=/path/to/python3.13 make package"""
+
+
+class CannotPackage(Exception):
+    """A package cannot be made here, or must not leave; the message says what to do."""
+
+
+def find_python() -> Path:
+    """A Python that Lambda accepts, that runs and can make environments. Raises CannotPackage."""
+    for candidate in candidates():
+        found = shutil.which(candidate)
+        if found and version_of(found) in VERSIONS:
+            return Path(found)
+    raise CannotPackage(MISSING)
+
+
+def candidates() -> Iterator[str]:
+    """What is asked for, then the newest: on the path, or where pyenv and uv put them."""
+    yield from filter(None, [os.environ.get("LAMBDA_PYTHON")])
+    for version in VERSIONS:
+        yield f"python{version}"
+        for place in (".pyenv/versions/", ".local/share/uv/python/cpython-"):
+            yield from sorted(map(str, Path.home().glob(f"{place}{version}*/bin/python")), reverse=True)
+    yield from (sys.executable, "python3")
+
+
+def version_of(python: str) -> str:
+    """Its version as "3.13", "" when it does not run, as pyenv's shims may not."""
+    code = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
+    ran = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    return ran.stdout.strip()
+
+
+def make_environment(python: Path) -> Path:
+    """The Python of .venv-package, which holds Chalice and what the app imports; made once."""
+    lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
+    wanted = [line for line in lines if line.startswith(("chalice==", "boto3=="))]
+    requirements = ROOT / "requirements.txt"
+    key = hashlib.sha256(f"{python}{wanted}{requirements.read_text()}".encode()).hexdigest()[:16]
+    home = ROOT / ".venv-package"
+    inside = home / "bin" / "python"
+    if not (home / key).exists():
+        subprocess.run([python, "-m", "venv", "--clear", home], check=True)
+        pip = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, *wanted, "-r", str(requirements)], check=True)
+        (home / key).touch()
+    return inside
+
+
+def stage_sources(to: Path) -> None:
+    """Copy what a package is made from, and nothing else, to a directory."""
+    shutil.rmtree(to, ignore_errors=True)
+    caches = shutil.ignore_patterns("__pycache__", "*.pyc", ".*_cache")
+    shutil.copytree(ROOT / "chalicelib", to / "chalicelib", ignore=caches)
+    (to / ".chalice").mkdir()
+    for file in ["app.py", "requirements.txt", ".chalice/config.json"]:
+        shutil.copy(ROOT / file, to / file)
+    for policy in (ROOT / ".chalice").glob("policy-*.json"):
+        shutil.copy(policy, to / ".chalice")
+
+
+def build(stage: str, to: Path) -> Path:
+    """Leave sam.json and deployment.zip in `to`; the zip's path. Raises CannotPackage."""
+    python = make_environment(find_python())
+    sources = to.with_name(f"{to.name}-sources")
+    stage_sources(sources)
+    extras = sources / "overlay.json"
+    extras.write_text(json.dumps(overlay.template(stage)))
+    shutil.rmtree(to, ignore_errors=True)
+    chalice = [str(python), "-c", "from chalice.cli import main; main()"]
+    command = [*chalice, "package", "--stage", stage, "--merge-template", str(extras), str(to)]
+    # Chalice wants some region for its client, and asks nothing of it.
+    env = {"AWS_DEFAULT_REGION": "us-east-1", **os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    ran = subprocess.run(command, cwd=sources, env=env, capture_output=True, text=True, check=False)
+    package = to / "deployment.zip"
+    # Chalice leaves out a dependency it found no wheel for, says so and ends with 0.
+    if ran.returncode or "Could not install dependencies" in ran.stdout + ran.stderr:
+        raise CannotPackage(f"chalice package failed:\n{ran.stdout}{ran.stderr}")
+    if names := zips.unwanted(package):
+        raise CannotPackage(f"These must not be in the package: {', '.join(names)}")
+    zips.compile_zip(package, python)
+    return package
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stage", choices=STAGES, default="dev")
+    parser.add_argument("--find-python", action="store_true", help="print the Python it would use")
+    arguments = parser.parse_args()
+    try:
+        if arguments.find_python:
+            print(find_python())
+            return
+        package = build(arguments.stage, ROOT / "build" / f"package-{arguments.stage}")
+    except CannotPackage as error:
+        sys.exit(str(error))
+    for name, size_bytes in zips.weights(package):
+        print(f"{size_bytes / 1e6:8.2f} MB  {name}")
+    size_bytes = package.stat().st_size
+    print(f"{size_bytes / 1e6:8.2f} MB  {package.relative_to(ROOT)} (at most {zips.LIMIT_BYTES / 1e6:.0f})")
+    if size_bytes > zips.LIMIT_BYTES:
+        sys.exit("The package is too large.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What each function may do, from one table: `python -m deploy.policies` writes .chalice/policy-*.json.
+
+Chalice takes one complete policy file per function, and a file knows neither its stage nor its
+account. So there is one per function and stage, and a test holds them to this table.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text())
+STAGES: tuple[str, ...] = tuple(CONFIG["stages"])
+# IAM fills this in, so that a bucket of the right name in a stranger's account stays out of reach.
+OWN_ACCOUNT = "${aws:PrincipalAccount}"
+
+# The events each function may publish; those absent publish none.
+PUBLISHES = {
+    "api_handler": ["collections.*"],
+    "image_processor": ["collections.imageprocessor", "collections.documentprocessor"],
+    "analyzer": ["collections.analyzer"],
+    "embedder": ["collections.embedder"],
+    "relay": ["collections.*"],
+    "sweeper": ["collections.*"],
+}
+# (action, key pattern) in the stage's bucket. ListBucket also makes a missing object a 404, not a 403.
+BUCKET = {
+    "api_handler": [("GetObject", "*"), ("PutObject", "*"), ("DeleteObject", "*")],
+    "image_processor": [("ListBucket", ""), ("GetObject", "*"), ("PutObject", "_derived/*")],
+    "analyzer": [("ListBucket", ""), ("GetObject", "*")],
+    "sweeper": [("ListBucket", ""), ("DeleteObject", "*")],
+}
+FUNCTIONS = (*PUBLISHES, "dead_letters")
+
+
+def environment(stage: str) -> Mapping[str, str]:
+    """The stage's variables as the functions see them, except those only CloudFormation knows."""
+    variables: dict[str, str] = CONFIG["stages"][stage]["environment_variables"]
+    return variables
+
+
+def lambda_name(function: str, stage: str) -> str:
+    """The name `chalice deploy` gives the function."""
+    name = f"{CONFIG['app_name']}-{stage}"
+    return name if function == "api_handler" else f"{name}-{function}"
+
+
+def parameter_prefix(stage: str) -> str:
+    """Where the stage's secrets are in Parameter Store, without the last slash."""
+    return "/collections" if stage == "dev" else f"/collections-{stage}"
+
+
+def allow(sid: str, actions: list[str], resources: list[str], **condition: Any) -> dict[str, Any]:
+    """One statement; `condition` is IAM's Condition block."""
+    statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+    return statement | ({"Condition": condition["condition"]} if condition else {})
+
+
+def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
+    """What this function does that others do not."""
+    bucket = f"arn:aws:s3:::collections-images-{stage}-{OWN_ACCOUNT}"
+    for action, keys in BUCKET.get(function, []):
+        yield allow(action, [f"s3:{action}"], [f"{bucket}/{keys}" if keys else bucket])
+    if function in PUBLISHES:
+        sources = {"ForAllValues:StringLike": {"events:source": PUBLISHES[function]}}
+        present = {"Null": {"events:source": "false"}}
+        bus = ["arn:aws:events:*:*:event-bus/default"]
+        yield allow("Publish", ["events:PutEvents"], bus, condition=sources | present)
+    queue = [f"arn:aws:sqs:*:*:{environment(stage)['DEAD_LETTER_QUEUE']}"]
+    if function == "dead_letters":
+        actions = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"]
+        yield allow("Consume", [f"sqs:{action}" for action in actions], queue)
+    elif function == "api_handler":
+        actions = ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "DescribeTable"]
+        tables = [environment(stage)[name] for name in ("SESSIONS_TABLE", "RATE_LIMITS_TABLE")]
+        arns = [f"arn:aws:dynamodb:*:*:table/{table}" for table in tables]
+        yield allow("Tables", [f"dynamodb:{action}" for action in actions], arns)
+    else:  # Lambda itself sends, in the function's name, the event whose attempts are used up
+        yield allow("GiveUp", ["sqs:SendMessage"], queue)
+
+
+def shared_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
+    """What every function does: log, read its secrets, reach a database in a VPC, trace."""
+    logs = f"arn:aws:logs:*:*:log-group:/aws/lambda/{lambda_name(function, stage)}"
+    yield allow(
+        "Log", ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], [logs, f"{logs}:*"]
+    )
+    parameters = f"arn:aws:ssm:*:*:parameter{parameter_prefix(stage)}"
+    reads = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"]
+    yield allow("Secrets", reads, [parameters, f"{parameters}/*"])
+    through_ssm = {
+        "kms:ViaService": "ssm.*.amazonaws.com",
+        "kms:EncryptionContext:PARAMETER_ARN": f"{parameters}/*",
+    }
+    keys = ["arn:aws:kms:*:*:key/*"]
+    yield allow("DecryptSecrets", ["kms:Decrypt"], keys, condition={"StringLike": through_ssm})
+    # Neither EC2's interfaces nor X-Ray's segments can be named beforehand; AWS' own policies say * too.
+    interfaces = ["CreateNetworkInterface", "DescribeNetworkInterfaces", "DeleteNetworkInterface"]
+    yield allow("Network", [f"ec2:{action}" for action in interfaces], ["*"])
+    if CONFIG["stages"][stage].get("xray"):
+        yield allow("Trace", ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"])
+
+
+def policy(function: str, stage: str) -> dict[str, Any]:
+    """The IAM policy document of one function in one stage."""
+    statements = [*own_statements(function, stage), *shared_statements(function, stage)]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def files() -> dict[str, str]:
+    """Every policy file's name under .chalice and its text."""
+    return {
+        f"policy-{function}-{stage}.json": json.dumps(policy(function, stage), indent=2) + "\n"
+        for stage in STAGES
+        for function in FUNCTIONS
+    }
+
+
+if __name__ == "__main__":
+    for name, text in files().items():
+        (ROOT / ".chalice" / name).write_text(text)

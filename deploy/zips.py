@@ -1,0 +1,65 @@
+"""What goes into the Lambda zip: checked, compiled, repeatable."""
+
+import re
+import subprocess
+import tempfile
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+LIMIT_BYTES = 25_000_000
+# Ours only runs; nothing of it is there to be tested, read, cached or kept secret.
+UNWANTED = re.compile(
+    r"(^|/)(tests?|docs?|__pycache__|\.git|\.venv|\.local|\.chalice)/"
+    r"|^(local|bench|samples|deploy)/"
+    r"|\.(pyc|pyo|pem|key|env|sqlite3?|log)$|(^|/)\.env[^/]*$"
+)
+
+
+def unwanted(path: Path) -> list[str]:
+    """The names in a zip that must not be deployed. Run before compile_zip, which adds caches of its own."""
+    with zipfile.ZipFile(path) as package:
+        return [name for name in package.namelist() if UNWANTED.search(name)]
+
+
+def compile_zip(path: Path, python: Path) -> None:
+    """Add bytecode that Lambda need not check, and make equal content an equal file.
+
+    Lambda's disk is read-only: without it each cold start compiles everything again (imports of all
+    dependencies: 300 ms, with it 150 ms). `python` must have the version that the zip runs on.
+    """
+    compile_all = [str(python), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    with tempfile.TemporaryDirectory() as directory:
+        with zipfile.ZipFile(path) as package:
+            package.extractall(directory)
+        subprocess.run([*compile_all, "-s", directory, "-p", "/var/task", directory], check=True)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as package:
+            for file in sorted(Path(directory).rglob("*")):
+                if file.is_file():
+                    entry = zipfile.ZipInfo(file.relative_to(directory).as_posix())
+                    entry.external_attr = 0o644 << 16  # Lambda runs it as another user
+                    entry.compress_type = zipfile.ZIP_DEFLATED
+                    package.writestr(entry, file.read_bytes())
+
+
+def weights(path: Path) -> list[tuple[str, int]]:
+    """(dependency or own part, compressed bytes), the heaviest first."""
+    sizes: Counter[str] = Counter()
+    with zipfile.ZipFile(path) as package:
+        owners = distributions(package)
+        for entry in package.infolist():
+            top = entry.filename.split("/")[0]
+            sizes[owners.get(entry.filename, owners.get(top, top))] += entry.compress_size
+    return sizes.most_common()
+
+
+def distributions(package: zipfile.ZipFile) -> dict[str, str]:
+    """Which distribution a file or a top-level name belongs to, by the RECORD each wheel carries."""
+    owners: dict[str, str] = {}
+    for record in package.namelist():
+        if record.endswith(".dist-info/RECORD"):
+            distribution = record.split("-")[0]
+            for line in package.read(record).decode().splitlines():
+                name = line.split(",")[0]
+                owners |= {name: distribution, name.split("/")[0]: distribution}
+    return owners

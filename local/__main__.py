@@ -1,0 +1,76 @@
+"""The local stack's command line.
+
+python -m local run  [--port 8000] [--state .local] [--workers 2]     until Ctrl-C
+python -m local demo …                                                the same, then exits
+"""
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from local.children import StartFailed
+from local.places import DEFAULT_PORT
+from local.samples import MainJobFailed, main_job
+from local.stack import running_stack
+
+
+def main() -> int:
+    arguments = _parse()
+    signal.signal(signal.SIGTERM, _interrupt)
+    started_at = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"[{time.monotonic() - started_at:5.1f} s] {line}", flush=True)
+
+    try:
+        with running_stack(
+            state=arguments.state, base_port=arguments.port, image_workers=arguments.workers, say=say
+        ) as stack:
+            try:
+                say("ready")
+                main_job(
+                    api_url=stack.url, aws_endpoint_url=stack.aws_url, is_demo=arguments.command == "demo"
+                )
+                if arguments.command == "run":
+                    print(f"\n{stack.url}    Ctrl-C stops it", flush=True)
+                    threading.Event().wait()
+                return 0
+            except KeyboardInterrupt:
+                return 0 if arguments.command == "run" else 130
+            finally:
+                # Stopping takes a moment; a second Ctrl-C must not leave half of it running.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                say("stopping")
+    except KeyboardInterrupt:
+        return 130
+    except StartFailed as failure:
+        print(f"not started: {failure}", file=sys.stderr)
+        return 1
+    except MainJobFailed as failure:
+        print(f"the samples did not go through: {failure}", file=sys.stderr)
+        return 1
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m local", description="Run the whole application on this machine."
+    )
+    parser.add_argument("command", choices=("run", "demo"))
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="the API's; the next four are used too"
+    )
+    parser.add_argument("--state", type=Path, default=Path(".local"), help="where everything is kept")
+    parser.add_argument("--workers", type=int, default=2, help="processes that decode files")
+    return parser.parse_args()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

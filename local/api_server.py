@@ -1,0 +1,109 @@
+"""Serves the API with `chalice local`, mended where it differs from API Gateway or stalls.
+
+`python -P -m local.api_server PORT`, in the project's directory, on the leash of its standard input.
+"""
+
+import socketserver
+import sys
+import threading
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import chalice.local
+from chalice.cli import cli
+
+from local.leash import die_with_parent
+from local.places import STAGE
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+
+_handle_request = chalice.local.LocalGateway.handle_request
+_send_with_body = chalice.local.ChaliceRequestHandler._send_http_response_with_body
+
+
+class RequestTooLong(chalice.local.LocalGatewayException):
+    """API Gateway's limit on a request's body."""
+
+    CODE = 413
+
+
+def match_route(matcher: Any, url: str) -> chalice.local.MatchResult:
+    """The route that API Gateway would take: {name+} takes the rest; fixed before variable before greedy.
+
+    Raises ValueError when there is none.
+    """
+    parsed = urlsplit(url)
+    parts = (parsed.path.rstrip("/") or "/").split("/")
+    found = []
+    for route in matcher.route_urls:
+        captured = _capture(route.split("/"), parts)
+        if captured is not None:
+            found.append((_rank(route), route, captured))
+    if not found:
+        raise ValueError(f"No matching route found for: {url}")
+    _, route, captured = min(found, key=lambda match: match[0])
+    return chalice.local.MatchResult(route, captured, parse_qs(parsed.query, keep_blank_values=True))
+
+
+def _rank(route: str) -> list[int]:
+    return [2 if part.endswith("+}") else 1 if part.startswith("{") else 0 for part in route.split("/")]
+
+
+def _capture(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
+    captured: dict[str, str] = {}
+    for index, piece in enumerate(pattern):
+        rest = parts[index:]
+        if piece.endswith("+}") and rest and rest != [""]:
+            return {**captured, piece[1:-2]: "/".join(rest)}
+        if not rest or not (piece.startswith("{") or piece == rest[0]):
+            return None
+        if piece.startswith("{"):
+            captured[piece[1:-1]] = rest[0]
+    return captured if len(parts) == len(pattern) else None
+
+
+def handle_request(gateway: Any, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Any:
+    if body and len(body) > MAX_BODY_BYTES:
+        raise RequestTooLong({"Content-Type": "application/json"}, b'{"message":"Request Too Long"}')
+    return _handle_request(gateway, method, path, headers, body)
+
+
+def send_with_body(handler: Any, code: int, headers: dict[str, str], body: str | bytes) -> None:
+    """Answer HEAD without the body: it would be read as the next answer on the connection."""
+    if handler.command != "HEAD":
+        return _send_with_body(handler, code, headers, body)
+    handler.send_response(code)
+    handler.send_header("Content-Length", str(len(body.encode() if isinstance(body, str) else body)))
+    handler._send_headers(headers)
+
+
+class _PerThread:
+    """An attribute of the app with a value per thread: each request has one."""
+
+    def __init__(self) -> None:
+        self._values = threading.local()
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        return getattr(self._values, "value", None)
+
+    def __set__(self, instance: object, value: Any) -> None:
+        self._values.value = value
+
+
+def main() -> None:
+    die_with_parent()
+    # Without this an answer of two packets waits 40 ms for an acknowledgement.
+    socketserver.StreamRequestHandler.disable_nagle_algorithm = True
+    for owner, name, replacement in (
+        (chalice.local.RouteMatcher, "match_route", match_route),
+        (chalice.local.LocalGateway, "handle_request", handle_request),
+        (chalice.local.ChaliceRequestHandler, "_send_http_response_with_body", send_with_body),
+        (chalice.local.LocalChalice, "lambda_context", _PerThread()),
+        (chalice.local.ThreadedHTTPServer, "request_queue_size", 128),
+    ):
+        setattr(owner, name, replacement)
+    cli(args=["local", "--no-autoreload", "--stage", STAGE, "--port", sys.argv[1]], obj={})
+
+
+if __name__ == "__main__":
+    main()

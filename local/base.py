@@ -1,0 +1,53 @@
+"""Creates, in the emulator, what exists before the application is deployed: bucket, queue, tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+
+from local.places import aws_environment
+
+
+def client(service: str, aws_port: int) -> Any:
+    """A boto3 client of the emulator."""
+    environment = aws_environment(aws_port)
+    return boto3.client(
+        service,
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        region_name=environment["AWS_REGION"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def create_base(settings: Mapping[str, str], *, aws_port: int) -> None:
+    """Create the resources that the stage's `settings` name, in an emulator that has none of them."""
+    create_bucket(settings["IMAGES_BUCKET"], aws_port=aws_port)
+    client("sqs", aws_port).create_queue(
+        QueueName=queue_name(settings["DEAD_LETTER_QUEUE"]), Attributes={"VisibilityTimeout": "60"}
+    )
+    dynamodb = client("dynamodb", aws_port)
+    for table in (settings["SESSIONS_TABLE"], settings["RATE_LIMITS_TABLE"]):
+        dynamodb.create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        dynamodb.update_time_to_live(
+            TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
+        )
+
+
+def create_bucket(bucket: str, *, aws_port: int) -> None:
+    """Create a bucket that tells EventBridge of its objects."""
+    s3 = client("s3", aws_port)
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+
+
+def queue_name(queue: str) -> str:
+    """The name in a queue's name, URL or ARN."""
+    return queue.rpartition("/")[2].rpartition(":")[2]

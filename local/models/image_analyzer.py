@@ -1,0 +1,90 @@
+"""Describes an image from what can be known of it: its text, what a classifier sees, its colours."""
+
+import re
+from io import BytesIO
+
+from PIL import Image, UnidentifiedImageError
+
+from chalicelib.errors import BadFile
+from chalicelib.providers import Analysis, AnalysisRequest
+from local.models.classifier import Guess, ImageClassifier
+from local.models.ocr import ReadText, TextReader
+from local.models.picture import Look, look_at
+from local.models.words import Words, detect_language
+
+_PROVIDER = "local"
+_MODEL = f"{TextReader.model}+{ImageClassifier.model}"
+_PAPERS = {
+    "invoice": r"\binvoice\b|\brechnung\b|\bfacture\b|\bfactura\b",
+    "receipt": r"\breceipt\b|\bkassenbon\b|\bcash\b.*\bchange\b",
+    "letter": r"\bdear\b|\bsincerely\b|\bregards\b|\bsehr geehrte",
+}
+
+
+class ImageAnalyzer:
+    def __init__(self, *, reader: TextReader, classifier: ImageClassifier, words: Words) -> None:
+        self._reader, self._classifier, self._words = reader, classifier, words
+
+    def analyze(self, request: AnalysisRequest) -> Analysis:
+        """BadFile when the preview cannot be decoded; ValueError without one."""
+        if request.preview_jpeg is None:
+            raise ValueError("an image's analysis needs its preview")
+        try:
+            image = Image.open(BytesIO(request.preview_jpeg))
+            image.load()
+        except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+            raise BadFile("The preview of the image cannot be decoded.", code="undecodable") from error
+        read, look = self._reader.read(image), look_at(image)
+        category = categorize(read, look)
+        guesses = self._classifier.classify(image) if category in ("photograph", "drawing") else []
+        words = self._words.keywords(read.text, limit=8) if category not in ("photograph", "drawing") else []
+        return Analysis(
+            category=category,
+            summary=_summary(category, read, look, guesses),
+            labels=_labels(category, look, guesses, [*words, *_name_words(request.name, self._words)]),
+            text_in_image=read.text,
+            language=detect_language(read.text) or (request.language_hint if read.text else None),
+            provider=_PROVIDER,
+            model=_MODEL,
+        )
+
+
+def categorize(read: ReadText, look: Look) -> str:
+    """One of invoice, receipt, letter, document, screenshot, drawing, photograph."""
+    if read.line_count >= 5 and read.area_share >= 0.05:
+        for category, pattern in _PAPERS.items():
+            if re.search(pattern, read.text, re.IGNORECASE | re.DOTALL):
+                return category
+        is_paper = look.is_grey or look.colours[:1] == ("white",)
+        return "document" if is_paper or look.flat_share < 0.5 else "screenshot"
+    return "drawing" if look.flat_share > 0.75 and look.brightness > 0.3 else "photograph"
+
+
+def _summary(category: str, read: ReadText, look: Look, guesses: list[Guess]) -> str:
+    """Sentences that claim no more than was measured; probabilities are the classifier's."""
+    tone = "black and white" if look.is_grey else " and ".join(look.colours[:2]) or "of many colours"
+    article = "An" if category[0] in "aeiou" else "A"
+    parts = [f"{article} {category}, {look.shape}, mostly {tone}."]
+    if guesses:
+        parts.append("It seems to show: " + ", ".join(f"{g.word} ({g.probability:.0%})" for g in guesses) + ".")
+    if look.brightness < 0.25:
+        parts.append("It is dark.")
+    if look.is_blurred:
+        parts.append("It is blurred or has little detail.")
+    if read.text:
+        start = " ".join(read.text.split())[:300]
+        parts.append(f"Text in it ({read.line_count} line{'s' * (read.line_count > 1)}): {start}")
+    return " ".join(parts)
+
+
+def _labels(category: str, look: Look, guesses: list[Guess], words: list[str]) -> tuple[str, ...]:
+    colours = ["black and white"] if look.is_grey else list(look.colours)
+    light = ["dark"] if look.brightness < 0.25 else []
+    labels = [category, *(guess.word for guess in guesses), *colours, *light, *words]
+    return tuple(dict.fromkeys(labels))[:32]
+
+
+def _name_words(name: str, words: Words) -> list[str]:
+    """The plain words in a file's name: what its owner called it."""
+    stem = name.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower()
+    return [word for word in re.findall(r"[^\W\d_]{4,}", stem) if words.knows(word)]

@@ -1,0 +1,79 @@
+"""Writes an ONNX model as bytes: the dozen protobuf fields a convolutional network needs, and no library.
+
+Field numbers are those of onnx.proto3 (ONNX IR version 8, operator set 13).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Attribute = int | str | Sequence[int]
+
+
+class Graph:
+    """Collects nodes and weights; `model` is what onnxruntime loads."""
+
+    def __init__(self) -> None:
+        self._nodes: list[bytes] = []
+        self._weights: list[bytes] = []
+        self._count = 0
+
+    def weight(self, values: NDArray[Any]) -> str:
+        """Name of a new float32 constant."""
+        name = self._new_name()
+        dims = b"".join(_int(1, size) for size in values.shape)
+        raw = np.ascontiguousarray(values, "<f4").tobytes()
+        self._weights.append(_bytes(5, dims + _int(2, 1) + _bytes(8, name.encode()) + _bytes(9, raw)))
+        return name
+
+    def node(self, operator: str, *inputs: str, **attributes: Attribute) -> str:
+        """Name of the only output of a new node."""
+        output = self._new_name()
+        body = b"".join(_bytes(1, name.encode()) for name in inputs) + _bytes(2, output.encode())
+        body += _bytes(4, operator.encode())
+        body += b"".join(_bytes(5, _attribute(name, value)) for name, value in attributes.items())
+        self._nodes.append(_bytes(1, body))
+        return output
+
+    def model(self, *, input_name: str, input_shape: Sequence[int], output_name: str) -> bytes:
+        """The serialised model; a dimension of 0 in `input_shape` is free."""
+        graph = b"".join(self._nodes) + _bytes(2, b"network") + b"".join(self._weights)
+        graph += _bytes(11, _value(input_name, input_shape)) + _bytes(12, _value(output_name, (0, 0)))
+        return _int(1, 8) + _bytes(7, graph) + _bytes(8, _int(2, 13))
+
+    def _new_name(self) -> str:
+        self._count += 1
+        return f"v{self._count}"
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _int(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
+
+
+def _attribute(name: str, value: Attribute) -> bytes:
+    head = _bytes(1, name.encode())
+    if isinstance(value, int):
+        return head + _int(3, value) + _int(20, 2)
+    if isinstance(value, str):
+        return head + _bytes(4, value.encode()) + _int(20, 3)
+    return head + b"".join(_int(8, item) for item in value) + _int(20, 7)
+
+
+def _value(name: str, shape: Sequence[int]) -> bytes:
+    dims = b"".join(_bytes(1, _int(1, size) if size else _bytes(2, b"n")) for size in shape)
+    tensor = _int(1, 1) + _bytes(2, dims)
+    return _bytes(1, name.encode()) + _bytes(2, _bytes(1, tensor))

@@ -1,0 +1,138 @@
+"""Serves the keyless models on 127.0.0.1: GET /health, POST /v1/embeddings, POST /analyze.
+
+    python -m local.models.server --port 8003
+
+Ready within a second; the image models load meanwhile and the first /analyze waits for them.
+Standard input a pipe: ends with the process that holds its other end.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import stat
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.server import ThreadingHTTPServer
+from typing import Any
+
+import numpy as np
+
+from chalicelib.errors import BadFile
+from chalicelib.providers import Analysis, AnalysisRequest
+from local.leash import die_with_parent
+from local.models import minilm
+from local.models.document_analyzer import DocumentAnalyzer
+from local.models.handler import ModelsHandler
+from local.models.minilm import MiniLM
+from local.models.wire import Refused, analysis_answer, embeddings_answer, parse_analysis_request, parse_texts
+from local.models.words import Words
+
+_AT_ONCE = 2
+_SLICE_TEXTS = 16
+_WAIT_S = 120.0
+
+
+class Models:
+    """All models of this process, and how many requests may use them at once."""
+
+    def __init__(self) -> None:
+        self._embedder = MiniLM()
+        self._words = Words(minilm.model_folder())
+        self._documents = DocumentAnalyzer(embedder=self._embedder, words=self._words)
+        self._analyze_images: Callable[[AnalysisRequest], Analysis]
+        self._images_loaded = threading.Event()
+        self._load_error: Exception | None = None
+        # Threads of their own bound the work and keep its memory in few malloc arenas.
+        self._analyses = ThreadPoolExecutor(_AT_ONCE, "analyze")
+        self._embeddings = ThreadPoolExecutor(_AT_ONCE, "embed")
+        threading.Thread(target=self._load_images, daemon=True, name="load-images").start()
+
+    def health(self) -> dict[str, Any]:
+        return {"status": "ok", "models": [minilm.MODEL], "images": self._images_loaded.is_set()}
+
+    def embed(self, body: Any) -> dict[str, Any]:
+        """Answers an embeddings request; in slices, so that a query waits for 16 texts, not for a batch."""
+        texts = parse_texts(body, model=minilm.MODEL)
+        parts = []
+        for start in range(0, len(texts), _SLICE_TEXTS):
+            batch = texts[start : start + _SLICE_TEXTS]
+            parts.append(self._embeddings.submit(self._embedder.encode, batch).result(_WAIT_S))
+        return embeddings_answer(
+            np.concatenate(parts),
+            as_base64=body.get("encoding_format") == "base64",
+            model=minilm.MODEL,
+            token_counts=self._embedder.count_tokens(texts),
+        )
+
+    def analyze(self, body: Any) -> dict[str, Any]:
+        """Answers an analysis request; a PDF without text is read as the picture of its first page."""
+        request = parse_analysis_request(body)
+        task = self._analyses.submit(self._analysis, request)
+        try:
+            return analysis_answer(task.result(_WAIT_S))
+        except BadFile as error:
+            raise Refused(422, error.message, param="preview_jpeg", code=error.code) from error
+        finally:
+            task.cancel()
+
+    def _analysis(self, request: AnalysisRequest) -> Analysis:
+        if request.kind == "pdf" and (request.text.strip() or request.preview_jpeg is None):
+            return self._documents.analyze(request)
+        self._wait_for_images()
+        return self._analyze_images(request)
+
+    def _wait_for_images(self) -> None:
+        if not self._images_loaded.wait(_WAIT_S):
+            raise TimeoutError("the image models are still loading")
+        if self._load_error is not None:
+            raise self._load_error
+
+    def _load_images(self) -> None:
+        # Imported here: they take a second, and the server is to answer before.
+        from local.models.classifier import ImageClassifier
+        from local.models.image_analyzer import ImageAnalyzer
+        from local.models.ocr import TextReader
+
+        try:
+            analyzer = ImageAnalyzer(
+                reader=TextReader(self._words), classifier=ImageClassifier(), words=self._words
+            )
+            self._analyze_images = analyzer.analyze
+        except (OSError, ValueError, RuntimeError) as error:
+            self._load_error = error
+        finally:
+            self._images_loaded.set()
+
+
+class ModelsServer(ThreadingHTTPServer):
+    """Listens on 127.0.0.1:`port` (0: any); `serve_forever` blocks, `shutdown` ends it."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 64
+
+    def __init__(self, port: int, models: Models) -> None:
+        super().__init__(("127.0.0.1", port), ModelsHandler)
+        self.health = models.health
+        self.posts = {"/v1/embeddings": models.embed, "/analyze": models.analyze}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The keyless models over HTTP, on 127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    port = parser.parse_args().port
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        die_with_parent()
+    server = ModelsServer(port, Models())
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    print(f"models on http://127.0.0.1:{server.server_port}", flush=True)
+    with server, contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever(poll_interval=0.2)
+    # The pools' threads may be in the middle of a page; nobody waits for the answer any more.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

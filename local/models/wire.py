@@ -1,0 +1,94 @@
+"""The JSON of the models' server: OpenAI's for /v1/embeddings, our own for /analyze."""
+
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.providers import Analysis, AnalysisRequest
+
+_MAX_INPUTS = 2048
+
+
+class Refused(Exception):
+    """The request is wrong: answered with `status` and OpenAI's form of an error."""
+
+    def __init__(
+        self, status: int, message: str, *, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = error_body(message, kind="invalid_request_error", param=param, code=code)
+
+
+def error_body(
+    message: str, *, kind: str, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def parse_texts(body: Any, *, model: str) -> list[str]:
+    """The texts of an embeddings request; Refused when it is not one, or is for another model."""
+    if not isinstance(body, dict):
+        raise Refused(400, "The body must be a JSON object.")
+    if body.get("model") != model:
+        raise Refused(404, f"This server has the model {model} only.", param="model", code="model_not_found")
+    if body.get("encoding_format", "float") not in ("float", "base64"):
+        raise Refused(400, "encoding_format must be float or base64.", param="encoding_format")
+    given = body.get("input")
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not 1 <= len(texts) <= _MAX_INPUTS or not all(map(_is_text, texts)):
+        message = f"input must be a text or a list of 1 to {_MAX_INPUTS} texts, none empty."
+        raise Refused(400, message, param="input")
+    return texts
+
+
+def embeddings_answer(
+    vectors: NDArray[np.float32], *, as_base64: bool, model: str, token_counts: Sequence[int]
+) -> dict[str, Any]:
+    rows = vectors.astype("<f4")
+    data = [
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": b64encode(row.tobytes()).decode() if as_base64 else row.tolist(),
+        }
+        for index, row in enumerate(rows)
+    ]
+    total = sum(token_counts)
+    usage = {"prompt_tokens": total, "total_tokens": total}
+    return {"object": "list", "data": data, "model": model, "usage": usage}
+
+
+def parse_analysis_request(body: Any) -> AnalysisRequest:
+    """An AnalysisRequest from its fields as JSON; Refused when they are not."""
+    if not isinstance(body, dict):
+        raise Refused(400, "The body must be a JSON object.")
+    kind, preview = body.get("kind"), body.get("preview_jpeg")
+    if kind not in ("image", "pdf"):
+        raise Refused(400, "kind must be image or pdf.", param="kind")
+    texts = {name: body.get(name, "") for name in ("name", "media_type", "text")}
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise Refused(400, f"{name} must be a text.", param=name)
+    try:
+        preview_jpeg = None if preview is None else b64decode(preview, validate=True)
+    except (ValueError, TypeError) as error:
+        raise Refused(400, "preview_jpeg must be base64.", param="preview_jpeg") from error
+    if preview_jpeg is None and kind == "image":
+        raise Refused(400, "An image needs its preview.", param="preview_jpeg")
+    hint = body.get("language_hint")
+    return AnalysisRequest(
+        kind=kind, preview_jpeg=preview_jpeg, language_hint=hint if isinstance(hint, str) else None, **texts
+    )
+
+
+def analysis_answer(analysis: Analysis) -> dict[str, Any]:
+    return asdict(analysis)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""

@@ -1,0 +1,107 @@
+"""What the local models know of words: which are common, which language they are, where one ends."""
+
+import re
+from collections import Counter
+from math import log
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+_FUNCTION_WORDS = {
+    "en": "the of and to in is it that for was with as on be at by this are from have or an not but you your",
+    "de": "der die und das ist nicht ein eine den von zu mit auf für im dem des sich auch wird sind bei",
+    "fr": "le la les des et est une du dans que pour qui sur pas au par avec sont ce cette il vous nous",
+    "es": "el los las del que una por con para es se no su al como más pero sus este esta son",
+    "it": "il di che della per una con non sono del le gli nel alla dei è da come anche più",
+    "nl": "het een van de en dat niet met voor zijn op aan ook als bij naar door wordt deze",
+    "pt": "os não uma do da em para com que por mais dos das ao são como pelo foi sua",
+}
+_LANGUAGE_OF_WORD: dict[str, list[str]] = {}
+for _language, _words in _FUNCTION_WORDS.items():
+    for _word in _words.split():
+        _LANGUAGE_OF_WORD.setdefault(_word, []).append(_language)
+
+_SCRIPTS = {
+    "ja": "[\u3040-\u30ff]", "ko": "[\uac00-\ud7af]", "zh": "[\u4e00-\u9fff]",
+    "ar": "[\u0600-\u06ff]", "ru": "[\u0400-\u04ff]", "el": "[\u0370-\u03ff]", "he": "[\u0590-\u05ff]",
+}  # fmt: skip
+# The short words that OCR most often glues to their neighbours.
+_GLUE = frozenset(
+    "the of and to in is it for as on be at by or an you your all with this that up from".split()  # noqa: SIM905
+)
+_FIRST_WORD = 1996  # below are signs and single letters
+_MAX_RANK = 12_000
+_LONGEST_WORD = 18
+
+
+def detect_language(text: str) -> str | None:
+    """ISO 639-1 code by script or by function words; None when too little speaks for any."""
+    sample = text[:20_000]
+    letters = sum(character.isalpha() for character in sample)
+    for language, script in _SCRIPTS.items():
+        if letters and len(re.findall(script, sample)) > 0.2 * letters:
+            return language
+    words = re.findall(r"[^\W\d_]+", sample.lower())
+    counts = Counter(language for word in words for language in _LANGUAGE_OF_WORD.get(word, ()))
+    for language, count in counts.most_common(1):
+        if count >= 3 and count >= 0.08 * len(words):
+            return language
+    return None
+
+
+class Words:
+    """English words by frequency: the order of the vocabulary of BERT's tokenizer."""
+
+    def __init__(self, model_folder: Path) -> None:
+        vocabulary = Tokenizer.from_file(str(model_folder / "tokenizer.json")).get_vocab()
+        ranks = ((word, rank - _FIRST_WORD) for word, rank in vocabulary.items() if word.isalpha())
+        self._rank = {word: rank for word, rank in ranks if rank >= 0}
+
+    def knows(self, word: str) -> bool:
+        return word.lower() in self._rank
+
+    def keywords(self, text: str, *, limit: int) -> list[str]:
+        """The words a text uses more than others do, by tf-idf with a word's rank for its idf; lower case."""
+        counts = Counter(re.findall(r"[^\W\d_]{4,}", text.lower()))
+        for plural in [word for word in counts if word.endswith("s") and word[:-1] in counts]:
+            counts[plural[:-1]] += counts.pop(plural)
+        scores = {
+            word: count * log(1 + self._rank.get(word, 30_000) / 200)
+            for word, count in counts.items()
+            if count >= 2 and word not in _LANGUAGE_OF_WORD
+        }
+        return sorted(scores, key=lambda word: (-scores[word], word))[:limit]
+
+    def respaced(self, line: str) -> str:
+        """The line with the spaces that OCR swallowed: after commas, and around common little words."""
+        line = re.sub(r"(?<=[^\W\d_]{2})([,;:!?])(?=[^\W\d_]{2})", r"\1 ", line)
+        line = re.sub(r"(?<=[a-z]{2})\.(?=[A-Z])", ". ", line)
+        return re.sub(r"[A-Za-z]{5,}", lambda match: self._split(match.group()), line)
+
+    def _split(self, token: str) -> str:
+        """`token` cut into words where all are common and one is a little one; unchanged otherwise."""
+        lower = token.lower()
+        is_name = token[1:].islower() and token[0].isupper() and len(token) < 12
+        if lower in self._rank or is_name:
+            return token
+        best: list[tuple[float, int]] = [(0.0, 0)]
+        for end in range(1, len(lower) + 1):
+            options = [
+                (best[start][0] + self._cost(lower[start:end]), start)
+                for start in range(max(0, end - _LONGEST_WORD), end)
+            ]
+            best.append(min(options))
+        if best[-1][0] == float("inf"):
+            return token
+        parts, end = list[str](), len(token)
+        while end:
+            start = best[end][1]
+            parts.insert(0, token[start:end])
+            end = start
+        return " ".join(parts) if any(part.lower() in _GLUE for part in parts) else token
+
+    def _cost(self, word: str) -> float:
+        rank = self._rank.get(word, _MAX_RANK)
+        if word in _GLUE or (len(word) > 2 and rank < _MAX_RANK):
+            return log(rank + 10)
+        return float("inf")

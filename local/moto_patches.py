@@ -1,0 +1,126 @@
+"""Every change made to moto, in one place: each hands one thing over to this package.
+
+Pinned to moto 5.2.5. What was wrong is said at each; tests/test_local_*.py hold the behaviour wanted.
+"""
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from moto.apigateway.models import APIGatewayBackend
+from moto.awslambda.models import LambdaBackend
+from moto.events.models import EventsBackend
+from moto.moto_api._internal.models import moto_api_backend
+from moto.s3 import notifications
+from moto.s3.responses import S3Response
+from moto.sqs.models import sqs_backends
+
+from local.places import ACCOUNT, REGION
+
+_put_rest_api = APIGatewayBackend.put_rest_api
+_import_rest_api = APIGatewayBackend.import_rest_api
+_create_event_source_mapping = LambdaBackend.create_event_source_mapping
+_bucket_response_post = S3Response._bucket_response_post
+
+
+class Hooks(Protocol):
+    """What the emulator does in moto's stead."""
+
+    def on_s3_change(
+        self, account: str, name: notifications.S3NotificationEvent, bucket: Any, key: Any
+    ) -> None: ...
+
+    def put_events(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]: ...
+
+    def check_post_form(self, bucket: str, fields: dict[str, str], size_bytes: int) -> None: ...
+
+    def invoke(self, function: str, payload: bytes, *, wait: bool) -> tuple[bytes, bool]: ...
+
+    def on_mapping_created(self, mapping: Any) -> None: ...
+
+
+def install(hooks: Hooks) -> None:
+    """Empty all of moto's state and point its patches at `hooks`; a later call replaces an earlier one's."""
+    moto_api_backend.reset()
+    _replace(notifications, "send_event", hooks.on_s3_change)
+    # A rule with a Lambda target made PutEvents answer 500, schedules received every event, disabled
+    # rules delivered, "<id>" in a detail was rewritten.
+    _replace(EventsBackend, "put_events", lambda _, events: hooks.put_events(events))
+    _replace(S3Response, "_bucket_response_post", _checked_post(hooks))
+    _replace(LambdaBackend, "invoke", _invoke(hooks))
+    _replace(LambdaBackend, "create_event_source_mapping", _created_mapping(hooks))
+    _replace(APIGatewayBackend, "import_rest_api", _import)
+    _replace(APIGatewayBackend, "put_rest_api", _put)
+
+
+def _replace(owner: object, name: str, replacement: Callable[..., Any]) -> None:
+    if not hasattr(owner, name):
+        raise AttributeError(f"{owner} has no {name}: this is not the moto that local/moto_patches.py knows")
+    setattr(owner, name, replacement)
+
+
+def _checked_post(hooks: Hooks) -> Callable[..., Any]:
+    """POST policies went unchecked."""
+
+    def post(self: Any, request: Any, bucket_name: str) -> Any:
+        if "Authorization" not in request.headers:
+            body = self.body if "file" in request.form or request.files else b""
+            hooks.check_post_form(bucket_name, dict(self.form_data), len(body))
+        return _bucket_response_post(self, request, bucket_name)
+
+    return post
+
+
+def _invoke(hooks: Hooks) -> Callable[..., Any]:
+    """Functions ran in Docker, or not at all."""
+
+    def invoke(
+        self: Any, function_name: str, qualifier: str | None, body: Any, headers: Any, response_headers: Any
+    ) -> bytes:
+        function = self.get_function(function_name, qualifier)
+        payload = body.encode() if isinstance(body, str) else body or b"{}"
+        wait = headers.get("X-Amz-Invocation-Type", "RequestResponse") == "RequestResponse"
+        answer, failed = hooks.invoke(function.function_arn, payload, wait=wait)
+        if failed:
+            response_headers["x-amz-function-error"] = "Unhandled"
+        return answer
+
+    return invoke
+
+
+def _created_mapping(hooks: Hooks) -> Callable[..., Any]:
+    """A message was pushed at the function inside SendMessage, before its sender got an answer."""
+
+    def create(self: Any, spec: dict[str, Any]) -> Any:
+        mapping = _create_event_source_mapping(self, spec)
+        for queue in sqs_backends[ACCOUNT][REGION].queues.values():
+            queue.lambda_event_source_mappings.clear()
+        hooks.on_mapping_created(mapping)
+        return mapping
+
+    return create
+
+
+def _import(self: Any, api_doc: dict[str, Any], fail_on_warnings: bool) -> Any:
+    return _import_rest_api(self, _importable(api_doc), fail_on_warnings)
+
+
+def _put(
+    self: Any, function_id: str, api_doc: dict[str, Any], fail_on_warnings: bool, mode: str = "merge"
+) -> Any:
+    return _put_rest_api(self, function_id, _importable(api_doc), fail_on_warnings, mode)
+
+
+def _importable(api_doc: dict[str, Any]) -> dict[str, Any]:
+    """Chalice's Swagger as moto takes it: it wants a description, OpenAPI 3, and mocks that have a URI."""
+    document = copy.deepcopy(api_doc)
+    if document.pop("swagger", None):
+        document["openapi"] = "3.0.1"
+    document["info"].setdefault("description", "")
+    for methods in document["paths"].values():
+        for method in methods.values():
+            integration = method.get("x-amazon-apigateway-integration", {})
+            integration.setdefault("uri", "")
+            integration.setdefault("httpMethod", "POST")
+    return json.loads(json.dumps(document))

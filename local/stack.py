@@ -1,0 +1,176 @@
+"""Starts the whole local stack in order, says when it is ready, and stops all of it."""
+
+import fcntl
+import http.client
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from chalicelib.stores.migrate import migrate, set_app_password
+from local import postgres
+from local.children import (
+    REPOSITORY,
+    Child,
+    Launch,
+    Say,
+    StartFailed,
+    module_command,
+    require_free_port,
+    spawn,
+)
+from local.places import Places, Ports, stage_settings
+
+START_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stack:
+    """A running stack. `settings` are the stage's environment variables, with this stack's ports."""
+
+    url: str
+    aws_url: str
+    admin_url: str
+    settings: dict[str, str]
+    places: Places
+    ports: Ports
+
+
+@contextmanager
+def running_stack(*, state: Path, base_port: int, image_workers: int, say: Say) -> Iterator[Stack]:
+    """Start everything; on leaving stop everything. StartFailed when some part does not start."""
+    places = Places(state=state.resolve(), project=REPOSITORY)
+    ports = Ports(api=base_port)
+    places.state.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as parts:
+        parts.enter_context(_only_one(places.state))
+        _require_ports(ports)
+        models = _start(parts, "models", lambda: _launch_models(places, ports), say)
+        database = _start(parts, "Postgres", lambda: postgres.launch(places.state, ports.postgres), say)
+        database.wait_ready(
+            ports.postgres, lambda: postgres.is_ready(places.state, ports.postgres), timeout_s=START_TIMEOUT_S
+        )
+        admin_url = postgres.admin_url(ports.postgres)
+        applied = migrate(admin_url)
+        set_app_password(admin_url, "local")
+        say(f"Postgres is ready{f', migrated to {applied[-1]}' if applied else ''}")
+        stage_copy, settings = _start_aws(parts, places, ports, image_workers, say)
+        models.wait_ready(
+            ports.models, lambda: _answers(ports.models, "/health", 200), timeout_s=START_TIMEOUT_S
+        )
+        say("models are ready")
+        api = _start(parts, "API", lambda: _launch_api(places, ports, stage_copy), say)
+        api.wait_ready(ports.api, lambda: _answers(ports.api, "/health/live"), timeout_s=START_TIMEOUT_S)
+        yield Stack(
+            url=f"http://127.0.0.1:{ports.api}",
+            aws_url=f"http://127.0.0.1:{ports.aws}",
+            admin_url=admin_url,
+            settings=settings,
+            places=places,
+            ports=ports,
+        )
+
+
+def _start_aws(
+    parts: ExitStack, places: Places, ports: Ports, image_workers: int, say: Say
+) -> tuple[Path, dict[str, str]]:
+    """Start the emulator with the objects kept, deploy into it, and let the workers run what was deployed."""
+    # moto takes a second to import; Postgres and the models are starting meanwhile.
+    from local.aws import Emulator
+    from local.base import create_base
+    from local.delivery import Delivery
+    from local.deploy import deploy, make_stage_copy
+    from local.object_files import ObjectFiles
+    from local.runtime_api import RuntimeApi
+    from local.workers import Workers
+
+    stage_copy = make_stage_copy(places, ports)
+    settings = stage_settings(stage_copy)
+    runtime_api = RuntimeApi(ports.runtime)
+    runtime_api.start()
+    parts.callback(runtime_api.stop)
+    workers = Workers(
+        runtime_api=runtime_api,
+        project=stage_copy,
+        logs=places.logs,
+        aws_port=lambda: ports.aws,
+        concurrency={"-image_processor": image_workers},
+        say=say,
+    )
+    delivery = Delivery(start_function=workers.start_function)
+    workers.finish = delivery.finish
+    emulator = Emulator(port=ports.aws, files=ObjectFiles(places.objects), delivery=delivery)
+    emulator.start()
+    parts.callback(emulator.stop)
+    parts.callback(workers.stop)
+    parts.callback(delivery.stop)
+    create_base(settings, aws_port=ports.aws)
+    kept = emulator.objects.load(settings["IMAGES_BUCKET"])
+    deploy(stage_copy, aws_port=ports.aws, log=places.logs / "deploy.log")
+    say(f"deployed into the emulated AWS{f', {kept} objects kept' if kept else ''}")
+    return stage_copy, settings
+
+
+def _start(parts: ExitStack, name: str, launch: Launch, say: Say) -> Child:
+    child = Child(name, launch, say)
+    parts.callback(child.stop, grace_s=20.0)
+    return child
+
+
+def _launch_models(places: Places, ports: Ports) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-P", "-m", "local.models.server", "--port", str(ports.models)]
+    leash = module_command("local.leash", "SIGTERM", "")
+    return spawn([*leash, *command], log=places.logs / "models.log", env=os.environ)
+
+
+def _launch_api(places: Places, ports: Ports, project: Path) -> "subprocess.Popen[bytes]":
+    command = module_command("local.api_server", str(ports.api))
+    return spawn(command, log=places.logs / "api.log", env=os.environ, project=project)
+
+
+def _answers(port: int, path: str, status: int | None = None) -> bool:
+    """Whether an HTTP server answers there, with `status` when one is given."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return status in (None, connection.getresponse().status)
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _require_ports(ports: Ports) -> None:
+    """Raise StartFailed for a port that is taken; those of a run killed just now are free after a moment."""
+    wanted = {
+        "the API": ports.api,
+        "the emulated AWS": ports.aws,
+        "Postgres": ports.postgres,
+        "the models": ports.models,
+        "the runtime API": ports.runtime,
+    }
+    give_up_at = time.monotonic() + 5
+    for what, port in wanted.items():
+        while True:
+            try:
+                require_free_port(port, what=what)
+                break
+            except StartFailed:
+                if time.monotonic() > give_up_at:
+                    raise
+                time.sleep(0.2)
+
+
+@contextmanager
+def _only_one(state: Path) -> Iterator[None]:
+    """Hold the state directory; StartFailed when another stack holds it."""
+    with (state / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartFailed(f"a stack is already running on {state}; use --state for another") from error
+        yield

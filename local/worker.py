@@ -1,0 +1,102 @@
+"""A worker process: runs one function's handler on the events that the Lambda Runtime API gives it.
+
+`python -P -m local.worker`: all it must know comes in the environment variables that Lambda sets.
+"""
+
+import http.client
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from local.leash import die_with_parent
+
+Handler = Callable[[Any, "Context"], Any]
+
+
+class Context:
+    """What Lambda passes to a handler beside the event."""
+
+    def __init__(self, headers: http.client.HTTPMessage) -> None:
+        self.aws_request_id = headers["Lambda-Runtime-Aws-Request-Id"]
+        self.invoked_function_arn = headers["Lambda-Runtime-Invoked-Function-Arn"]
+        self.function_name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
+        self.function_version = os.environ["AWS_LAMBDA_FUNCTION_VERSION"]
+        self.memory_limit_in_mb = os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]
+        self.log_group_name = f"/aws/lambda/{self.function_name}"
+        self.log_stream_name = "local"
+        self.identity = None
+        self.client_context = None
+        self._deadline_ms = int(headers["Lambda-Runtime-Deadline-Ms"])
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, self._deadline_ms - int(time.time() * 1000))
+
+
+class Runtime:
+    """The runtime API's client, on one connection."""
+
+    def __init__(self, address: str) -> None:
+        host, _, prefix = address.partition("/")
+        self._connection = http.client.HTTPConnection(host)
+        self._path = f"/{prefix}/2018-06-01/runtime"
+
+    def next(self) -> tuple[Any, Context]:
+        """Wait for an event; ends the process when there will be none any more."""
+        self._connection.request("GET", f"{self._path}/invocation/next")
+        response = self._connection.getresponse()
+        body = response.read()
+        if response.status != 200:
+            sys.exit(0)
+        return json.loads(body), Context(response.headers)
+
+    def post(self, path: str, body: str) -> None:
+        self._connection.request(
+            "POST", self._path + path, body.encode(), {"Content-Type": "application/json"}
+        )
+        self._connection.getresponse().read()
+
+
+def load_handler(name: str) -> Handler:
+    module, _, attribute = name.rpartition(".")
+    handler: Handler = getattr(importlib.import_module(module), attribute)
+    return handler
+
+
+def describe(error: BaseException) -> str:
+    return json.dumps(
+        {
+            "errorMessage": str(error),
+            "errorType": type(error).__name__,
+            "stackTrace": traceback.format_tb(error.__traceback__),
+        }
+    )
+
+
+def main() -> None:
+    """Serve until the parent is gone. What a handler raises is an answer too; the next event is served."""
+    die_with_parent()
+    runtime = Runtime(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    try:
+        handler = load_handler(os.environ["_HANDLER"])
+    except Exception as error:  # noqa: BLE001  Lambda reports whatever an import raises
+        traceback.print_exc()
+        runtime.post("/init/error", describe(error))
+        sys.exit(1)
+    while True:
+        event, context = runtime.next()
+        try:
+            answer = json.dumps(handler(event, context))
+        except Exception as error:  # noqa: BLE001  and whatever a handler does
+            traceback.print_exc()
+            runtime.post(f"/invocation/{context.aws_request_id}/error", describe(error))
+        else:
+            runtime.post(f"/invocation/{context.aws_request_id}/response", answer)
+
+
+if __name__ == "__main__":
+    main()

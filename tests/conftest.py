@@ -1,0 +1,82 @@
+"""Real Postgres for every test that wants one: a server a session, a migrated template, a clone a test."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from chalicelib.stores.migrate import migrate, set_app_password
+from chalicelib.stores.postgres import Database
+from local.postgres import start_postgres, stop_postgres
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The superuser's URL of a running server; its database `collections` is empty."""
+    state = tmp_path_factory.mktemp("postgres")
+    yield start_postgres(state, 0, fsync=False)
+    stop_postgres(state)
+
+
+@pytest.fixture(scope="session")
+def template_url(postgres_url: str) -> str:
+    url = create_database(postgres_url, "template_collections")
+    migrate(url)
+    set_app_password(url, "test")
+    return url
+
+
+@pytest.fixture
+def admin_url(template_url: str) -> Iterator[str]:
+    """A migrated database of this test's own, as its superuser."""
+    name = f"test_{next(_numbers)}"
+    yield create_database(template_url, name, template="template_collections")
+    execute(template_url, f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
+
+
+@pytest.fixture
+def app_url(admin_url: str) -> str:
+    """The same database as the app's role."""
+    return admin_url.replace("//postgres@", "//collections_app:test@")
+
+
+@pytest.fixture
+def db(app_url: str) -> Iterator[Database]:
+    database = Database(app_url, max_size=5)
+    yield database
+    database.close()
+
+
+def create_database(url: str, name: str, *, template: str = "template1") -> str:
+    execute(url, f"CREATE DATABASE {name} TEMPLATE {template}", database="postgres")
+    return with_database(url, name)
+
+
+def with_database(url: str, name: str) -> str:
+    return url.rpartition("/")[0] + "/" + name
+
+
+def execute(url: str, statement: str, *, database: str | None = None) -> None:
+    connection = psycopg2.connect(with_database(url, database) if database else url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.close()
+
+
+def rows(url: str, statement: str) -> list[tuple]:
+    """What a statement answers, as the superuser or whoever the URL says."""
+    connection = psycopg2.connect(url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        answer = cursor.fetchall()
+    connection.close()
+    return answer
+
+
+def samples() -> Path:
+    return Path(__file__).parent.parent / "samples"

@@ -1,0 +1,102 @@
+"""`chalice local` as the stack runs it: routes as API Gateway matches them, HEAD, limits, threads."""
+
+import http.client
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from local.api_server import match_route
+from local.children import free_port, kill_group, module_command, spawn
+
+APP = """
+import time
+from chalice import Chalice
+
+app = Chalice(app_name="tiny")
+
+
+@app.route("/fixed/{name}", methods=["GET"])
+def fixed(name):
+    context = app.lambda_context
+    time.sleep(0.1)
+    return {"name": name, "own": context is app.lambda_context, **app.current_request.query_params}
+
+
+@app.route("/{proxy+}", methods=["GET", "POST"])
+def rest():
+    return {"proxy": app.current_request.uri_params["proxy"]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "route", "captured"),
+    [
+        ("/", "/", {}),
+        ("/items", "/items", {}),
+        ("/items/", "/items", {}),
+        ("/items/7?a=1", "/items/{id}", {"id": "7"}),
+        ("/items/new", "/items/new", {}),
+        ("/items/7/pages", "/items/{id}/pages", {"id": "7"}),
+        ("/items/7/other", "/{proxy+}", {"proxy": "items/7/other"}),
+        ("/a%20b/c", "/{proxy+}", {"proxy": "a%20b/c"}),
+        ("/files/a/b", "/files/{path+}", {"path": "a/b"}),
+    ],
+)
+def test_a_path_takes_the_most_specific_route(url: str, route: str, captured: dict[str, str]) -> None:
+    routes = ["/", "/{proxy+}", "/items", "/items/{id}", "/items/new", "/items/{id}/pages", "/files/{path+}"]
+    match = match_route(SimpleNamespace(route_urls=routes), url)
+    assert (match.route, match.captured) == (route, captured)
+
+
+def test_a_path_without_a_route_has_no_match() -> None:
+    with pytest.raises(ValueError, match="No matching route"):
+        match_route(SimpleNamespace(route_urls=["/items/{id}", "/a/{rest+}"]), "/a")
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    project: Path = tmp_path_factory.mktemp("project")
+    (project / ".chalice").mkdir()
+    (project / ".chalice" / "config.json").write_text(
+        '{"version": "2.0", "app_name": "tiny", "stages": {"local": {}}}'
+    )
+    (project / "app.py").write_text(APP)
+    number = free_port()
+    server = spawn(
+        module_command("local.api_server", str(number)), log=project / "log", env=os.environ, project=project
+    )
+    give_up_at = time.monotonic() + 20
+    while time.monotonic() < give_up_at:
+        try:
+            http.client.HTTPConnection("127.0.0.1", number).connect()
+            break
+        except OSError:
+            time.sleep(0.05)
+    yield number
+    kill_group(server)
+
+
+def test_head_and_the_next_request_on_the_connection_are_answered(port: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("HEAD", "/fixed/a")
+    assert connection.getresponse().read() == b""
+    connection.request("GET", "/any/where?x=1")
+    assert connection.getresponse().read() == b'{"proxy":"any/where"}'
+
+
+def test_a_body_over_the_gateways_limit_is_refused(port: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("POST", "/upload", b"x" * (10 * 1024 * 1024 + 1))
+    assert connection.getresponse().status == 413
+
+
+def test_requests_side_by_side_keep_their_own_request_and_context(port: int) -> None:
+    connections = [http.client.HTTPConnection("127.0.0.1", port) for _ in range(4)]
+    for number, connection in enumerate(connections):
+        connection.request("GET", f"/fixed/{number}?n={number}")
+    bodies = [connection.getresponse().read() for connection in connections]
+    assert bodies == [b'{"name":"%d","own":true,"n":"%d"}' % (n, n) for n in range(4)]

@@ -1,0 +1,126 @@
+"""Each function may do its own work in its own stage, and nothing else."""
+
+from fnmatch import fnmatchcase
+
+import pytest
+
+from app import app
+from deploy import overlay
+from deploy.policies import CONFIG, FUNCTIONS, ROOT, STAGES, files, policy
+
+ACCOUNT = "123456789012"
+
+
+def allowed(function: str, stage: str, action: str, resource: str) -> bool:
+    """Whether a statement names this action on this resource; conditions are taken as met."""
+    return any(
+        action in statement["Action"]
+        and any(
+            fnmatchcase(resource, pattern.replace("${aws:PrincipalAccount}", ACCOUNT))
+            for pattern in statement["Resource"]
+        )
+        for statement in policy(function, stage)["Statement"]
+    )
+
+
+def test_the_committed_files_are_those_of_the_table() -> None:
+    committed = {path.name: path.read_text() for path in (ROOT / ".chalice").glob("policy-*.json")}
+    assert committed == files(), "run python -m deploy.policies"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_function_of_the_app_has_its_policy_memory_and_timeout(stage: str) -> None:
+    functions = {"api_handler"} | {source.name for source in app.event_sources}
+    assert functions == set(FUNCTIONS) == set(CONFIG["lambda_functions"])
+    policies = {name: entry["iam_policy_file"] for name, entry in stage_config(stage).items()}
+    assert policies == {function: f"policy-{function}-{stage}.json" for function in functions}
+
+
+def stage_config(stage: str) -> dict[str, dict[str, str]]:
+    entries: dict[str, dict[str, str]] = CONFIG["stages"][stage]["lambda_functions"]
+    return entries
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_statement_is_wider_than_it_must_be(function: str, stage: str) -> None:
+    statements = policy(function, stage)["Statement"]
+    anywhere = {action for each in statements if "*" in each["Resource"] for action in each["Action"]}
+    assert {action for action in anywhere if not action.startswith(("ec2:", "xray:"))} == set()
+    assert [action for each in statements for action in each["Action"] if "*" in action] == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_stage_cannot_reach_another_stage(function: str) -> None:
+    reached = [
+        (mine, action, resource)
+        for mine in STAGES
+        for theirs in STAGES
+        if mine != theirs
+        for action, resource in used_by_any_function(theirs)
+        if allowed(function, mine, action, resource)
+    ]
+    assert reached == []
+
+
+def used_by_any_function(stage: str) -> list[tuple[str, str]]:
+    """One action on each kind of thing that belongs to a stage alone."""
+    names = CONFIG["stages"][stage]["environment_variables"]
+    region = f"us-east-1:{ACCOUNT}"
+    secrets = "/collections" if stage == "dev" else f"/collections-{stage}"
+    return [
+        ("s3:GetObject", f"arn:aws:s3:::collections-images-{stage}-{ACCOUNT}/user/cat.jpg"),
+        ("s3:PutObject", f"arn:aws:s3:::collections-images-{stage}-{ACCOUNT}/_derived/user/cat.webp"),
+        ("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:table/{names['SESSIONS_TABLE']}"),
+        ("dynamodb:UpdateItem", f"arn:aws:dynamodb:{region}:table/{names['RATE_LIMITS_TABLE']}"),
+        ("ssm:GetParameter", f"arn:aws:ssm:{region}:parameter{secrets}/DATABASE_URL"),
+    ]
+
+
+def test_the_probes_above_do_find_what_is_allowed() -> None:
+    """Without this the test of the stages could pass by asking for nothing that anyone may do."""
+    probes = used_by_any_function("dev")
+    assert [probe for probe in probes if not any(allowed(f, "dev", *probe) for f in FUNCTIONS)] == []
+
+
+@pytest.mark.parametrize(
+    ("function", "action", "key", "expected"),
+    [
+        ("image_processor", "s3:PutObject", "_derived/user/cat.webp", True),
+        ("image_processor", "s3:PutObject", "user/cat.jpg", False),
+        ("image_processor", "s3:DeleteObject", "user/cat.jpg", False),
+        ("analyzer", "s3:GetObject", "user/cat.jpg", True),
+        ("analyzer", "s3:PutObject", "_derived/user/cat.webp", False),
+        ("embedder", "s3:GetObject", "user/cat.jpg", False),
+        ("api_handler", "s3:DeleteObject", "user/cat.jpg", True),
+        ("sweeper", "s3:DeleteObject", "_derived/user/cat.webp", True),
+        ("relay", "s3:GetObject", "user/cat.jpg", False),
+    ],
+)
+def test_who_may_touch_which_objects(function: str, action: str, key: str, expected: bool) -> None:
+    bucket = "arn:aws:s3:::collections-images-dev"
+    assert allowed(function, "dev", action, f"{bucket}-{ACCOUNT}/{key}") is expected
+    assert not allowed(function, "dev", action, f"{bucket}-999999999999/{key}")
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "local"])
+def test_the_template_makes_what_the_policies_name(stage: str) -> None:
+    resources = overlay.template(stage)["Resources"]
+    region = f"us-east-1:{ACCOUNT}"
+    bucket = resources["ImagesBucket"]["Properties"]["BucketName"]["Fn::Sub"]
+    objects = f"arn:aws:s3:::{bucket.replace('${AWS::AccountId}', ACCOUNT)}/user/cat.jpg"
+    assert allowed("api_handler", stage, "s3:PutObject", objects)
+    for name in ("SessionsTable", "RateLimitsTable"):
+        table = f"arn:aws:dynamodb:{region}:table/{resources[name]['Properties']['TableName']}"
+        assert allowed("api_handler", stage, "dynamodb:GetItem", table)
+    queue = f"arn:aws:sqs:{region}:{resources['DeadLetterQueue']['Properties']['QueueName']}"
+    assert allowed("dead_letters", stage, "sqs:ReceiveMessage", queue)
+    assert allowed("analyzer", stage, "sqs:SendMessage", queue)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_secret_is_in_the_configuration(stage: str) -> None:
+    """Stage local holds only what the emulator accepts from anyone."""
+    names = set(CONFIG["stages"][stage]["environment_variables"])
+    secret = {name for name in names if name.endswith(("_KEY", "_URL", "_SECRET", "_TOKEN", "_PASSWORD"))}
+    assert stage == "local" or secret == set()

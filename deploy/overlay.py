@@ -54,9 +54,12 @@ def function_extras(function: str, stage: str) -> Resource:
         # Chalice names the queue of the event source, so CloudFormation sees no order between them.
         return {"DependsOn": ["DeadLetterQueue"], "Properties": properties}
     if function != "api_handler":
-        properties["DeadLetterQueue"] = {
-            "Type": "SQS",
-            "TargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]},
+        # As deploy.failure_destinations does after `chalice deploy`; a test holds the two together.
+        queue_arn = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+        properties["EventInvokeConfig"] = {
+            "MaximumRetryAttempts": 2,
+            "MaximumEventAgeInSeconds": 3600,
+            "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": queue_arn}},
         }
     return {"Properties": properties}
 
@@ -89,12 +92,12 @@ def bucket(stage: str) -> Resource:
 
 
 def table(name: str, stage: str) -> Resource:
-    """A table of expiring rows, keyed by `pk`."""
+    """A table of expiring rows, keyed by `id`."""
     properties = {
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
         "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
         "SSESpecification": {"SSEEnabled": True},
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": stage == "production"},

@@ -60,8 +60,8 @@ class Emulator:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
+        """Answer from now on. Schedules fire once `scheduler` is started too."""
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True, name="aws").start()
-        self.scheduler.start()
 
     def stop(self) -> None:
         """Stop answering and firing; what is on disk stays."""

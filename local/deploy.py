@@ -1,13 +1,16 @@
 """Deploys a staged copy of the project into the emulator with Chalice's own `deploy`."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from deploy.failure_destinations import set_failure_destinations
+from local.base import client, queue_name
 from local.children import REPOSITORY, StartFailed
-from local.places import STAGE, Places, Ports, aws_environment
+from local.places import STAGE, Places, Ports, aws_environment, stage_settings
 
 CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 
@@ -33,25 +36,15 @@ def make_stage_copy(places: Places, ports: Ports) -> Path:
 
 def deploy(stage_copy: Path, *, aws_port: int, log: Path) -> None:
     """Run `chalice deploy --stage local`, then say where its functions' failures go. Raises StartFailed."""
-    _run([sys.executable, "-P", "-c", CHALICE, "deploy", "--stage", STAGE], stage_copy, aws_port, log)
-    _run(
-        [sys.executable, "-P", "-m", "deploy.failure_destinations", "--stage", STAGE],
-        stage_copy,
-        aws_port,
-        log,
-    )
-
-
-def _run(command: list[str], stage_copy: Path, aws_port: int, log: Path) -> None:
     environment = {
         **os.environ,
         **aws_environment(aws_port),
         "PYTHONPATH": os.pathsep.join([str(stage_copy), str(REPOSITORY)]),
     }
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as file:
+    with log.open("wb") as file:
         done = subprocess.run(
-            command,
+            [sys.executable, "-P", "-c", CHALICE, "deploy", "--stage", STAGE],
             cwd=stage_copy,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -61,3 +54,11 @@ def _run(command: list[str], stage_copy: Path, aws_port: int, log: Path) -> None
         )
     if done.returncode != 0:
         raise StartFailed(f"deploying into the emulator failed; the end of {log} says why")
+    config = json.loads((stage_copy / ".chalice" / "config.json").read_text())
+    set_failure_destinations(
+        client("lambda", aws_port),
+        client("sqs", aws_port),
+        app=config["app_name"],
+        stage=STAGE,
+        queue=queue_name(stage_settings(stage_copy)["DEAD_LETTER_QUEUE"]),
+    )

@@ -96,7 +96,7 @@ def launch(state_dir: Path, port: int, *, fsync: bool = True) -> "subprocess.Pop
 
 
 def is_ready(state_dir: Path, port: int) -> bool:
-    """Whether the server on `port` answers and has our data; makes the database `collections` when missing."""
+    """Whether the server on `port` answers and has our data; makes the database when it is missing."""
     try:
         connection = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
     except psycopg2.OperationalError:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from chalicelib.stores.migrate import migrate, set_app_password
 from local import postgres
+from local.aws import Emulator
+from local.base import create_base
 from local.children import (
     REPOSITORY,
     Child,
@@ -23,21 +25,22 @@ from local.children import (
     require_free_port,
     spawn,
 )
+from local.delivery import Delivery
+from local.deploy import deploy, make_stage_copy
+from local.object_files import ObjectFiles
 from local.places import Places, Ports, stage_settings
+from local.runtime_api import RuntimeApi
+from local.workers import Workers
 
 START_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stack:
-    """A running stack. `settings` are the stage's environment variables, with this stack's ports."""
+    """A running stack: where its API and its AWS are."""
 
     url: str
     aws_url: str
-    admin_url: str
-    settings: dict[str, str]
-    places: Places
-    ports: Ports
 
 
 @contextmanager
@@ -50,52 +53,40 @@ def running_stack(*, state: Path, base_port: int, image_workers: int, say: Say) 
         parts.enter_context(_only_one(places.state))
         _require_ports(ports)
         models = _start(parts, "models", lambda: _launch_models(places, ports), say)
-        database = _start(parts, "Postgres", lambda: postgres.launch(places.state, ports.postgres), say)
-        database.wait_ready(
-            ports.postgres, lambda: postgres.is_ready(places.state, ports.postgres), timeout_s=START_TIMEOUT_S
-        )
-        admin_url = postgres.admin_url(ports.postgres)
-        applied = migrate(admin_url)
-        set_app_password(admin_url, "local")
-        say(f"Postgres is ready{f', migrated to {applied[-1]}' if applied else ''}")
-        stage_copy, settings = _start_aws(parts, places, ports, image_workers, say)
+        _start_postgres(parts, places, ports, say)
+        emulator = _start_aws(parts, places, ports, image_workers, say)
+        api = _start(parts, "API", lambda: _launch_api(places, ports), say)
+        deploy(places.stage_copy, aws_port=ports.aws, log=places.logs / "deploy.log")
+        say("deployed into the emulated AWS")
         models.wait_ready(
             ports.models, lambda: _answers(ports.models, "/health", 200), timeout_s=START_TIMEOUT_S
         )
         say("models are ready")
-        api = _start(parts, "API", lambda: _launch_api(places, ports, stage_copy), say)
         api.wait_ready(ports.api, lambda: _answers(ports.api, "/health/live"), timeout_s=START_TIMEOUT_S)
-        yield Stack(
-            url=f"http://127.0.0.1:{ports.api}",
-            aws_url=f"http://127.0.0.1:{ports.aws}",
-            admin_url=admin_url,
-            settings=settings,
-            places=places,
-            ports=ports,
-        )
+        emulator.scheduler.start()
+        yield Stack(url=f"http://127.0.0.1:{ports.api}", aws_url=emulator.url)
 
 
-def _start_aws(
-    parts: ExitStack, places: Places, ports: Ports, image_workers: int, say: Say
-) -> tuple[Path, dict[str, str]]:
-    """Start the emulator with the objects kept, deploy into it, and let the workers run what was deployed."""
-    # moto takes a second to import; Postgres and the models are starting meanwhile.
-    from local.aws import Emulator
-    from local.base import create_base
-    from local.delivery import Delivery
-    from local.deploy import deploy, make_stage_copy
-    from local.object_files import ObjectFiles
-    from local.runtime_api import RuntimeApi
-    from local.workers import Workers
+def _start_postgres(parts: ExitStack, places: Places, ports: Ports, say: Say) -> None:
+    database = _start(parts, "Postgres", lambda: postgres.launch(places.state, ports.postgres), say)
+    database.wait_ready(
+        ports.postgres, lambda: postgres.is_ready(places.state, ports.postgres), timeout_s=START_TIMEOUT_S
+    )
+    admin_url = postgres.admin_url(ports.postgres)
+    applied = migrate(admin_url)
+    set_app_password(admin_url, "local")
+    say(f"Postgres is ready{f', migrated to {applied[-1]}' if applied else ''}")
 
-    stage_copy = make_stage_copy(places, ports)
-    settings = stage_settings(stage_copy)
+
+def _start_aws(parts: ExitStack, places: Places, ports: Ports, image_workers: int, say: Say) -> Emulator:
+    """Start the emulator, with the objects kept and the base resources, and what will run its functions."""
+    settings = stage_settings(make_stage_copy(places, ports))
     runtime_api = RuntimeApi(ports.runtime)
     runtime_api.start()
     parts.callback(runtime_api.stop)
     workers = Workers(
         runtime_api=runtime_api,
-        project=stage_copy,
+        project=places.stage_copy,
         logs=places.logs,
         aws_port=lambda: ports.aws,
         concurrency={"-image_processor": image_workers},
@@ -109,10 +100,9 @@ def _start_aws(
     parts.callback(workers.stop)
     parts.callback(delivery.stop)
     create_base(settings, aws_port=ports.aws)
-    kept = emulator.objects.load(settings["IMAGES_BUCKET"])
-    deploy(stage_copy, aws_port=ports.aws, log=places.logs / "deploy.log")
-    say(f"deployed into the emulated AWS{f', {kept} objects kept' if kept else ''}")
-    return stage_copy, settings
+    if kept := emulator.objects.load(settings["IMAGES_BUCKET"]):
+        say(f"{kept} objects kept")
+    return emulator
 
 
 def _start(parts: ExitStack, name: str, launch: Launch, say: Say) -> Child:
@@ -127,9 +117,9 @@ def _launch_models(places: Places, ports: Ports) -> "subprocess.Popen[bytes]":
     return spawn([*leash, *command], log=places.logs / "models.log", env=os.environ)
 
 
-def _launch_api(places: Places, ports: Ports, project: Path) -> "subprocess.Popen[bytes]":
+def _launch_api(places: Places, ports: Ports) -> "subprocess.Popen[bytes]":
     command = module_command("local.api_server", str(ports.api))
-    return spawn(command, log=places.logs / "api.log", env=os.environ, project=project)
+    return spawn(command, log=places.logs / "api.log", env=os.environ, project=places.stage_copy)
 
 
 def _answers(port: int, path: str, status: int | None = None) -> bool:

@@ -9,7 +9,11 @@ import pytest
 
 from chalicelib.stores.migrate import migrate, set_app_password
 from chalicelib.stores.postgres import Database
+from local.places import aws_environment
 from local.postgres import start_postgres, stop_postgres
+from tests.local_stack.emulated import BUCKET, emulated_aws
+from tests.provider_server import DIMENSIONS, provider_server
+from tests.world import World, forget_wiring
 
 _numbers = itertools.count()
 
@@ -78,5 +82,25 @@ def rows(url: str, statement: str) -> list[tuple]:
     return answer
 
 
-def samples() -> Path:
-    return Path(__file__).parent.parent / "samples"
+@pytest.fixture
+def world(
+    admin_url: str, app_url: str, db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    with emulated_aws(tmp_path) as aws, provider_server() as providers:
+        environment = {
+            **aws_environment(aws.emulator.port),
+            "ENVIRONMENT": "local",
+            "DATABASE_URL": app_url,
+            "DATABASE_POOL_SIZE": "5",
+            "IMAGES_BUCKET": BUCKET,
+            "EMBEDDINGS_URL": f"{providers.url}/v1",
+            "EMBEDDING_MODEL": "test-embedding",
+            "EMBEDDING_DIMENSIONS": str(DIMENSIONS),
+            "ANALYZER_URL": providers.url,
+            "ANONYMOUS_USER": "alice",
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        forget_wiring()
+        yield World(db=db, admin_url=admin_url, aws=aws, providers=providers)
+        forget_wiring()

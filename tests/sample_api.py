@@ -23,7 +23,7 @@ class Order(Enum):
 
 class ListThings(Query):
     limit: Annotated[int, Meta(ge=1, le=100, description="At most so many.")] = 20
-    kind: list[Literal["image", "pdf"]] = []
+    kind: tuple[Literal["image", "pdf"], ...] = ()
     tag: list[str] | None = None
     order: Order = Order.NEWEST
     deep: bool = False
@@ -35,13 +35,12 @@ class ListThings(Query):
 
 class Filters(Body):
     kind: Literal["image", "pdf"] | None = None
-    names: dict[str, int] = {}
 
 
 class NewThing(Body):
     name: Annotated[str, Meta(min_length=1, max_length=20)]
     filters: Filters = Filters()
-    sizes: list[int] = []
+    sizes: tuple[int, ...] = ()
     weight: float = 0.0
     anything: Any = None
 

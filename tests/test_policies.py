@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from app import app
-from deploy import overlay
+from deploy import failure_destinations, overlay
 from deploy.policies import CONFIG, FUNCTIONS, ROOT, STAGES, files, policy
 
 ACCOUNT = "123456789012"
@@ -116,6 +116,12 @@ def test_the_template_makes_what_the_policies_name(stage: str) -> None:
     queue = f"arn:aws:sqs:{region}:{resources['DeadLetterQueue']['Properties']['QueueName']}"
     assert allowed("dead_letters", stage, "sqs:ReceiveMessage", queue)
     assert allowed("analyzer", stage, "sqs:SendMessage", queue)
+
+
+def test_the_template_and_the_deploy_command_give_up_alike() -> None:
+    config = overlay.template("dev")["Resources"]["Analyzer"]["Properties"]["EventInvokeConfig"]
+    limits = (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"])
+    assert limits == (failure_destinations.RETRIES, failure_destinations.MAX_EVENT_AGE_S)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -51,9 +51,11 @@ class App(Chalice):
     def add(self, routes: Routes) -> None:
         """Serve these routes, and document them."""
         for route in routes.declared:
-            name = route.handler.__name__
             # Content types are ours to check: Chalice's 415 is not a problem document.
-            self.route(route.path, methods=[route.method], name=name, content_types=["*/*"])(self._view(route))
+            serve = self.route(
+                route.path, methods=[route.method], name=route.handler.__name__, content_types=["*/*"]
+            )
+            serve(self._view(route))
             self.declared.append(route)
 
     def _view(self, route: Route) -> Callable[..., ChaliceResponse]:

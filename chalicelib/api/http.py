@@ -2,9 +2,9 @@
 
     routes = Routes("items")                      # one per module; app.py does app.add(items.routes)
 
-    class ListItems(Query):                       # query parameters; a list type may be repeated
+    class ListItems(Query):                       # query parameters; a tuple or list may be repeated
         limit: Annotated[int, Meta(ge=1, le=100)] = 20
-        kind: list[Kind] = []
+        kind: tuple[Kind, ...] = ()
 
     @routes.get("/api/v1/items", query=ListItems, returns=ItemList, summary="List items, newest first.")
     def list_items(request: Request) -> ItemList:
@@ -13,7 +13,7 @@
     @routes.post("/api/v1/uploads", body=NewUpload, returns=Upload, status=201, also={200: Existing},
                  errors=(TooLarge,), summary="...")
     def create_upload(request: Request) -> Answer | Upload:
-        return Answer(Existing(...), status=200)  # any status or header but the declared ones' defaults
+        return Answer(Existing(...), status=200, headers={"Location": ...})  # a status of `also`, any header
 
 A handler returns a value of the type `returns` names (Struct or dataclass, encoded as JSON with the
 declared status), an Answer, or None (204, or `status`). `returns="text/html; charset=utf-8"` declares a

@@ -120,13 +120,16 @@ def _load_reduced(image: Image.Image) -> Image.Image:
     image.load()
     divisor //= round(long_edge / max(image.size))
     image = _to_plain_mode(image)
-    if divisor > 1:
-        image = image.reduce(divisor)
-    if max(image.size) > PREVIEW_PX:
-        scale = PREVIEW_PX / max(image.size)
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        image = image.resize(size, Image.Resampling.HAMMING)
-    return image
+    return _fit(image.reduce(divisor) if divisor > 1 else image, PREVIEW_PX)
+
+
+def _fit(image: Image.Image, long_edge_px: int) -> Image.Image:
+    """The image, resampled where it is longer than that."""
+    scale = long_edge_px / max(image.size)
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.HAMMING, reducing_gap=1.0)
 
 
 def _to_plain_mode(image: Image.Image) -> Image.Image:
@@ -152,10 +155,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_thumbnail(preview: Image.Image) -> Image.Image:
-    """A copy of at most THUMBNAIL_PX on the long edge."""
-    thumbnail = preview.copy()
-    thumbnail.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), reducing_gap=1.0)
-    return thumbnail
+    """The image at no more than THUMBNAIL_PX on the long edge."""
+    return _fit(preview, THUMBNAIL_PX)
 
 
 def to_jpeg(image: Image.Image) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from PIL import Image
 from pypdfium2 import PdfDocument, PdfiumError
-from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
+from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY, FPDF_ERR_SUCCESS
 
 from chalicelib.errors import NotFound
 from chalicelib.model.files import DecodedFile, FileLimits, bad_file, paginate
@@ -14,6 +14,11 @@ from chalicelib.providers.decode_image import PREVIEW_PX, clean_text, to_jpeg, t
 MAX_RENDER_PX = 4000
 _MAX_POINT_PX = 4.0  # 288 dpi: a stamp-sized page does not become a poster
 
+_REASON_OF_ERROR = {
+    FPDF_ERR_PASSWORD: "encrypted",
+    FPDF_ERR_SECURITY: "encrypted",
+    FPDF_ERR_SUCCESS: "no_pages",  # parsed, and yet not opened: its page tree is missing or empty
+}
 _ScaleFor = Callable[[float, float], float]
 
 _HYPHEN_BREAK = re.compile("[\x02\ufffe](?:\r?\n)?")  # PDFium's marks for a word divided at a line's end
@@ -64,8 +69,7 @@ def _open(path: str, limits: FileLimits) -> PdfDocument:
     try:
         document = PdfDocument(path)
     except PdfiumError as error:
-        is_locked = error.err_code in (FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY)
-        raise bad_file("encrypted" if is_locked else "corrupt", limits) from error
+        raise bad_file(_REASON_OF_ERROR.get(error.err_code, "corrupt"), limits) from error
     if len(document) > limits.max_pages:
         raise bad_file("too_many_pages", limits)
     if len(document) == 0:

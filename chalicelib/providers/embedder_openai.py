@@ -29,7 +29,7 @@ class OpenAIEmbedder:
         )
 
     def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
-        """One normalised vector a text, in order; Unavailable when the answer is not that, or as JsonApi.post."""
+        """One normalised vector a text, in order. Unavailable when the answer is not that; see JsonApi."""
         deadline = time.monotonic() + timeout_s
         vectors = list[list[float]]()
         for start in range(0, len(texts), _BATCH):

@@ -73,7 +73,7 @@ class JsonApi:
         if connection is not None:
             try:
                 return self._exchange(connection, path, body, deadline)
-            except (ConnectionError, HTTPException):
+            except ConnectionError:
                 self._close()
         kind = HTTPSConnection if self._is_tls else HTTPConnection
         self._local.connection = connection = kind(self._host, self._port, timeout=_left(deadline))
@@ -95,6 +95,8 @@ class JsonApi:
             sock = self._local.connection.sock
             if sock is not None:
                 sock.settimeout(_left(deadline))
+        response.close()  # read1 does not say when it has reached the end; the connection stays open
+        response.close()  # read1 leaves it open, and an open one makes the next request fail after it was sent
         return b"".join(parts)
 
     def _refusal(self, response: HTTPResponse, answer: bytes) -> CollectionsError:

@@ -66,7 +66,8 @@ def likely_words(chances: NDArray[np.float64]) -> list[Guess]:
             supported.update(indices)
     for index in chances.argsort()[::-1][:3].tolist():
         if chances[index] >= (_MIN_IN_GROUP if index in supported else _MIN_ALONE):
-            guesses.append(Guess(word=_names()[index], probability=float(chances[index]), is_group=False))
+            chance = float(chances[index])
+            guesses.append(Guess(word=_names()[index], probability=chance, is_group=False))
     return sorted(guesses, key=lambda guess: -guess.probability)[:6]
 
 

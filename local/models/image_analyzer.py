@@ -66,7 +66,8 @@ def _summary(category: str, read: ReadText, look: Look, guesses: list[Guess]) ->
     article = "An" if category[0] in "aeiou" else "A"
     parts = [f"{article} {category}, {look.shape}, mostly {tone}."]
     if guesses:
-        parts.append("It seems to show: " + ", ".join(f"{g.word} ({g.probability:.0%})" for g in guesses) + ".")
+        seen = ", ".join(f"{guess.word} ({guess.probability:.0%})" for guess in guesses)
+        parts.append(f"It seems to show: {seen}.")
     if look.brightness < 0.25:
         parts.append("It is dark.")
     if look.is_blurred:

@@ -1,0 +1,109 @@
+"""The app as deployed, in this process: real Postgres, the emulated AWS, providers behind their wire formats.
+
+Nothing is delivered by itself: a test takes the events that went out and hands them to the
+handlers as often, as late and in whatever order it likes.
+"""
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg2
+from PIL import Image
+
+from chalicelib import wiring
+from chalicelib.events import handlers
+from chalicelib.stores.postgres import Database
+from tests.local_stack.emulated import BUCKET, Emulated
+from tests.provider_server import Providers
+
+S3_EVENT = Path(__file__).parent / "events" / "s3_object_created.json"
+HANDLERS = {
+    "Object Created": handlers.object_created,
+    "ImageProcessed": handlers.item_processed,
+    "DocumentProcessed": handlers.item_processed,
+    "AnalysisComplete": handlers.analysis_complete,
+}
+
+
+def context(remaining_s: float = 100.0) -> Any:
+    return SimpleNamespace(get_remaining_time_in_millis=lambda: remaining_s * 1000)
+
+
+@dataclass
+class World:
+    db: Database
+    admin_url: str
+    aws: Emulated
+    providers: Providers
+
+    def put(self, key: str, body: bytes) -> dict[str, Any]:
+        """PUT an object; answers the event S3 sends for it."""
+        etag = self.aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)["ETag"].strip('"')
+        event: dict[str, Any] = json.loads(S3_EVENT.read_text())
+        event["detail"]["bucket"]["name"] = BUCKET
+        event["detail"]["object"] |= {"key": key, "etag": etag, "size": len(body)}
+        event["detail"]["object"]["sequencer"] = f"{self._next():018X}"
+        return event
+
+    def deliver(self, event: dict[str, Any], *, remaining_s: float = 100.0) -> None:
+        HANDLERS[event["detail-type"]](event, context(remaining_s))
+
+    def published(self, *, after: int = 0) -> list[dict[str, Any]]:
+        """Events the bus has accepted, oldest first."""
+        found = self.sql(
+            f"SELECT id, source, detail_type, detail FROM outbox WHERE published_at IS NOT NULL AND id > {after} ORDER BY id"
+        )
+        return [{"outbox_id": n, "source": s, "detail-type": t, "detail": d} for n, s, t, d in found]
+
+    def run(self, *events: dict[str, Any]) -> None:
+        """Deliver these events and all that follow from them, once each."""
+        seen = max((event["outbox_id"] for event in self.published()), default=0)
+        waiting = list(events)
+        while waiting:
+            for event in waiting:
+                self.deliver(event)
+            waiting = [e for e in self.published(after=seen) if e["detail-type"] in HANDLERS]
+            seen = max((event["outbox_id"] for event in self.published()), default=seen)
+
+    def ingest(self, key: str, body: bytes) -> None:
+        self.run(self.put(key, body))
+
+    def item(self, item_id: str) -> dict[str, Any]:
+        (row,) = self.sql(f"SELECT to_jsonb(i) FROM items i WHERE id = '{item_id}'")
+        return row[0]
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """What a statement answers, as the superuser; a change answers nothing."""
+        connection = psycopg2.connect(self.admin_url)
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            found = cursor.fetchall() if cursor.description else []
+        connection.close()
+        return found
+
+    def objects(self) -> list[str]:
+        listed = self.aws.client("s3").list_objects_v2(Bucket=BUCKET)
+        return sorted(found["Key"] for found in listed.get("Contents", ()))
+
+    def _next(self) -> int:
+        self._count = getattr(self, "_count", 0) + 1
+        return self._count
+
+
+def jpeg(color: str = "red", size: tuple[int, int] = (64, 48)) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, color).save(out, "JPEG")
+    return out.getvalue()
+
+
+def forget_wiring() -> None:
+    """What the process has made so far belongs to an earlier test's world."""
+    for name in ("settings", "database", "blobs", "bus", "tables", "decoder", "analyzer", "embedder"):
+        maker = getattr(wiring, name)
+        if maker.cache_info().currsize and name in ("database", "decoder"):
+            maker().close()
+        maker.cache_clear()

@@ -4,17 +4,22 @@ Event handlers are declared here and not in blueprints: Chalice would give those
 string that never loads this file on Lambda.
 """
 
+import os
 from functools import cache
 from typing import Any
 
 from chalicelib import wiring
 from chalicelib.api import health, items, search, uploads
+from chalicelib.api.console import console
 from chalicelib.api.entry import App
 from chalicelib.api.http import Edge
 from chalicelib.api.identity import identify
 from chalicelib.api.openapi import documented
 from chalicelib.events import handlers
 from chalicelib.settings import VERSION
+
+# Chalice loads the stage's variables before this file.
+STAGE = os.environ.get("ENVIRONMENT", "local")
 
 
 @cache
@@ -25,6 +30,7 @@ def edge() -> Edge:
 app = App(app_name="collections", edge=edge)
 for module in (health, items, search, uploads):
     app.add(module.routes)
+app.add(console(wiring.storage_origins))
 app.add(documented(app.declared, version=VERSION))
 
 
@@ -33,7 +39,7 @@ app.add(documented(app.declared, version=VERSION))
         "source": ["aws.s3", "collections.sweeper"],
         "detail-type": ["Object Created"],
         "detail": {
-            "bucket": {"name": [{"prefix": "collections-images-"}]},
+            "bucket": {"name": [{"prefix": f"collections-images-{STAGE}-"}]},
             "object": {"key": [{"anything-but": {"prefix": "_derived/"}}]},
         },
     },
@@ -69,7 +75,7 @@ def on_five_minutes_passed(event: Any) -> None:
     handlers.five_minutes_passed()
 
 
-@app.on_sqs_message(queue="collections-dead-letters", batch_size=10, name="dead_letters")
+@app.on_sqs_message(queue=os.environ.get("DEAD_LETTER_QUEUE", "collections-dead-letters"), batch_size=10, name="dead_letters")
 def on_dead_letter(event: Any) -> None:
     for record in event:
         handlers.dead_letter(record.to_dict()["messageId"], record.body)

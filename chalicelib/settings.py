@@ -24,6 +24,8 @@ class Settings:
     database_url: str
     database_pool_size: int
     images_bucket: str
+    aws_endpoint_url: str | None
+    aws_region: str
     sessions_table: str
     rate_limits_table: str
     embeddings_url: str | None
@@ -49,6 +51,8 @@ class Settings:
             database_url=_required(env, "DATABASE_URL"),
             database_pool_size=_integer(env, "DATABASE_POOL_SIZE", default=2, at_least=1, at_most=10),
             images_bucket=_required(env, "IMAGES_BUCKET"),
+            aws_endpoint_url=env.get("AWS_ENDPOINT_URL") or None,
+            aws_region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION", "us-east-1"),
             sessions_table=env.get("SESSIONS_TABLE", f"collections-sessions-{environment}"),
             rate_limits_table=env.get("RATE_LIMITS_TABLE", f"collections-rate-limits-{environment}"),
             embeddings_url=env.get("EMBEDDINGS_URL") or None,

@@ -90,6 +90,15 @@ def embedder() -> Embedder:
     )
 
 
+def storage_origins() -> tuple[str, ...]:
+    """Where the browser uploads to and is redirected to for thumbnails, as origins."""
+    found = settings()
+    if found.aws_endpoint_url:
+        return (found.aws_endpoint_url.rstrip("/"),)
+    hosts = ("s3.amazonaws.com", f"s3.{found.aws_region}.amazonaws.com")
+    return tuple(f"https://{found.images_bucket}.{host}" for host in hosts)
+
+
 def _client(service: str) -> Any:
     import boto3
     from botocore.config import Config
@@ -100,6 +109,6 @@ def _client(service: str) -> Any:
         read_timeout=20,
         retries={"mode": "standard", "max_attempts": 3},
         signature_version="s3v4" if service == "s3" else None,
-        s3={"addressing_style": "path"} if os.environ.get("AWS_ENDPOINT_URL") else None,
+        s3={"addressing_style": "path"} if settings().aws_endpoint_url else None,
     )
     return boto3.client(service, config=config)

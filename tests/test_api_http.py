@@ -400,6 +400,12 @@ def test_v2_event_with_query_body_and_path():
     assert json.loads(app(v2_event("GET", "/api/v1/things/a%20b"), None)["body"])["id"] == "a b"
 
 
+def test_a_body_that_arrives_with_a_lone_surrogate():
+    body = v2_event("POST", "/api/v1/things", body='{"name": "\ud800"}')
+    answer = sample_app()(body, None)
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "invalid_json")
+
+
 def test_v2_event_of_a_named_stage_and_an_unknown_path():
     event = v2_event("GET", "/dev/health")
     event["requestContext"]["stage"] = "dev"

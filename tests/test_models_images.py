@@ -1,5 +1,7 @@
-"""The keyless image models: formats read and written by hand, and the real weights where they are installed."""
+"""The keyless image models: the formats read and written by hand, and the real weights."""
 
+import hashlib
+import os
 import pickle
 import struct
 from io import BytesIO
@@ -48,15 +50,13 @@ def test_a_graph_written_by_hand_computes_what_numpy_does() -> None:
     last = graph.node("Clip", last, graph.weight(np.array(0)), graph.weight(np.array(1)))
     output = graph.node("Flatten", graph.node("GlobalAveragePool", last))
     model = graph.model(input_name="image", input_shape=(0, 3, 0, 0), output_name=output)
-    result = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(None, {"image": image})
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    result = session.run(None, {"image": image})
     convolved = np.einsum("oc,nchw->nohw", kernel[:, :, 0, 0], image[:, :, ::2, ::2]) + bias[:, None, None]
     assert result[0] == pytest.approx(convolved.clip(0, 1).mean(axis=(2, 3)), abs=1e-6)
 
 
 def test_a_torch_file_that_asks_for_code_or_has_another_hash_is_refused(tmp_path: Path) -> None:
-    import hashlib
-    import os
-
     content = pickle.dumps(os.system)
     path = tmp_path / "evil.pth"
     path.write_bytes(content)
@@ -110,7 +110,7 @@ def test_a_photograph_of_a_cat_is_labelled_cat(analyzer: ImageAnalyzer) -> None:
 def test_a_letter_is_read_line_by_line(analyzer: ImageAnalyzer) -> None:
     page = Image.new("L", (700, 420), 245)
     font = ImageFont.load_default(size=26)
-    lines = ["Harbour Office", "Invoice 7731", "Mooring for two weeks", "Total due 84.50", "Payable by Friday"]
+    lines = ["Harbour Office", "Invoice 7731", "Mooring for two weeks", "Total 84.50", "Pay by Friday"]
     for number, line in enumerate(lines):
         ImageDraw.Draw(page).text((60, 40 + 70 * number), line, fill=30, font=font)
     analysis = analyzer.analyze(request_for(page))

@@ -46,7 +46,8 @@ def test_embeddings_are_openais_form_and_the_same_in_both_encodings(server: Mode
         body = {"model": MODEL, "input": ["a cat", "a dog"], "encoding_format": encoding}
         status, answer = post(server, "/v1/embeddings", json.dumps(body).encode())
         assert (status, answer["object"], answer["model"]) == (200, "list", MODEL)
-        assert [(row["object"], row["index"]) for row in answer["data"]] == [("embedding", 0), ("embedding", 1)]
+        rows = [(row["object"], row["index"]) for row in answer["data"]]
+        assert rows == [("embedding", 0), ("embedding", 1)]
         assert answer["usage"] == {"prompt_tokens": 4, "total_tokens": 4}
         return answer
 
@@ -71,8 +72,9 @@ def test_a_wrong_request_is_answered_in_openais_form(
     server: ModelsServer, content: bytes, status: int, param: str | None
 ) -> None:
     got, answer = post(server, "/v1/embeddings", content)
-    assert (got, answer["error"]["type"], answer["error"]["param"]) == (status, "invalid_request_error", param)
-    assert answer["error"]["message"]
+    error = answer["error"]
+    assert (got, error["type"], error["param"]) == (status, "invalid_request_error", param)
+    assert error["message"]
 
 
 def test_a_body_that_is_too_large_is_refused_unread(server: ModelsServer) -> None:
@@ -87,7 +89,8 @@ def test_a_body_that_is_too_large_is_refused_unread(server: ModelsServer) -> Non
 def test_the_apps_embedder_finds_the_nearer_text(server: ModelsServer) -> None:
     url = f"http://127.0.0.1:{server.server_port}/v1"
     embedder = OpenAIEmbedder(base_url=url, api_key=None, model=MODEL, dimensions=384)
-    texts = ["how to water tomatoes", *(f"paragraph {i} about steel" for i in range(20)), "irrigating vegetables"]
+    steel = [f"paragraph {i} about steel" for i in range(20)]
+    texts = ["how to water tomatoes", *steel, "irrigating vegetables"]
     vectors = np.array(embedder.embed(texts, timeout_s=30))
     assert int((vectors[1:] @ vectors[0]).argmax()) == 20
     with pytest.raises(Misconfigured):
@@ -111,7 +114,8 @@ def test_the_apps_analyzer_gets_a_description_or_a_bad_file(server: ModelsServer
 def test_the_process_ends_with_whoever_holds_its_standard_input() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "local.models.server", "--port", "0"],
-        cwd=Path(__file__).parent.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+        cwd=Path(__file__).parent.parent, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None

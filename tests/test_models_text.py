@@ -45,8 +45,8 @@ def test_spaces_that_ocr_swallowed_come_back(words: Words, read: str, respaced: 
 
 
 def test_keywords_are_frequent_here_and_rare_elsewhere(words: Words) -> None:
-    text = "The tomato needs water. A tomato in a pot needs compost, and compost needs time. Tomatoes like time."
-    assert words.keywords(text, limit=2) == ["tomato", "compost"]
+    text = "The tomato needs water. A tomato in a pot needs compost, and compost needs time."
+    assert words.keywords(text, limit=2) == ["compost", "tomato"]
     assert "with" not in words.keywords("with with with stone", limit=5)
 
 

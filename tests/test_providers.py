@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.errors import BadFile, InvalidInput, Misconfigured, Throttled, Unavailable
+from chalicelib.errors import BadFile, CollectionsError, InvalidInput, Misconfigured, Throttled, Unavailable
 from chalicelib.providers import Analysis, AnalysisRequest
 from chalicelib.providers.analyzer_http import HttpAnalyzer
 from chalicelib.providers.embedder_openai import OpenAIEmbedder
@@ -142,7 +142,7 @@ def test_each_status_becomes_its_error_without_the_key(
 ) -> None:
     message = f"Incorrect API key provided: {KEY}"
     provider.answer = fixed(status, {"error": {"message": message, "code": code}})
-    with pytest.raises(Exception) as raised:
+    with pytest.raises(CollectionsError) as raised:
         embedder.embed(["a"], timeout_s=5)
     assert type(raised.value) is expected
     assert str(status) in str(raised.value)
@@ -245,7 +245,9 @@ def test_analyze_bounds_what_comes_back(provider: Provider) -> None:
     assert "\0" not in analysis.summary
 
 
-@pytest.mark.parametrize("answer", [[], an_answer(labels="cat"), an_answer(labels=[3]), an_answer(summary=None)])
+@pytest.mark.parametrize(
+    "answer", [[], an_answer(labels="cat"), an_answer(labels=[3]), an_answer(summary=None)]
+)
 def test_an_analysis_of_the_wrong_form_is_unavailable(provider: Provider, answer: object) -> None:
     provider.answer = fixed(200, answer)
     with pytest.raises(Unavailable):

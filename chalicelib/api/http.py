@@ -33,7 +33,7 @@ from chalice.app import Response as ChaliceResponse
 
 from chalicelib.api.parsing import parse_body, parse_path, parse_query
 from chalicelib.api.problems import problem_of
-from chalicelib.errors import CollectionsError
+from chalicelib.errors import CollectionsError, InvalidInput
 
 JSON = "application/json"
 Handler = Callable[["Request"], Any]
@@ -193,7 +193,11 @@ def _parse(route: Route, current: Any, edge: Edge) -> Request:
 
 def _parse_body(current: Any, type_: type[Body], max_bytes: int) -> Body:
     content_type = current.headers.get("content-type", "")
-    return parse_body(current.raw_body, content_type, type_, max_bytes=max_bytes)
+    try:
+        raw: bytes = current.raw_body
+    except UnicodeEncodeError as error:  # API Gateway hands text on, with whatever was in it
+        raise InvalidInput("The body is not UTF-8.", code="invalid_json") from error
+    return parse_body(raw, content_type, type_, max_bytes=max_bytes)
 
 
 def _base_url(event: Mapping[str, Any], headers: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -12,6 +12,8 @@ from chalicelib.api.problems import UnsupportedMediaType
 from chalicelib.errors import InvalidInput, NotFound, TooLarge
 
 T = TypeVar("T")
+
+_Link = tuple[Any, ...]  # (the link of the container, the key in it), () at the root
 
 MAX_DEPTH = 64
 MAX_PATH_PARAMETER_CHARS = 1024
@@ -82,24 +84,31 @@ def _decode(raw: bytes) -> Any:
 
 
 def _walk(root: Any) -> None:
-    rest: list[tuple[str, Any, int]] = [("", root, 0)]
+    """Refuse deep nesting and unstorable text. Paths are linked keys, spelt out only for the error."""
+    rest: list[tuple[_Link, Any, int]] = [((), root, 1)]
     while rest:
-        path, value, depth = rest.pop()
-        if isinstance(value, str):
-            if _UNSTORABLE.search(value):
-                raise InvalidInput("It has characters that no text can have.", field=path)
-            continue
-        if not isinstance(value, (dict, list)):
-            continue
-        if depth == MAX_DEPTH:
-            raise _too_deep()
-        if isinstance(value, list):
-            rest.extend((f"{path}[{index}]", member, depth + 1) for index, member in enumerate(value))
-            continue
-        for key, member in value.items():
-            if _UNSTORABLE.search(key):
-                raise InvalidInput("It has a key with characters that no text can have.", field=path)
-            rest.append((f"{path}.{key}" if path else key, member, depth + 1))
+        link, container, depth = rest.pop()
+        if isinstance(container, dict):
+            if any(_UNSTORABLE.search(key) for key in container):
+                raise InvalidInput("It has a key with characters that no text can have.", field=_spell(link))
+            members: Iterable[tuple[Any, Any]] = container.items()
+        else:
+            members = enumerate(container) if isinstance(container, list) else [(None, container)]
+        for key, member in members:
+            if isinstance(member, str) and _UNSTORABLE.search(member):
+                raise InvalidInput("It has characters that no text can have.", field=_spell((link, key)))
+            if isinstance(member, (dict, list)):
+                if depth == MAX_DEPTH:
+                    raise _too_deep()
+                rest.append(((link, key), member, depth + 1))
+
+
+def _spell(link: _Link) -> str:
+    keys = []
+    while link:
+        link, key = link
+        keys.append(f"[{key}]" if isinstance(key, int) else "" if key is None else f".{key}")
+    return "".join(reversed(keys)).removeprefix(".")
 
 
 def _too_deep() -> InvalidInput:

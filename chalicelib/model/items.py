@@ -20,6 +20,19 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Analysis:
+    """What an analyzer found. `text_in_image` is read text in reading order, "" when there is none."""
+
+    category: str
+    summary: str
+    labels: tuple[str, ...]
+    text_in_image: str
+    language: str | None
+    provider: str
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectKey:
     """`<user>/<name>` in the images bucket; `name` is the last part, whatever lies between."""
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from chalicelib.model.chunking import chunk_pages
 from chalicelib.model.files import Page
+from chalicelib.model.items import Analysis
 from chalicelib.model.pipeline import Claim, ItemRef
 from chalicelib.ops.stages import WriteResults
-from chalicelib.providers import Analysis, AnalysisRequest, Analyzer
+from chalicelib.providers import AnalysisRequest, Analyzer
 from chalicelib.stores import chunks, index, items
 from chalicelib.stores.tx import Row, Tx
 

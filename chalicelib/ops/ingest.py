@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,9 +17,11 @@ from chalicelib.stores import chunks, index, items, tasks, uploads, users
 from chalicelib.stores.tx import Row, Tx
 
 if TYPE_CHECKING:
-    from chalicelib.providers.decoder import Decoder
     from chalicelib.stores.blobs import Blobs, Downloaded
     from chalicelib.stores.postgres import Database
+
+
+Decode = Callable[[str], DecodedFile]  # of a local path; raises BadFile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +39,7 @@ def register_object(arrival: Arrival, *, db: "Database") -> ItemRef | None:
     return db.transact(arrival.key.user_id, lambda tx: _register(tx, arrival))
 
 
-def process_item(claim: Claim, *, db: "Database", blobs: "Blobs", decoder: "Decoder", limits: FileLimits) -> WriteResults:
+def process_item(claim: Claim, *, db: "Database", blobs: "Blobs", decode: Decode, limits: FileLimits) -> WriteResults:
     """Download, hash, settle identity, decode; answers what writes the result. Raises BadFile."""
     ref = claim.ref
     item = db.transact(ref.user_id, lambda tx: items.get(tx, ref))
@@ -49,7 +52,7 @@ def process_item(claim: Claim, *, db: "Database", blobs: "Blobs", decoder: "Deco
         original = db.transact(ref.user_id, lambda tx: _settle_identity(tx, claim, item["key"], got))
         if original is not None:
             return lambda tx: _merge_into(tx, ref, original)
-        decoded = decoder.decode(path)
+        decoded = decode(path)
     thumbnail_key = derived_key(ref.user_id, item["created_at"], got.sha256, "thumbnail.jpg")
     preview_key = derived_key(ref.user_id, item["created_at"], got.sha256, "preview.jpg")
     blobs.put(thumbnail_key, decoded.thumbnail_jpeg, content_type="image/jpeg")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.model.files import Kind
+from chalicelib.model.items import Analysis as Analysis
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,19 +23,6 @@ class AnalysisRequest:
     preview_jpeg: bytes | None
     text: str
     language_hint: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Analysis:
-    """What an analyzer found. `text_in_image` is read text in reading order, "" when there is none."""
-
-    category: str
-    summary: str
-    labels: tuple[str, ...]
-    text_in_image: str
-    language: str | None
-    provider: str
-    model: str
 
 
 class Analyzer(Protocol):

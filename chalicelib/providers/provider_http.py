@@ -95,8 +95,7 @@ class JsonApi:
             sock = self._local.connection.sock
             if sock is not None:
                 sock.settimeout(_left(deadline))
-        response.close()  # read1 does not say when it has reached the end; the connection stays open
-        response.close()  # read1 leaves it open, and an open one makes the next request fail after it was sent
+        response.close()  # read1 never says that it is at the end; the connection stays
         return b"".join(parts)
 
     def _refusal(self, response: HTTPResponse, answer: bytes) -> CollectionsError:

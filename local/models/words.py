@@ -77,13 +77,8 @@ class Words:
         line = re.sub(r"(?<=[^\W\d_]{2})([,;:!?])(?=[^\W\d_]{2})", r"\1 ", line)
         line = re.sub(r"(?<=[a-z]{2})\.(?=[A-Z])", ". ", line)
         line = re.sub(r"[A-Za-z]{5,}", lambda match: self._split(match.group()), line)
-        return re.sub(r"[A-Za-z]{4,}(?=\d)|(?<=\d)[A-Za-z]{4,}", self._apart_from_digits, line)
-
-    def _apart_from_digits(self, match: re.Match[str]) -> str:
-        word = match.group()
-        if not self.knows(word):
-            return word
-        return f"{word} " if match.string[match.end() : match.end() + 1].isdigit() else f" {word}"
+        line = re.sub(r"(?<![^\W\d_])([A-Z]?[a-z]{3,})(?=\d)", r"\1 ", line)
+        return re.sub(r"(?<=\d)([A-Z]?[a-z]{3,})", r" \1", line)
 
     def _split(self, token: str) -> str:
         """`token` cut into words where all are common and one is a little one; unchanged otherwise."""

@@ -1,0 +1,115 @@
+"""What the sweeper and the relay heal: lost events, lost workers, lost objects."""
+
+from chalicelib import wiring
+from chalicelib.events import handlers
+from chalicelib.model.pipeline import ItemRef
+from chalicelib.stores import tasks
+from tests.world import World, jpeg
+
+ALICE_A = ItemRef(user_id="alice", item_id="a")
+
+
+def test_an_object_whose_event_never_came_is_found(world: World) -> None:
+    world.put("alice/a.jpg", jpeg())
+    world.put("nobody.jpg", jpeg("blue"))
+    handlers.five_minutes_passed()
+    world.run(*world.published())
+    assert world.item("a")["status"] == "READY"
+    handlers.five_minutes_passed()
+    assert world.sql("SELECT count(*) FROM items") == [(1,)]
+    assert len(world.published()) == 4
+
+
+def test_an_event_the_bus_did_not_take_is_relayed(world: World) -> None:
+    created = world.put("alice/a.jpg", jpeg())
+    world.deliver(created)
+    world.sql("UPDATE outbox SET published_at = NULL, locked_until = now(); UPDATE tasks SET woken_at = NULL")
+    handlers.minute_passed()
+    world.run(world.published()[-1])
+    assert world.item("a")["status"] == "READY"
+
+
+def test_a_lost_wake_up_is_sent_again_once(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.sql("UPDATE tasks SET woken_at = now() - interval '10 minutes', claimed_at = claimed_at - interval '10 minutes'")
+    before = world.published()
+    handlers.five_minutes_passed()
+    handlers.five_minutes_passed()
+    again = world.published(after=before[-1]["outbox_id"])
+    assert [event["detail-type"] for event in again] == ["ImageProcessed"]
+    world.run(*again)
+    assert world.item("a")["status"] == "READY"
+
+
+def test_a_backlog_is_not_amplified(world: World) -> None:
+    """Old wake-ups behind a stage that is at work, oldest first, are not lost: they wait."""
+    for number in range(6):
+        world.deliver(world.put(f"alice/{number}.jpg", jpeg(size=(40 + number, 40))))
+    world.sql("UPDATE tasks SET woken_at = now() - interval '10 minutes' WHERE stage = 'analyze'")
+    first, *waiting = world.published()
+    world.deliver(first)
+    sent = len(world.published())
+    handlers.five_minutes_passed()
+    assert len(world.published()) == sent
+    assert len(waiting) == 5
+
+
+def test_an_expired_lease_is_taken_back_and_its_worker_fenced(world: World) -> None:
+    created = world.put("alice/a.jpg", jpeg())
+    world.deliver(created)
+    db = wiring.database()
+    slow = db.transact("alice", lambda tx: tasks.claim(tx, ALICE_A, "analyze"))
+    assert slow is not None
+    world.sql("UPDATE tasks SET lease_until = now() - interval '1 second' WHERE stage = 'analyze'")
+    handlers.five_minutes_passed()
+    world.sql("UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now() WHERE state = 'ready'")
+    handlers.minute_passed()
+    world.run(world.published()[-1])
+    assert world.item("a")["status"] == "READY"
+    assert world.sql("SELECT attempt FROM tasks WHERE stage = 'analyze'") == [(2,)]
+
+
+def test_a_worker_that_dies_every_time_ends_in_a_failure(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.sql(
+        "UPDATE tasks SET state = 'running', attempt = 5, token = gen_random_uuid(), lease_until = now() - interval '1 s'"
+        " WHERE stage = 'analyze'"
+    )
+    handlers.five_minutes_passed()
+    item = world.item("a")
+    assert (item["status"], item["failure_code"]) == ("FAILED", "worker_lost")
+
+
+def test_objects_of_a_deleted_item_go_later_when_s3_was_away(world: World) -> None:
+    world.ingest("alice/a.jpg", jpeg())
+    world.sql(
+        "INSERT INTO object_deletions SELECT user_id, key FROM uploads; DELETE FROM items"
+    )
+    handlers.five_minutes_passed()
+    assert "alice/a.jpg" not in world.objects()
+    assert world.sql("SELECT count(*) FROM items") == [(0,)]
+    assert world.sql("SELECT count(*) FROM object_deletions") == [(0,)]
+
+
+def test_a_dead_letter_is_kept_once_with_its_secrets_removed(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    event = world.published()[-1]
+    letter = {
+        "requestContext": {
+            "functionArn": "arn:aws:lambda:us-east-1:0:function:collections-local-analyzer",
+            "condition": "RetriesExhausted",
+        },
+        "requestPayload": event,
+        "responsePayload": {"errorType": "OperationalError", "errorMessage": "postgresql://u:hunter2@db failed"},
+    }
+    import json
+
+    for _ in range(2):
+        handlers.dead_letter("m-1", json.dumps(letter))
+    handlers.dead_letter("m-2", "not json \x00")
+    found = world.sql("SELECT function, reason, item_id, error FROM dead_letters ORDER BY id")
+    assert found == [
+        ("collections-local-analyzer", "RetriesExhausted", "a", "OperationalError: postgresql://u:***@db failed"),
+        ("unknown", "unknown", None, "no error was given"),
+    ]
+    assert world.sql("SELECT count(*) FROM item_events WHERE event = 'dead letter'") == [(2,)]

@@ -1,6 +1,7 @@
 """When EventBridge's schedule expressions fire: rate(5 minutes), cron(0 3 * * ? *). Times are UTC."""
 
 import re
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -86,14 +87,24 @@ class Scheduler:
                 continue
             key = (rule.arn, expression)
             if key not in self._due:
-                self._due[key] = now if expression.startswith("rate(") else next_time(expression, now)
+                self._due[key] = _first_time(expression, now)
             if self._due[key] <= now:
-                self._due[key] = next_time(expression, now)
+                following = next_time(expression, self._due[key])
+                self._due[key] = following if following > now else next_time(expression, now)
                 self._fire(rule, _scheduled_event(rule, now))
 
     def _run(self) -> None:
         while not self._stopped.wait(1.0):
             self.tick(datetime.now(UTC))
+
+
+def _first_time(expression: str, now: datetime) -> datetime:
+    """Now for a rate; never, said once, for what the local stack cannot tell."""
+    try:
+        return now if expression.startswith("rate(") else next_time(expression, now)
+    except ValueError as error:
+        print(f"a schedule will not fire locally: {error}", file=sys.stderr)
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _scheduled_event(rule: Rule, now: datetime) -> dict[str, Any]:

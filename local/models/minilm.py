@@ -75,7 +75,8 @@ class MiniLM:
         ids = [i if len(i) <= MAX_TOKENS else [*i[: MAX_TOKENS - 1], _SEPARATOR] for i in ids]
         vectors = np.empty((len(ids), DIMENSIONS), np.float32)
         batches = list(_batches(ids))
-        for rows, result in zip(batches, self._pool.map(lambda b: self._forward([ids[i] for i in b]), batches)):
+        results = self._pool.map(lambda rows: self._forward([ids[i] for i in rows]), batches)
+        for rows, result in zip(batches, results, strict=True):
             vectors[rows] = result
         return vectors
 
@@ -83,7 +84,7 @@ class MiniLM:
         lengths = np.array([len(i) for i in ids])
         longest = int(lengths.max())
         padded = np.zeros((len(ids), longest), np.intp)
-        for row, tokens in zip(padded, ids):
+        for row, tokens in zip(padded, ids, strict=True):
             row[: len(tokens)] = tokens
         mask = (np.arange(longest) < lengths[:, None]).astype(np.float32)
         x = _layer_norm(self._words[padded] + self._positions[:longest], *self._norm)

@@ -75,7 +75,9 @@ def on_five_minutes_passed(event: Any) -> None:
     handlers.five_minutes_passed()
 
 
-@app.on_sqs_message(queue=os.environ.get("DEAD_LETTER_QUEUE", "collections-dead-letters"), batch_size=10, name="dead_letters")
+@app.on_sqs_message(
+    queue=os.environ.get("DEAD_LETTER_QUEUE", "collections-dead-letters"), batch_size=10, name="dead_letters"
+)
 def on_dead_letter(event: Any) -> None:
     for record in event:
         handlers.dead_letter(record.to_dict()["messageId"], record.body)

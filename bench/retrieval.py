@@ -85,10 +85,15 @@ def load(documents: Sequence[Document], *, db: Database, embedder: KeptEmbedder)
     def write(tx: Tx, some: Sequence[Document]) -> None:
         users.ensure(tx, USER)
         set_id = index.ensure_set(tx, model=embedder.model, dimensions=embedder.dimensions)
+        drafts = {d.id: chunk_pages([Page(number=1, text=d.text, char_start=0)]) for d in some}
+        # All at once, so that the model gets full batches.
+        embedder.embed([draft.text for each in drafts.values() for draft in each], timeout_s=60)
         for document in some:
-            ref = ItemRef(user_id=USER, item_id=items.insert(tx, parse_key(f"{USER}/{document.id}"), etag=None))
+            ref = ItemRef(
+                user_id=USER, item_id=items.insert(tx, parse_key(f"{USER}/{document.id}"), etag=None)
+            )
             items.set_status(tx, ref, "READY")
-            chunks.insert(tx, ref, "text", chunk_pages([Page(number=1, text=document.text, char_start=0)]))
+            chunks.insert(tx, ref, "text", drafts[document.id])
             rows = chunks.list_unembedded(tx, ref, set_id=set_id, limit=10_000)
             vectors = embedder.embed([row["text"] for row in rows], timeout_s=60)
             index.add_vectors(tx, USER, set_id=set_id, ids=[row["id"] for row in rows], vectors=vectors)
@@ -151,7 +156,8 @@ def recall(found: Sequence[str], grades: dict[str, int], *, at: int) -> float:
 
 def measure(folder: Path, *, db: Database, embedder: KeptEmbedder) -> None:
     documents = [
-        Document(id=row["_id"], text=f"{row['title']}\n\n{row['text']}".strip()) for row in _lines(folder / "corpus.jsonl")
+        Document(id=row["_id"], text=f"{row['title']}\n\n{row['text']}".strip())
+        for row in _lines(folder / "corpus.jsonl")
     ]
     load(documents, db=db, embedder=embedder)
     qrels = _qrels(folder / "qrels.tsv")

@@ -12,7 +12,7 @@ _SECRETS = re.compile(
     r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)"  # user:password@ in a URL
     r"|(?P<parameter>\b(?:X-Amz-(?:Signature|Credential|Security-Token)|Signature|AWSAccessKeyId|token|api_key)=)[^\s&\"']+"
     r"|(?P<header>\b(?:Bearer|Basic)\s+)[\w.~+/=-]{8,}"
-    r"|(?P<named>(?i:password|secret|api[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]{4,}"
+    r"|(?P<named>(?i:password|secret|api[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)(?:(?:Bearer|Basic)\s+)?[^\s\"',}]{4,}"
     r"|\b(?:sk|pk|pa|ls)-[A-Za-z0-9_-]{8,}|\bAKIA[A-Z0-9]{12,}",
 )
 
@@ -25,7 +25,8 @@ def redact(text: str) -> str:
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, Any] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),

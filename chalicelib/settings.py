@@ -57,10 +57,14 @@ class Settings:
             rate_limits_table=env.get("RATE_LIMITS_TABLE", f"collections-rate-limits-{environment}"),
             embeddings_url=env.get("EMBEDDINGS_URL") or None,
             embedding_model=env.get("EMBEDDING_MODEL", "text-embedding-3-small"),
-            embedding_dimensions=_integer(env, "EMBEDDING_DIMENSIONS", default=1536, at_least=1, at_most=4000),
+            embedding_dimensions=_integer(
+                env, "EMBEDDING_DIMENSIONS", default=1536, at_least=1, at_most=4000
+            ),
             embedding_api_key=env.get("OPENAI_API_KEY") or None,
             analyzer_url=env.get("ANALYZER_URL") or None,
-            upload_max_bytes=_integer(env, "UPLOAD_MAX_BYTES", default=200 * 1024 * 1024, at_least=1, at_most=5 * 1024**3),
+            upload_max_bytes=_integer(
+                env, "UPLOAD_MAX_BYTES", default=200 * 1024 * 1024, at_least=1, at_most=5 * 1024**3
+            ),
             upload_url_ttl_s=_integer(env, "UPLOAD_URL_TTL_S", default=900, at_least=60, at_most=900),
         )
 

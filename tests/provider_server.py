@@ -50,7 +50,9 @@ def provider_server() -> Iterator[Providers]:
             providers.analyzed.append(body["name"])
             first = (body["text"] or body["name"]).strip()[:80]
             answer = {"category": "photo", "summary": f"It shows {first}.", "labels": ["test label"]}
-            self._send(200, {**answer, "text_in_image": "", "language": "en", "provider": "test", "model": "t1"})
+            self._send(
+                200, {**answer, "text_in_image": "", "language": "en", "provider": "test", "model": "t1"}
+            )
 
         def _send(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
             raw = json.dumps(body).encode()

@@ -33,7 +33,10 @@ def api(world: World, tmp_path: Path) -> Api:
 def upload(form: dict[str, Any], body: bytes) -> None:
     """POST the form as a browser would."""
     boundary = "xyzzy"
-    parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in form["fields"].items()]
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n'
+        for n, v in form["fields"].items()
+    ]
     parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n')
     data = "".join(parts).encode() + body + f"\r\n--{boundary}--\r\n".encode()
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
@@ -71,7 +74,16 @@ def test_upload_process_read_delete(world: World, api: Api) -> None:
     assert api("GET", "/api/v1/items/beach")[0] == 404
     assert api("POST", "/api/v1/search", {"query": "beach"})[1]["data"] == []
     assert world.objects() == []
-    for table in ("chunks", "pages", "postings", "term_df", "vectors", "analyses", "tasks", "object_deletions"):
+    for table in (
+        "chunks",
+        "pages",
+        "postings",
+        "term_df",
+        "vectors",
+        "analyses",
+        "tasks",
+        "object_deletions",
+    ):
         assert world.sql(f"SELECT count(*) FROM {table}") == [(0,)], table
     assert world.sql("SELECT pages, total_length FROM corpus_stats") == [(0, 0)]
 
@@ -103,7 +115,9 @@ def test_known_bytes_need_no_upload(world: World, api: Api) -> None:
         ({"sha256": "xyz"}, 400, "sha256"),
     ],
 )
-def test_a_wrong_upload_is_refused_by_field(api: Api, change: dict[str, Any], status: int, field: str | None) -> None:
+def test_a_wrong_upload_is_refused_by_field(
+    api: Api, change: dict[str, Any], status: int, field: str | None
+) -> None:
     new = {"filename": "a.jpg", "content_type": "image/jpeg", "size_bytes": 10, **change}
     got, problem, headers = api("POST", "/api/v1/uploads", new)
     assert (got, problem.get("field")) == (status, field)
@@ -116,7 +130,7 @@ def test_items_are_listed_page_by_page_and_filtered(world: World, api: Api) -> N
     world.ingest("alice/broken.jpg", b"nothing")
     seen, cursor = [], ""
     while True:
-        status, page, _ = api("GET", f"/api/v1/items?limit=2{cursor}")
+        _, page, _ = api("GET", f"/api/v1/items?limit=2{cursor}")
         seen += [item["id"] for item in page["data"]]
         if not page["has_more"]:
             break
@@ -136,7 +150,16 @@ def test_items_are_listed_page_by_page_and_filtered(world: World, api: Api) -> N
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=101", "limit=x", "after=@@@", "after=bm90LWEtY3Vyc29y", "kind=video", "wrong=1", "since=yesterday"],
+    [
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "after=@@@",
+        "after=bm90LWEtY3Vyc29y",
+        "kind=video",
+        "wrong=1",
+        "since=yesterday",
+    ],
 )
 def test_a_wrong_list_query_is_refused_by_field(api: Api, query: str) -> None:
     status, problem, _ = api("GET", f"/api/v1/items?{query}")
@@ -185,7 +208,10 @@ def test_search_goes_on_by_words_when_the_embedder_is_away(world: World, api: Ap
         ({"query": " "}, "query"),
         ({"query": "a", "limit": 51}, "limit"),
         ({"query": "a", "kinds": ["film"]}, "kinds[0]"),
-        ({"query": "a", "filters": {"since": "2021-01-01T00:00:00Z", "until": "2020-01-01T00:00:00Z"}}, "filters.until"),
+        (
+            {"query": "a", "filters": {"since": "2021-01-01T00:00:00Z", "until": "2020-01-01T00:00:00Z"}},
+            "filters.until",
+        ),
     ],
 )
 def test_a_wrong_search_is_refused_by_field(api: Api, body: dict[str, Any], field: str) -> None:

@@ -104,9 +104,7 @@ def test_the_apps_analyzer_gets_a_description_or_a_bad_file(server: ModelsServer
         kind="pdf", name="a.pdf", media_type="application/pdf", preview_jpeg=None, text=text
     )
     assert analyzer.analyze(request, timeout_s=30).language == "en"
-    broken = AnalysisRequest(
-        kind="image", name="a.jpg", media_type="image/jpeg", preview_jpeg=b"no", text=""
-    )
+    broken = AnalysisRequest(kind="image", name="a.jpg", media_type="image/jpeg", preview_jpeg=b"no", text="")
     with pytest.raises(BadFile):
         analyzer.analyze(broken, timeout_s=30)
 

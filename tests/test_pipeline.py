@@ -14,19 +14,26 @@ def test_an_image_becomes_ready_and_searchable(world: World) -> None:
     assert (item["width_px"], item["height_px"]) == (64, 48)
     assert item["thumbnail_key"] in world.objects()
     assert world.sql("SELECT count(*) FROM chunks") == world.sql("SELECT count(*) FROM vectors") != [(0,)]
-    assert [e["detail-type"] for e in world.published()] == ["ImageProcessed", "AnalysisComplete", "ItemReady"]
+    assert [e["detail-type"] for e in world.published()] == [
+        "ImageProcessed",
+        "AnalysisComplete",
+        "ItemReady",
+    ]
 
 
 def test_the_event_contract_of_the_guide(world: World) -> None:
     world.ingest("user123/test-image.jpg", jpeg())
     event = world.published()[0]
     assert event["source"] == "collections.imageprocessor"
-    assert event["detail"].items() >= {
-        "item_id": "test-image",
-        "user_id": "user123",
-        "bucket": "collections-images-local-000000000000",
-        "original_key": "user123/test-image.jpg",
-    }.items()
+    assert (
+        event["detail"].items()
+        >= {
+            "item_id": "test-image",
+            "user_id": "user123",
+            "bucket": "collections-images-local-000000000000",
+            "original_key": "user123/test-image.jpg",
+        }.items()
+    )
 
 
 def test_the_sql_of_the_guide_returns_rows_as_written(world: World) -> None:
@@ -36,7 +43,9 @@ def test_the_sql_of_the_guide_returns_rows_as_written(world: World) -> None:
     embeddings = world.sql(
         "SELECT id, item_id, embedding_model, embedding_dimensions FROM embeddings WHERE item_id = 'test-image'"
     )
-    assert {(item, model, size) for _, item, model, size in embeddings} == {("test-image", "test-embedding", 64)}
+    assert {(item, model, size) for _, item, model, size in embeddings} == {
+        ("test-image", "test-embedding", 64)
+    }
 
 
 def test_a_hand_made_event_drives_the_analyzer(world: World) -> None:
@@ -139,7 +148,10 @@ def test_a_provider_that_is_away_is_asked_again_later(world: World) -> None:
     world.providers.fail_with = [503]
     world.ingest("alice/a.jpg", jpeg())
     assert world.item("a")["status"] == "ANALYZING"
-    assert world.sql("SELECT state, attempt, error_code FROM tasks WHERE stage = 'analyze'")[0][:2] == ("ready", 1)
+    assert world.sql("SELECT state, attempt, error_code FROM tasks WHERE stage = 'analyze'")[0][:2] == (
+        "ready",
+        1,
+    )
     world.sql("UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now()")
     handlers.minute_passed()
     world.run(world.published()[-1])

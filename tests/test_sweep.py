@@ -1,5 +1,7 @@
 """What the sweeper and the relay heal: lost events, lost workers, lost objects."""
 
+import json
+
 from chalicelib import wiring
 from chalicelib.events import handlers
 from chalicelib.model.pipeline import ItemRef
@@ -31,7 +33,9 @@ def test_an_event_the_bus_did_not_take_is_relayed(world: World) -> None:
 
 def test_a_lost_wake_up_is_sent_again_once(world: World) -> None:
     world.deliver(world.put("alice/a.jpg", jpeg()))
-    world.sql("UPDATE tasks SET woken_at = now() - interval '10 minutes', claimed_at = claimed_at - interval '10 minutes'")
+    world.sql(
+        "UPDATE tasks SET woken_at = now() - interval '10 minutes', claimed_at = claimed_at - interval '10 minutes'"
+    )
     before = world.published()
     handlers.five_minutes_passed()
     handlers.five_minutes_passed()
@@ -72,8 +76,8 @@ def test_an_expired_lease_is_taken_back_and_its_worker_fenced(world: World) -> N
 def test_a_worker_that_dies_every_time_ends_in_a_failure(world: World) -> None:
     world.deliver(world.put("alice/a.jpg", jpeg()))
     world.sql(
-        "UPDATE tasks SET state = 'running', attempt = 5, token = gen_random_uuid(), lease_until = now() - interval '1 s'"
-        " WHERE stage = 'analyze'"
+        "UPDATE tasks SET state = 'running', attempt = 5, token = gen_random_uuid(),"
+        " lease_until = now() - interval '1 s' WHERE stage = 'analyze'"
     )
     handlers.five_minutes_passed()
     item = world.item("a")
@@ -82,9 +86,7 @@ def test_a_worker_that_dies_every_time_ends_in_a_failure(world: World) -> None:
 
 def test_objects_of_a_deleted_item_go_later_when_s3_was_away(world: World) -> None:
     world.ingest("alice/a.jpg", jpeg())
-    world.sql(
-        "INSERT INTO object_deletions SELECT user_id, key FROM uploads; DELETE FROM items"
-    )
+    world.sql("INSERT INTO object_deletions SELECT user_id, key FROM uploads; DELETE FROM items")
     handlers.five_minutes_passed()
     assert "alice/a.jpg" not in world.objects()
     assert world.sql("SELECT count(*) FROM items") == [(0,)]
@@ -100,16 +102,22 @@ def test_a_dead_letter_is_kept_once_with_its_secrets_removed(world: World) -> No
             "condition": "RetriesExhausted",
         },
         "requestPayload": event,
-        "responsePayload": {"errorType": "OperationalError", "errorMessage": "postgresql://u:hunter2@db failed"},
+        "responsePayload": {
+            "errorType": "OperationalError",
+            "errorMessage": "postgresql://u:hunter2@db failed",
+        },
     }
-    import json
-
     for _ in range(2):
         handlers.dead_letter("m-1", json.dumps(letter))
     handlers.dead_letter("m-2", "not json \x00")
     found = world.sql("SELECT function, reason, item_id, error FROM dead_letters ORDER BY id")
     assert found == [
-        ("collections-local-analyzer", "RetriesExhausted", "a", "OperationalError: postgresql://u:***@db failed"),
+        (
+            "collections-local-analyzer",
+            "RetriesExhausted",
+            "a",
+            "OperationalError: postgresql://u:***@db failed",
+        ),
         ("unknown", "unknown", None, "no error was given"),
     ]
     assert world.sql("SELECT count(*) FROM item_events WHERE event = 'dead letter'") == [(2,)]

@@ -55,7 +55,8 @@ class World:
     def published(self, *, after: int = 0) -> list[dict[str, Any]]:
         """Events the bus has accepted, oldest first."""
         found = self.sql(
-            f"SELECT id, source, detail_type, detail FROM outbox WHERE published_at IS NOT NULL AND id > {after} ORDER BY id"
+            "SELECT id, source, detail_type, detail FROM outbox"
+            f" WHERE published_at IS NOT NULL AND id > {after} ORDER BY id"
         )
         return [{"outbox_id": n, "source": s, "detail-type": t, "detail": d} for n, s, t, d in found]
 

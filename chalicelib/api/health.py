@@ -35,7 +35,13 @@ def get_liveness(request: Request) -> Live:
     return Live()
 
 
-@routes.get("/health/ready", returns=Health, also={503: Health}, public=True, summary="Whether Postgres and DynamoDB answer.")
+@routes.get(
+    "/health/ready",
+    returns=Health,
+    also={503: Health},
+    public=True,
+    summary="Whether Postgres and DynamoDB answer.",
+)
 def get_readiness(request: Request) -> Answer:
     found = _health()
     return Answer(found, status=200 if found.status == "healthy" else 503)
@@ -44,7 +50,9 @@ def get_readiness(request: Request) -> Answer:
 def _health() -> Health:
     settings = wiring.settings()
     checks = health.check_parts(
-        db=wiring.database(), tables=wiring.tables(), names=(settings.sessions_table, settings.rate_limits_table)
+        db=wiring.database(),
+        tables=wiring.tables(),
+        names=(settings.sessions_table, settings.rate_limits_table),
     )
     healthy = all(answer == "ok" for answer in checks.values())
     return Health(

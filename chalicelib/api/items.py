@@ -129,16 +129,22 @@ def item_of(row: Row) -> Item:
         **{name: row[name] for name in _PLAIN},
         taken_at=row["taken_at"].isoformat() if row["taken_at"] else None,
         location=Location(latitude=row["latitude"], longitude=row["longitude"]) if located else None,
-        thumbnail_url=f"/api/v1/items/{quote(row['id'], safe='')}/thumbnail" if row["thumbnail_key"] else None,
-        failure=Failure(code=row["failure_code"], message=row["failure_message"]) if row["failure_code"] else None,
-        analysis=Analysis(**{name: row[name] for name in Analysis.__struct_fields__}) if row["category"] else None,
+        thumbnail_url=f"/api/v1/items/{quote(row['id'], safe='')}/thumbnail"
+        if row["thumbnail_key"]
+        else None,
+        failure=Failure(code=row["failure_code"], message=row["failure_message"])
+        if row["failure_code"]
+        else None,
+        analysis=Analysis(**{name: row[name] for name in Analysis.__struct_fields__})
+        if row["category"]
+        else None,
     )
 
 
 _PLAIN = (
-    "id status kind name title media_type size_bytes sha256 page_count width_px height_px camera"
-    " created_at updated_at ready_at"
-).split()
+    *("id", "status", "kind", "name", "title", "media_type", "size_bytes", "sha256", "page_count"),
+    *("width_px", "height_px", "camera", "created_at", "updated_at", "ready_at"),
+)
 
 
 @routes.get("/api/v1/items", query=ListItems, returns=ItemList, summary="List items, newest first.")
@@ -153,18 +159,31 @@ def get_item(request: Request) -> Item:
     return item_of(_read(request))
 
 
-@routes.delete("/api/v1/items/{item_id}", errors=(NotFound,), summary="Delete an item, its index entries and its files.")
+@routes.delete(
+    "/api/v1/items/{item_id}", errors=(NotFound,), summary="Delete an item, its index entries and its files."
+)
 def delete_item(request: Request) -> None:
     manage.delete_item(_ref(request), db=wiring.database(), blobs=wiring.blobs())
 
 
-@routes.post("/api/v1/items/{item_id}/reprocess", returns=Item, status=202, summary="Process an item again from its file.")
+@routes.post(
+    "/api/v1/items/{item_id}/reprocess",
+    returns=Item,
+    status=202,
+    summary="Process an item again from its file.",
+)
 def reprocess_item(request: Request) -> Item:
     bucket = wiring.settings().images_bucket
-    return item_of(manage.reprocess_item(_ref(request), db=wiring.database(), bus=wiring.bus(), bucket=bucket))
+    return item_of(
+        manage.reprocess_item(_ref(request), db=wiring.database(), bus=wiring.bus(), bucket=bucket)
+    )
 
 
-@routes.get("/api/v1/items/{item_id}/thumbnail", status=302, summary="Redirect to the thumbnail, at most 512 px, for an hour.")
+@routes.get(
+    "/api/v1/items/{item_id}/thumbnail",
+    status=302,
+    summary="Redirect to the thumbnail, at most 512 px, for an hour.",
+)
 def get_thumbnail(request: Request) -> Answer:
     key = _read(request)["thumbnail_key"]
     if key is None:
@@ -173,27 +192,41 @@ def get_thumbnail(request: Request) -> Answer:
     return Answer(status=302, headers={"Location": url, "Cache-Control": "private, max-age=300"})
 
 
-@routes.get("/api/v1/items/{item_id}/download", status=302, summary="Redirect to the uploaded file, for an hour.")
+@routes.get(
+    "/api/v1/items/{item_id}/download", status=302, summary="Redirect to the uploaded file, for an hour."
+)
 def download_item(request: Request) -> Answer:
     row = _read(request)
     url = wiring.blobs().presign_download(row["key"], ttl_s=manage.DOWNLOAD_TTL_S, filename=row["name"])
     return Answer(status=302, headers={"Location": url})
 
 
-@routes.get("/api/v1/items/{item_id}/chunks", query=PageQuery, returns=ChunkList, summary="List an item's text, chunk by chunk.")
+@routes.get(
+    "/api/v1/items/{item_id}/chunks",
+    query=PageQuery,
+    returns=ChunkList,
+    summary="List an item's text, chunk by chunk.",
+)
 def list_chunks(request: Request) -> ChunkList:
     query: PageQuery = request.query
-    rows, cursor = browse.list_chunks(_ref(request), after=query.after, limit=query.limit, db=wiring.database())
+    rows, cursor = browse.list_chunks(
+        _ref(request), after=query.after, limit=query.limit, db=wiring.database()
+    )
     data = [Chunk(**{name: row[name] for name in Chunk.__struct_fields__}) for row in rows]
     return ChunkList(data=data, has_more=cursor is not None, next=cursor)
 
 
 @routes.get(
-    "/api/v1/items/{item_id}/timeline", query=PageQuery, returns=Timeline, summary="All that happened to an item, in order."
+    "/api/v1/items/{item_id}/timeline",
+    query=PageQuery,
+    returns=Timeline,
+    summary="All that happened to an item, in order.",
 )
 def get_timeline(request: Request) -> Timeline:
     query: PageQuery = request.query
-    rows, cursor = browse.read_timeline(_ref(request), after=query.after, limit=query.limit, db=wiring.database())
+    rows, cursor = browse.read_timeline(
+        _ref(request), after=query.after, limit=query.limit, db=wiring.database()
+    )
     data = [TimelineEntry(**{name: row[name] for name in TimelineEntry.__struct_fields__}) for row in rows]
     return Timeline(data=data, has_more=cursor is not None, next=cursor)
 

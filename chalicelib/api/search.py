@@ -74,7 +74,13 @@ class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     missing: list[Literal["semantic"]]
 
 
-@routes.post("/api/v1/search", body=SearchRequest, returns=SearchAnswer, errors=(NotFound,), summary="Search images and pages.")
+@routes.post(
+    "/api/v1/search",
+    body=SearchRequest,
+    returns=SearchAnswer,
+    errors=(NotFound,),
+    summary="Search images and pages.",
+)
 def search_items(request: Request) -> SearchAnswer:
     body: SearchRequest = request.body
     filters = _filters(body)
@@ -123,7 +129,10 @@ def _hit(hit: search.Hit, answer: search.Answer, *, explain: bool) -> SearchHit:
         semantic_weight=answer.semantic_weight,
     )
     return SearchHit(
-        **{name: passage[name] for name in ("item_id", "name", "kind", "chunk_id", "source", "char_start", "char_end")},
+        **{
+            name: passage[name]
+            for name in ("item_id", "name", "kind", "chunk_id", "source", "char_start", "char_end")
+        },
         page=passage["page"] if paged else None,
         also_on_pages=list(hit.also_on_pages) if paged else [],
         snippet=hit.snippet.text,

@@ -13,8 +13,12 @@ from chalicelib.errors import TooLarge
 from chalicelib.ops import browse, manage
 
 routes = Routes("uploads")
-FileName = Annotated[str, Meta(min_length=1, max_length=255, description="With its extension; / and \\ become _.")]
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="Of the bytes: known ones need no upload.")]
+FileName = Annotated[
+    str, Meta(min_length=1, max_length=255, description="With its extension; / and \\ become _.")
+]
+Sha256 = Annotated[
+    str, Meta(pattern="^[0-9a-f]{64}$", description="Of the bytes: known ones need no upload.")
+]
 
 
 class NewUpload(Body, frozen=True, kw_only=True):
@@ -83,7 +87,9 @@ def create_upload(request: Request) -> Answer | Upload:
     if upload is None or form is None:
         assert item is not None
         return Answer(KnownBytes(item=item_of(item)), status=200)
-    return Upload(id=upload["id"], key=upload["key"], url=form[0], fields=form[1], expires_at=upload["expires_at"])
+    return Upload(
+        id=upload["id"], key=upload["key"], url=form[0], fields=form[1], expires_at=upload["expires_at"]
+    )
 
 
 @routes.get("/api/v1/uploads/{upload_id}", returns=UploadStatus, summary="See what became of an upload.")

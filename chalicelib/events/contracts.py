@@ -1,6 +1,6 @@
 """The events we take, as AWS or an operator writes them. Unknown keys are ignored, missing ones refused."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -52,16 +52,6 @@ class StageEvent:
     """ImageProcessed, DocumentProcessed or AnalysisComplete; a hand-made one needs no more than `detail`."""
 
     detail: StageDetail
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FailedInvocation:
-    """What Lambda sends to an on-failure destination (AWS Lambda developer guide, asynchronous invocation records)."""
-
-    requestPayload: Any
-    requestContext: dict[str, Any] = field(default_factory=dict)
-    responseContext: dict[str, Any] = field(default_factory=dict)
-    responsePayload: Any = None
 
 
 def parse(event: Any, shape: type[T]) -> T:

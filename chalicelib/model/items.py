@@ -81,7 +81,9 @@ def encode_cursor(created_at: datetime, item_id: str) -> str:
 def decode_cursor(cursor: str) -> tuple[datetime, str]:
     """Raises InvalidInput for anything encode_cursor did not make."""
     try:
-        raw: Any = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        raw: Any = json.loads(
+            base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        )
         at, item_id = raw
         parsed = datetime.fromisoformat(at)
         if not isinstance(item_id, str) or "\x00" in item_id or parsed.tzinfo is None:

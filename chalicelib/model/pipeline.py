@@ -57,10 +57,19 @@ def wake_up(stage: Stage, ref: ItemRef, *, bucket: str, key: str, kind: str | No
         return Event(source="collections.sweeper", detail_type="Object Created", detail=detail, stage=stage)
     detail = {"item_id": ref.item_id, "user_id": ref.user_id, "bucket": bucket, "original_key": key}
     if stage == "embed":
-        return Event(source="collections.analyzer", detail_type="AnalysisComplete", detail=detail, stage=stage)
+        return Event(
+            source="collections.analyzer", detail_type="AnalysisComplete", detail=detail, stage=stage
+        )
     if kind == "pdf":
-        return Event(source="collections.documentprocessor", detail_type="DocumentProcessed", detail=detail, stage=stage)
-    return Event(source="collections.imageprocessor", detail_type="ImageProcessed", detail=detail, stage=stage)
+        return Event(
+            source="collections.documentprocessor",
+            detail_type="DocumentProcessed",
+            detail=detail,
+            stage=stage,
+        )
+    return Event(
+        source="collections.imageprocessor", detail_type="ImageProcessed", detail=detail, stage=stage
+    )
 
 
 def item_ready(ref: ItemRef, *, bucket: str, key: str) -> Event:

@@ -25,7 +25,9 @@ def is_processed(ref: ItemRef, *, db: "Database") -> bool:
     return item is not None and item["kind"] is not None
 
 
-def analyze_item(claim: Claim, *, db: "Database", blobs: "Blobs", analyzer: Analyzer, timeout_s: float) -> WriteResults:
+def analyze_item(
+    claim: Claim, *, db: "Database", blobs: "Blobs", analyzer: Analyzer, timeout_s: float
+) -> WriteResults:
     """One provider call; answers what writes the analysis and the text it read."""
     ref = claim.ref
     item, text = db.transact(

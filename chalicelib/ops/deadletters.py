@@ -31,8 +31,12 @@ def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None
     user_id, item_id = _text(detail.get("user_id")), _text(detail.get("item_id"))
     function = str(context.get("functionArn", "unknown")).split(":function:")[-1].split(":")[0]
     reason = str(context.get("condition", "unknown"))
-    error = redact(f"{response.get('errorType', '')}: {response.get('errorMessage', '')}".strip(": "))[:MAX_ERROR_CHARS]
-    log.error("dead letter", extra={"function": function, "reason": reason, "error": error, "item_id": item_id})
+    error = redact(f"{response.get('errorType', '')}: {response.get('errorMessage', '')}".strip(": "))[
+        :MAX_ERROR_CHARS
+    ]
+    log.error(
+        "dead letter", extra={"function": function, "reason": reason, "error": error, "item_id": item_id}
+    )
     db.transact_as_system(
         lambda tx: sweeps.insert_dead_letter(
             tx,

@@ -16,7 +16,9 @@ BATCH = 64
 RESERVE_S = 5.0  # a batch is not begun with less time than this
 
 
-def embed_item(claim: Claim, *, db: "Database", embedder: Embedder, time_left_s: Callable[[], float]) -> WriteResults | None:
+def embed_item(
+    claim: Claim, *, db: "Database", embedder: Embedder, time_left_s: Callable[[], float]
+) -> WriteResults | None:
     """Embed the chunks that have no vector yet, each batch kept as it comes.
 
     Answers what completes the index, or None when time ran out: the next call goes on from there.

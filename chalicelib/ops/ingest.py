@@ -39,7 +39,9 @@ def register_object(arrival: Arrival, *, db: "Database") -> ItemRef | None:
     return db.transact(arrival.key.user_id, lambda tx: _register(tx, arrival))
 
 
-def process_item(claim: Claim, *, db: "Database", blobs: "Blobs", decode: Decode, limits: FileLimits) -> WriteResults:
+def process_item(
+    claim: Claim, *, db: "Database", blobs: "Blobs", decode: Decode, limits: FileLimits
+) -> WriteResults:
     """Download, hash, settle identity, decode; answers what writes the result. Raises BadFile."""
     ref = claim.ref
     item = db.transact(ref.user_id, lambda tx: items.get(tx, ref))
@@ -107,7 +109,7 @@ def _replace(tx: Tx, upload: Row, arrival: Arrival) -> Row:
 
 
 def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> str | None:
-    """Decide whose bytes these are, once and for all: the id of the item that has them already, or None for this one."""
+    """Decide whose bytes these are, once and for all: the id of the item that has them, or None for this one."""
     tasks.hold(tx, claim)
     items.lock_sha256(tx, claim.ref.user_id, got.sha256)
     other = items.find_by_sha256(tx, claim.ref.user_id, got.sha256)
@@ -139,7 +141,9 @@ def remove_item(tx: Tx, ref: ItemRef) -> None:
     items.delete(tx, ref)
 
 
-def _write_decoded(tx: Tx, ref: ItemRef, decoded: DecodedFile, *, thumbnail_key: str, preview_key: str) -> None:
+def _write_decoded(
+    tx: Tx, ref: ItemRef, decoded: DecodedFile, *, thumbnail_key: str, preview_key: str
+) -> None:
     before = items.lock(tx, ref)
     stale = {before["thumbnail_key"], before["preview_key"]} - {thumbnail_key, preview_key, None}
     uploads.insert_deletions(tx, ref.user_id, sorted(stale))
@@ -162,4 +166,3 @@ def _write_decoded(tx: Tx, ref: ItemRef, decoded: DecodedFile, *, thumbnail_key:
         preview_key=preview_key,
     )
     chunks.insert(tx, ref, "text", chunk_pages(decoded.pages))
-

@@ -26,7 +26,7 @@ EMBED_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hit:
-    """One item, by its best page and that page's best passage. `also_on_pages`: its other pages that match, best first."""
+    """One item, by its best page and that page's best passage. `also_on_pages`: other matching pages, best first."""
 
     passage: Row
     snippet: Snippet
@@ -68,7 +68,9 @@ def search_items(
             if (scope.model, scope.dimensions) != model:
                 absent = ("semantic",)
             else:
-                nearest = index.list_semantic(tx, scope, vector, filters=filters, depth=ranking.NEAREST_CHUNKS)
+                nearest = index.list_semantic(
+                    tx, scope, vector, filters=filters, depth=ranking.NEAREST_CHUNKS
+                )
         weight = ranking.semantic_weight_for(query) if nearest else 0.0
         return _answer(tx, scope, words, lexical, nearest, weight=weight, limit=limit, missing=absent)
 
@@ -128,4 +130,3 @@ def _best_chunks(nearest: list[Row]) -> dict[Page, tuple[int, float]]:
     page_of: dict[int, Page] = {row["chunk_id"]: (row["item_id"], row["page"]) for row in nearest}
     scores: dict[int, float] = {row["chunk_id"]: row["score"] for row in nearest}
     return ranking.best_children(scores, page_of.__getitem__)
-

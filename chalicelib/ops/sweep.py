@@ -79,7 +79,9 @@ def _take_back_expired(tx: Tx, bucket: str) -> tuple[int, list[Outgoing]]:
             message = f"Processing was cut off {row['attempt']} times; the file may be too demanding."
             fail_item(tx, ref, stage, code="worker_lost", message=message, attempt=row["attempt"])
             continue
-        again_at = tasks.retry(tx, ref, stage, code="worker_lost", message="The worker stopped before it was done.")
+        again_at = tasks.retry(
+            tx, ref, stage, code="worker_lost", message="The worker stopped before it was done."
+        )
         items.note(tx, ref, "lease expired", stage=stage, attempt=row["attempt"])
         _wake(tx, row, bucket, due_at=again_at)
     return len(rows), []
@@ -120,6 +122,12 @@ def _register_unknown(listed: "list[StoredObject]", *, db: "Database", bus: "Bus
         ref = register_object(Arrival(key=key, etag=found.etag), db=db)
         if ref is not None:
             count += 1
-            row = {"user_id": ref.user_id, "item_id": ref.item_id, "stage": "process", "key": found.key, "kind": None}
+            row = {
+                "user_id": ref.user_id,
+                "item_id": ref.item_id,
+                "stage": "process",
+                "key": found.key,
+                "kind": None,
+            }
             publish(db.transact_as_system(lambda tx, row=row: _wake(tx, row, bucket)), db=db, bus=bus)  # type: ignore[misc]
     return count

@@ -65,7 +65,9 @@ class Blobs:
         if not keys:
             return []
         with _translated():
-            answer = self._s3.delete_objects(Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys]})
+            answer = self._s3.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys]}
+            )
         failed = {error["Key"] for error in answer.get("Errors", ())}
         return [key for key in keys if key not in failed]
 
@@ -78,7 +80,9 @@ class Blobs:
             for found in answer.get("Contents", ())
         ]
 
-    def presign_upload(self, key: str, *, content_type: str, size_bytes: int, ttl_s: int) -> tuple[str, dict[str, str]]:
+    def presign_upload(
+        self, key: str, *, content_type: str, size_bytes: int, ttl_s: int
+    ) -> tuple[str, dict[str, str]]:
         """A POST form for exactly this key, type and size: (url, fields)."""
         with _translated():
             post = self._s3.generate_presigned_post(
@@ -90,7 +94,9 @@ class Blobs:
             )
         return post["url"], post["fields"]
 
-    def presign_download(self, key: str, *, ttl_s: int, filename: str | None = None, content_type: str | None = None) -> str:
+    def presign_download(
+        self, key: str, *, ttl_s: int, filename: str | None = None, content_type: str | None = None
+    ) -> str:
         """A GET URL; with a filename the browser saves it under that name instead of showing it."""
         params = {"Bucket": self.bucket, "Key": key}
         if filename is not None:

@@ -12,7 +12,8 @@ SQL = statements(__file__)
 
 def insert(tx: Tx, ref: ItemRef, source: str, drafts: Sequence[ChunkDraft]) -> None:
     rows = [
-        (ref.user_id, ref.item_id, source, d.ordinal, d.page, d.char_start, d.char_end, d.text) for d in drafts
+        (ref.user_id, ref.item_id, source, d.ordinal, d.page, d.char_start, d.char_end, d.text)
+        for d in drafts
     ]
     if rows:
         tx.run_many(SQL["insert"], rows)
@@ -34,4 +35,6 @@ def opening_text(tx: Tx, ref: ItemRef, *, max_chars: int) -> str:
 
 
 def list_unembedded(tx: Tx, ref: ItemRef, *, set_id: int, limit: int) -> list[Row]:
-    return tx.all(SQL["list_unembedded"], user_id=ref.user_id, item_id=ref.item_id, set_id=set_id, limit=limit)
+    return tx.all(
+        SQL["list_unembedded"], user_id=ref.user_id, item_id=ref.item_id, set_id=set_id, limit=limit
+    )

@@ -16,4 +16,6 @@ class Tables:
         try:
             self._dynamodb.get_item(TableName=name, Key={"id": {"S": "health"}})
         except (ClientError, BotoCoreError) as error:
-            raise errors.Unavailable("DynamoDB is away; try again soon.", code="dynamodb_unavailable") from error
+            raise errors.Unavailable(
+                "DynamoDB is away; try again soon.", code="dynamodb_unavailable"
+            ) from error

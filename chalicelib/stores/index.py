@@ -48,7 +48,9 @@ def ensure_set(tx: Tx, *, model: str, dimensions: int) -> int:
     return int(row["id"])
 
 
-def add_vectors(tx: Tx, user_id: str, *, set_id: int, ids: Sequence[int], vectors: Sequence[Sequence[float]]) -> None:
+def add_vectors(
+    tx: Tx, user_id: str, *, set_id: int, ids: Sequence[int], vectors: Sequence[Sequence[float]]
+) -> None:
     """Store one vector a chunk; storing it again replaces it."""
     texts = [HalfVector(list(vector)).to_text() for vector in vectors]
     owner = tx.all(SQL["owner"], user_id=user_id)[0]["number"]

@@ -94,7 +94,14 @@ def list_filtered(
 
 def set_content(tx: Tx, ref: ItemRef, *, sha256: str, size_bytes: int, etag: str) -> None:
     """Settle which bytes this item is; the caller holds lock_sha256 and has looked for a duplicate."""
-    tx.run(SQL["set_content"], user_id=ref.user_id, id=ref.item_id, sha256=sha256, size_bytes=size_bytes, etag=etag)
+    tx.run(
+        SQL["set_content"],
+        user_id=ref.user_id,
+        id=ref.item_id,
+        sha256=sha256,
+        size_bytes=size_bytes,
+        etag=etag,
+    )
 
 
 def set_processed(tx: Tx, ref: ItemRef, **columns: Any) -> None:
@@ -132,11 +139,23 @@ def insert_analysis(tx: Tx, ref: ItemRef, analysis: Analysis) -> None:
 
 
 def note(
-    tx: Tx, ref: ItemRef, event: str, *, stage: str | None = None, attempt: int | None = None, message: str | None = None
+    tx: Tx,
+    ref: ItemRef,
+    event: str,
+    *,
+    stage: str | None = None,
+    attempt: int | None = None,
+    message: str | None = None,
 ) -> None:
     """Add a line to the item's timeline."""
     tx.run(
-        SQL["note"], user_id=ref.user_id, id=ref.item_id, stage=stage, event=event, attempt=attempt, message=message
+        SQL["note"],
+        user_id=ref.user_id,
+        id=ref.item_id,
+        stage=stage,
+        event=event,
+        attempt=attempt,
+        message=message,
     )
 
 

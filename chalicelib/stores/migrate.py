@@ -45,7 +45,9 @@ def set_app_password(admin_url: str, password: str) -> None:
     try:
         with conn, conn.cursor() as cursor:
             cursor.execute(
-                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(APP_ROLE), sql.Literal(password))
+                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
+                    sql.Identifier(APP_ROLE), sql.Literal(password)
+                )
             )
     finally:
         conn.close()

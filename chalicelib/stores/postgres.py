@@ -125,7 +125,8 @@ def _refuse_powerful_role(conn: connection) -> None:
         )
         if cursor.fetchone()["powerful"]:
             raise errors.Misconfigured(
-                "DATABASE_URL must log in as collections_app, not as an owner or superuser.", code="database_role"
+                "DATABASE_URL must log in as collections_app, not as an owner or superuser.",
+                code="database_role",
             )
 
 
@@ -133,7 +134,10 @@ def _is_transient(error: psycopg2.Error) -> bool:
     # After a crash the first use can raise with no code at all and the connection still "open".
     code = error.pgcode
     if code is None:
-        return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or type(error) is psycopg2.DatabaseError
+        return (
+            isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+            or type(error) is psycopg2.DatabaseError
+        )
     return code in _RETRIED or code.startswith("08")
 
 

@@ -25,7 +25,10 @@ class Filters:
     until: datetime | None = None
 
     def values(self) -> dict[str, Any]:
-        lists = {name: list(v) if (v := getattr(self, name)) is not None else None for name in ("kinds", "item_ids")}
+        lists = {
+            name: list(v) if (v := getattr(self, name)) is not None else None
+            for name in ("kinds", "item_ids")
+        }
         values = {**lists, "tag": self.tag, "since": self.since, "until": self.until}
         return {**values, "filtered": any(value is not None for value in values.values())}
 
@@ -79,7 +82,7 @@ def list_semantic(
 def list_passages(
     tx: Tx, scope: Scope, query: str, chosen: Sequence[tuple[str, int, int | None]], *, start: str, stop: str
 ) -> list[Row]:
-    """For each (item, page, chunk or None) the chunk to show, its text with the query's words between start and stop."""
+    """For each (item, page, chunk or None) the chunk to show, the query's words between start and stop."""
     return tx.all(
         SQL["passages"],
         user_id=scope.user_id,

@@ -49,7 +49,14 @@ def finish(tx: Tx, claim: Claim) -> None:
 
 
 def retry(
-    tx: Tx, ref: ItemRef, stage: Stage, *, code: str, message: str, at_least_s: float = 0.0, refund: bool = False
+    tx: Tx,
+    ref: ItemRef,
+    stage: Stage,
+    *,
+    code: str,
+    message: str,
+    at_least_s: float = 0.0,
+    refund: bool = False,
 ) -> datetime:
     """Make it ready after a jittered backoff; answers when. `refund` gives the attempt back."""
     row = tx.one(

@@ -19,6 +19,8 @@ from local.stack import running_stack
 
 def main() -> int:
     arguments = _parse()
+    # A shell that starts it in the background lets it ignore SIGINT.
+    signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     started_at = time.monotonic()
 

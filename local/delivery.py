@@ -15,6 +15,7 @@ from moto.sqs.models import sqs_backends
 
 from local.invocations import FunctionQueue, Invocation, Outcome
 from local.places import ACCOUNT, REGION
+from local.spool import Spool
 
 DEFAULT_RETRIES = 2
 DEFAULT_MAX_AGE_S = 6 * 3600
@@ -30,8 +31,9 @@ class Delivery:
     """
 
     def __init__(
-        self, *, start_function: StartFunction, retry_delays_s: tuple[float, ...] = (1.0, 2.0)
+        self, *, start_function: StartFunction, spool: Spool, retry_delays_s: tuple[float, ...] = (1.0, 2.0)
     ) -> None:
+        self._spool = spool
         self._start_function = start_function
         self._retry_delays_s = retry_delays_s
         self._queues: dict[str, FunctionQueue] = {}
@@ -49,8 +51,17 @@ class Delivery:
             raise NotImplementedError(f"the local stack delivers to Lambda and SQS, not to {target_arn}")
 
     def invoke_later(self, function_arn: str, payload: bytes) -> None:
-        """Queue an asynchronous invocation: retried, then given up on visibly."""
-        self._put(Invocation(request_id=str(uuid4()), function_arn=function_arn, payload=payload))
+        """Queue an asynchronous invocation, on disk too: retried, then given up on visibly."""
+        invocation = Invocation(request_id=str(uuid4()), function_arn=function_arn, payload=payload)
+        self._spool.keep(invocation)
+        self._put(invocation)
+
+    def resume(self) -> int:
+        """Queue what an earlier run had accepted and not finished; how many. Call it once all is deployed."""
+        invocations = self._spool.load()
+        for invocation in invocations:
+            self._put(invocation)
+        return len(invocations)
 
     def invoke_and_wait(self, function_arn: str, payload: bytes) -> Outcome:
         """Run the function once; its outcome, whatever it is."""
@@ -64,17 +75,22 @@ class Delivery:
         """Take note of how an invocation went; a failed asynchronous one is queued again or given up on."""
         if not invocation.is_async:
             invocation.answer(outcome)
-        elif outcome.failed and not self._stopped.is_set():
-            config = self._event_invoke_config(invocation.function_arn)
-            retries = config.get("MaximumRetryAttempts", DEFAULT_RETRIES)
-            too_old = invocation.age_s() > config.get("MaximumEventAgeInSeconds", DEFAULT_MAX_AGE_S)
-            if invocation.attempt <= retries and not too_old:
-                delay_s = self._retry_delays_s[min(invocation.attempt, len(self._retry_delays_s)) - 1]
-                self._put(invocation.again(), delay_s=delay_s)
-            else:
-                self._give_up(
-                    invocation, outcome, config, "EventAgeExceeded" if too_old else "RetriesExhausted"
-                )
+        elif not outcome.failed:
+            self._spool.forget(invocation)
+        elif not self._stopped.is_set():
+            self._retry_or_give_up(invocation, outcome)
+
+    def _retry_or_give_up(self, invocation: Invocation, outcome: Outcome) -> None:
+        config = self._event_invoke_config(invocation.function_arn)
+        too_old = invocation.age_s() > config.get("MaximumEventAgeInSeconds", DEFAULT_MAX_AGE_S)
+        if invocation.attempt <= config.get("MaximumRetryAttempts", DEFAULT_RETRIES) and not too_old:
+            delay_s = self._retry_delays_s[min(invocation.attempt, len(self._retry_delays_s)) - 1]
+            self._spool.keep(invocation.again())
+            self._put(invocation.again(), delay_s=delay_s)
+        else:
+            condition = "EventAgeExceeded" if too_old else "RetriesExhausted"
+            self._give_up(invocation, outcome, config, condition)
+            self._spool.forget(invocation)
 
     def poll(self, mapping: Any) -> None:
         """Start feeding a queue's messages to a function, as the event source mapping says."""

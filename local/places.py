@@ -61,6 +61,10 @@ class Places:
         return self.state / "s3"
 
     @property
+    def queue(self) -> Path:
+        return self.state / "queue"
+
+    @property
     def logs(self) -> Path:
         return self.state / "logs"
 

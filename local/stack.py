@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg2
+
 from chalicelib.stores.migrate import migrate, set_app_password
 from local import postgres
 from local.aws import Emulator
@@ -30,6 +32,7 @@ from local.deploy import deploy, make_stage_copy
 from local.object_files import ObjectFiles
 from local.places import Places, Ports, stage_settings
 from local.runtime_api import RuntimeApi
+from local.spool import Spool
 from local.workers import Workers
 
 START_TIMEOUT_S = 60.0
@@ -63,6 +66,8 @@ def running_stack(*, state: Path, base_port: int, image_workers: int, say: Say) 
         )
         say("models are ready")
         api.wait_ready(ports.api, lambda: _answers(ports.api, "/health/live"), timeout_s=START_TIMEOUT_S)
+        if resumed := emulator.delivery.resume():
+            say(f"{resumed} events of the last run go on")
         emulator.scheduler.start()
         yield Stack(url=f"http://127.0.0.1:{ports.api}", aws_url=emulator.url)
 
@@ -75,7 +80,16 @@ def _start_postgres(parts: ExitStack, places: Places, ports: Ports, say: Say) ->
     admin_url = postgres.admin_url(ports.postgres)
     applied = migrate(admin_url)
     set_app_password(admin_url, "local")
+    _end_leases(admin_url)
     say(f"Postgres is ready{f', migrated to {applied[-1]}' if applied else ''}")
+
+
+def _end_leases(admin_url: str) -> None:
+    """End the leases of an earlier run's workers: none of them lives, and nobody should wait for them."""
+    connection = psycopg2.connect(admin_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE tasks SET lease_until = now() WHERE state = 'running' AND lease_until > now()")
+    connection.close()
 
 
 def _start_aws(parts: ExitStack, places: Places, ports: Ports, image_workers: int, say: Say) -> Emulator:
@@ -92,7 +106,7 @@ def _start_aws(parts: ExitStack, places: Places, ports: Ports, image_workers: in
         concurrency={"-image_processor": image_workers},
         say=say,
     )
-    delivery = Delivery(start_function=workers.start_function)
+    delivery = Delivery(start_function=workers.start_function, spool=Spool(places.queue))
     workers.finish = delivery.finish
     emulator = Emulator(port=ports.aws, files=ObjectFiles(places.objects), delivery=delivery)
     emulator.start()

@@ -1,6 +1,7 @@
 """Real Postgres for every test that wants one: a server a session, a migrated template, a clone a test."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.local_stack.emulated import BUCKET, emulated_aws
 from tests.provider_server import DIMENSIONS, provider_server
 from tests.world import World, forget_wiring
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read once, when numpy is first imported
 _numbers = itertools.count()
 
 

@@ -147,3 +147,18 @@ def test_two_workers_run_side_by_side(tmp_path: Path, log: Path) -> None:
         for _ in range(2):
             aws.client("lambda").invoke(FunctionName="hang_once", InvocationType="Event", Payload=b"{}")
         assert len(set(lines(log, count=2))) == 2
+
+
+def test_an_event_that_was_running_when_all_was_killed_runs_again(tmp_path: Path, log: Path) -> None:
+    with emulated_aws(tmp_path) as aws:
+        aws.make_function("hang_once", timeout_s=60, LOG=str(log))
+        aws.client("lambda").invoke(FunctionName="hang_once", InvocationType="Event", Payload=b"{}")
+        lines(log, count=1)
+    with emulated_aws(tmp_path) as aws:
+        aws.make_function("hang_once", timeout_s=60, LOG=str(log))
+        assert aws.emulator.delivery.resume() == 1
+        assert len(set(lines(log, count=2))) == 2
+        give_up_at = time.monotonic() + 10
+        while any((tmp_path / "queue").iterdir()) and time.monotonic() < give_up_at:
+            time.sleep(0.02)
+        assert list((tmp_path / "queue").iterdir()) == []

@@ -36,7 +36,6 @@ def remove_item(tx: Tx, ref: ItemRef) -> None:
     """Take the item's pages out of the BM25 index and out of its statistics."""
     owner = _lock_stats(tx, ref.user_id)
     tx.run(SQL["remove_pages"], owner=owner, user_id=ref.user_id, item_id=ref.item_id)
-    tx.run(SQL["forget_empty_terms"], owner=owner)
 
 
 def ensure_set(tx: Tx, *, model: str, dimensions: int) -> int:

@@ -36,18 +36,17 @@ WITH gone AS (
     DELETE FROM pages WHERE user_id = %(user_id)s AND item_id = %(item_id)s RETURNING id
 ), removed AS (
     DELETE FROM postings p USING gone g WHERE p.page_id = g.id AND p.owner = %(owner)s RETURNING p.term, p.tf
+), lost AS (
+    SELECT term, count(*) AS n FROM removed GROUP BY term
 ), uncounted AS (
-    UPDATE term_df d SET n = d.n - r.n
-    FROM (SELECT term, count(*) AS n FROM removed GROUP BY term) r
-    WHERE d.owner = %(owner)s AND d.term = r.term
+    UPDATE term_df d SET n = d.n - l.n FROM lost l WHERE d.owner = %(owner)s AND d.term = l.term AND d.n > l.n
+), forgotten AS (
+    DELETE FROM term_df d USING lost l WHERE d.owner = %(owner)s AND d.term = l.term AND d.n <= l.n
 )
 UPDATE corpus_stats s
 SET pages = s.pages - (SELECT count(*) FROM gone),
     total_length = s.total_length - (SELECT coalesce(sum(tf), 0) FROM removed)
 WHERE s.owner = %(owner)s
-
--- :name forget_empty_terms
-DELETE FROM term_df WHERE owner = %(owner)s AND n <= 0
 
 -- :name ensure_set
 SELECT create_embedding_set(%(model)s, %(dimensions)s) AS id

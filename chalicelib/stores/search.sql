@@ -1,3 +1,5 @@
+-- "= ANY (ARRAY (...))" instead of plain joins: without it the planner reads all of the owner's rows.
+
 -- BM25 over pages (Robertson and Zaragoza 2009, k1 1.2, b 0.75), every occurrence of a query term counted.
 -- :name lexical
 WITH query AS (
@@ -6,13 +8,15 @@ WITH query AS (
 ), stats AS (
     SELECT pages::float8 AS n, greatest(total_length::float8 / greatest(pages, 1), 1) AS avgdl
     FROM corpus_stats WHERE owner = %(owner)s
-), weighted AS (
-    SELECT q.term, q.qtf * ln(1 + (s.n - d.n + 0.5) / (d.n + 0.5)) AS weight
+), weighted AS MATERIALIZED (
+    SELECT q.term, q.qtf * ln(1 + (s.n - d.n + 0.5::float8) / (d.n + 0.5::float8)) AS weight
     FROM query q JOIN term_df d ON d.owner = %(owner)s AND d.term = q.term CROSS JOIN stats s
+    WHERE d.term = ANY (ARRAY (SELECT term FROM query))
 ), ranked AS (
-    SELECT p.page_id, sum(w.weight * p.tf * 2.2 / (p.tf + 1.2 * (0.25 + 0.75 * p.dl / s.avgdl))) AS score
+    SELECT p.page_id, sum(w.weight * p.tf * 2.2::float8
+                             / (p.tf + 1.2::float8 * (0.25::float8 + 0.75::float8 * p.dl / s.avgdl))) AS score
     FROM weighted w JOIN postings p ON p.owner = %(owner)s AND p.term = w.term CROSS JOIN stats s
-    WHERE NOT %(filtered)s OR p.page_id IN (
+    WHERE p.term = ANY (ARRAY (SELECT term FROM query)) AND (NOT %(filtered)s OR p.page_id IN (
         SELECT g.id FROM pages g JOIN items i ON i.user_id = g.user_id AND i.id = g.item_id
         LEFT JOIN analyses a ON a.user_id = i.user_id AND a.item_id = i.id AND a.is_current
         WHERE i.user_id = %(user_id)s
@@ -20,12 +24,13 @@ WITH query AS (
           AND (%(item_ids)s::text[] IS NULL OR i.id = ANY (%(item_ids)s::text[]))
           AND (%(tag)s::text IS NULL OR %(tag)s = ANY (a.labels))
           AND (%(since)s::timestamptz IS NULL OR i.created_at >= %(since)s)
-          AND (%(until)s::timestamptz IS NULL OR i.created_at < %(until)s))
+          AND (%(until)s::timestamptz IS NULL OR i.created_at < %(until)s)))
     GROUP BY p.page_id
     ORDER BY score DESC, p.page_id LIMIT %(depth)s
 )
 SELECT g.item_id, g.number AS page, r.score
 FROM ranked r JOIN pages g ON g.id = r.page_id AND g.user_id = %(user_id)s
+WHERE g.id = ANY (ARRAY (SELECT page_id FROM ranked))
 ORDER BY r.score DESC, r.page_id
 
 -- Exact cosine over the owner's rows: "+ 0" keeps any vector index out, which under a tenant filter loses rows.
@@ -49,6 +54,7 @@ WITH ranked AS (
 )
 SELECT c.item_id, c.page, c.id AS chunk_id, 1 - r.distance AS score
 FROM ranked r JOIN chunks c ON c.id = r.chunk_id AND c.user_id = %(user_id)s
+WHERE c.id = ANY (ARRAY (SELECT chunk_id FROM ranked))
 ORDER BY r.distance, r.chunk_id
 
 -- The chunk shown for each hit: the one the vectors chose, else the page's chunk that has most of the query's words.

@@ -17,6 +17,7 @@ from local.delivery import Delivery
 from local.object_files import ObjectFiles
 from local.places import ACCOUNT, REGION
 from local.runtime_api import RuntimeApi
+from local.spool import Spool
 from local.workers import Workers
 
 BUCKET = "collections-images-local-000000000000"
@@ -108,7 +109,9 @@ def emulated_aws(state: Path, *, concurrency: int = 1) -> Iterator[Emulated]:
         concurrency={"": concurrency},
         say=lambda line: None,
     )
-    delivery = Delivery(start_function=workers.start_function, retry_delays_s=(0.05, 0.05))
+    delivery = Delivery(
+        start_function=workers.start_function, spool=Spool(state / "queue"), retry_delays_s=(0.05, 0.05)
+    )
     workers.finish = delivery.finish
     emulator = Emulator(port=0, files=ObjectFiles(state / "s3"), delivery=delivery, now=clock)
     emulator.start()

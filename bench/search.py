@@ -1,0 +1,167 @@
+"""Prints what a search costs over its bare SQL, and its recall under a tenant filter, among many tenants' rows.
+
+200 users with 100 chunks each and one with 5,000, made up: words drawn as in language (Zipf),
+vectors at random, the hardest case for an approximate index. Both sides run in turn.
+"""
+
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psycopg2
+
+from chalicelib.model import ranking
+from chalicelib.model.chunking import chunk_pages
+from chalicelib.model.files import Page
+from chalicelib.model.items import parse_key
+from chalicelib.model.pipeline import ItemRef
+from chalicelib.model.snippets import START, STOP
+from chalicelib.ops.search import search_items
+from chalicelib.stores import chunks, index, items, search, users
+from chalicelib.stores.migrate import migrate, set_app_password
+from chalicelib.stores.postgres import Database
+from chalicelib.stores.search import Filters
+from chalicelib.stores.tx import Tx
+from local.postgres import start_postgres, stop_postgres
+
+SQL_TARGET, RECALL_TARGET = 1.3, 0.95
+USERS, CHUNKS_EACH, CHUNKS_OF_ONE, DIMENSIONS = 200, 100, 5_000, 384
+ROUNDS = 40
+WORDS = [f"w{number}" for number in range(20_000)]
+WEIGHTS = [1 / (rank + 1) for rank in range(len(WORDS))]
+
+
+class RandomEmbedder:
+    """Unit vectors drawn from a seed: the cost of a model is not what is measured here."""
+
+    model = "random"
+    dimensions = DIMENSIONS
+
+    def __init__(self) -> None:
+        self._random = np.random.default_rng(7)
+
+    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
+        drawn = self._random.standard_normal((len(texts), DIMENSIONS)).astype(np.float16).astype(np.float32)
+        return [list(map(float, row / np.linalg.norm(row))) for row in drawn]
+
+
+@contextmanager
+def database() -> Iterator[tuple[Database, str]]:
+    """An empty migrated database, and its URL as the app's role."""
+    with tempfile.TemporaryDirectory() as state:
+        url = start_postgres(Path(state), 0, fsync=False)
+        migrate(url)
+        set_app_password(url, "bench")
+        app_url = url.replace("//postgres@", "//collections_app:bench@")
+        db = Database(app_url, max_size=2)
+        yield db, app_url
+        db.close()
+        stop_postgres(Path(state))
+
+
+def fill(tx: Tx, user: str, count: int, embedder: RandomEmbedder, draw: random.Random) -> None:
+    """Give the user items of ten pages, one chunk a page."""
+    users.ensure(tx, user)
+    set_id = index.ensure_set(tx, model=embedder.model, dimensions=DIMENSIONS)
+    for number in range(count // 10):
+        ref = ItemRef(user_id=user, item_id=items.insert(tx, parse_key(f"{user}/{number}"), etag=None))
+        texts = [" ".join(draw.choices(WORDS, WEIGHTS, k=80)) for _ in range(10)]
+        pages = [Page(number=n + 1, text=text, char_start=0) for n, text in enumerate(texts)]
+        chunks.insert(tx, ref, "text", chunk_pages(pages, max_tokens=400))
+        rows = chunks.list_unembedded(tx, ref, set_id=set_id, limit=1000)
+        vectors = embedder.embed([row["text"] for row in rows], timeout_s=1)
+        index.add_vectors(tx, user, set_id=set_id, ids=[row["id"] for row in rows], vectors=vectors)
+        index.add_item(tx, ref)
+
+
+def bare_sql(url: str, user: str, query: str, vector: list[float], chosen: list[tuple[str, int, int | None]]
+) -> Callable[[], None]:
+    """The same statements with the same values, by hand."""
+    connection = psycopg2.connect(url)
+    cursor = connection.cursor()
+
+    def run() -> None:
+        cursor.execute("SELECT set_config('app.user_id', %s, true)", (user,))
+        tx = Tx(cursor)
+        cursor.execute(search.SQL["scope"], {"user_id": user})
+        owner, set_id, _, _ = cursor.fetchone()
+        scope = {"user_id": user, "owner": owner, **Filters().values()}
+        cursor.execute(search.SQL["lexical"], {**scope, "query": query, "depth": ranking.DEPTH})
+        cursor.fetchall()
+        text = f"[{','.join(map(str, vector))}]"
+        semantic = {"set_id": set_id, "vector": text, "depth": ranking.NEAREST_CHUNKS, "not_item": None}
+        cursor.execute(search.SQL["semantic"], {**scope, **semantic})
+        cursor.fetchall()
+        items_, pages, ids = (list(column) for column in zip(*chosen, strict=True))
+        values = {"item_ids": items_, "pages": pages, "chunk_ids": ids, "start": START, "stop": STOP}
+        tx.run(search.SQL["passages"], user_id=user, query=query, **values)
+        cursor.fetchall()
+        connection.commit()
+
+    return run
+
+
+def median_ms(works: Sequence[Callable[[], object]]) -> list[float]:
+    """The median of each, all of them run in turn."""
+    seconds: list[list[float]] = [[] for _ in works]
+    for _ in range(ROUNDS):
+        for work, found in zip(works, seconds, strict=True):
+            start = time.perf_counter()
+            work()
+            found.append(time.perf_counter() - start)
+    return [sorted(found)[len(found) // 2] * 1000 for found in seconds]
+
+
+def recall(db: Database, user: str, embedder: RandomEmbedder) -> float:
+    """recall@10 of the nearest chunks against all the user's vectors compared in numpy."""
+
+    def read(tx: Tx) -> float:
+        scope = search.find_scope(tx, user)
+        assert scope is not None
+        rows = tx.all("SELECT chunk_id, vector::text AS vector FROM vectors WHERE owner = %(owner)s", owner=scope.owner)
+        stored = np.array([np.fromstring(row["vector"][1:-1], sep=",") for row in rows])
+        hits = 0
+        for query in embedder.embed(["q"] * 20, timeout_s=1):
+            cosine = stored @ np.array(query) / np.linalg.norm(stored, axis=1)
+            exact = {rows[at]["chunk_id"] for at in np.argsort(-cosine)[:10]}
+            found = search.list_semantic(tx, scope, query, filters=Filters(), depth=10)
+            hits += len(exact & {row["chunk_id"] for row in found})
+        return hits / 200
+
+    return db.transact(user, read)
+
+
+def main() -> bool:
+    """Answers whether both budgets hold."""
+    embedder, draw = RandomEmbedder(), random.Random(7)
+    with database() as (db, url):
+        for number in range(USERS):
+            db.transact(f"u{number}", lambda tx, n=number: fill(tx, f"u{n}", CHUNKS_EACH, embedder, draw))
+        db.transact("big", lambda tx: fill(tx, "big", CHUNKS_OF_ONE, embedder, draw))
+        holds = True
+        for user, count in (("u7", CHUNKS_EACH), ("big", CHUNKS_OF_ONE)):
+            query = " ".join(draw.choices(WORDS, WEIGHTS, k=8))
+
+            def ours(user: str = user, query: str = query) -> object:
+                return search_items(user, query, filters=Filters(), limit=10, db=db, embedder=embedder)
+
+            hits = ours().hits  # type: ignore[attr-defined]
+            chosen = [(h.passage["item_id"], h.passage["page"], h.passage["chunk_id"]) for h in hits]
+            by_hand = bare_sql(url, user, query, embedder.embed(["q"], timeout_s=1)[0], chosen)
+            ours_ms, bare_ms = median_ms([ours, by_hand])  # type: ignore[list-item]
+            found = recall(db, user, embedder)
+            holds &= ours_ms / bare_ms <= SQL_TARGET and found >= RECALL_TARGET
+            print(
+                f"search among {count:,} chunks: {ours_ms:.1f} ms, bare SQL {bare_ms:.1f} ms, "
+                f"ratio {ours_ms / bare_ms:.2f} (at most {SQL_TARGET}); recall@10 {found:.3f}"
+            )
+    return holds
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)

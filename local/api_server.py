@@ -30,7 +30,7 @@ class RequestTooLong(chalice.local.LocalGatewayException):
 def match_route(matcher: Any, url: str) -> chalice.local.MatchResult:
     """The route that API Gateway would take: {name+} takes the rest; fixed before variable before greedy.
 
-    Raises ValueError when there is none.
+    A path that has none goes to the app as well, which answers it as it does behind an HTTP API.
     """
     parsed = urlsplit(url)
     parts = (parsed.path.rstrip("/") or "/").split("/")
@@ -40,7 +40,7 @@ def match_route(matcher: Any, url: str) -> chalice.local.MatchResult:
         if captured is not None:
             found.append((_rank(route), route, captured))
     if not found:
-        raise ValueError(f"No matching route found for: {url}")
+        return chalice.local.MatchResult("/{proxy+}", {"proxy": parsed.path.lstrip("/")}, {})
     _, route, captured = min(found, key=lambda match: match[0])
     return chalice.local.MatchResult(route, captured, parse_qs(parsed.query, keep_blank_values=True))
 

@@ -103,7 +103,7 @@ def _start_aws(parts: ExitStack, places: Places, ports: Ports, image_workers: in
         project=places.stage_copy,
         logs=places.logs,
         aws_port=lambda: ports.aws,
-        concurrency={"-image_processor": image_workers},
+        concurrency={"-image_processor": image_workers, "-analyzer": image_workers},
         say=say,
     )
     delivery = Delivery(start_function=workers.start_function, spool=Spool(places.queue))

@@ -30,7 +30,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def template_url(postgres_url: str) -> str:
-    url = create_database(postgres_url, "template_collections")
+    url = create_database(postgres_url, "template_collections", template="collections")
     migrate(url)
     set_app_password(url, "test")
     return url
@@ -57,7 +57,7 @@ def db(app_url: str) -> Iterator[Database]:
     database.close()
 
 
-def create_database(url: str, name: str, *, template: str = "template1") -> str:
+def create_database(url: str, name: str, *, template: str = "collections") -> str:
     execute(url, f"CREATE DATABASE {name} TEMPLATE {template}", database="postgres")
     return with_database(url, name)
 

@@ -52,9 +52,9 @@ def test_a_path_takes_the_most_specific_route(url: str, route: str, captured: di
     assert (match.route, match.captured) == (route, captured)
 
 
-def test_a_path_without_a_route_has_no_match() -> None:
-    with pytest.raises(ValueError, match="No matching route"):
-        match_route(SimpleNamespace(route_urls=["/items/{id}", "/a/{rest+}"]), "/a")
+def test_a_path_without_a_route_goes_to_the_app_all_the_same() -> None:
+    match = match_route(SimpleNamespace(route_urls=["/items/{id}", "/a/{rest+}"]), "/a")
+    assert (match.route, match.captured) == ("/{proxy+}", {"proxy": "a"})
 
 
 @pytest.fixture(scope="module")

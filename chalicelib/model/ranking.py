@@ -8,7 +8,7 @@ on SciFact and NPL; moving the weight by 0.1 or halving the depth costs at most 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 DEPTH = 100  # pages of each list that take part
 NEAREST_CHUNKS = 300  # enough chunks to make DEPTH pages of
@@ -17,12 +17,9 @@ _ENGLISH_WEIGHT = 0.45
 _OTHER_WEIGHT = 0.25
 
 
-class Ordered(Protocol):
-    def __lt__(self, other: Any, /) -> bool: ...
-
-
-K = TypeVar("K", bound=Ordered)
-P = TypeVar("P", bound=Ordered)
+# What can be a key: comparable, so that ties have an order.
+K = TypeVar("K", str, int, tuple[str, int])
+P = TypeVar("P", str, int, tuple[str, int])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

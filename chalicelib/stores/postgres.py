@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg2
-import psycopg2.extras
 from psycopg2.extensions import TRANSACTION_STATUS_UNKNOWN, connection
 
 from chalicelib import errors
@@ -91,7 +90,6 @@ class Database:
         conn = psycopg2.connect(
             self._url,
             connect_timeout=self._connect_timeout_s,
-            cursor_factory=psycopg2.extras.RealDictCursor,
             application_name="collections",
             keepalives_idle=30,
             tcp_user_timeout=10_000,
@@ -120,10 +118,10 @@ def _refuse_powerful_role(conn: connection) -> None:
     """Row-level security does not bind superusers, BYPASSRLS or members of the operator: refuse to run as one."""
     with conn, conn.cursor() as cursor:
         cursor.execute(
-            "SELECT rolsuper OR rolbypassrls OR pg_has_role(oid, 'collections_operator', 'MEMBER') AS powerful"
+            "SELECT rolsuper OR rolbypassrls OR pg_has_role(oid, 'collections_operator', 'MEMBER') "
             " FROM pg_roles WHERE rolname = current_user"
         )
-        if cursor.fetchone()["powerful"]:
+        if cursor.fetchone() == (True,):
             raise errors.Misconfigured(
                 "DATABASE_URL must log in as collections_app, not as an owner or superuser.",
                 code="database_role",

@@ -14,13 +14,13 @@ class Tx:
 
     def all(self, statement: str, **values: Any) -> list[Row]:
         self._cursor.execute(statement, values)
-        return [dict(row) for row in self._cursor.fetchall()]
+        names = [column.name for column in self._cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in self._cursor.fetchall()]
 
     def one(self, statement: str, **values: Any) -> Row | None:
         """The first row, or None."""
-        self._cursor.execute(statement, values)
-        row = self._cursor.fetchone()
-        return dict(row) if row is not None else None
+        rows = self.all(statement, **values)
+        return rows[0] if rows else None
 
     def run(self, statement: str, **values: Any) -> int:
         """Execute; answers how many rows it touched."""

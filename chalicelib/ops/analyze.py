@@ -45,10 +45,15 @@ def analyze_item(
 
 
 def caption(item: Row, analysis: Analysis) -> str:
-    """What is searched of an image besides the text in it: its analysis, the words of its name, its camera and year."""
+    """What is searched besides the item's text: its analysis, the words of its name, its title, camera and month.
+
+    A document's summary is made of its own sentences, so it is left out there.
+    """
     name = " ".join(re.split(r"[\W_]+", item["name"].rpartition(".")[0] or item["name"])).strip()
     taken = item["taken_at"].strftime("%B %Y") if item["taken_at"] else None
-    facts = [analysis.summary, ", ".join(analysis.labels), analysis.category, name, taken, item["camera"]]
+    summary = analysis.summary if item["kind"] == "image" else None
+    labels = ", ".join(analysis.labels)
+    facts = [item["title"], summary, labels, analysis.category, name, taken, item["camera"]]
     return "\n".join(fact for fact in facts if fact)
 
 
@@ -56,9 +61,8 @@ def _write_analysis(tx: Tx, ref: ItemRef, item: Row, analysis: Analysis, *, has_
     index.remove_item(tx, ref)
     chunks.delete(tx, ref, ["caption", "ocr"])
     items.insert_analysis(tx, ref, analysis)
-    if item["kind"] == "image":
-        described = Page(number=1, text=caption(item, analysis), char_start=0)
-        chunks.insert(tx, ref, "caption", chunk_pages([described]))
+    described = Page(number=1, text=caption(item, analysis), char_start=0)
+    chunks.insert(tx, ref, "caption", chunk_pages([described]))
     if not has_text:
         read = Page(number=1, text=analysis.text_in_image, char_start=0)
         chunks.insert(tx, ref, "ocr", chunk_pages([read]))

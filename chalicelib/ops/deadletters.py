@@ -46,7 +46,7 @@ def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None
             item_id=item_id,
             reason=reason,
             error=error or "no error was given",
-            payload=letter,
+            payload=_redacted(letter),
         )
     )
     stage = STAGE_OF_DETAIL_TYPE.get(str(event.get("detail-type")))
@@ -64,6 +64,14 @@ def _note_if_open(tx: Tx, ref: ItemRef, stage: Stage, error: str) -> None:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and "\x00" not in value else None
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _redacted(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_redacted(part) for part in value]
+    return redact(value) if isinstance(value, str) else value
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -113,7 +113,9 @@ def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> str |
     tasks.hold(tx, claim)
     items.lock_sha256(tx, claim.ref.user_id, got.sha256)
     other = items.find_by_sha256(tx, claim.ref.user_id, got.sha256)
-    uploads.set_received(tx, claim.ref, key=key, etag=got.etag, sequencer=None)
+    announced = uploads.set_received(tx, claim.ref, key=key, etag=got.etag, sequencer=None)
+    if announced is not None and announced != got.sha256:
+        raise BadFile("The bytes that arrived are not those that were announced.", code="checksum_mismatch")
     if other is not None and other["id"] != claim.ref.item_id:
         return str(other["id"])
     items.set_content(tx, claim.ref, sha256=got.sha256, size_bytes=got.size_bytes, etag=got.etag)

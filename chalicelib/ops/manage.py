@@ -48,7 +48,10 @@ def announce_upload(
         known = items.find_by_sha256(tx, user_id, sha256) if sha256 else None
         if known is not None:
             return None, items.get_with_analysis(tx, ItemRef(user_id=user_id, item_id=known["id"]))
-        return uploads.insert(tx, key, content_type=content_type, size_bytes=size_bytes, ttl_s=ttl_s), None
+        upload = uploads.insert(
+            tx, key, content_type=content_type, size_bytes=size_bytes, sha256=sha256, ttl_s=ttl_s
+        )
+        return upload, None
 
     upload, item = db.transact(user_id, record)
     if upload is None:

@@ -55,7 +55,7 @@ class HttpAnalyzer:
         )
 
     def _text(self, value: object, field: str, max_chars: int) -> str:
-        """`value` without NULs, which Postgres refuses, cut to `max_chars`."""
+        """`value` without NULs and lone surrogates, which Postgres refuses, cut to `max_chars`."""
         if not isinstance(value, str):
             raise self._api.unusable(f"an analysis whose {field} is not text")
-        return value.replace("\0", "")[:max_chars].strip()
+        return value.replace("\0", "").encode("utf-8", "ignore").decode()[:max_chars].strip()

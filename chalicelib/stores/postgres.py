@@ -48,6 +48,10 @@ class Database:
         """Run `work` over all users' rows of the pipeline's tables: for sweeps and relays only."""
         return self._retrying(work, "SET LOCAL ROLE collections_system", ())
 
+    def ping(self) -> None:
+        """Raises Unavailable or Misconfigured unless the database answers us as the app's role."""
+        self.transact_as_system(lambda tx: tx.one("SELECT 1"))
+
     def close(self) -> None:
         with self._lock:
             idle, self._idle = self._idle, []

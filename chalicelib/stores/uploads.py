@@ -12,7 +12,9 @@ from chalicelib.stores.tx import Row, Tx
 SQL = statements(__file__)
 
 
-def insert(tx: Tx, key: ObjectKey, *, content_type: str, size_bytes: int, ttl_s: int) -> Row:
+def insert(
+    tx: Tx, key: ObjectKey, *, content_type: str, size_bytes: int, sha256: str | None, ttl_s: int
+) -> Row:
     return tx.all(
         SQL["insert"],
         user_id=key.user_id,
@@ -20,6 +22,7 @@ def insert(tx: Tx, key: ObjectKey, *, content_type: str, size_bytes: int, ttl_s:
         filename=key.name,
         content_type=content_type,
         size_bytes=size_bytes,
+        sha256=sha256,
         ttl_s=ttl_s,
     )[0]
 
@@ -39,10 +42,16 @@ def lock(tx: Tx, key: ObjectKey) -> Row:
     return row
 
 
-def set_received(tx: Tx, ref: ItemRef, *, key: str, etag: str | None, sequencer: str | None) -> None:
-    tx.run(
-        SQL["set_received"], user_id=ref.user_id, item_id=ref.item_id, key=key, etag=etag, sequencer=sequencer
-    )
+def set_received(tx: Tx, ref: ItemRef, *, key: str, etag: str | None, sequencer: str | None) -> str | None:
+    """The object is this item's; answers the SHA-256 announced for its bytes, None when none was."""
+    values = {
+        "user_id": ref.user_id,
+        "item_id": ref.item_id,
+        "key": key,
+        "etag": etag,
+        "sequencer": sequencer,
+    }
+    return tx.all(SQL["set_received"], **values)[0]["sha256"]
 
 
 def move_to_item(tx: Tx, duplicate: ItemRef, original_id: str) -> None:

@@ -1,6 +1,7 @@
 -- :name insert
-INSERT INTO uploads (user_id, key, status, filename, content_type, size_bytes, expires_at)
-VALUES (%(user_id)s, %(key)s, 'pending', %(filename)s, %(content_type)s, %(size_bytes)s, now() + %(ttl_s)s * interval '1 second')
+INSERT INTO uploads (user_id, key, status, filename, content_type, size_bytes, sha256, expires_at)
+VALUES (%(user_id)s, %(key)s, 'pending', %(filename)s, %(content_type)s, %(size_bytes)s, %(sha256)s,
+        now() + %(ttl_s)s * interval '1 second')
 RETURNING *
 
 -- :name find
@@ -15,9 +16,11 @@ ON CONFLICT (user_id, key) DO NOTHING
 
 -- :name set_received
 UPDATE uploads
-SET status = 'received', item_id = %(item_id)s, etag = coalesce(%(etag)s, etag), sequencer = coalesce(%(sequencer)s, sequencer),
+SET status = 'received', item_id = %(item_id)s,
+    sha256 = CASE WHEN etag <> %(etag)s THEN NULL ELSE sha256 END, etag = coalesce(%(etag)s, etag), sequencer = coalesce(%(sequencer)s, sequencer),
     received_at = now()
 WHERE user_id = %(user_id)s AND key = %(key)s
+RETURNING sha256
 
 -- :name move_to_item
 UPDATE uploads SET status = 'duplicate', item_id = %(to_item)s WHERE user_id = %(user_id)s AND item_id = %(from_item)s

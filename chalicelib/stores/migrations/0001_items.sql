@@ -80,6 +80,7 @@ CREATE TABLE uploads (
     filename text NOT NULL,
     content_type text,
     size_bytes bigint,
+    sha256 text,
     etag text,
     sequencer text,
     item_id text,
@@ -90,6 +91,7 @@ CREATE TABLE uploads (
     UNIQUE (user_id, key),
     FOREIGN KEY (user_id, item_id) REFERENCES items (user_id, id) ON DELETE CASCADE
 );
+COMMENT ON COLUMN uploads.sha256 IS 'as announced; forgotten when other bytes are written to the key later';
 COMMENT ON TABLE uploads IS 'objects we expect or have seen under <user>/; several may be one item';
 CREATE INDEX uploads_item ON uploads (user_id, item_id);
 CREATE INDEX uploads_pending ON uploads (created_at) WHERE status = 'pending';

@@ -1,0 +1,108 @@
+"""Workers that are late, and workers that meet."""
+
+import threading
+from collections.abc import Callable
+
+from chalicelib import wiring
+from chalicelib.errors import Unavailable
+from chalicelib.events import handlers
+from chalicelib.model.pipeline import Claim, ItemRef
+from chalicelib.ops.manage import delete_item
+from chalicelib.ops.stages import WriteResults, run_stage
+from chalicelib.stores import items
+from tests.local_stack.emulated import BUCKET
+from tests.world import World, jpeg
+
+ALICE_A = ItemRef(user_id="alice", item_id="a")
+
+
+def at_once(*works: Callable[[], object]) -> None:
+    barrier = threading.Barrier(len(works))
+
+    def run(work: Callable[[], object]) -> None:
+        barrier.wait()
+        work()
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_worker_that_is_late_writes_nothing(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+
+    def slow(claim: Claim) -> WriteResults:
+        world.sql("UPDATE tasks SET lease_until = now() - interval '1 s' WHERE stage = 'analyze'")
+        handlers.five_minutes_passed()
+        world.sql(
+            "UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now() WHERE state = 'ready'"
+        )
+        handlers.minute_passed()
+        world.run(world.published()[-1])
+        assert world.item("a")["status"] == "READY"
+        return lambda tx: items.set_failed(tx, ALICE_A, code="late", message="The late worker wrote this.")
+
+    before = len(world.published())
+    run_stage("analyze", ALICE_A, slow, bucket=BUCKET, db=wiring.database(), bus=wiring.bus())
+    assert world.item("a")["status"] == "READY"
+    # The relay's wake-up, the other worker's AnalysisComplete and ItemReady; none of the late one's.
+    assert len(world.published()) == before + 3
+
+
+def test_a_late_workers_failure_is_not_written_either(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+
+    def slow(claim: Claim) -> WriteResults:
+        world.sql("UPDATE tasks SET lease_until = now() - interval '1 s' WHERE stage = 'analyze'")
+        handlers.five_minutes_passed()
+        world.sql(
+            "UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now() WHERE state = 'ready'"
+        )
+        handlers.minute_passed()
+        world.run(world.published()[-1])
+        raise Unavailable("too late")
+
+    run_stage("analyze", ALICE_A, slow, bucket=BUCKET, db=wiring.database(), bus=wiring.bus())
+    assert world.sql("SELECT state FROM tasks WHERE stage = 'analyze'") == [("done",)]
+    assert world.item("a")["status"] == "READY"
+
+
+def test_one_event_twice_at_once_is_worked_on_once(world: World) -> None:
+    created = world.put("alice/a.jpg", jpeg())
+    at_once(*[lambda: world.deliver(created)] * 4)
+    processed = world.published()
+    assert len(processed) == 1
+    at_once(*[lambda: world.deliver(processed[0])] * 4)
+    assert world.providers.analyzed == ["a.jpg"]
+
+
+def test_the_same_bytes_under_two_keys_at_once_are_one_item(world: World) -> None:
+    events = [world.put(f"alice/{name}.jpg", jpeg()) for name in ("a", "b", "c", "d")]
+    at_once(*[lambda event=event: world.deliver(event) for event in events])
+    assert world.sql("SELECT count(*), min(status) FROM items") == [(1, "PROCESSING")]
+    assert world.sql("SELECT count(DISTINCT item_id), count(*) FROM uploads") == [(1, 4)]
+    world.run(*world.published())
+    assert world.sql("SELECT status FROM items") == [("READY",)]
+
+
+def test_items_embedded_and_deleted_at_once_leave_exact_statistics(world: World) -> None:
+    names = [f"red apple number {n}" for n in range(6)]
+    for number, name in enumerate(names):
+        world.deliver(world.put(f"alice/{name}.jpg", jpeg(size=(40 + number, 40))))
+    for event in world.published():
+        world.deliver(event)
+    embeds = [e for e in world.published() if e["detail-type"] == "AnalysisComplete"]
+    for event in embeds[:3]:
+        world.deliver(event)
+    done = [ItemRef(user_id="alice", item_id=event["detail"]["item_id"]) for event in embeds[:3]]
+    at_once(
+        *[lambda event=event: world.deliver(event) for event in embeds[3:]],
+        *[lambda ref=ref: delete_item(ref, db=wiring.database(), blobs=wiring.blobs()) for ref in done],
+    )
+    assert world.sql("SELECT count(*) FROM items WHERE status = 'READY'") == [(3,)]
+    counted = "SELECT owner, term, count(*)::int FROM postings GROUP BY 1, 2 ORDER BY 1, 2"
+    assert world.sql("SELECT owner, term, n FROM term_df ORDER BY 1, 2") == world.sql(counted)
+    lengths = "SELECT count(DISTINCT page_id), sum(tf) FROM postings"
+    assert world.sql("SELECT pages, total_length FROM corpus_stats") == world.sql(lengths)

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+import psycopg2
+
 from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.events import handlers
@@ -85,6 +87,29 @@ def test_the_same_bytes_under_two_keys_at_once_are_one_item(world: World) -> Non
     assert world.sql("SELECT count(DISTINCT item_id), count(*) FROM uploads") == [(1, 4)]
     world.run(*world.published())
     assert world.sql("SELECT status FROM items") == [("READY",)]
+
+
+def test_a_twin_whose_original_is_just_being_settled_waits_for_it(world: World) -> None:
+    """Without the lock it would look too early, find nobody, and run into the unique index."""
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    sha256 = world.item("a")["sha256"]
+    world.sql("UPDATE items SET sha256 = NULL")
+    twin = world.put("alice/b.jpg", jpeg())
+    settling = psycopg2.connect(world.admin_url)
+    with settling.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('item'), hashtext('alice' || %s))", (sha256,))
+        cursor.execute("UPDATE items SET sha256 = %s WHERE id = 'a'", (sha256,))
+    delivered = threading.Thread(target=world.deliver, args=(twin,))
+    delivered.start()
+    delivered.join(1.0)
+    assert delivered.is_alive()
+    settling.commit()
+    delivered.join()
+    settling.close()
+    assert world.sql("SELECT key, status, item_id FROM uploads WHERE key = 'alice/b.jpg'")[0][1:] == (
+        "duplicate",
+        "a",
+    )
 
 
 def test_items_embedded_and_deleted_at_once_leave_exact_statistics(world: World) -> None:

@@ -1,11 +1,18 @@
 """What the sweeper and the relay heal: lost events, lost workers, lost objects."""
 
 import json
+from datetime import UTC, datetime
+
+import boto3
+from botocore.config import Config
 
 from chalicelib import wiring
 from chalicelib.events import handlers
 from chalicelib.model.pipeline import ItemRef
+from chalicelib.ops.manage import delete_item
 from chalicelib.stores import tasks
+from chalicelib.stores.blobs import Blobs
+from tests.local_stack.emulated import BUCKET
 from tests.world import World, jpeg
 
 ALICE_A = ItemRef(user_id="alice", item_id="a")
@@ -84,13 +91,31 @@ def test_a_worker_that_dies_every_time_ends_in_a_failure(world: World) -> None:
     assert (item["status"], item["failure_code"]) == ("FAILED", "worker_lost")
 
 
-def test_objects_of_a_deleted_item_go_later_when_s3_was_away(world: World) -> None:
-    world.ingest("alice/a.jpg", jpeg())
-    world.sql("INSERT INTO object_deletions SELECT user_id, key FROM uploads; DELETE FROM items")
-    handlers.five_minutes_passed()
-    assert "alice/a.jpg" not in world.objects()
+def test_an_item_deleted_while_s3_was_away_stays_deleted_and_its_objects_go_later(world: World) -> None:
+    created = world.put("alice/a.jpg", jpeg())
+    world.run(created)
+    config = Config(connect_timeout=1, retries={"total_max_attempts": 1})
+    away = Blobs(boto3.client("s3", endpoint_url="http://127.0.0.1:9", config=config), bucket=BUCKET)
+    delete_item(ALICE_A, db=wiring.database(), blobs=away)
+    assert len(world.objects()) == 3
+    world.run(created)
     assert world.sql("SELECT count(*) FROM items") == [(0,)]
-    assert world.sql("SELECT count(*) FROM object_deletions") == [(0,)]
+    handlers.five_minutes_passed()
+    assert world.objects() == []
+    assert world.sql("SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM object_deletions)") == [
+        (0, 0)
+    ]
+
+
+def test_the_same_key_written_after_its_deletion_is_a_new_item(world: World) -> None:
+    world.sql("INSERT INTO users VALUES ('alice')")
+    world.sql("INSERT INTO object_deletions VALUES ('alice', 'alice/a.jpg', now() - interval '1 hour')")
+    created = world.put("alice/a.jpg", jpeg())
+    created["time"] = datetime.now(UTC).isoformat()
+    world.run(created)
+    assert world.item("a")["status"] == "READY"
+    handlers.five_minutes_passed()
+    assert "alice/a.jpg" in world.objects()
 
 
 def test_a_dead_letter_is_kept_once_with_its_secrets_removed(world: World) -> None:

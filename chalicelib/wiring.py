@@ -5,8 +5,9 @@ needs no database never loads its driver.
 """
 
 import os
-from functools import cache
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from chalicelib import logs
 from chalicelib.errors import Misconfigured
@@ -21,7 +22,30 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
 
 
-@cache
+T = TypeVar("T")
+_making = threading.RLock()
+
+
+class once(Generic[T]):  # noqa: N801  used as a decorator
+    """Makes its value at the first call and keeps it. functools.cache lets two threads make two pools."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: list[T] = []
+
+    def __call__(self) -> T:
+        with _making:
+            if not self._made:
+                self._made.append(self._make())
+            return self._made[0]
+
+    def forget(self) -> list[T]:
+        """Make a new one next time; answers what there was, to be closed by the caller."""
+        made, self._made = self._made, []
+        return made
+
+
+@once
 def settings() -> Settings:
     """The settings; the first call also starts the logs."""
     found = Settings.from_env(os.environ)
@@ -29,35 +53,35 @@ def settings() -> Settings:
     return found
 
 
-@cache
+@once
 def database() -> "Database":
     from chalicelib.stores.postgres import Database
 
     return Database(settings().database_url, max_size=settings().database_pool_size)
 
 
-@cache
+@once
 def blobs() -> "Blobs":
     from chalicelib.stores.blobs import Blobs
 
     return Blobs(_client("s3"), bucket=settings().images_bucket)
 
 
-@cache
+@once
 def bus() -> "Bus":
     from chalicelib.stores.bus import Bus
 
     return Bus(_client("events"))
 
 
-@cache
+@once
 def tables() -> "Tables":
     from chalicelib.stores.dynamodb import Tables
 
     return Tables(_client("dynamodb"))
 
 
-@cache
+@once
 def decoder() -> "Decoder":
     from chalicelib.model.files import FileLimits
     from chalicelib.providers.decoder import Decoder
@@ -65,7 +89,7 @@ def decoder() -> "Decoder":
     return Decoder(limits=FileLimits(max_bytes=settings().upload_max_bytes))
 
 
-@cache
+@once
 def analyzer() -> Analyzer:
     from chalicelib.providers.analyzer_http import HttpAnalyzer
 
@@ -75,7 +99,7 @@ def analyzer() -> Analyzer:
     return HttpAnalyzer(base_url=url, api_key=None)
 
 
-@cache
+@once
 def embedder() -> Embedder:
     from chalicelib.providers.embedder_openai import OpenAIEmbedder
 

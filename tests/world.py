@@ -104,7 +104,6 @@ def jpeg(color: str = "red", size: tuple[int, int] = (64, 48)) -> bytes:
 def forget_wiring() -> None:
     """What the process has made so far belongs to an earlier test's world."""
     for name in ("settings", "database", "blobs", "bus", "tables", "decoder", "analyzer", "embedder"):
-        maker = getattr(wiring, name)
-        if maker.cache_info().currsize and name in ("database", "decoder"):
-            maker().close()
-        maker.cache_clear()
+        for made in getattr(wiring, name).forget():
+            if name in ("database", "decoder"):
+                made.close()

@@ -1,0 +1,25 @@
+"""Things are made once, also when many threads ask at the same time."""
+
+import threading
+import time
+
+from chalicelib.wiring import once
+
+
+def test_many_threads_get_one_thing() -> None:
+    made: list[object] = []
+
+    @once
+    def slow() -> object:
+        time.sleep(0.02)
+        made.append(object())
+        return made[-1]
+
+    got: list[object] = []
+    threads = [threading.Thread(target=lambda: got.append(slow())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert set(map(id, got)) == {id(made[0])}

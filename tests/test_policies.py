@@ -72,7 +72,7 @@ def used_by_any_function(stage: str) -> list[tuple[str, str]]:
         ("s3:GetObject", f"arn:aws:s3:::collections-images-{stage}-{ACCOUNT}/user/cat.jpg"),
         ("s3:PutObject", f"arn:aws:s3:::collections-images-{stage}-{ACCOUNT}/_derived/user/cat.webp"),
         ("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:table/{names['SESSIONS_TABLE']}"),
-        ("dynamodb:UpdateItem", f"arn:aws:dynamodb:{region}:table/{names['RATE_LIMITS_TABLE']}"),
+        ("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:table/{names['RATE_LIMITS_TABLE']}"),
         ("ssm:GetParameter", f"arn:aws:ssm:{region}:parameter{secrets}/DATABASE_URL"),
     ]
 
@@ -90,7 +90,8 @@ def test_the_probes_above_do_find_what_is_allowed() -> None:
         ("image_processor", "s3:PutObject", "user/cat.jpg", False),
         ("image_processor", "s3:DeleteObject", "user/cat.jpg", False),
         ("analyzer", "s3:GetObject", "user/cat.jpg", True),
-        ("analyzer", "s3:PutObject", "_derived/user/cat.webp", False),
+        ("analyzer", "s3:PutObject", "user/cat.jpg", False),
+        ("embedder", "s3:PutObject", "_derived/user/cat.webp", False),
         ("embedder", "s3:GetObject", "user/cat.jpg", False),
         ("api_handler", "s3:DeleteObject", "user/cat.jpg", True),
         ("sweeper", "s3:DeleteObject", "_derived/user/cat.webp", True),

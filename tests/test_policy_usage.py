@@ -1,0 +1,214 @@
+"""Each function may do what it does, and nothing else.
+
+All that the functions of app.py can do is done once, in stage local, and recorded. A route, a function
+or an AWS operation that is forgotten here fails the test.
+"""
+
+import ast
+import itertools
+import json
+import re
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from chalice.test import Client
+
+import app
+from chalicelib import wiring
+from deploy.policies import FUNCTIONS, OWN_ACCOUNT, ROOT, STAGES, policy
+from local.places import ACCOUNT
+from tests.local_stack.emulated import BUCKET
+from tests.recording import FUNCTION_OF, OPERATIONS, Call, Recorded, Recorder
+from tests.world import World, jpeg
+
+PDF = (ROOT / "samples" / "balcony-tomatoes.pdf").read_bytes()
+# Allowed and never recorded: Lambda writes logs, makes network interfaces, polls the queue and sends
+# failures to it in the function's name; X-Ray's daemon sends traces; no code reads Parameter Store yet.
+UNRECORDED = {
+    *("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
+    *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface"),
+    *("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
+    *("ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "kms:Decrypt"),
+}
+POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+UNRECORDED_OF = {
+    function: UNRECORDED | {"api_handler": set(), "dead_letters": POLLING}.get(function, {"sqs:SendMessage"})
+    for function in FUNCTIONS
+}
+
+
+@pytest.fixture
+def recorded(world: World, tmp_path: Path) -> Iterator[Recorded]:
+    boto3.setup_default_session()
+    recorder = Recorder()
+    recorder.watch(boto3.DEFAULT_SESSION)
+    app.edge.cache_clear()
+    yield Recorded(
+        db=world.db,
+        admin_url=world.admin_url,
+        aws=world.aws,
+        providers=world.providers,
+        recorder=recorder,
+        client=Client(app.app, project_dir=str(tmp_path)),  # no .chalice in it to replace the settings
+    )
+    boto3.setup_default_session()
+
+
+def pdf(name: str) -> bytes:
+    """The same document in other bytes."""
+    return PDF + f"\n% {name}\n".encode()
+
+
+def statuses(world: World) -> dict[str, str]:
+    return dict(world.sql("SELECT id, status FROM items"))
+
+
+def use_pipeline(world: Recorded) -> None:
+    """Images and documents, known bytes, an object and a preview that are gone, an index that takes two calls."""
+    world.ingest("alice/garden.jpg", jpeg())
+    world.ingest("alice/copy.jpg", jpeg())
+    world.ingest("alice/guide.pdf", PDF)
+    gone = world.put("alice/gone.jpg", jpeg("blue"))
+    world.remove("alice/gone.jpg")
+    world.run(gone)
+    world.deliver(world.put("alice/blank.jpg", jpeg("white")))
+    world.remove(world.item("blank")["preview_key"])
+    world.run(world.published()[-1])
+    world.deliver(world.put("alice/slow.jpg", jpeg("green")))
+    world.deliver(world.published()[-1])
+    world.deliver(world.published()[-1], remaining_s=1.0)
+    world.run(world.published()[-1])
+    ready = dict.fromkeys(("garden", "guide", "slow"), "READY")
+    assert statuses(world) == ready | {"blank": "FAILED"}
+
+
+def use_hand_made_events(world: Recorded) -> None:
+    """ImageProcessed for objects that nobody has processed: the analyzer does it itself."""
+    world.put("alice/by-hand.jpg", jpeg("yellow"))
+    world.put("alice/by-hand-too.pdf", pdf("by hand"))
+    for name in ("by-hand.jpg", "by-hand-too.pdf", "never-was.jpg"):
+        detail = {"item_id": name.partition(".")[0], "user_id": "alice", "bucket": BUCKET}
+        event = {"detail-type": "ImageProcessed", "detail": {**detail, "original_key": f"alice/{name}"}}
+        world.run(event)
+    assert (statuses(world)["by-hand"], statuses(world)["by-hand-too"]) == ("READY", "READY")
+    assert "never-was" not in statuses(world)
+
+
+def use_api(world: Recorded) -> None:
+    """Every route that app.py declares, with an answer of success."""
+    for table in (wiring.settings().sessions_table, wiring.settings().rate_limits_table):
+        world.aws.client("dynamodb").create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    new = {"filename": "new.jpg", "content_type": "image/jpeg", "size_bytes": 9}
+    upload = json.loads(world.request("POST", "/api/v1/uploads", new))
+    world.request("GET", "/api/v1/uploads/{upload_id}", upload_id=upload["id"])
+    world.request("POST", "/api/v1/search", {"query": "garden"})
+    for path in ("/", "/health", "/health/live", "/health/ready", "/api/v1/openapi.json", "/api/v1/items"):
+        world.request("GET", path)
+    for part in ("", "/thumbnail", "/download", "/chunks", "/timeline"):
+        world.request("GET", "/api/v1/items/{item_id}" + part, item_id="garden")
+    world.request("POST", "/api/v1/items/{item_id}/reprocess", item_id="garden")
+    world.request("DELETE", "/api/v1/items/{item_id}", item_id="garden")
+    assert world.routes == {(route.method, route.path) for route in app.app.declared}
+
+
+def use_what_heals(world: Recorded) -> None:
+    """Lost objects, wake-ups lost before each stage, objects to delete, events that the bus did not take."""
+    world.deliver(world.put("alice/awaits-analysis.jpg", jpeg("pink")))
+    world.deliver(world.put("alice/awaits-analysis-too.pdf", pdf("awaits")))
+    world.deliver(world.put("alice/awaits-embedding.jpg", jpeg("black")))
+    world.deliver(world.published()[-1])
+    world.put("alice/unheard-of.jpg", jpeg("gray"))
+    world.invoke("sweeper", {})
+    last = world.published()[-1]["outbox_id"]
+    world.sql("UPDATE tasks SET woken_at = now() - interval '10 min', claimed_at = now() - interval '10 min'")
+    world.sql("INSERT INTO object_deletions SELECT user_id, key FROM uploads WHERE item_id = 'slow'")
+    world.sql("DELETE FROM items WHERE id = 'slow'")
+    world.invoke("sweeper", {})
+    assert "alice/slow.jpg" not in world.objects()
+    assert {event["detail-type"] for event in world.published(after=last)} == set(FUNCTION_OF)
+    world.sql("UPDATE outbox SET published_at = NULL, locked_until = NULL, due_at = now()")
+    world.invoke("relay", {})
+    assert world.sql("SELECT count(*) FROM outbox WHERE published_at IS NULL") == [(0,)]
+    letter = {"requestPayload": world.published()[-1]}
+    record = {"messageId": "m-1", "receiptHandle": "r-1", "body": json.dumps(letter)}
+    world.invoke("dead_letters", {"Records": [record]})
+    assert world.sql("SELECT count(*) FROM dead_letters") == [(1,)]
+
+
+def test_each_function_may_do_what_it_does_and_nothing_else(recorded: Recorded) -> None:
+    for use in (use_pipeline, use_hand_made_events, use_api, use_what_heals):
+        use(recorded)
+    recorder = recorded.recorder
+    assert recorder.strange == set(), "add it to tests.recording.OPERATIONS with what IAM asks for it"
+    assert recorder.operations == set(OPERATIONS) == operations_in_the_code(recorded)
+    for stage in STAGES:
+        named = {
+            function: {call._replace(resource=call.resource.replace("-local", f"-{stage}")) for call in calls}
+            for function, calls in recorder.calls.items()
+        }
+        allowed = {function: grants(function, stage) for function in FUNCTIONS}
+        assert {f: calls for f in FUNCTIONS if (calls := refused(named[f], allowed[f]))} == {}
+        assert {f: extra for f in FUNCTIONS if (extra := unused(named[f], allowed[f]))} == {}
+
+
+def operations_in_the_code(world: World) -> set[tuple[str, str]]:
+    """The calls that modules with botocore in them spell out, of the services that wiring makes clients of."""
+    services = re.findall(r'_client\("(\w+)"\)', (ROOT / "chalicelib" / "wiring.py").read_text())
+    sources = [path.read_text() for path in (ROOT / "chalicelib").rglob("*.py")]
+    trees = [ast.parse(source) for source in sources if "from botocore" in source]
+    called = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names = {service: world.aws.client(service).meta.method_to_api_mapping for service in services}
+    found = {(service, names[service][name]) for service in services for name in called & set(names[service])}
+    return found | ({("s3", "PostObject")} if "generate_presigned_post" in called else set())
+
+
+def grants(function: str, stage: str) -> set[Call]:
+    """Every combination of action, resource pattern and event source that its policy allows, but UNRECORDED."""
+    found = set()
+    for statement in policy(function, stage)["Statement"]:
+        actions = set(statement["Action"]) - UNRECORDED_OF[function]
+        sources = allowed_sources(statement) if actions else []
+        patterns = [resource.replace(OWN_ACCOUNT, ACCOUNT) for resource in statement["Resource"]]
+        found |= {Call(*grant) for grant in itertools.product(actions, patterns, sources)}
+    return found
+
+
+def allowed_sources(statement: dict[str, Any]) -> list[str]:
+    if "Condition" not in statement:
+        return ["*"]
+    sources: list[str] = statement["Condition"]["ForAllValues:StringEquals"]["events:source"]
+    one_at_least = {"Null": {"events:source": "false"}}
+    assert statement["Condition"] == one_at_least | {
+        "ForAllValues:StringEquals": {"events:source": sources}
+    }, "a condition this test cannot judge"
+    return sources
+
+
+def covers(grant: Call, call: Call) -> bool:
+    return all(fnmatchcase(asked, allowed) for asked, allowed in zip(call, grant, strict=True))
+
+
+def refused(calls: Iterable[Call], allowed: Iterable[Call]) -> list[Call]:
+    return sorted(call for call in calls if not any(covers(grant, call) for grant in allowed))
+
+
+def unused(calls: Iterable[Call], allowed: Iterable[Call]) -> list[Call]:
+    return sorted(grant for grant in allowed if not any(covers(grant, call) for call in calls))
+
+
+def test_one_permission_too_few_and_one_too_many_are_found() -> None:
+    allowed = grants("embedder", "local")
+    needed = min(allowed)
+    assert (refused(allowed, allowed), unused(allowed, allowed)) == ([], [])
+    assert refused(allowed, allowed - {needed}) == [needed]
+    for extra in (Call("s3:GetObject", "*"), needed._replace(source="collections.other")):
+        assert unused(allowed, allowed | {extra}) == [extra]

@@ -20,8 +20,8 @@ PROCESSED = ["collections.imageprocessor", "collections.documentprocessor"]
 PUBLISHES = {
     "api_handler": ["collections.sweeper"],
     "image_processor": PROCESSED,
-    # Processes first what an operator's hand-made event names and nobody has processed.
-    "analyzer": [*PROCESSED, "collections.analyzer"],
+    # Has processed first what an operator's hand-made event names and nobody has seen.
+    "analyzer": ["collections.analyzer", "collections.sweeper"],
     # Wakes itself with the analyzer's event when its time ran out.
     "embedder": ["collections.analyzer", "collections.embedder"],
     "relay": [*PROCESSED, "collections.analyzer", "collections.embedder", "collections.sweeper"],
@@ -31,7 +31,7 @@ PUBLISHES = {
 BUCKET = {
     "api_handler": [("GetObject", "*"), ("PutObject", "*"), ("DeleteObject", "*")],
     "image_processor": [("ListBucket", ""), ("GetObject", "*"), ("PutObject", "_derived/*")],
-    "analyzer": [("ListBucket", ""), ("GetObject", "*"), ("PutObject", "_derived/*")],
+    "analyzer": [("ListBucket", ""), ("GetObject", "_derived/*")],
     "sweeper": [("ListBucket", ""), ("DeleteObject", "*")],
 }
 FUNCTIONS = (*PUBLISHES, "dead_letters")

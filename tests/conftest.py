@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg2
 import pytest
@@ -21,11 +22,12 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """The superuser's URL of a running server; its database `collections` is empty."""
-    state = tmp_path_factory.mktemp("postgres")
-    yield start_postgres(state, 0, fsync=False)
-    stop_postgres(state)
+    # Not in pytest's folder: another session would close that to the user that Postgres runs as under root.
+    with TemporaryDirectory(prefix="collections-test-", ignore_cleanup_errors=True) as state:
+        yield start_postgres(Path(state), 0, fsync=False)
+        stop_postgres(Path(state))
 
 
 @pytest.fixture(scope="session")

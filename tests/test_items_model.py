@@ -28,7 +28,9 @@ def test_an_item_id_is_the_stem_made_safe(key: str, stem: str) -> None:
     assert parse_key(key).stem == stem
 
 
-@pytest.mark.parametrize("key", ["", "x", "/x", "u/", "../x", "_derived/x", "a b/x", "u\x00/x", "ü/x", "u/a\x00b", "u/\ud800"])
+@pytest.mark.parametrize(
+    "key", ["", "x", "/x", "u/", "../x", "_derived/x", "a b/x", "u\x00/x", "ü/x", "u/a\x00b", "u/\ud800"]
+)
 def test_a_key_without_an_owner_is_refused(key: str) -> None:
     with pytest.raises(InvalidInput):
         parse_key(key)

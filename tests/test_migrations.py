@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 
 from chalicelib.stores import migrate as module
-from chalicelib.stores.migrate import migrate
+from chalicelib.stores.migrate import MigrationChanged, migrate
 from tests.conftest import create_database, execute, rows
 
 
@@ -43,6 +43,16 @@ def test_killed_halfway_leaves_nothing_and_the_next_run_succeeds(
     ]
     (tmp_path / "0002_second.sql").write_text("CREATE TABLE second (id int)")
     assert migrate(empty_url) == ["0002_second"]
+
+
+def test_a_file_that_was_changed_after_it_ran_is_refused(empty_url: str, tmp_path, monkeypatch) -> None:
+    file = tmp_path / "0001_first.sql"
+    file.write_text("CREATE TABLE first (id int)")
+    monkeypatch.setattr(module, "MIGRATIONS", tmp_path)
+    migrate(empty_url)
+    file.write_text("CREATE TABLE first (id bigint)")
+    with pytest.raises(MigrationChanged, match="0001_first"):
+        migrate(empty_url)
 
 
 def test_a_table_somebody_holds_stops_a_migration_within_its_lock_timeout(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -77,9 +78,13 @@ def eventually(answer: Callable[[], Any], *, timeout_s: float = 60) -> Any:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def stack() -> Iterator[Running]:
     """A demo killed in the middle of its work, one run to its end on the same state, and then `run`."""
-    state = tmp_path_factory.mktemp("stack")
+    with TemporaryDirectory(prefix="collections-test-", ignore_cleanup_errors=True) as folder:
+        yield from running_stack(Path(folder))
+
+
+def running_stack(state: Path) -> Iterator[Running]:
     port = free_port()
     killed = start("demo", port, state)
     read_until(killed, r"[1-9]\d* of 16 ready|^0 of 16 ready")

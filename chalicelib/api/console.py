@@ -1,4 +1,4 @@
-"""The console: one static page, under a policy that runs only the script and style that are in it."""
+"""The console: one static page, under a policy that runs only the scripts and style that are in it."""
 
 import base64
 import hashlib
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from chalicelib.api.http import Answer, Request, Routes
 
-PAGE = Path(__file__).parent.parent / "console" / "index.html"
+FOLDER = Path(__file__).parent.parent / "console"
+PART = re.compile(r'<link rel="stylesheet" href="([\w.]+)">|<script src="([\w.]+)"></script>')
 
 
 def console(storage_origins: Callable[[], tuple[str, ...]]) -> Routes:
@@ -19,9 +20,8 @@ def console(storage_origins: Callable[[], tuple[str, ...]]) -> Routes:
 
     @cache
     def page() -> Answer:
-        text = PAGE.read_text("utf-8")
-        headers = {"Content-Security-Policy": policy(text, storage_origins()), "Cache-Control": "no-cache"}
-        return Answer(text, headers=headers)
+        text, policy = assemble(storage_origins())
+        return Answer(text, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
 
     @routes.get("/", returns="text/html; charset=utf-8", public=True, summary="The web console.")
     def get_console(_request: Request) -> Answer:
@@ -30,23 +30,30 @@ def console(storage_origins: Callable[[], tuple[str, ...]]) -> Routes:
     return routes
 
 
-def policy(page: str, storage_origins: tuple[str, ...]) -> str:
-    """The page's Content-Security-Policy, with the hashes of its inline script and style."""
+def assemble(storage_origins: tuple[str, ...]) -> tuple[str, str]:
+    """The page with its scripts and style put in, and its Content-Security-Policy with their hashes.
+
+    Put in, because a relative address is wrong at a stage's root that was asked for without its slash.
+    """
+    hashes: dict[str, list[str]] = {"style": [], "script": []}
+
+    def put_in(part: re.Match[str]) -> str:
+        tag = "style" if part[1] else "script"
+        text = (FOLDER / (part[1] or part[2])).read_text("utf-8")
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        hashes[tag].append(f"'sha256-{digest}'")
+        return f"<{tag}>{text}</{tag}>"
+
+    page = PART.sub(put_in, (FOLDER / "index.html").read_text("utf-8"))
     storage = " ".join(("'self'", *storage_origins))
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src {_inline_hash(page, 'script')}",
-            f"style-src {_inline_hash(page, 'style')}",
-            f"img-src {storage} data:",
-            f"connect-src {storage}",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        ]
-    )
-
-
-def _inline_hash(page: str, tag: str) -> str:
-    [inside] = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-    return f"'sha256-{base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()}'"
+    policy = [
+        "default-src 'none'",
+        f"script-src {' '.join(hashes['script'])}",
+        f"style-src {' '.join(hashes['style'])}",
+        f"img-src {storage} data:",
+        f"connect-src {storage}",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+    return page, "; ".join(policy)

@@ -33,19 +33,16 @@ def object_created(event: dict[str, Any], context: Any) -> None:
 
 
 def item_processed(event: dict[str, Any], context: Any) -> None:
-    """Analyze. An operator may send this by hand for an object we have not seen: then it is processed first."""
+    """Analyze. Sent by hand for an object we have not seen, it has it processed first."""
     detail = contracts.parse(event, contracts.StageEvent).detail
-    db = wiring.database()
+    db, bus, bucket = wiring.database(), wiring.bus(), wiring.settings().images_bucket
     ref = ItemRef(user_id=detail.user_id, item_id=detail.item_id)
     if not analyze.is_processed(ref, db=db):
-        if _is_another_stages(detail.bucket):
-            return
-        _require_our_bucket(detail.bucket)
-        registered = ingest.register_object(ingest.Arrival(key=parse_key(detail.original_key)), db=db)
-        if registered is None:
-            return
-        ref = registered
-        _process(ref)
+        if not _is_another_stages(detail.bucket):
+            _require_our_bucket(detail.bucket)
+            arrival = ingest.Arrival(key=parse_key(detail.original_key))
+            ingest.announce_object(arrival, bucket=bucket, db=db, bus=bus)
+        return
     time_left_s = _time_left_s(context)
 
     def work(claim: Claim) -> Any:
@@ -53,7 +50,7 @@ def item_processed(event: dict[str, Any], context: Any) -> None:
             claim, db=db, blobs=wiring.blobs(), analyzer=wiring.analyzer(), timeout_s=time_left_s()
         )
 
-    run_stage("analyze", ref, work, bucket=wiring.settings().images_bucket, db=db, bus=wiring.bus())
+    run_stage("analyze", ref, work, bucket=bucket, db=db, bus=bus)
 
 
 def analysis_complete(event: dict[str, Any], context: Any) -> None:

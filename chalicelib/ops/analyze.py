@@ -51,10 +51,11 @@ def caption(item: Row, analysis: Analysis) -> str:
     """
     name = " ".join(re.split(r"[\W_]+", item["name"].rpartition(".")[0] or item["name"])).strip()
     taken = item["taken_at"].strftime("%B %Y") if item["taken_at"] else None
-    summary = analysis.summary if item["kind"] == "image" else None
-    labels = ", ".join(analysis.labels)
-    facts = [item["title"], summary, labels, analysis.category, name, taken, item["camera"]]
-    return "\n".join(fact for fact in facts if fact)
+    said = analysis.summary if item["kind"] == "image" else ""
+    for fact in (item["title"], *analysis.labels, analysis.category, name, taken, item["camera"]):
+        if fact and fact.lower() not in said.lower():
+            said += f"\n{fact}"
+    return said.strip()
 
 
 def _write_analysis(tx: Tx, ref: ItemRef, item: Row, analysis: Analysis, *, has_text: bool) -> None:

@@ -8,16 +8,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import BadFile, NotFound
+from chalicelib.model import pipeline
 from chalicelib.model.chunking import chunk_pages
 from chalicelib.model.files import DecodedFile, FileLimits
 from chalicelib.model.items import ObjectKey, derived_key
 from chalicelib.model.pipeline import Claim, ItemRef
+from chalicelib.ops.publish import publish
 from chalicelib.ops.stages import WriteResults
-from chalicelib.stores import chunks, index, items, tasks, uploads, users
+from chalicelib.stores import chunks, index, items, outbox, tasks, uploads, users
 from chalicelib.stores.tx import Row, Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.blobs import Blobs, Downloaded
+    from chalicelib.stores.bus import Bus
     from chalicelib.stores.postgres import Database
 
 
@@ -37,6 +40,16 @@ class Arrival:
 def register_object(arrival: Arrival, *, db: "Database") -> ItemRef | None:
     """Make the object's item and its first task; idempotent. None when the object's item has been deleted."""
     return db.transact(arrival.key.user_id, lambda tx: _register(tx, arrival))
+
+
+def announce_object(arrival: Arrival, *, bucket: str, db: "Database", bus: "Bus") -> ItemRef | None:
+    """Register an object nobody told us of, and wake its processing."""
+    ref = register_object(arrival, db=db)
+    if ref is not None:
+        event = pipeline.wake_up("process", ref, bucket=bucket, key=arrival.key.key, kind=None)
+        queued = db.transact(ref.user_id, lambda tx: outbox.insert(tx, ref, event))
+        publish([queued] if queued else [], db=db, bus=bus)
+    return ref
 
 
 def process_item(

@@ -8,7 +8,7 @@ from chalicelib.errors import InvalidInput
 from chalicelib.model import pipeline
 from chalicelib.model.items import DERIVED_PREFIX, parse_key
 from chalicelib.model.pipeline import ItemRef, Stage
-from chalicelib.ops.ingest import Arrival, register_object
+from chalicelib.ops.ingest import Arrival, announce_object
 from chalicelib.ops.publish import publish
 from chalicelib.ops.stages import fail_item
 from chalicelib.stores import items, outbox, sweeps, tasks, uploads
@@ -119,15 +119,6 @@ def _register_unknown(listed: "list[StoredObject]", *, db: "Database", bus: "Bus
             key = parse_key(found.key)
         except InvalidInput:
             continue  # nobody's object: its event, if it came, is with the dead letters
-        ref = register_object(Arrival(key=key, etag=found.etag), db=db)
-        if ref is not None:
-            count += 1
-            row = {
-                "user_id": ref.user_id,
-                "item_id": ref.item_id,
-                "stage": "process",
-                "key": found.key,
-                "kind": None,
-            }
-            publish(db.transact_as_system(lambda tx, row=row: _wake(tx, row, bucket)), db=db, bus=bus)  # type: ignore[misc]
+        arrival = Arrival(key=key, etag=found.etag)
+        count += announce_object(arrival, bucket=bucket, db=db, bus=bus) is not None
     return count

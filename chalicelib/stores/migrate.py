@@ -5,6 +5,7 @@ other's advisory lock and then finds nothing to do. Killed halfway: that file wa
 the next run starts with it.
 """
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,15 @@ LOCK_ID = 7_203_041_996  # any number nobody else uses
 APP_ROLE = "collections_app"
 
 
+class MigrationChanged(Exception):
+    """A file that has run is not what it was: this database is not what the code believes."""
+
+
 def migrate(admin_url: str, *, lock_timeout_s: int = 10) -> list[str]:
-    """Apply what is missing; answers the names applied. `lock_timeout_s` bounds each wait for a table."""
+    """Apply what is missing; answers the names applied. `lock_timeout_s` bounds each wait for a table.
+
+    Raises MigrationChanged before anything is applied.
+    """
     conn = psycopg2.connect(admin_url, connect_timeout=10)
     conn.autocommit = True
     try:
@@ -25,16 +33,18 @@ def migrate(admin_url: str, *, lock_timeout_s: int = 10) -> list[str]:
             cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK_ID,))
             cursor.execute(
                 "CREATE TABLE IF NOT EXISTS schema_migrations"
-                " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+                " (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
             )
-            cursor.execute("SELECT name FROM schema_migrations")
-            done = {row[0] for row in cursor.fetchall()}
-        applied = []
-        for name, text in _migrations():
-            if name not in done:
-                _apply(conn, name, text, lock_timeout_s)
-                applied.append(name)
-        return applied
+            cursor.execute("SELECT name, sha256 FROM schema_migrations")
+            done = dict(cursor.fetchall())
+        migrations = list(_migrations())
+        for name, text in migrations:
+            if done.get(name, _sha256(text)) != _sha256(text):
+                raise MigrationChanged(f"{name} was changed after it ran here; make a new migration instead.")
+        missing = [(name, text) for name, text in migrations if name not in done]
+        for name, text in missing:
+            _apply(conn, name, text, lock_timeout_s)
+        return [name for name, _ in missing]
     finally:
         conn.close()
 
@@ -58,10 +68,14 @@ def _migrations() -> Iterator[tuple[str, str]]:
         yield path.stem, path.read_text(encoding="utf-8")
 
 
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _apply(conn: "psycopg2.extensions.connection", name: str, text: str, lock_timeout_s: int) -> None:
     conn.autocommit = False
     with conn, conn.cursor() as cursor:
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", (f"{lock_timeout_s}s",))
         cursor.execute(text)
-        cursor.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (name,))
+        cursor.execute("INSERT INTO schema_migrations (name, sha256) VALUES (%s, %s)", (name, _sha256(text)))
     conn.autocommit = True

@@ -141,6 +141,7 @@ def item_of(row: Row) -> Item:
     )
 
 
+_FILTERS = ("kind", "status", "tag", "text", "since", "until")
 _PLAIN = (
     *("id", "status", "kind", "name", "title", "media_type", "size_bytes", "sha256", "page_count"),
     *("width_px", "height_px", "camera", "created_at", "updated_at", "ready_at"),
@@ -149,8 +150,11 @@ _PLAIN = (
 
 @routes.get("/api/v1/items", query=ListItems, returns=ItemList, summary="List items, newest first.")
 def list_items(request: Request) -> ItemList:
-    columns = msgspec.structs.asdict(request.query)
-    rows, cursor = browse.list_items(request.user_id, **columns, db=wiring.database())
+    query: ListItems = request.query
+    filters = browse.ItemFilters(**{name: getattr(query, name) for name in _FILTERS})
+    rows, cursor = browse.list_items(
+        request.user_id, filters, after=query.after, limit=query.limit, db=wiring.database()
+    )
     return ItemList(data=[item_of(row) for row in rows], has_more=cursor is not None, next=cursor)
 
 

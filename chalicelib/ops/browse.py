@@ -1,12 +1,12 @@
 """What a user reads: items, their chunks and timeline, uploads."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import InvalidInput
 from chalicelib.model.items import decode_cursor, encode_cursor
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.stores import chunks, items, uploads
+from chalicelib.stores.items import ItemFilters as ItemFilters
 from chalicelib.stores.tx import Row
 
 if TYPE_CHECKING:
@@ -14,36 +14,14 @@ if TYPE_CHECKING:
 
 
 def list_items(
-    user_id: str,
-    *,
-    kind: str | None,
-    status: str | None,
-    tag: str | None,
-    text: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    after: str | None,
-    limit: int,
-    db: "Database",
+    user_id: str, filters: ItemFilters, *, after: str | None, limit: int, db: "Database"
 ) -> tuple[list[Row], str | None]:
     """A page of items with their analyses, newest first, and the cursor of the next page."""
-    if since and until and since >= until:
+    if filters.since and filters.until and filters.since >= filters.until:
         raise InvalidInput("It must be later than `since`.", field="until")
     position = decode_cursor(after) if after else None
     rows = db.transact(
-        user_id,
-        lambda tx: items.list_filtered(
-            tx,
-            user_id,
-            kind=kind,
-            status=status,
-            tag=tag,
-            text=text,
-            since=since,
-            until=until,
-            after=position,
-            limit=limit + 1,
-        ),
+        user_id, lambda tx: items.list_filtered(tx, user_id, filters, after=position, limit=limit + 1)
     )
     page, last = _page(rows, limit)
     return page, encode_cursor(last["created_at"], last["id"]) if last else None

@@ -1,6 +1,6 @@
 """Items, their analyses and their timeline."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,18 @@ from chalicelib.stores.sql import statements
 from chalicelib.stores.tx import Row, Tx
 
 SQL = statements(__file__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ItemFilters:
+    """None: no such condition. `tag` is a label of the analysis; `text` is in the name, title, category or summary."""
+
+    kind: str | None = None
+    status: Status | None = None
+    tag: str | None = None
+    text: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 def insert(tx: Tx, key: ObjectKey, *, etag: str | None) -> str:
@@ -59,37 +71,12 @@ def lock_sha256(tx: Tx, user_id: str, sha256: str) -> None:
 
 
 def list_filtered(
-    tx: Tx,
-    user_id: str,
-    *,
-    kind: str | None,
-    status: str | None,
-    tag: str | None,
-    text: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    after: tuple[datetime, str] | None,
-    limit: int,
+    tx: Tx, user_id: str, filters: ItemFilters, *, after: tuple[datetime, str] | None, limit: int
 ) -> list[Row]:
-    """Newest first, with the current analysis's columns; one more than a page tells whether there is more."""
-    pattern = None
-    if text is not None:
-        escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        pattern = f"%{escaped}%"
+    """Newest first, each with its current analysis's columns."""
     after_at, after_id = after or (None, None)
-    return tx.all(
-        SQL["list"],
-        user_id=user_id,
-        kind=kind,
-        status=status,
-        tag=tag,
-        text=pattern,
-        since=since,
-        until=until,
-        after_at=after_at,
-        after_id=after_id,
-        limit=limit,
-    )
+    values = {**asdict(filters), "text": filters.text and _containing(filters.text)}
+    return tx.all(SQL["list"], user_id=user_id, after_at=after_at, after_id=after_id, limit=limit, **values)
 
 
 def set_content(tx: Tx, ref: ItemRef, *, sha256: str, size_bytes: int, etag: str) -> None:
@@ -161,3 +148,9 @@ def note(
 
 def timeline(tx: Tx, ref: ItemRef, *, after: int, limit: int) -> list[Row]:
     return tx.all(SQL["timeline"], user_id=ref.user_id, id=ref.item_id, after=after, limit=limit)
+
+
+def _containing(text: str) -> str:
+    """A LIKE pattern for any text that contains this one, letter by letter."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

@@ -1,5 +1,15 @@
 -- "= ANY (ARRAY (...))" instead of plain joins: without it the planner reads all of the owner's rows.
 
+-- :name matching_items
+SELECT i.id FROM items i
+LEFT JOIN analyses a ON a.user_id = i.user_id AND a.item_id = i.id AND a.is_current
+WHERE i.user_id = %(user_id)s
+  AND (%(kinds)s::text[] IS NULL OR i.kind = ANY (%(kinds)s::text[]))
+  AND (%(item_ids)s::text[] IS NULL OR i.id = ANY (%(item_ids)s::text[]))
+  AND (%(tag)s::text IS NULL OR %(tag)s = ANY (a.labels))
+  AND (%(since)s::timestamptz IS NULL OR i.created_at >= %(since)s)
+  AND (%(until)s::timestamptz IS NULL OR i.created_at < %(until)s)
+
 -- BM25 over pages (Robertson and Zaragoza 2009, k1 1.2, b 0.75), every occurrence of a query term counted.
 -- :name lexical
 WITH query AS (
@@ -17,14 +27,9 @@ WITH query AS (
                              / (p.tf + 1.2::float8 * (0.25::float8 + 0.75::float8 * p.dl / s.avgdl))) AS score
     FROM weighted w JOIN postings p ON p.owner = %(owner)s AND p.term = w.term CROSS JOIN stats s
     WHERE p.term = ANY (ARRAY (SELECT term FROM query)) AND (NOT %(filtered)s OR p.page_id IN (
-        SELECT g.id FROM pages g JOIN items i ON i.user_id = g.user_id AND i.id = g.item_id
-        LEFT JOIN analyses a ON a.user_id = i.user_id AND a.item_id = i.id AND a.is_current
-        WHERE i.user_id = %(user_id)s
-          AND (%(kinds)s::text[] IS NULL OR i.kind = ANY (%(kinds)s::text[]))
-          AND (%(item_ids)s::text[] IS NULL OR i.id = ANY (%(item_ids)s::text[]))
-          AND (%(tag)s::text IS NULL OR %(tag)s = ANY (a.labels))
-          AND (%(since)s::timestamptz IS NULL OR i.created_at >= %(since)s)
-          AND (%(until)s::timestamptz IS NULL OR i.created_at < %(until)s)))
+        SELECT g.id FROM pages g WHERE g.user_id = %(user_id)s AND g.item_id IN (
+            -- :include matching_items
+        )))
     GROUP BY p.page_id
     ORDER BY score DESC, p.page_id LIMIT %(depth)s
 )
@@ -40,14 +45,9 @@ WITH ranked AS (
     FROM vectors v
     WHERE v.set_id = %(set_id)s AND v.owner = %(owner)s
       AND (NOT %(filtered)s OR v.chunk_id IN (
-        SELECT c.id FROM chunks c JOIN items i ON i.user_id = c.user_id AND i.id = c.item_id
-        LEFT JOIN analyses a ON a.user_id = i.user_id AND a.item_id = i.id AND a.is_current
-        WHERE i.user_id = %(user_id)s
-          AND (%(kinds)s::text[] IS NULL OR i.kind = ANY (%(kinds)s::text[]))
-          AND (%(item_ids)s::text[] IS NULL OR i.id = ANY (%(item_ids)s::text[]))
-          AND (%(tag)s::text IS NULL OR %(tag)s = ANY (a.labels))
-          AND (%(since)s::timestamptz IS NULL OR i.created_at >= %(since)s)
-          AND (%(until)s::timestamptz IS NULL OR i.created_at < %(until)s)))
+        SELECT c.id FROM chunks c WHERE c.user_id = %(user_id)s AND c.item_id IN (
+            -- :include matching_items
+        )))
       AND (%(not_item)s::text IS NULL OR v.chunk_id NOT IN (
         SELECT c.id FROM chunks c WHERE c.user_id = %(user_id)s AND c.item_id = %(not_item)s))
     ORDER BY 2, 1 LIMIT %(depth)s

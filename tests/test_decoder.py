@@ -307,11 +307,13 @@ def test_a_crash_fails_its_file_and_no_other(save):
     decoder = Decoder(limits=LIMITS)
     small, slow = save(encode(RED, "PNG"), "small"), save(make_slow_pdf(), "slow")
     helper = helper_of(decoder, small)
+    assert wait_until(lambda: len(helper.children()) == 1)
+    (child,) = helper.children()
     with ThreadPoolExecutor() as threads:
         crashing = threads.submit(decoder.decode, slow)
-        assert wait_until(lambda: bool(helper.children()))
+        assert wait_until(lambda: len(helper.children()) == 2)  # the next one is there: this one is at work
         waiting = threads.submit(decoder.decode, small)
-        helper.children()[0].send_signal(signal.SIGSEGV)
+        child.send_signal(signal.SIGSEGV)
         error = crashing.exception(timeout=10)
         assert isinstance(error, BadFile)
         assert error.code == "decoder_crashed"
@@ -328,6 +330,32 @@ def test_a_lost_helper_is_replaced(save):
     decoder.close()
     assert wait_until(lambda: not helper.is_running())
     assert decoder.decode(small).width_px == 40
+    decoder.close()
+
+
+def test_a_child_decodes_one_file_and_the_next_child_waits(save):
+    decoder = Decoder(limits=LIMITS)
+    small = save(encode(RED, "PNG"))
+    helper = helper_of(decoder, small)
+    pids = set()
+    for _ in range(3):
+        assert wait_until(lambda: len(helper.children()) == 1)
+        pids.add(helper.children()[0].pid)
+        decoder.decode(small)
+    assert len(pids) == 3
+    decoder.close()
+
+
+def test_a_child_lost_while_it_waits_is_replaced(save):
+    decoder = Decoder(limits=LIMITS)
+    small = save(encode(RED, "PNG"))
+    helper = helper_of(decoder, small)
+    assert wait_until(lambda: len(helper.children()) == 1)
+    (waiting,) = helper.children()
+    waiting.kill()
+    assert wait_until(lambda: waiting.status() == psutil.STATUS_ZOMBIE)
+    assert decoder.decode(small).width_px == 40
+    assert helper.is_running()
     decoder.close()
 
 
@@ -350,7 +378,7 @@ def test_nothing_outlives_a_killed_parent(save):
     """
     parent = subprocess.Popen([sys.executable, "-c", code, save(make_slow_pdf())], cwd=ROOT)
     process = psutil.Process(parent.pid)
-    assert wait_until(lambda: len(process.children(recursive=True)) == 2)
+    assert wait_until(lambda: len(process.children(recursive=True)) == 3)
     family = process.children(recursive=True)
     parent.kill()
     parent.wait()

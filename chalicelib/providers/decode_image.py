@@ -5,7 +5,7 @@ import math
 import re
 import struct
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 from PIL import GifImagePlugin, Image, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
 
@@ -56,7 +56,7 @@ _UNREADABLE = (
 )
 
 
-def decode_image(path: str, *, media_type: str, limits: FileLimits) -> DecodedFile:
+def decode_image(file: str | IO[bytes], *, media_type: str, limits: FileLimits) -> DecodedFile:
     """Decode the first frame once, upright, to a preview and a thumbnail. Raises BadFile.
 
     The pixel count is checked before a pixel is decoded, and the file is read to its end,
@@ -66,7 +66,7 @@ def decode_image(path: str, *, media_type: str, limits: FileLimits) -> DecodedFi
         raise bad_file("unsupported_format", limits)
     Image.MAX_IMAGE_PIXELS = limits.max_pixels
     try:
-        with Image.open(path, formats=[_FORMAT_OF_MEDIA_TYPE[media_type]]) as image:
+        with Image.open(file, formats=[_FORMAT_OF_MEDIA_TYPE[media_type]]) as image:
             return _decode_opened(image, media_type=media_type, limits=limits)
     except Image.DecompressionBombError:
         raise bad_file("too_many_pixels", limits) from None
@@ -151,7 +151,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return white
     if image.mode == "I":  # sixteen bits of grey, which convert() would clip
         return image.point(lambda value: value * (1 / 257)).convert("L").convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
 
 
 def to_thumbnail(preview: Image.Image) -> Image.Image:

@@ -25,9 +25,9 @@ _HYPHEN_BREAK = re.compile("[\x02\ufffe](?:\r?\n)?")  # PDFium's marks for a wor
 _NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
-def decode_pdf(path: str, *, limits: FileLimits) -> DecodedFile:
+def decode_pdf(file: str | bytes, *, limits: FileLimits) -> DecodedFile:
     """Read every page's text and draw page one. Raises BadFile. A scanned page's text is ""."""
-    with _open(path, limits) as document:
+    with _open(file, limits) as document:
         preview = _draw(document, 0, scale_for=_preview_scale, limits=limits)
         return DecodedFile(
             kind="pdf",
@@ -65,9 +65,9 @@ def _preview_scale(width: float, height: float) -> float:
     return min(PREVIEW_PX / max(width, height), _MAX_POINT_PX)
 
 
-def _open(path: str, limits: FileLimits) -> PdfDocument:
+def _open(file: str | bytes, limits: FileLimits) -> PdfDocument:
     try:
-        document = PdfDocument(path)
+        document = PdfDocument(file)
     except PdfiumError as error:
         raise bad_file(_REASON_OF_ERROR.get(error.err_code, "corrupt"), limits) from error
     if len(document) > limits.max_pages:
@@ -79,7 +79,7 @@ def _open(path: str, limits: FileLimits) -> PdfDocument:
 
 
 def _draw(document: PdfDocument, index: int, *, scale_for: _ScaleFor, limits: FileLimits) -> Image.Image:
-    """The page in RGB, at `scale_for(width, height)` pixels a point."""
+    """The page in RGBX, at `scale_for(width, height)` pixels a point."""
     try:
         page = document[index]
     except PdfiumError as error:
@@ -89,7 +89,7 @@ def _draw(document: PdfDocument, index: int, *, scale_for: _ScaleFor, limits: Fi
         raise bad_file("corrupt", limits)
     # render() rounds up: the sliver taken off keeps it from adding a pixel.
     scale = scale_for(width, height) * (1 - 1e-9)
-    picture: Image.Image = page.render(scale=scale, rev_byteorder=True).to_pil()
+    picture: Image.Image = page.render(scale=scale, rev_byteorder=True, prefer_bgrx=True).to_pil()
     return picture
 
 

@@ -1,6 +1,7 @@
 """The process that decodes. Started by decoder.py as `python -m chalicelib.providers.decoder_child FD`.
 
-It loads the libraries once and forks a child a file. The child is bounded by the kernel in
+It loads the libraries once, warms them up with files of its own and keeps one child forked ahead.
+A child decodes one file and ends; the next is forked meanwhile. It is bounded by the kernel in
 address space (not on macOS, which does not enforce it), processor time, wall time and the
 size of what it writes. Requests come as JSON lines on stdin, one at a time; the child writes
 its result into file FD, and one word on stdout says how it ended. End of stdin ends it all.
@@ -9,15 +10,19 @@ The bounds hold against files that crash, hang or bloat a library. They are no s
 code execution: the child has its own environment and no secrets in it, but the user's rights.
 """
 
+import io
 import json
 import os
 import resource
 import select
 import signal
+import socket
 import sys
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from PIL import Image
 
 from chalicelib.errors import CollectionsError
 from chalicelib.model.files import DecodedFile, FileLimits
@@ -26,51 +31,122 @@ from chalicelib.providers.decode_pdf import decode_pdf, draw_pdf_page
 
 CHILD_FAILED = 70
 _RESULT_SLACK_BYTES = 64 * 1024 * 1024
+_WARM_PDF = b"""%PDF-1.4
+1 0 obj <</Type/Catalog/Pages 2 0 R>> endobj
+2 0 obj <</Type/Pages/Count 1/Kids[3 0 R]/MediaBox[0 0 9 9]>> endobj
+3 0 obj <</Type/Page/Parent 2 0 R/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>> endobj
+4 0 obj <</Length 20>> stream
+BT /F 9 Tf (a) Tj ET
+endstream endobj
+5 0 obj <</Type/Font/Subtype/Type1/BaseFont/Helvetica>> endobj
+trailer <</Root 1 0 R>>
+%%EOF"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Child:
+    """A forked child. It reads one request from the channel, and writes one byte when it has answered."""
+
+    pid: int
+    channel: socket.socket
 
 
 def serve(result_fd: int) -> None:
     """Answer requests until stdin ends: "done" when a result was written, or else the reason code."""
+    _warm_up()
+    waiting = _fork_child(result_fd)
     print("ready", flush=True)
     while line := sys.stdin.buffer.readline():
-        request = json.loads(line)
-        request["limits"] = FileLimits(**request["limits"])
-        print(run_bounded(request, result_fd), flush=True)
+        child = waiting
+        if not _hand_over(child, line):  # lost while it waited: not the file's doing
+            _reap(child, kill=True)
+            child = _fork_child(result_fd)
+            _hand_over(child, line)
+        waiting = _fork_child(result_fd)
+        _see_out(child, FileLimits(**json.loads(line)["limits"]))
 
 
-def run_bounded(request: dict[str, Any], result_fd: int) -> str:
-    """Decode in a forked child; kill it at its deadline, or when our own parent goes away."""
-    limits: FileLimits = request["limits"]
-    alive_r, alive_w = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(alive_r)
-        os._exit(_run_child(request, result_fd))
-    os.close(alive_w)
+def _fork_child(result_fd: int) -> _Child:
+    ours, its = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        os._exit(_run_child(its, result_fd))
+    its.close()
+    return _Child(pid=pid, channel=ours)
+
+
+def _hand_over(child: _Child, line: bytes) -> bool:
+    try:
+        child.channel.sendall(line)
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    return True
+
+
+def _see_out(child: _Child, limits: FileLimits) -> None:
+    """Print how the child ended; kill it at its deadline, or when our own parent goes away."""
     # The child's end closes when it exits. Nothing but the end is due on stdin meanwhile.
-    ready, _, _ = select.select([alive_r, sys.stdin], [], [], limits.timeout_s)
-    os.close(alive_r)
-    in_time = alive_r in ready
-    if not in_time:
-        os.kill(child, signal.SIGKILL)
-    _, status, usage = os.wait4(child, 0)
+    ready, _, _ = select.select([child.channel, sys.stdin], [], [], limits.timeout_s)
+    in_time = child.channel in ready
+    if in_time and _has_answered(child):
+        print("done", flush=True)  # first: to give back a child's memory takes as long as a small file
+        _reap(child, kill=True)
+        return
+    status, peak_bytes = _reap(child, kill=not in_time)
     if sys.stdin in ready and not in_time:
         raise SystemExit
-    return _explain(status, in_time=in_time, peak_bytes=_peak_bytes(usage), limits=limits)
+    print(_explain(status, in_time=in_time, peak_bytes=peak_bytes, limits=limits), flush=True)
 
 
-def _run_child(request: dict[str, Any], result_fd: int) -> int:
-    _limit_this_process(request["limits"])
-    with open(os.devnull, "r+b") as nowhere:
-        os.dup2(nowhere.fileno(), 0)
-        os.dup2(nowhere.fileno(), 1)
+def _has_answered(child: _Child) -> bool:
     try:
-        _write_result(result_fd, *_answer(request))
-    except MemoryError:
-        _write_result(result_fd, {"code": "too_much_memory"}, [])
+        return child.channel.recv(1) != b""
+    except ConnectionResetError:  # it ended before it read its request
+        return False
+
+
+def _reap(child: _Child, *, kill: bool) -> tuple[int, int]:
+    """The ended child's status and the most memory it had, in bytes."""
+    if kill:
+        os.kill(child.pid, signal.SIGKILL)
+    child.channel.close()
+    _, status, usage = os.wait4(child.pid, 0)
+    return status, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _run_child(channel: socket.socket, result_fd: int) -> int:
+    try:
+        with open(os.devnull, "r+b") as nowhere:
+            os.dup2(nowhere.fileno(), 0)
+            os.dup2(nowhere.fileno(), 1)
+        line = channel.makefile("rb").readline()
+        if line:
+            _answer_within_limits(json.loads(line), result_fd)
+            channel.sendall(b".")
     except BaseException:  # noqa: BLE001  a forked child must not return into its parent's loop
         traceback.print_exc()
         return CHILD_FAILED
     return 0
+
+
+def _answer_within_limits(request: dict[str, Any], result_fd: int) -> None:
+    request["limits"] = FileLimits(**request["limits"])
+    _limit_this_process(request["limits"])
+    try:
+        _write_result(result_fd, *_answer(request))
+    except MemoryError:
+        _write_result(result_fd, {"code": "too_much_memory"}, [])
+
+
+def _warm_up() -> None:
+    """Decode an image and a PDF of our own: what libraries load at first use, every child then has."""
+    exif = Image.Exif()
+    exif.get_ifd(34665)[36867] = "2000:01:01 00:00:00"
+    jpeg = io.BytesIO()
+    Image.new("RGB", (600, 16)).save(jpeg, "JPEG", exif=exif)
+    decode_image(jpeg, media_type="image/jpeg", limits=FileLimits())
+    decode_pdf(_WARM_PDF, limits=FileLimits())
 
 
 def _limit_this_process(limits: FileLimits) -> None:
@@ -142,7 +218,7 @@ def _explain(status: int, *, in_time: bool, peak_bytes: int, limits: FileLimits)
     if not in_time:
         return "too_slow"
     if os.WIFEXITED(status):
-        return "done" if os.WEXITSTATUS(status) == 0 else "decoder_crashed"
+        return "decoder_crashed"
     by_signal = os.WTERMSIG(status)
     if by_signal in (signal.SIGXCPU, signal.SIGALRM):
         return "too_slow"
@@ -150,10 +226,6 @@ def _explain(status: int, *, in_time: bool, peak_bytes: int, limits: FileLimits)
     if by_signal == signal.SIGKILL or peak_bytes > limits.memory_bytes // 2:
         return "too_much_memory"
     return "decoder_crashed"
-
-
-def _peak_bytes(usage: resource.struct_rusage) -> int:
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

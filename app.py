@@ -72,7 +72,7 @@ def on_minute_passed(event: Any) -> None:
 
 @app.schedule("rate(5 minutes)", name="sweeper")
 def on_five_minutes_passed(event: Any) -> None:
-    handlers.five_minutes_passed()
+    handlers.five_minutes_passed(event.to_dict())
 
 
 @app.on_sqs_message(

@@ -73,13 +73,14 @@ def fill(tx: Tx, user: str, count: int, embedder: RandomEmbedder, draw: random.R
         texts = [" ".join(draw.choices(WORDS, WEIGHTS, k=80)) for _ in range(10)]
         pages = [Page(number=n + 1, text=text, char_start=0) for n, text in enumerate(texts)]
         chunks.insert(tx, ref, "text", chunk_pages(pages, max_tokens=400))
-        rows = chunks.list_unembedded(tx, ref, set_id=set_id, limit=1000)
+        rows = chunks.list_unembedded(tx, ref, set_id=set_id, after=0, limit=1000)
         vectors = embedder.embed([row["text"] for row in rows], timeout_s=1)
         index.add_vectors(tx, user, set_id=set_id, ids=[row["id"] for row in rows], vectors=vectors)
         index.add_item(tx, ref)
 
 
-def bare_sql(url: str, user: str, query: str, vector: list[float], chosen: list[tuple[str, int, int | None]]
+def bare_sql(
+    url: str, user: str, query: str, vector: list[float], chosen: list[tuple[str, int, int | None]]
 ) -> Callable[[], None]:
     """The same statements with the same values, by hand."""
     connection = psycopg2.connect(url)
@@ -123,7 +124,9 @@ def recall(db: Database, user: str, embedder: RandomEmbedder) -> float:
     def read(tx: Tx) -> float:
         scope = search.find_scope(tx, user)
         assert scope is not None
-        rows = tx.all("SELECT chunk_id, vector::text AS vector FROM vectors WHERE owner = %(owner)s", owner=scope.owner)
+        rows = tx.all(
+            "SELECT chunk_id, vector::text AS vector FROM vectors WHERE owner = %(owner)s", owner=scope.owner
+        )
         stored = np.array([np.fromstring(row["vector"][1:-1], sep=",") for row in rows])
         hits = 0
         for query in embedder.embed(["q"] * 20, timeout_s=1):

@@ -61,7 +61,9 @@ def main() -> bool:
         bare, _ = best_seconds(REQUEST, Path(folder))
         ours, heavy = best_seconds(REQUEST, PROJECT)
     ratio = (ours - nothing) / (bare - nothing)
-    print(f"import and first request: {(ours - nothing) * 1000:.0f} ms, bare Chalice {(bare - nothing) * 1000:.0f} ms,")
+    print(
+        f"import and first request: {(ours - nothing) * 1000:.0f} ms, bare Chalice {(bare - nothing) * 1000:.0f} ms,"
+    )
     print(f"  ratio {ratio:.2f} (at most {TARGET}); heavy libraries loaded: {heavy or 'none'}")
     return ratio <= TARGET and not heavy
 

@@ -9,10 +9,10 @@ from typing import Any
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _SECRETS = re.compile(
-    r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)"  # user:password@ in a URL
-    r"|(?P<parameter>\b(?:X-Amz-(?:Signature|Credential|Security-Token)|Signature|AWSAccessKeyId|token|api_key)=)[^\s&\"']+"
+    r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/\"']+(?=@)"  # user:password@ in a URL
+    r"|(?P<named>(?i:[\w-]*(?:password|passwd|secret|signature|credential|token|cookie|api[_-]?key|accesskeyid|"
+    r"authorization)[\w-]*)[\\\"']*\s*[:=]\s*[\\\"']*)(?:(?:Bearer|Basic)\s+)?(?!\d+\b)[^\s\"'&,}\\]{4,}"
     r"|(?P<header>\b(?:Bearer|Basic)\s+)[\w.~+/=-]{8,}"
-    r"|(?P<named>(?i:password|secret|api[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)(?:(?:Bearer|Basic)\s+)?[^\s\"',}]{4,}"
     r"|\b(?:sk|pk|pa|ls)-[A-Za-z0-9_-]{8,}|\bAKIA[A-Z0-9]{12,}",
 )
 
@@ -34,7 +34,12 @@ class JsonFormatter(logging.Formatter):
         entry |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return redact(json.dumps(entry, default=str, ensure_ascii=False))
+        # Redacted before they are JSON: quotes that are escaped would hide a secret from the pattern.
+        plain = {
+            name: value if isinstance(value, int | float) else redact(str(value))
+            for name, value in entry.items()
+        }
+        return json.dumps(plain, ensure_ascii=False)
 
 
 def configure(level: str) -> None:

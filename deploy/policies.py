@@ -32,7 +32,7 @@ BUCKET = {
     "api_handler": [("GetObject", "*"), ("PutObject", "*"), ("DeleteObject", "*")],
     "image_processor": [("ListBucket", ""), ("GetObject", "*"), ("PutObject", "_derived/*")],
     "analyzer": [("ListBucket", ""), ("GetObject", "_derived/*")],
-    "sweeper": [("ListBucket", ""), ("DeleteObject", "*")],
+    "sweeper": [("ListBucket", ""), ("GetObject", "*"), ("DeleteObject", "*")],
 }
 FUNCTIONS = (*PUBLISHES, "dead_letters")
 

@@ -46,6 +46,7 @@ OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], lis
         {"Bucket", "Key", "ResponseContentDisposition", "ResponseContentType"},
         lambda p: objects("s3:GetObject", p["Bucket"], p["Key"]),
     ),
+    ("s3", "HeadObject"): ({"Bucket", "Key"}, lambda p: objects("s3:GetObject", p["Bucket"], p["Key"])),
     ("s3", "PutObject"): (
         {"Bucket", "Key", "Body", "ContentType"},
         lambda p: objects("s3:PutObject", p["Bucket"], p["Key"]),

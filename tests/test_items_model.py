@@ -38,8 +38,9 @@ def test_a_key_without_an_owner_is_refused(key: str) -> None:
 
 def test_ids_differ_by_key_and_then_by_bytes() -> None:
     one, other = parse_key("u/a/photo.jpg"), parse_key("u/b/photo.jpg")
-    assert len({*one.ids("e1"), *one.ids("e2"), *other.ids("e1")}) == 6
-    assert one.ids("e1") == one.ids("e1")
+    assert len({*one.ids("e1")[:3], *one.ids("e2")[:3], *other.ids("e1")[:3]}) == 6
+    assert one.ids("e1")[:3] == one.ids("e1")[:3]
+    assert one.ids("e1")[3] != one.ids("e1")[3], "the last resort is always free"
 
 
 def test_a_cursor_comes_back_as_it_was() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.errors import InvalidInput
 from chalicelib.events import handlers
+from chalicelib.model.pipeline import MAX_ATTEMPTS
 from tests.world import World, jpeg
 
 
@@ -159,15 +160,15 @@ def test_a_provider_that_is_away_is_asked_again_later(world: World) -> None:
 
 
 def test_a_provider_that_stays_away_ends_in_a_failure_that_says_so(world: World) -> None:
-    world.providers.fail_with = [503] * 5
+    world.providers.fail_with = [503] * MAX_ATTEMPTS
     world.ingest("alice/a.jpg", jpeg())
-    for _ in range(4):
+    for _ in range(MAX_ATTEMPTS - 1):
         world.sql("UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now()")
         handlers.minute_passed()
         world.run(world.published()[-1])
     item = world.item("a")
     assert item["status"] == "FAILED"
-    assert "5 attempts" in item["failure_message"]
+    assert f"{MAX_ATTEMPTS} attempts" in item["failure_message"]
 
 
 def test_our_own_bad_key_burns_no_attempt(world: World) -> None:

@@ -9,6 +9,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -127,12 +128,14 @@ def use_what_heals(world: Recorded) -> None:
     world.deliver(world.put("alice/awaits-embedding.jpg", jpeg("black")))
     world.deliver(world.published()[-1])
     world.put("alice/unheard-of.jpg", jpeg("gray"))
-    world.invoke("sweeper", {})
+    later = {"time": (datetime.now(UTC) + timedelta(minutes=5)).isoformat()}
+    world.invoke("sweeper", later)
     last = world.published()[-1]["outbox_id"]
     world.sql("UPDATE tasks SET woken_at = now() - interval '10 min', claimed_at = now() - interval '10 min'")
-    world.sql("INSERT INTO object_deletions SELECT user_id, key FROM uploads WHERE item_id = 'slow'")
+    world.sql("INSERT INTO object_deletions SELECT user_id, key, etag FROM uploads WHERE item_id = 'slow'")
     world.sql("DELETE FROM items WHERE id = 'slow'")
-    world.invoke("sweeper", {})
+    world.put("alice/unheard-of-too.jpg", jpeg("brown"))
+    world.invoke("sweeper", later)
     assert "alice/slow.jpg" not in world.objects()
     assert {event["detail-type"] for event in world.published(after=last)} == set(FUNCTION_OF)
     world.sql("UPDATE outbox SET published_at = NULL, locked_until = NULL, due_at = now()")

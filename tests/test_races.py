@@ -37,7 +37,7 @@ def test_a_worker_that_is_late_writes_nothing(world: World) -> None:
 
     def slow(claim: Claim) -> WriteResults:
         world.sql("UPDATE tasks SET lease_until = now() - interval '1 s' WHERE stage = 'analyze'")
-        handlers.five_minutes_passed()
+        world.sweep()
         world.sql(
             "UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now() WHERE state = 'ready'"
         )
@@ -58,7 +58,7 @@ def test_a_late_workers_failure_is_not_written_either(world: World) -> None:
 
     def slow(claim: Claim) -> WriteResults:
         world.sql("UPDATE tasks SET lease_until = now() - interval '1 s' WHERE stage = 'analyze'")
-        handlers.five_minutes_passed()
+        world.sweep()
         world.sql(
             "UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now() WHERE state = 'ready'"
         )

@@ -21,10 +21,10 @@ ALICE_A = ItemRef(user_id="alice", item_id="a")
 def test_an_object_whose_event_never_came_is_found(world: World) -> None:
     world.put("alice/a.jpg", jpeg())
     world.put("nobody.jpg", jpeg("blue"))
-    handlers.five_minutes_passed()
+    world.sweep()
     world.run(*world.published())
     assert world.item("a")["status"] == "READY"
-    handlers.five_minutes_passed()
+    world.sweep()
     assert world.sql("SELECT count(*) FROM items") == [(1,)]
     assert len(world.published()) == 4
 
@@ -44,8 +44,8 @@ def test_a_lost_wake_up_is_sent_again_once(world: World) -> None:
         "UPDATE tasks SET woken_at = now() - interval '10 minutes', claimed_at = claimed_at - interval '10 minutes'"
     )
     before = world.published()
-    handlers.five_minutes_passed()
-    handlers.five_minutes_passed()
+    world.sweep()
+    world.sweep()
     again = world.published(after=before[-1]["outbox_id"])
     assert [event["detail-type"] for event in again] == ["ImageProcessed"]
     world.run(*again)
@@ -60,7 +60,7 @@ def test_a_backlog_is_not_amplified(world: World) -> None:
     first, *waiting = world.published()
     world.deliver(first)
     sent = len(world.published())
-    handlers.five_minutes_passed()
+    world.sweep()
     assert len(world.published()) == sent
     assert len(waiting) == 5
 
@@ -72,7 +72,7 @@ def test_an_expired_lease_is_taken_back_and_its_worker_fenced(world: World) -> N
     slow = db.transact("alice", lambda tx: tasks.claim(tx, ALICE_A, "analyze"))
     assert slow is not None
     world.sql("UPDATE tasks SET lease_until = now() - interval '1 second' WHERE stage = 'analyze'")
-    handlers.five_minutes_passed()
+    world.sweep()
     world.sql("UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now() WHERE state = 'ready'")
     handlers.minute_passed()
     world.run(world.published()[-1])
@@ -83,10 +83,10 @@ def test_an_expired_lease_is_taken_back_and_its_worker_fenced(world: World) -> N
 def test_a_worker_that_dies_every_time_ends_in_a_failure(world: World) -> None:
     world.deliver(world.put("alice/a.jpg", jpeg()))
     world.sql(
-        "UPDATE tasks SET state = 'running', attempt = 5, token = gen_random_uuid(),"
+        "UPDATE tasks SET state = 'running', attempt = 8, token = gen_random_uuid(),"
         " lease_until = now() - interval '1 s' WHERE stage = 'analyze'"
     )
-    handlers.five_minutes_passed()
+    world.sweep()
     item = world.item("a")
     assert (item["status"], item["failure_code"]) == ("FAILED", "worker_lost")
 
@@ -100,7 +100,7 @@ def test_an_item_deleted_while_s3_was_away_stays_deleted_and_its_objects_go_late
     assert len(world.objects()) == 3
     world.run(created)
     assert world.sql("SELECT count(*) FROM items") == [(0,)]
-    handlers.five_minutes_passed()
+    world.sweep()
     assert world.objects() == []
     assert world.sql("SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM object_deletions)") == [
         (0, 0)
@@ -114,7 +114,7 @@ def test_the_same_key_written_after_its_deletion_is_a_new_item(world: World) -> 
     created["time"] = datetime.now(UTC).isoformat()
     world.run(created)
     assert world.item("a")["status"] == "READY"
-    handlers.five_minutes_passed()
+    world.sweep()
     assert "alice/a.jpg" in world.objects()
 
 

@@ -11,7 +11,7 @@ from chalicelib.api.http import Body, Request, Routes
 from chalicelib.api.items import Kind
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.model.pipeline import ItemRef
-from chalicelib.ops import search
+from chalicelib.ops import browse, search
 from chalicelib.ops.search import Filters
 
 routes = Routes("search")
@@ -107,8 +107,7 @@ def search_items(request: Request) -> SearchAnswer:
 
 def _filters(body: SearchRequest) -> Filters:
     given = body.filters
-    if given.since and given.until and given.since >= given.until:
-        raise InvalidInput("It must be later than `since`.", field="filters.until")
+    browse.check_window(given.since, given.until, path="filters.")
     return Filters(
         kinds=tuple(body.kinds) if body.kinds else None,
         item_ids=tuple(given.item_ids) if given.item_ids is not None else None,

@@ -54,6 +54,13 @@ class StageEvent:
     detail: StageDetail
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tick:
+    """A schedule's event; `time` is when it was due."""
+
+    time: datetime
+
+
 def parse(event: Any, shape: type[T]) -> T:
     """Raises InvalidInput naming the part that is missing or wrong."""
     try:

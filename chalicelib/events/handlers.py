@@ -70,8 +70,9 @@ def minute_passed() -> None:
     log.info("relayed", extra={"published": published})
 
 
-def five_minutes_passed() -> None:
-    counts = sweep.sweep(db=wiring.database(), blobs=wiring.blobs(), bus=wiring.bus())
+def five_minutes_passed(event: dict[str, Any]) -> None:
+    now = contracts.parse(event, contracts.Tick).time
+    counts = sweep.sweep(db=wiring.database(), blobs=wiring.blobs(), bus=wiring.bus(), now=now)
     log.info("swept", extra=counts)
 
 

@@ -5,8 +5,9 @@ import binascii
 import hashlib
 import json
 import re
+import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from chalicelib.errors import InvalidInput
@@ -48,9 +49,10 @@ class ObjectKey:
         stem = _CONTROL.sub("", stem)[:MAX_ITEM_ID_CHARS].strip()
         return stem if stem.strip(".") else "item"
 
-    def ids(self, etag: str | None) -> tuple[str, str, str]:
-        """Item ids to try in this order: the stem; when it is taken, stem~hash8 of the key; of key and bytes."""
-        return self.stem, f"{self.stem}~{_hash8(self.key)}", f"{self.stem}~{_hash8(f'{self.key} {etag}')}"
+    def ids(self, etag: str | None) -> tuple[str, ...]:
+        """Item ids to try in this order: the stem; when it is taken, stem~hash8 of the key; of key and bytes; any."""
+        salts = (self.key, f"{self.key} {etag}", uuid.uuid4().hex)
+        return (self.stem, *(f"{self.stem}~{_hash8(salt)}" for salt in salts))
 
 
 def _hash8(text: str) -> str:
@@ -66,12 +68,12 @@ def parse_key(key: str) -> ObjectKey:
     return ObjectKey(user_id=user_id, key=key, name=_CONTROL.sub("", name)[:255] or "item")
 
 
-def derived_key(user_id: str, created_at: datetime, sha256: str, name: str) -> str:
-    """Where a thumbnail or preview lives: addressed by content, so that writing it twice is harmless.
+def derived_folder(user_id: str, created_at: datetime, generation: int, sha256: str) -> str:
+    """Where thumbnail and preview live: addressed by content, so that writing them twice is harmless.
 
-    The item's birth is part of it: removing a deleted item's objects late cannot hit a later item's.
+    The item's birth and generation are part of it: removing old ones late cannot hit newer ones.
     """
-    return f"{DERIVED_PREFIX}{user_id}/{int(created_at.timestamp() * 1e6):x}/{sha256}/{name}"
+    return f"{DERIVED_PREFIX}{user_id}/{int(created_at.timestamp() * 1e6):x}-{generation}/{sha256}"
 
 
 def encode_cursor(created_at: datetime, item_id: str) -> str:
@@ -87,8 +89,9 @@ def decode_cursor(cursor: str) -> tuple[datetime, str]:
         )
         at, item_id = raw
         parsed = datetime.fromisoformat(at)
-        if not isinstance(item_id, str) or "\x00" in item_id or parsed.tzinfo is None:
+        if not isinstance(item_id, str) or _UNSTORABLE.search(item_id) or parsed.tzinfo is None:
             raise ValueError(cursor)
-    except (ValueError, TypeError, binascii.Error) as error:
+        parsed = parsed.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, binascii.Error) as error:
         raise InvalidInput("This cursor is not one of ours.", field="after") from error
     return parsed, item_id

@@ -14,8 +14,8 @@ Stage = Literal["process", "analyze", "embed"]
 
 # Each longer than its function's timeout (.chalice/config.json), so that a live worker never loses its lease.
 LEASE_S: dict[Stage, int] = {"process": 150, "analyze": 150, "embed": 150}
-MAX_ATTEMPTS = 5
-BACKOFF_BASE_S = 2.0
+MAX_ATTEMPTS = 8  # with the waits below, a provider may be away for about ten minutes
+BACKOFF_BASE_S = 15.0
 BACKOFF_CAP_S = 300.0
 MISCONFIGURED_RETRY_S = 60.0
 

@@ -1,6 +1,8 @@
 """What no function could handle ends here, where the operator sees it."""
 
 import logging
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.logs import redact
@@ -18,6 +20,7 @@ STAGE_OF_DETAIL_TYPE: dict[str, Stage] = {
     "AnalysisComplete": "embed",
 }
 MAX_ERROR_CHARS = 2_000
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None:
@@ -25,13 +28,14 @@ def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None
 
     The item is not failed: its task is still there, and the sweeper wakes it again.
     """
+    payload = _storable(payload)
     letter = _dict(payload) or {"body": payload}
     event, context = _dict(letter.get("requestPayload")), _dict(letter.get("requestContext"))
     detail, response = _dict(event.get("detail")), _dict(letter.get("responsePayload"))
     user_id, item_id = _text(detail.get("user_id")), _text(detail.get("item_id"))
     function = str(context.get("functionArn", "unknown")).split(":function:")[-1].split(":")[0]
     reason = str(context.get("condition", "unknown"))
-    error = redact(f"{response.get('errorType', '')}: {response.get('errorMessage', '')}".strip(": "))[
+    error = (f"{response.get('errorType', '')}: {response.get('errorMessage', '')}".strip(": "))[
         :MAX_ERROR_CHARS
     ]
     log.error(
@@ -46,7 +50,7 @@ def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None
             item_id=item_id,
             reason=reason,
             error=error or "no error was given",
-            payload=_redacted(letter),
+            payload=letter,
         )
     )
     stage = STAGE_OF_DETAIL_TYPE.get(str(event.get("detail-type")))
@@ -63,15 +67,18 @@ def _note_if_open(tx: Tx, ref: ItemRef, stage: Stage, error: str) -> None:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and "\x00" not in value else None
+    return value if isinstance(value, str) else None
 
 
-def _redacted(value: Any) -> Any:
+def _storable(value: Any) -> Any:
+    """The same JSON without secrets, and without what Postgres' jsonb refuses: NUL, lone surrogates, NaN."""
     if isinstance(value, dict):
-        return {name: _redacted(part) for name, part in value.items()}
+        return {_storable(name): _storable(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [_redacted(part) for part in value]
-    return redact(value) if isinstance(value, str) else value
+        return [_storable(part) for part in value]
+    if isinstance(value, str):
+        return redact(_UNSTORABLE.sub("\ufffd", value))
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from chalicelib.model.pipeline import Claim
+from chalicelib.model.pipeline import Claim, ItemRef
 from chalicelib.ops.stages import WriteResults
 from chalicelib.providers import Embedder
 from chalicelib.stores import chunks, index, tasks
@@ -27,18 +27,28 @@ def embed_item(
     set_id = db.transact(
         ref.user_id, lambda tx: index.ensure_set(tx, model=embedder.model, dimensions=embedder.dimensions)
     )
+    after = 0
     while True:
-        rows = db.transact(
-            ref.user_id, lambda tx: chunks.list_unembedded(tx, ref, set_id=set_id, limit=BATCH)
-        )
+        rows = db.transact(ref.user_id, _next_batch(ref, set_id, after))
         if not rows:
             return lambda tx: index.add_item(tx, ref)
         if time_left_s() < RESERVE_S:
             return None
         vectors = embedder.embed([row["text"] for row in rows], timeout_s=time_left_s())
-        db.transact(ref.user_id, lambda tx, r=rows, v=vectors: _keep(tx, claim, set_id, r, v))  # type: ignore[misc]
+        db.transact(ref.user_id, _keep(claim, set_id, rows, vectors))
+        after = rows[-1]["id"]
 
 
-def _keep(tx: Tx, claim: Claim, set_id: int, rows: Sequence[Row], vectors: Sequence[Sequence[float]]) -> None:
-    tasks.hold(tx, claim)
-    index.add_vectors(tx, claim.ref.user_id, set_id=set_id, ids=[row["id"] for row in rows], vectors=vectors)
+def _next_batch(ref: ItemRef, set_id: int, after: int) -> Callable[[Tx], list[Row]]:
+    return lambda tx: chunks.list_unembedded(tx, ref, set_id=set_id, after=after, limit=BATCH)
+
+
+def _keep(
+    claim: Claim, set_id: int, rows: Sequence[Row], vectors: Sequence[Sequence[float]]
+) -> Callable[[Tx], None]:
+    def write(tx: Tx) -> None:
+        tasks.hold(tx, claim)
+        ids = [row["id"] for row in rows]
+        index.add_vectors(tx, claim.ref.user_id, set_id=set_id, ids=ids, vectors=vectors)
+
+    return write

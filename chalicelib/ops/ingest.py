@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from chalicelib.errors import BadFile, NotFound
+from chalicelib.errors import BadFile, NotFound, Unavailable
 from chalicelib.model import pipeline
 from chalicelib.model.chunking import chunk_pages
-from chalicelib.model.files import DecodedFile, FileLimits
-from chalicelib.model.items import ObjectKey, derived_key
+from chalicelib.model.files import REASONS, DecodedFile, FileLimits
+from chalicelib.model.items import ObjectKey, derived_folder, parse_key
 from chalicelib.model.pipeline import Claim, ItemRef
 from chalicelib.ops.publish import publish
 from chalicelib.ops.stages import WriteResults
@@ -47,8 +47,7 @@ def announce_object(arrival: Arrival, *, bucket: str, db: "Database", bus: "Bus"
     ref = register_object(arrival, db=db)
     if ref is not None:
         event = pipeline.wake_up("process", ref, bucket=bucket, key=arrival.key.key, kind=None)
-        queued = db.transact(ref.user_id, lambda tx: outbox.insert(tx, ref, event))
-        publish([queued] if queued else [], db=db, bus=bus)
+        publish([db.transact(ref.user_id, lambda tx: outbox.insert(tx, ref, event))], db=db, bus=bus)
     return ref
 
 
@@ -63,13 +62,16 @@ def process_item(
         try:
             got = blobs.download(item["key"], path, max_bytes=limits.max_bytes)
         except NotFound:
+            if db.transact(ref.user_id, lambda tx: _turn_to_copy(tx, claim, item["key"])):
+                raise Unavailable("The object is gone, a copy of it is not.", code="object_moved") from None
             return lambda tx: _object_is_gone(tx, ref)
         original = db.transact(ref.user_id, lambda tx: _settle_identity(tx, claim, item["key"], got))
         if original is not None:
-            return lambda tx: _merge_into(tx, ref, original)
+            return lambda tx: _merge_into(tx, ref, original, got.sha256, bucket=blobs.bucket)
         decoded = decode(path)
-    thumbnail_key = derived_key(ref.user_id, item["created_at"], got.sha256, "thumbnail.jpg")
-    preview_key = derived_key(ref.user_id, item["created_at"], got.sha256, "preview.jpg")
+    folder = derived_folder(ref.user_id, item["created_at"], item["generation"], got.sha256)
+    thumbnail_key, preview_key = f"{folder}/thumbnail.jpg", f"{folder}/preview.jpg"
+    db.transact(ref.user_id, lambda tx: _plan_objects(tx, claim, [thumbnail_key, preview_key]))
     blobs.put(thumbnail_key, decoded.thumbnail_jpeg, content_type="image/jpeg")
     blobs.put(preview_key, decoded.preview_jpeg, content_type="image/jpeg")
     return lambda tx: _write_decoded(tx, ref, decoded, thumbnail_key=thumbnail_key, preview_key=preview_key)
@@ -78,7 +80,7 @@ def process_item(
 def _register(tx: Tx, arrival: Arrival) -> ItemRef | None:
     key = arrival.key
     users.ensure(tx, key.user_id)
-    if uploads.is_deleted(tx, key, written_at=arrival.written_at):
+    if uploads.is_deleted(tx, key, etag=arrival.etag, written_at=arrival.written_at):
         return None
     upload = uploads.lock(tx, key)
     if upload["item_id"] is not None and _is_overwrite(upload, arrival):
@@ -87,6 +89,7 @@ def _register(tx: Tx, arrival: Arrival) -> ItemRef | None:
         return ItemRef(user_id=key.user_id, item_id=upload["item_id"])
     ref = ItemRef(user_id=key.user_id, item_id=items.insert(tx, key, etag=arrival.etag))
     tasks.insert_if_missing(tx, ref, "process")
+    tasks.set_woken(tx, ref, "process")
     uploads.set_received(tx, ref, key=key.key, etag=arrival.etag, sequencer=arrival.sequencer)
     items.note(tx, ref, "received", message=key.key)
     return ref
@@ -107,10 +110,12 @@ def _replace(tx: Tx, upload: Row, arrival: Arrival) -> Row:
     key = arrival.key
     ref = ItemRef(user_id=key.user_id, item_id=upload["item_id"])
     item = items.lock(tx, ref)
-    others = [other for other in uploads.list_keys(tx, ref) if other != key.key]
+    others = [other for other in uploads.list_objects(tx, ref) if other != key.key]
     if not others:
+        _forget_content(tx, ref)
         items.restart(tx, ref, key=key.key, name=key.name, etag=arrival.etag)
         tasks.reset(tx, ref, "process")
+        tasks.set_woken(tx, ref, "process")
         tasks.delete_stages(tx, ref, ["analyze", "embed"])
         uploads.set_received(tx, ref, key=key.key, etag=arrival.etag, sequencer=arrival.sequencer)
         items.note(tx, ref, "overwritten", message=key.key)
@@ -119,6 +124,14 @@ def _replace(tx: Tx, upload: Row, arrival: Arrival) -> Row:
         items.move_key(tx, ref, others[0])
     uploads.detach(tx, key)
     return upload | {"item_id": None}
+
+
+def _forget_content(tx: Tx, ref: ItemRef) -> None:
+    """What was derived from bytes that are no more: nobody is to find it, and its objects go."""
+    index.remove_item(tx, ref)
+    chunks.delete(tx, ref, ["text", "caption", "ocr"])
+    uploads.insert_deletions(tx, ref.user_id, _derived(items.lock(tx, ref)))
+    items.clear_derived(tx, ref)
 
 
 def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> str | None:
@@ -135,33 +148,70 @@ def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> str |
     return None
 
 
-def _merge_into(tx: Tx, duplicate: ItemRef, original_id: str) -> None:
+def _plan_objects(tx: Tx, claim: Claim, keys: list[str]) -> None:
+    """Objects about to be written are to be deleted, unless this claim finishes: see _write_decoded."""
+    tasks.hold(tx, claim)
+    planned = dict.fromkeys(keys)
+    uploads.insert_deletions(tx, claim.ref.user_id, planned, after_s=2 * pipeline.LEASE_S[claim.stage])
+
+
+def _merge_into(tx: Tx, duplicate: ItemRef, original_id: str, sha256: str, *, bucket: str) -> None:
+    """The duplicate's object is the original's from now on. An original that failed in passing gets another chance."""
     original = ItemRef(user_id=duplicate.user_id, item_id=original_id)
-    items.lock(tx, original)
+    items.lock_sha256(tx, duplicate.user_id, sha256)
+    found = items.find_by_sha256(tx, duplicate.user_id, sha256)
+    if found is None or found["id"] != original_id:
+        raise Unavailable("The item with the same bytes is going away.", code="original_changed")
     uploads.move_to_item(tx, duplicate, original_id)
     items.note(tx, original, "duplicate", message=f"The same bytes arrived again as {duplicate.item_id}.")
     remove_item(tx, duplicate)
+    if failed_in_passing(found):
+        items.restart(tx, original, key=found["key"], name=found["name"], etag=found["etag"])
+        tasks.reset(tx, original, "process")
+        event = pipeline.wake_up("process", original, bucket=bucket, key=found["key"], kind=found["kind"])
+        outbox.insert_later(tx, original, event)
+
+
+def failed_in_passing(item: Row) -> bool:
+    """Whether the item failed for a reason that is not its file's, so that the same bytes may succeed."""
+    return item["failure_code"] is not None and item["failure_code"] not in REASONS
+
+
+def _turn_to_copy(tx: Tx, claim: Claim, gone: str) -> bool:
+    """Read the item from another of its objects next time; answers whether there is one."""
+    tasks.hold(tx, claim)
+    others = [other for other in uploads.list_objects(tx, claim.ref) if other != gone]
+    if others:
+        uploads.detach(tx, parse_key(gone))
+        items.move_key(tx, claim.ref, others[0])
+    return bool(others)
 
 
 def _object_is_gone(tx: Tx, ref: ItemRef) -> None:
     """Deleted before we could read it: nobody ever saw this item. One that was seen fails instead."""
-    if items.lock(tx, ref)["sha256"] is not None:
+    if items.lock(tx, ref)["ready_at"] is not None:
         raise BadFile("The uploaded file is no longer in the bucket.", code="object_missing")
     remove_item(tx, ref)
 
 
-def remove_item(tx: Tx, ref: ItemRef) -> None:
-    """Take the item out of the index and delete it with everything that hangs on it."""
+def remove_item(tx: Tx, ref: ItemRef) -> dict[str, str | None]:
+    """Delete the item with everything that hangs on it; answers its derived objects, now to be removed."""
+    derived = _derived(items.lock(tx, ref))
+    uploads.insert_deletions(tx, ref.user_id, derived)
     index.remove_item(tx, ref)
     items.delete(tx, ref)
+    return derived
+
+
+def _derived(item: Row) -> dict[str, str | None]:
+    return {key: None for key in (item["thumbnail_key"], item["preview_key"]) if key is not None}
 
 
 def _write_decoded(
     tx: Tx, ref: ItemRef, decoded: DecodedFile, *, thumbnail_key: str, preview_key: str
 ) -> None:
-    before = items.lock(tx, ref)
-    stale = {before["thumbnail_key"], before["preview_key"]} - {thumbnail_key, preview_key, None}
-    uploads.insert_deletions(tx, ref.user_id, sorted(stale))
+    uploads.insert_deletions(tx, ref.user_id, _derived(items.lock(tx, ref)))
+    uploads.delete_deletions(tx, [thumbnail_key, preview_key])
     index.remove_item(tx, ref)
     chunks.delete(tx, ref, ["text", "caption", "ocr"])
     items.set_processed(

@@ -7,7 +7,7 @@ from chalicelib import errors
 from chalicelib.model import files
 from chalicelib.model.items import parse_key
 from chalicelib.model.pipeline import ItemRef
-from chalicelib.ops.ingest import remove_item
+from chalicelib.ops.ingest import failed_in_passing, remove_item
 from chalicelib.ops.publish import publish
 from chalicelib.ops.stages import queue_stage
 from chalicelib.stores import items, tasks, uploads, users
@@ -46,7 +46,7 @@ def announce_upload(
     def record(tx: Tx) -> tuple[Row | None, Row | None]:
         users.ensure(tx, user_id)
         known = items.find_by_sha256(tx, user_id, sha256) if sha256 else None
-        if known is not None:
+        if known is not None and not failed_in_passing(known):
             return None, items.get_with_analysis(tx, ItemRef(user_id=user_id, item_id=known["id"]))
         upload = uploads.insert(
             tx, key, content_type=content_type, size_bytes=size_bytes, sha256=sha256, ttl_s=ttl_s
@@ -63,16 +63,15 @@ def announce_upload(
 def delete_item(ref: ItemRef, *, db: "Database", blobs: "Blobs") -> None:
     """Delete the item, its index entries and its objects; what S3 will not delete now, the sweeper does."""
 
-    def remove(tx: Tx) -> list[str]:
+    def remove(tx: Tx) -> dict[str, str | None]:
         item = items.lock(tx, ref)
-        keys = {item["key"], item["thumbnail_key"], item["preview_key"], *uploads.list_keys(tx, ref)} - {None}
-        uploads.insert_deletions(tx, ref.user_id, sorted(keys))
-        remove_item(tx, ref)
-        return sorted(keys)
+        objects = {item["key"]: item["etag"], **uploads.list_objects(tx, ref)}
+        uploads.insert_deletions(tx, ref.user_id, objects)
+        return objects | remove_item(tx, ref)
 
-    keys = db.transact(ref.user_id, remove)
+    objects = db.transact(ref.user_id, remove)
     try:
-        gone = blobs.delete(keys)
+        gone = blobs.delete(objects)
     except errors.Unavailable:
         return
     db.transact(ref.user_id, lambda tx: uploads.delete_deletions(tx, gone))

@@ -61,9 +61,7 @@ def queue_stage(tx: Tx, ref: ItemRef, stage: Stage, *, bucket: str) -> Outgoing:
     item = items.get(tx, ref)
     tasks.reset(tx, ref, stage)
     event = pipeline.wake_up(stage, ref, bucket=bucket, key=item["key"], kind=item["kind"])
-    outgoing = outbox.insert(tx, ref, event)
-    assert outgoing is not None
-    return outgoing
+    return outbox.insert(tx, ref, event)
 
 
 def fail_item(tx: Tx, ref: ItemRef, stage: Stage, *, code: str, message: str, attempt: int) -> None:
@@ -92,8 +90,7 @@ def _finish(tx: Tx, claim: Claim, write_results: WriteResults, bucket: str) -> l
         return [queue_stage(tx, claim.ref, NEXT[claim.stage], bucket=bucket)]
     items.set_status(tx, claim.ref, "READY")
     item = items.get(tx, claim.ref)
-    ready = outbox.insert(tx, claim.ref, pipeline.item_ready(claim.ref, bucket=bucket, key=item["key"]))
-    return [ready] if ready else []
+    return [outbox.insert(tx, claim.ref, pipeline.item_ready(claim.ref, bucket=bucket, key=item["key"]))]
 
 
 def _release(tx: Tx, claim: Claim, bucket: str) -> list[Outgoing]:
@@ -137,7 +134,7 @@ def _write_failure(tx: Tx, claim: Claim, error: Exception, bucket: str) -> None:
     items.note(tx, ref, "retrying", stage=stage, attempt=claim.attempt, message=f"{code}: {message}")
     item = items.get(tx, ref)
     event = pipeline.wake_up(stage, ref, bucket=bucket, key=item["key"], kind=item["kind"])
-    outbox.insert(tx, ref, event, due_at=again_at)
+    outbox.insert_later(tx, ref, event, due_at=again_at)
 
 
 def _reason(error: Exception) -> tuple[str, str]:

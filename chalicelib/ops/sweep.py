@@ -1,13 +1,14 @@
 """What heals the pipeline when events or workers are lost. Batched, and safe to run twice at once."""
 
+import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.errors import InvalidInput
+from chalicelib.errors import CollectionsError, Unavailable
 from chalicelib.model import pipeline
 from chalicelib.model.items import DERIVED_PREFIX, parse_key
-from chalicelib.model.pipeline import ItemRef, Stage
+from chalicelib.model.pipeline import Event, ItemRef, Stage
 from chalicelib.ops.ingest import Arrival, announce_object
 from chalicelib.ops.publish import publish
 from chalicelib.ops.stages import fail_item
@@ -20,31 +21,34 @@ if TYPE_CHECKING:
     from chalicelib.stores.bus import Bus
     from chalicelib.stores.postgres import Database
 
+log = logging.getLogger("collections.sweep")
 BATCH = 200
 LOST_GRACE_S = 120.0
 LISTED_PER_SWEEP = 20_000
 CURSOR = "objects"
+SETTLED_AFTER = timedelta(minutes=4)  # an object's own event may still be on its way before
 
 
-def sweep(*, db: "Database", blobs: "Blobs", bus: "Bus") -> dict[str, int]:
-    """Expired leases, lost wake-ups, objects nobody told us of, objects to delete, old rows; answers the counts."""
+def sweep(*, db: "Database", blobs: "Blobs", bus: "Bus", now: datetime) -> dict[str, int]:
+    """Expired leases, lost wake-ups, old rows, objects nobody told us of, objects to delete; answers the counts."""
     return {
         "expired_leases": _in_batches(lambda tx: _take_back_expired(tx, blobs.bucket), db=db, bus=bus),
         "lost_wake_ups": _in_batches(lambda tx: _wake_lost(tx, blobs.bucket), db=db, bus=bus),
-        "found_objects": reconcile_objects(db=db, blobs=blobs, bus=bus),
-        "deleted_objects": delete_objects(db=db, blobs=blobs),
         "expired_uploads": db.transact_as_system(uploads.expire),
         "pruned_events": db.transact_as_system(outbox.prune),
+        "found_objects": reconcile_objects(db=db, blobs=blobs, bus=bus, before=now - SETTLED_AFTER),
+        "deleted_objects": delete_objects(db=db, blobs=blobs),
     }
 
 
-def reconcile_objects(*, db: "Database", blobs: "Blobs", bus: "Bus") -> int:
-    """Register objects whose event never came: the bucket in key order, 20,000 keys a sweep, round and round."""
+def reconcile_objects(*, db: "Database", blobs: "Blobs", bus: "Bus", before: datetime) -> int:
+    """Register objects written before then whose event never came: 20,000 keys a sweep, round and round."""
     position = db.transact_as_system(lambda tx: sweeps.get_position(tx, CURSOR))
     found = 0
     for _ in range(LISTED_PER_SWEEP // 1000):
         listed = blobs.list_after(position, limit=1000)
-        found += _register_unknown(listed, db=db, bus=bus, bucket=blobs.bucket)
+        settled = [each for each in listed if each.written_at < before]
+        found += _register_unknown(settled, db=db, bus=bus, bucket=blobs.bucket)
         position = listed[-1].key if len(listed) == 1000 else ""
         db.transact_as_system(lambda tx, p=position: sweeps.set_position(tx, CURSOR, p))  # type: ignore[misc]
         if not position:
@@ -53,9 +57,9 @@ def reconcile_objects(*, db: "Database", blobs: "Blobs", bus: "Bus") -> int:
 
 
 def delete_objects(*, db: "Database", blobs: "Blobs") -> int:
-    """Remove the objects of deleted items from S3; answers how many went."""
-    keys = db.transact_as_system(lambda tx: uploads.list_deletions(tx, limit=1000))
-    gone = blobs.delete(keys)
+    """Remove the objects of deleted items from S3; answers how many are settled."""
+    objects = db.transact_as_system(lambda tx: uploads.list_deletions(tx, limit=1000))
+    gone = blobs.delete(objects)
     if gone:
         db.transact_as_system(lambda tx: uploads.delete_deletions(tx, gone))
     return len(gone)
@@ -83,7 +87,7 @@ def _take_back_expired(tx: Tx, bucket: str) -> tuple[int, list[Outgoing]]:
             tx, ref, stage, code="worker_lost", message="The worker stopped before it was done."
         )
         items.note(tx, ref, "lease expired", stage=stage, attempt=row["attempt"])
-        _wake(tx, row, bucket, due_at=again_at)
+        outbox.insert_later(tx, ref, _event(row, bucket), due_at=again_at)
     return len(rows), []
 
 
@@ -94,15 +98,13 @@ def _wake_lost(tx: Tx, bucket: str) -> tuple[int, list[Outgoing]]:
         ref, stage = _ref(row)
         tasks.set_unwoken(tx, ref, stage)
         items.note(tx, ref, "woken again", stage=stage)
-        outgoing += _wake(tx, row, bucket)
+        outgoing.append(outbox.insert(tx, ref, _event(row, bucket)))
     return len(rows), outgoing
 
 
-def _wake(tx: Tx, row: Row, bucket: str, *, due_at: datetime | None = None) -> list[Outgoing]:
+def _event(row: Row, bucket: str) -> Event:
     ref, stage = _ref(row)
-    event = pipeline.wake_up(stage, ref, bucket=bucket, key=row["key"], kind=row["kind"])
-    queued = outbox.insert(tx, ref, event, due_at=due_at)
-    return [queued] if queued else []
+    return pipeline.wake_up(stage, ref, bucket=bucket, key=row["key"], kind=row["kind"])
 
 
 def _ref(row: Row) -> tuple[ItemRef, Stage]:
@@ -116,9 +118,11 @@ def _register_unknown(listed: "list[StoredObject]", *, db: "Database", bus: "Bus
         if found.key.startswith(DERIVED_PREFIX) or known.get(found.key) == found.etag:
             continue
         try:
-            key = parse_key(found.key)
-        except InvalidInput:
-            continue  # nobody's object: its event, if it came, is with the dead letters
-        arrival = Arrival(key=key, etag=found.etag)
-        count += announce_object(arrival, bucket=bucket, db=db, bus=bus) is not None
+            arrival = Arrival(key=parse_key(found.key), etag=found.etag, written_at=found.written_at)
+            count += announce_object(arrival, bucket=bucket, db=db, bus=bus) is not None
+        except Unavailable:
+            raise
+        except CollectionsError as error:
+            # Nobody's object, or one that cannot be an item: the others are not to wait for it.
+            log.warning("object left alone", extra={"key": found.key, "error": error.code})
     return count

@@ -1,9 +1,10 @@
 """Objects in S3: the uploads and what is derived from them."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ DOWNLOAD_PART_BYTES = 1024 * 1024
 class StoredObject:
     key: str
     etag: str
-    size_bytes: int
+    written_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,23 +61,34 @@ class Blobs:
         with _translated():
             self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
 
-    def delete(self, keys: list[str]) -> list[str]:
-        """Delete up to 1,000 objects; answers those that are gone, also when they never were there."""
+    def delete(self, objects: Mapping[str, str | None]) -> list[str]:
+        """Delete up to 1,000 objects, key to etag (None: any); answers the keys that are settled.
+
+        Settled: deleted, never there, or holding another etag, which was written since and stays.
+        """
+        keys = [key for key, etag in objects.items() if etag is None or self._etag_of(key) == etag]
         if not keys:
-            return []
+            return list(objects)
         with _translated():
             answer = self._s3.delete_objects(
                 Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys]}
             )
         failed = {error["Key"] for error in answer.get("Errors", ())}
-        return [key for key in keys if key not in failed]
+        return [key for key in objects if key not in failed]
+
+    def _etag_of(self, key: str) -> str | None:
+        try:
+            with _translated():
+                return _etag(self._s3.head_object(Bucket=self.bucket, Key=key)["ETag"])
+        except errors.NotFound:
+            return None
 
     def list_after(self, position: str, *, limit: int) -> list[StoredObject]:
         """Objects in key order behind `position`, at most 1,000."""
         with _translated():
             answer = self._s3.list_objects_v2(Bucket=self.bucket, StartAfter=position, MaxKeys=limit)
         return [
-            StoredObject(key=found["Key"], etag=_etag(found["ETag"]), size_bytes=found["Size"])
+            StoredObject(key=found["Key"], etag=_etag(found["ETag"]), written_at=found["LastModified"])
             for found in answer.get("Contents", ())
         ]
 

@@ -34,7 +34,7 @@ def opening_text(tx: Tx, ref: ItemRef, *, max_chars: int) -> str:
     return (row and row["text"]) or ""
 
 
-def list_unembedded(tx: Tx, ref: ItemRef, *, set_id: int, limit: int) -> list[Row]:
-    return tx.all(
-        SQL["list_unembedded"], user_id=ref.user_id, item_id=ref.item_id, set_id=set_id, limit=limit
-    )
+def list_unembedded(tx: Tx, ref: ItemRef, *, set_id: int, after: int, limit: int) -> list[Row]:
+    """Chunks behind `after` (an id, 0 for the first) that have no vector in the set, in order."""
+    values = {"set_id": set_id, "after": after, "limit": limit}
+    return tx.all(SQL["list_unembedded"], user_id=ref.user_id, item_id=ref.item_id, **values)

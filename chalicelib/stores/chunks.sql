@@ -16,5 +16,6 @@ FROM (SELECT ordinal, text FROM chunks
 -- :name list_unembedded
 SELECT c.id, c.text FROM chunks c
 WHERE c.user_id = %(user_id)s AND c.item_id = %(item_id)s
+  AND c.id > %(after)s
   AND NOT EXISTS (SELECT FROM vectors v WHERE v.set_id = %(set_id)s AND v.chunk_id = c.id)
 ORDER BY c.id LIMIT %(limit)s

@@ -20,15 +20,15 @@ def add_item(tx: Tx, ref: ItemRef) -> None:
     """Put the item's pages into the BM25 index; replaces what was there."""
     remove_item(tx, ref)
     owner = _lock_stats(tx, ref.user_id)
-    pages = tx.all(SQL["page_texts"], user_id=ref.user_id, item_id=ref.item_id)
-    if pages:
+    texts = tx.all(SQL["chunk_texts"], user_id=ref.user_id, item_id=ref.item_id)
+    if texts:
         tx.run(
             SQL["add_pages"],
             user_id=ref.user_id,
             item_id=ref.item_id,
             owner=owner,
-            numbers=[page["number"] for page in pages],
-            texts=[with_bigrams(page["text"]) for page in pages],
+            numbers=[text["number"] for text in texts],
+            texts=[with_bigrams(text["text"]) for text in texts],
         )
 
 

@@ -3,21 +3,23 @@ INSERT INTO corpus_stats AS s (owner) SELECT number FROM users WHERE id = %(user
 ON CONFLICT (owner) DO UPDATE SET pages = s.pages
 RETURNING owner
 
--- :name page_texts
-SELECT page AS number, string_agg(text, E'\n' ORDER BY source, ordinal) AS text
-FROM chunks WHERE user_id = %(user_id)s AND item_id = %(item_id)s GROUP BY page ORDER BY page
+-- :name chunk_texts
+SELECT page AS number, text FROM chunks WHERE user_id = %(user_id)s AND item_id = %(item_id)s
+
+-- One text a chunk, several a page: a tsvector holds 1 MB and positions up to 16,383, and a page may have more.
 
 -- :name add_pages
 WITH new_pages AS (
     INSERT INTO pages (user_id, item_id, number)
-    SELECT %(user_id)s, %(item_id)s, unnest(%(numbers)s::int[])
+    SELECT DISTINCT %(user_id)s, %(item_id)s, n FROM unnest(%(numbers)s::int[]) n
     RETURNING id, number
 ), lexemes AS (
-    SELECT p.id AS page_id, hashtext(l.lexeme) AS term, cardinality(l.positions) AS tf,
-           sum(cardinality(l.positions)) OVER (PARTITION BY p.id) AS dl
+    SELECT p.id AS page_id, hashtext(l.lexeme) AS term, least(sum(cardinality(l.positions)), 32767)::smallint AS tf,
+           sum(sum(cardinality(l.positions))) OVER (PARTITION BY p.id) AS dl
     FROM unnest(%(numbers)s::int[], %(texts)s::text[]) AS t (number, text)
     JOIN new_pages p USING (number)
     CROSS JOIN LATERAL unnest(to_tsvector('english', t.text)) AS l
+    GROUP BY p.id, term
 ), added AS (
     INSERT INTO postings (owner, term, page_id, tf, dl)
     SELECT %(owner)s, term, page_id, tf, dl FROM lexemes
@@ -27,7 +29,7 @@ WITH new_pages AS (
     ON CONFLICT (owner, term) DO UPDATE SET n = d.n + excluded.n
 )
 UPDATE corpus_stats s
-SET pages = s.pages + cardinality(%(numbers)s::int[]),
+SET pages = s.pages + (SELECT count(*) FROM new_pages),
     total_length = s.total_length + (SELECT coalesce(sum(tf), 0) FROM lexemes)
 WHERE s.owner = %(owner)s
 
@@ -35,7 +37,8 @@ WHERE s.owner = %(owner)s
 WITH gone AS (
     DELETE FROM pages WHERE user_id = %(user_id)s AND item_id = %(item_id)s RETURNING id
 ), removed AS (
-    DELETE FROM postings p USING gone g WHERE p.page_id = g.id AND p.owner = %(owner)s RETURNING p.term, p.tf
+    DELETE FROM postings p WHERE p.page_id = ANY (ARRAY (SELECT id FROM gone)) AND p.owner = %(owner)s
+    RETURNING p.term, p.tf
 ), lost AS (
     SELECT term, count(*) AS n FROM removed GROUP BY term
 ), uncounted AS (

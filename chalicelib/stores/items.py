@@ -108,6 +108,11 @@ def restart(tx: Tx, ref: ItemRef, *, key: str, name: str, etag: str | None) -> N
     tx.run(SQL["restart"], user_id=ref.user_id, id=ref.item_id, key=key, name=name, etag=etag)
 
 
+def clear_derived(tx: Tx, ref: ItemRef) -> None:
+    """Its bytes are no more: not decoded, no thumbnail, no identity."""
+    tx.run(SQL["clear_derived"], user_id=ref.user_id, id=ref.item_id)
+
+
 def move_key(tx: Tx, ref: ItemRef, key: str) -> None:
     """The item's bytes are read from this object from now on."""
     tx.run(SQL["move_key"], user_id=ref.user_id, id=ref.item_id, key=key)

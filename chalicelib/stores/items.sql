@@ -47,6 +47,10 @@ SET status = 'PENDING', failure_code = NULL, failure_message = NULL, generation 
     sha256 = CASE WHEN etag IS DISTINCT FROM %(etag)s THEN NULL ELSE sha256 END
 WHERE user_id = %(user_id)s AND id = %(id)s
 
+-- :name clear_derived
+UPDATE items SET thumbnail_key = NULL, preview_key = NULL, kind = NULL, sha256 = NULL
+WHERE user_id = %(user_id)s AND id = %(id)s
+
 -- :name move_key
 UPDATE items SET key = %(key)s, updated_at = now() WHERE user_id = %(user_id)s AND id = %(id)s
 

@@ -21,9 +21,18 @@ class Outgoing:
     event: Event
 
 
-def insert(tx: Tx, ref: ItemRef, event: Event, *, due_at: datetime | None = None) -> Outgoing | None:
-    """Queue an event. Due now, it is the caller's to publish after the commit; later, the relay's (None)."""
-    row = tx.one(
+def insert(tx: Tx, ref: ItemRef, event: Event) -> Outgoing:
+    """Queue an event that the caller publishes after the commit; the relay takes over after LOCK_S."""
+    return Outgoing(id=_insert(tx, ref, event, due_at=None, lock_s=LOCK_S), event=event)
+
+
+def insert_later(tx: Tx, ref: ItemRef, event: Event, *, due_at: datetime | None = None) -> None:
+    """Queue an event that the relay publishes when it is due, at once when no time is given."""
+    _insert(tx, ref, event, due_at=due_at, lock_s=0)
+
+
+def _insert(tx: Tx, ref: ItemRef, event: Event, *, due_at: datetime | None, lock_s: int) -> int:
+    row = tx.all(
         SQL["insert"],
         user_id=ref.user_id,
         item_id=ref.item_id,
@@ -32,11 +41,9 @@ def insert(tx: Tx, ref: ItemRef, event: Event, *, due_at: datetime | None = None
         detail_type=event.detail_type,
         detail=json.dumps(event.detail),
         due_at=due_at,
-        locked=due_at is None,
-        lock_s=LOCK_S,
-    )
-    assert row is not None
-    return Outgoing(id=row["id"], event=event) if due_at is None else None
+        lock_s=lock_s,
+    )[0]
+    return int(row["id"])
 
 
 def claim_due(tx: Tx, *, limit: int) -> list[Outgoing]:

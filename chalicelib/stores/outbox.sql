@@ -1,7 +1,7 @@
 -- :name insert
 INSERT INTO outbox (user_id, item_id, stage, source, detail_type, detail, due_at, locked_until)
 VALUES (%(user_id)s, %(item_id)s, %(stage)s, %(source)s, %(detail_type)s, %(detail)s::jsonb,
-        coalesce(%(due_at)s, now()), %(locked)s::boolean::int * interval '1 second' * %(lock_s)s + now())
+        coalesce(%(due_at)s, now()), now() + %(lock_s)s * interval '1 second')
 RETURNING id
 
 -- :name claim_due

@@ -22,8 +22,8 @@ log = logging.getLogger("collections.postgres")
 
 ATTEMPTS = 3
 POOL_WAIT_S = 5.0
-# Serialization failure, deadlock, and the server shutting down or starting up.
-_RETRIED = {"40001", "40P01", "57P01", "57P02", "57P03"}
+_SHUTDOWN = {"57P01", "57P02", "57P03"}  # the server goes down, crashes, starts up
+_NOT_MIGRATED = {"42P01", "42703", "42704", "42883"}  # a table, column, role or function is missing
 
 
 class Database:
@@ -82,7 +82,7 @@ class Database:
             try:
                 yield conn
             except psycopg2.Error as error:
-                if _is_transient(error):
+                if _is_lost(error):
                     self._discard_all(conn)
                 raise
             finally:
@@ -91,13 +91,19 @@ class Database:
             self._slots.release()
 
     def _connect(self) -> connection:
-        conn = psycopg2.connect(
-            self._url,
-            connect_timeout=self._connect_timeout_s,
-            application_name="collections",
-            keepalives_idle=30,
-            tcp_user_timeout=10_000,
-        )
+        try:
+            conn = psycopg2.connect(
+                self._url,
+                connect_timeout=self._connect_timeout_s,
+                application_name="collections",
+                keepalives_idle=30,
+                tcp_user_timeout=10_000,
+            )
+        except psycopg2.Error as error:
+            # Not tried again here: three times the timeout is longer than a caller waits.
+            raise errors.Unavailable(
+                "The database is away; try again soon.", code="database_unavailable"
+            ) from error
         try:
             _refuse_powerful_role(conn)
         except BaseException:
@@ -133,6 +139,10 @@ def _refuse_powerful_role(conn: connection) -> None:
 
 
 def _is_transient(error: psycopg2.Error) -> bool:
+    return _is_lost(error) or error.pgcode in ("40001", "40P01")
+
+
+def _is_lost(error: psycopg2.Error) -> bool:
     # After a crash the first use can raise with no code at all and the connection still "open".
     code = error.pgcode
     if code is None:
@@ -140,7 +150,7 @@ def _is_transient(error: psycopg2.Error) -> bool:
             isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
             or type(error) is psycopg2.DatabaseError
         )
-    return code in _RETRIED or code.startswith("08")
+    return code in _SHUTDOWN or code.startswith("08")
 
 
 def _translated(error: psycopg2.Error) -> Exception:
@@ -149,6 +159,8 @@ def _translated(error: psycopg2.Error) -> Exception:
         return errors.Unavailable("The database is away; try again soon.", code="database_unavailable")
     if code in ("57014", "55P03"):
         return errors.Unavailable("The database took too long; try again soon.", code="database_timeout")
+    if code in _NOT_MIGRATED:
+        return errors.Misconfigured("The database is not migrated to this release.", code="database_schema")
     if code == "23505":
         return errors.Conflict("It exists already.")
     return error

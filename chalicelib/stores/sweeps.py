@@ -39,7 +39,7 @@ def insert_dead_letter(
             item_id=item_id,
             reason=reason,
             error=error,
-            payload=json.dumps(payload).replace("\\u0000", ""),
+            payload=json.dumps(payload, allow_nan=False),
         )
     )
 

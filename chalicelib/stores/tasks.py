@@ -31,6 +31,7 @@ def find(tx: Tx, ref: ItemRef, stage: Stage) -> Row | None:
 
 def claim(tx: Tx, ref: ItemRef, stage: Stage) -> Claim | None:
     """Take the stage for its lease; None when it is done, not due, out of attempts or someone else's."""
+    tx.one(SQL["lock_item"], user_id=ref.user_id, item_id=ref.item_id)
     row = tx.one(
         SQL["claim"], **_key(ref, stage), lease_s=pipeline.LEASE_S[stage], max_attempts=pipeline.MAX_ATTEMPTS
     )
@@ -38,7 +39,11 @@ def claim(tx: Tx, ref: ItemRef, stage: Stage) -> Claim | None:
 
 
 def hold(tx: Tx, claim: Claim) -> None:
-    """Keep the claim for the rest of this transaction; raises LeaseLost when it is no longer ours."""
+    """Keep the claim for the rest of this transaction; raises LeaseLost when it is no longer ours.
+
+    The item is locked before the task, here as wherever both are, so that no two wait for each other.
+    """
+    tx.one(SQL["lock_item"], user_id=claim.ref.user_id, item_id=claim.ref.item_id)
     if tx.one(SQL["hold"], **_key(claim.ref, claim.stage), token=claim.token) is None:
         raise LeaseLost("Another worker has this task now.")
 
@@ -86,6 +91,10 @@ def list_expired(tx: Tx, *, limit: int) -> list[Row]:
 def list_lost(tx: Tx, *, grace_s: float, limit: int) -> list[Row]:
     """Ready tasks whose wake-up went out but surely never arrived, locked. System transaction."""
     return tx.all(SQL["list_lost"], grace_s=grace_s, limit=limit)
+
+
+def set_woken(tx: Tx, ref: ItemRef, stage: Stage) -> None:
+    tx.run(SQL["set_woken"], **_key(ref, stage))
 
 
 def set_unwoken(tx: Tx, ref: ItemRef, stage: Stage) -> None:

@@ -7,6 +7,9 @@ SET state = 'ready', attempt = 0, token = NULL, lease_until = NULL, run_after = 
 -- :name insert_if_missing
 INSERT INTO tasks (user_id, item_id, stage) VALUES (%(user_id)s, %(item_id)s, %(stage)s) ON CONFLICT DO NOTHING
 
+-- :name set_woken
+UPDATE tasks SET woken_at = clock_timestamp() WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = %(stage)s
+
 -- :name delete_stages
 DELETE FROM tasks WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = ANY (%(stages)s)
 
@@ -21,6 +24,9 @@ SET state = 'running', attempt = attempt + 1, token = gen_random_uuid(), claimed
 WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = %(stage)s AND attempt < %(max_attempts)s
   AND ((state = 'ready' AND run_after <= clock_timestamp()) OR (state = 'running' AND lease_until < clock_timestamp()))
 RETURNING token::text, attempt
+
+-- :name lock_item
+SELECT 1 FROM items WHERE user_id = %(user_id)s AND id = %(item_id)s FOR UPDATE
 
 -- The fence: only the token of the latest claim, and only while its lease runs.
 -- :name hold
@@ -59,15 +65,16 @@ FOR UPDATE OF t SKIP LOCKED
 -- A wake-up is lost when its stage has since claimed tasks woken a minute later, or has stood still altogether.
 -- Behind a backlog neither holds, so nothing is sent twice.
 -- :name list_lost
+WITH working AS MATERIALIZED (
+    SELECT stage, max(woken_at) AS last_woken, max(claimed_at) AS last_claimed FROM tasks
+    WHERE claimed_at > clock_timestamp() - interval '1 hour' GROUP BY stage
+)
 SELECT t.user_id, t.item_id, t.stage, t.attempt, i.key, i.kind
-FROM tasks t JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id
+FROM tasks t JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id LEFT JOIN working w ON w.stage = t.stage
 WHERE t.state = 'ready' AND t.run_after <= clock_timestamp()
   AND t.woken_at < clock_timestamp() - %(grace_s)s * interval '1 second'
-  AND (t.woken_at < (SELECT max(o.woken_at) FROM tasks o
-                     WHERE o.stage = t.stage AND o.claimed_at > clock_timestamp() - interval '1 hour')
-                    - interval '1 minute'
-       OR NOT EXISTS (SELECT FROM tasks o
-                      WHERE o.stage = t.stage AND o.claimed_at > clock_timestamp() - %(grace_s)s * interval '1 second'))
+  AND (t.woken_at < w.last_woken - interval '1 minute'
+       OR coalesce(w.last_claimed, '-infinity') <= clock_timestamp() - %(grace_s)s * interval '1 second')
 ORDER BY t.woken_at LIMIT %(limit)s
 FOR UPDATE OF t SKIP LOCKED
 

@@ -1,6 +1,6 @@
 """Objects we expect or have seen in the bucket, and those that are still to be removed from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from chalicelib.errors import NotFound
@@ -36,10 +36,7 @@ def get(tx: Tx, user_id: str, upload_id: str) -> Row:
 
 def lock(tx: Tx, key: ObjectKey) -> Row:
     """The upload of this key, made when nobody announced it, locked until the transaction ends."""
-    tx.run(SQL["ensure"], user_id=key.user_id, key=key.key, filename=key.name)
-    row = tx.one(SQL["lock_by_key"], user_id=key.user_id, key=key.key)
-    assert row is not None
-    return row
+    return tx.all(SQL["lock"], user_id=key.user_id, key=key.key, filename=key.name)[0]
 
 
 def set_received(tx: Tx, ref: ItemRef, *, key: str, etag: str | None, sequencer: str | None) -> str | None:
@@ -64,8 +61,10 @@ def detach(tx: Tx, key: ObjectKey) -> None:
     tx.run(SQL["detach"], user_id=key.user_id, key=key.key)
 
 
-def list_keys(tx: Tx, ref: ItemRef) -> list[str]:
-    return [row["key"] for row in tx.all(SQL["list_keys"], user_id=ref.user_id, item_id=ref.item_id)]
+def list_objects(tx: Tx, ref: ItemRef) -> dict[str, str | None]:
+    """The item's objects, oldest first: key to etag."""
+    found = tx.all(SQL["list_objects"], user_id=ref.user_id, item_id=ref.item_id)
+    return {row["key"]: row["etag"] for row in found}
 
 
 def list_known(tx: Tx, keys: Sequence[str]) -> dict[str, str | None]:
@@ -77,20 +76,23 @@ def expire(tx: Tx) -> int:
     return tx.run(SQL["expire"])
 
 
-def insert_deletions(tx: Tx, user_id: str, keys: Sequence[str]) -> None:
-    """Remember objects to remove, in the transaction that deletes their item."""
-    tx.run(SQL["insert_deletions"], user_id=user_id, keys=list(keys))
+def insert_deletions(
+    tx: Tx, user_id: str, objects: Mapping[str, str | None], *, after_s: float = 0.0
+) -> None:
+    """Remember objects to remove, key to etag (None: whatever is there), in the transaction that forgets them."""
+    values = {"keys": list(objects), "etags": list(objects.values())}
+    tx.run(SQL["insert_deletions"], user_id=user_id, after_s=after_s, **values)
 
 
-def is_deleted(tx: Tx, key: ObjectKey, *, written_at: datetime | None) -> bool:
-    """Whether this object belongs to a deleted item; one written since then does not."""
-    if written_at is not None:
-        tx.run(SQL["cancel_deletion"], user_id=key.user_id, key=key.key, written_at=written_at)
+def is_deleted(tx: Tx, key: ObjectKey, *, etag: str | None, written_at: datetime | None) -> bool:
+    """Whether this object is one that is to be removed; a deletion that means another one is forgotten."""
+    tx.run(SQL["cancel_deletion"], user_id=key.user_id, key=key.key, etag=etag, written_at=written_at)
     return tx.one(SQL["is_deleted"], user_id=key.user_id, key=key.key) is not None
 
 
-def list_deletions(tx: Tx, *, limit: int) -> list[str]:
-    return [row["key"] for row in tx.all(SQL["list_deletions"], limit=limit)]
+def list_deletions(tx: Tx, *, limit: int) -> dict[str, str | None]:
+    """Objects that are due to be removed: key to etag."""
+    return {row["key"]: row["etag"] for row in tx.all(SQL["list_deletions"], limit=limit)}
 
 
 def delete_deletions(tx: Tx, keys: Sequence[str]) -> None:

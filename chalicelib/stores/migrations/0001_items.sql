@@ -265,10 +265,12 @@ CREATE INDEX item_events_item ON item_events (user_id, item_id, id);
 CREATE TABLE object_deletions (
     user_id text NOT NULL,
     key text NOT NULL,
+    etag text,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (user_id, key)
 );
-COMMENT ON TABLE object_deletions IS 'objects of deleted items, still to be removed from S3; never ingested again';
+COMMENT ON TABLE object_deletions IS 'objects still to be removed from S3, not before created_at; never ingested again';
+COMMENT ON COLUMN object_deletions.etag IS 'of the object meant; one with another etag was written since and stays';
 
 CREATE TABLE dead_letters (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -291,7 +293,7 @@ CREATE TABLE sweep_cursors (
 CREATE FUNCTION current_user_id() RETURNS text LANGUAGE sql STABLE
     AS $$ SELECT nullif(current_setting('app.user_id', true), '') $$;
 CREATE FUNCTION current_owner() RETURNS int LANGUAGE sql STABLE
-    AS $$ SELECT number FROM users WHERE id = nullif(current_setting('app.user_id', true), '') $$;
+    AS $$ SELECT number FROM public.users WHERE id = nullif(current_setting('app.user_id', true), '') $$;
 
 -- No user set: current_user_id() is null and no row matches.
 DO $$

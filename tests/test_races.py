@@ -1,7 +1,7 @@
 """Workers that are late, and workers that meet."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psycopg2
 
@@ -9,9 +9,10 @@ from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.events import handlers
 from chalicelib.model.pipeline import Claim, ItemRef
+from chalicelib.ops.embed import embed_item
 from chalicelib.ops.manage import delete_item
 from chalicelib.ops.stages import WriteResults, run_stage
-from chalicelib.stores import items
+from chalicelib.stores import items, tasks
 from tests.local_stack.emulated import BUCKET
 from tests.world import World, jpeg
 
@@ -51,6 +52,55 @@ def test_a_worker_that_is_late_writes_nothing(world: World) -> None:
     assert world.item("a")["status"] == "READY"
     # The relay's wake-up, the other worker's AnalysisComplete and ItemReady; none of the late one's.
     assert len(world.published()) == before + 3
+
+
+def expire_leases(world: World) -> None:
+    world.sql("UPDATE tasks SET lease_until = now() - interval '1 s' WHERE state = 'running'")
+
+
+def test_a_late_worker_writes_nothing_under_a_newer_claim(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    newer: list[Claim | None] = []
+
+    def slow(claim: Claim) -> WriteResults:
+        expire_leases(world)
+        newer.append(world.db.transact("alice", lambda tx: tasks.claim(tx, ALICE_A, "analyze")))
+        return lambda tx: items.set_failed(tx, ALICE_A, code="late", message="The late worker wrote this.")
+
+    run_stage("analyze", ALICE_A, slow, bucket=BUCKET, db=wiring.database(), bus=wiring.bus())
+    assert newer[0] is not None
+    assert world.item("a")["status"] == "ANALYZING"
+    assert world.sql("SELECT token::text FROM tasks WHERE stage = 'analyze'") == [(newer[0].token,)]
+
+
+def test_a_worker_beyond_its_lease_writes_nothing_even_if_nobody_took_over(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+
+    def slow(claim: Claim) -> WriteResults:
+        expire_leases(world)
+        return lambda tx: items.set_failed(tx, ALICE_A, code="late", message="The late worker wrote this.")
+
+    run_stage("analyze", ALICE_A, slow, bucket=BUCKET, db=wiring.database(), bus=wiring.bus())
+    assert world.item("a")["status"] == "ANALYZING"
+
+
+def test_a_late_embedder_keeps_no_vector(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.deliver(world.published()[-1])
+    real = wiring.embedder()
+
+    class Slow:
+        model, dimensions = real.model, real.dimensions
+
+        def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
+            expire_leases(world)
+            return real.embed(texts, timeout_s=timeout_s)
+
+    def work(claim: Claim) -> WriteResults | None:
+        return embed_item(claim, db=world.db, embedder=Slow(), time_left_s=lambda: 60)
+
+    run_stage("embed", ALICE_A, work, bucket=BUCKET, db=wiring.database(), bus=wiring.bus())
+    assert world.sql("SELECT count(*) FROM vectors") == [(0,)]
 
 
 def test_a_late_workers_failure_is_not_written_either(world: World) -> None:

@@ -118,7 +118,9 @@ def _register_unknown(listed: "list[StoredObject]", *, db: "Database", bus: "Bus
         if found.key.startswith(DERIVED_PREFIX) or known.get(found.key) == found.etag:
             continue
         try:
-            arrival = Arrival(key=parse_key(found.key), etag=found.etag, written_at=found.written_at)
+            # S3 lists whole seconds. Minutes later, an object of the second of its deletion is the deleted one.
+            written_at = found.written_at - timedelta(seconds=1)
+            arrival = Arrival(key=parse_key(found.key), etag=found.etag, written_at=written_at)
             count += announce_object(arrival, bucket=bucket, db=db, bus=bus) is not None
         except Unavailable:
             raise

@@ -105,6 +105,16 @@ def test_bytes_other_than_announced_fail(world: World, api: Api) -> None:
     assert api("GET", "/api/v1/items/a")[1]["status"] == "READY"
 
 
+def test_a_pdf_announced_as_an_image_fails_and_says_so(world: World, api: Api) -> None:
+    body = (Path(__file__).parent.parent / "samples" / "balcony-tomatoes.pdf").read_bytes()
+    new = {"filename": "a.jpg", "content_type": "image/jpeg", "size_bytes": len(body)}
+    _, form, _ = api("POST", "/api/v1/uploads", new)
+    world.ingest(form["key"], body)
+    assert api("GET", "/api/v1/items/a")[1]["failure"]["code"] == "mislabelled"
+    world.ingest(form["key"], body + b"\n")
+    assert api("GET", "/api/v1/items/a")[1]["status"] == "READY", "written again without an announcement"
+
+
 def test_known_bytes_need_no_upload(world: World, api: Api) -> None:
     world.ingest("alice/a.jpg", jpeg())
     sha256 = world.item("a")["sha256"]

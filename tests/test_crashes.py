@@ -68,8 +68,8 @@ def test_overwritten_and_overwritten_back(world: World) -> None:
 def test_deleted_while_it_is_decoded_leaves_no_objects(world: World) -> None:
     ref = register(world, world.put("alice/a.jpg", jpeg()))
 
-    def decode(path: str) -> DecodedFile:
-        decoded = wiring.decoder().decode(path)
+    def decode(path: str, announced: str | None) -> DecodedFile:
+        decoded = wiring.decoder().decode(path, announced)
         delete_item(ref, db=world.db, blobs=wiring.blobs())
         return decoded
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
 
 
-Decode = Callable[[str], DecodedFile]  # of a local path; raises BadFile
+Decode = Callable[[str, str | None], DecodedFile]  # of a local path and its announced type; raises BadFile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +68,10 @@ def process_item(
         original = db.transact(ref.user_id, lambda tx: _settle_identity(tx, claim, item["key"], got))
         if original is not None:
             return lambda tx: _merge_into(tx, ref, original, got.sha256, bucket=blobs.bucket)
-        decoded = decode(path)
+        announced = db.transact(
+            ref.user_id, lambda tx: uploads.find_content_type(tx, ref.user_id, item["key"])
+        )
+        decoded = decode(path, announced)
     folder = derived_folder(ref.user_id, item["created_at"], item["generation"], got.sha256)
     thumbnail_key, preview_key = f"{folder}/thumbnail.jpg", f"{folder}/preview.jpg"
     db.transact(ref.user_id, lambda tx: _plan_objects(tx, claim, [thumbnail_key, preview_key]))

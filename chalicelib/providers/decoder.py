@@ -53,7 +53,7 @@ class Decoder:
         self._helper: subprocess.Popen[bytes] | None = None
         self._scratch = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  lives as long as this does
 
-    def decode(self, path: str, *, declared_media_type: str | None = None) -> DecodedFile:
+    def decode(self, path: str, declared_media_type: str | None = None) -> DecodedFile:
         """Decode the local file `path`. Raises BadFile; a type that is none of ours declares nothing."""
         media_type = self._admit(path)
         declared_kind = KIND_OF_MEDIA_TYPE.get(declared_media_type or "")

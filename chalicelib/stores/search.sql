@@ -62,7 +62,7 @@ ORDER BY r.distance, r.chunk_id
 WITH query AS (
     SELECT string_agg(quote_literal(lexeme), ' | ')::tsquery AS words FROM unnest(to_tsvector('english', %(query)s))
 )
-SELECT h.position, i.id AS item_id, i.name, i.kind, i.status, i.media_type, i.thumbnail_key IS NOT NULL AS has_thumbnail,
+SELECT h.position, i.id AS item_id, i.name, i.kind,
        c.id AS chunk_id, c.page, c.char_start, c.char_end, c.source,
        ts_headline('english', c.text, coalesce(q.words, ''::tsquery),
                    'HighlightAll=true, StartSel=' || %(start)s || ', StopSel=' || %(stop)s) AS marked

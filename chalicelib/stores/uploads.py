@@ -51,6 +51,12 @@ def set_received(tx: Tx, ref: ItemRef, *, key: str, etag: str | None, sequencer:
     return tx.all(SQL["set_received"], **values)[0]["sha256"]
 
 
+def find_content_type(tx: Tx, user_id: str, key: str) -> str | None:
+    """The media type announced for the bytes under this key, None when none was."""
+    row = tx.one(SQL["find_content_type"], user_id=user_id, key=key)
+    return row["content_type"] if row else None
+
+
 def move_to_item(tx: Tx, duplicate: ItemRef, original_id: str) -> None:
     """The duplicate's objects belong to the original from now on."""
     tx.run(SQL["move_to_item"], user_id=duplicate.user_id, from_item=duplicate.item_id, to_item=original_id)

@@ -16,13 +16,17 @@ RETURNING *
 -- :name set_received
 UPDATE uploads
 SET status = 'received', item_id = %(item_id)s,
-    sha256 = CASE WHEN etag <> %(etag)s THEN NULL ELSE sha256 END, etag = coalesce(%(etag)s, etag), sequencer = coalesce(%(sequencer)s, sequencer),
+    sha256 = CASE WHEN etag <> %(etag)s THEN NULL ELSE sha256 END,
+    content_type = CASE WHEN etag <> %(etag)s THEN NULL ELSE content_type END, etag = coalesce(%(etag)s, etag), sequencer = coalesce(%(sequencer)s, sequencer),
     received_at = now()
 WHERE user_id = %(user_id)s AND key = %(key)s
 RETURNING sha256
 
 -- :name move_to_item
 UPDATE uploads SET status = 'duplicate', item_id = %(to_item)s WHERE user_id = %(user_id)s AND item_id = %(from_item)s
+
+-- :name find_content_type
+SELECT content_type FROM uploads WHERE user_id = %(user_id)s AND key = %(key)s
 
 -- :name list_objects
 SELECT key, etag FROM uploads WHERE user_id = %(user_id)s AND item_id = %(item_id)s ORDER BY received_at, key

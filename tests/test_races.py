@@ -33,17 +33,23 @@ def at_once(*works: Callable[[], object]) -> None:
         thread.join()
 
 
+def expire_leases(world: World) -> None:
+    world.sql("UPDATE tasks SET lease_until = now() - interval '1 s' WHERE state = 'running'")
+
+
+def another_worker_takes_over(world: World) -> None:
+    expire_leases(world)
+    world.sweep()
+    world.sql("UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now() WHERE state = 'ready'")
+    handlers.minute_passed()
+    world.run(world.published()[-1])
+
+
 def test_a_worker_that_is_late_writes_nothing(world: World) -> None:
     world.deliver(world.put("alice/a.jpg", jpeg()))
 
     def slow(claim: Claim) -> WriteResults:
-        world.sql("UPDATE tasks SET lease_until = now() - interval '1 s' WHERE stage = 'analyze'")
-        world.sweep()
-        world.sql(
-            "UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now() WHERE state = 'ready'"
-        )
-        handlers.minute_passed()
-        world.run(world.published()[-1])
+        another_worker_takes_over(world)
         assert world.item("a")["status"] == "READY"
         return lambda tx: items.set_failed(tx, ALICE_A, code="late", message="The late worker wrote this.")
 
@@ -52,10 +58,6 @@ def test_a_worker_that_is_late_writes_nothing(world: World) -> None:
     assert world.item("a")["status"] == "READY"
     # The relay's wake-up, the other worker's AnalysisComplete and ItemReady; none of the late one's.
     assert len(world.published()) == before + 3
-
-
-def expire_leases(world: World) -> None:
-    world.sql("UPDATE tasks SET lease_until = now() - interval '1 s' WHERE state = 'running'")
 
 
 def test_a_late_worker_writes_nothing_under_a_newer_claim(world: World) -> None:
@@ -107,13 +109,7 @@ def test_a_late_workers_failure_is_not_written_either(world: World) -> None:
     world.deliver(world.put("alice/a.jpg", jpeg()))
 
     def slow(claim: Claim) -> WriteResults:
-        world.sql("UPDATE tasks SET lease_until = now() - interval '1 s' WHERE stage = 'analyze'")
-        world.sweep()
-        world.sql(
-            "UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now() WHERE state = 'ready'"
-        )
-        handlers.minute_passed()
-        world.run(world.published()[-1])
+        another_worker_takes_over(world)
         raise Unavailable("too late")
 
     run_stage("analyze", ALICE_A, slow, bucket=BUCKET, db=wiring.database(), bus=wiring.bus())

@@ -23,7 +23,8 @@ from typing import Any
 from chalice.app import Chalice, HeadersType
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib.api.http import Edge, Route, Routes, answer_request, problem_response
+from chalicelib.api.answering import answer_request, problem_response
+from chalicelib.api.http import Edge, Route, Routes
 from chalicelib.api.problems import MethodNotAllowed
 from chalicelib.api.v2_events import as_rest_event, as_v2_answer, is_v2_event
 from chalicelib.errors import CollectionsError, InvalidInput, NotFound

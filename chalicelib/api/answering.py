@@ -1,0 +1,80 @@
+"""Answers a request as its route declares: who asks, what is asked, the handler, its answer or problem."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from chalice.app import HeadersType
+from chalice.app import Response as ChaliceResponse
+
+from chalicelib.api.http import JSON, Answer, Body, Edge, Query, Request, Route
+from chalicelib.api.parsing import parse_body, parse_path, parse_query
+from chalicelib.api.problems import problem_of
+from chalicelib.errors import InvalidInput
+
+
+def answer_request(route: Route, current: Any, edge: Callable[[], Edge]) -> ChaliceResponse:
+    """Parse Chalice's current request, call the handler, encode what it returns. Raises nothing."""
+    try:
+        return _respond(route, route.handler(_parse(route, current, edge())))
+    except Exception as error:  # noqa: BLE001  answered and logged as a 500; beyond is Chalice's own
+        return problem_response(error, request_id=current.context["requestId"])
+
+
+def problem_response(error: Exception, *, request_id: str) -> ChaliceResponse:
+    problem, headers = problem_of(error, request_id=request_id)
+    return _response(msgspec.json.encode(problem).decode(), problem.status, headers)
+
+
+def _parse(route: Route, current: Any, edge: Edge) -> Request:
+    headers: Mapping[str, str] = current.headers
+    event = current.to_original_event()
+    query = event["multiValueQueryStringParameters"] or {}
+    return Request(
+        user_id="" if route.public else edge.identify(headers),
+        path=parse_path(event["pathParameters"] or {}),
+        query=parse_query(query, route.query or Query, route.repeatable),
+        body=_parse_body(current, route.body, route.max_body_bytes) if route.body else None,
+        headers=headers,
+        request_id=current.context["requestId"],
+        base_url=_base_url(event, headers),
+    )
+
+
+def _parse_body(current: Any, type_: type[Body], max_bytes: int) -> Body:
+    content_type = current.headers.get("content-type", "")
+    try:
+        raw: bytes = current.raw_body
+    except UnicodeEncodeError as error:  # API Gateway hands text on, with whatever was in it
+        raise InvalidInput("The body is not UTF-8.", code="invalid_json") from error
+    return parse_body(raw, content_type, type_, max_bytes=max_bytes)
+
+
+def _base_url(event: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+    context = event["requestContext"]
+    host = context.get("domainName") or headers.get("host", "localhost")
+    # API Gateway's context.path is the stage or base path, then the event's path.
+    prefix = context.get("path", "").removesuffix(event.get("path", context.get("path", "")))
+    return f"{headers.get('x-forwarded-proto', 'http')}://{host}{prefix.rstrip('/')}"
+
+
+def _respond(route: Route, result: Any) -> ChaliceResponse:
+    answer = result if isinstance(result, Answer) else Answer(result)
+    status = answer.status or route.status
+    declared = route.returns if status == route.status else route.also.get(status)
+    if answer.body is None:
+        return _response("", status, answer.headers)
+    if isinstance(declared, str):
+        return _response(answer.body, status, {"Content-Type": declared, **answer.headers})
+    if not isinstance(answer.body, declared or ()):
+        raise TypeError(
+            f"{route.method} {route.path} declares {declared} for {status}, not {type(answer.body)}"
+        )
+    return _response(
+        msgspec.json.encode(answer.body).decode(), status, {"Content-Type": JSON, **answer.headers}
+    )
+
+
+def _response(body: str | bytes, status: int, headers: Mapping[str, str]) -> ChaliceResponse:
+    plain: HeadersType = dict(headers)
+    return ChaliceResponse(body, plain, status)

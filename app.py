@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from chalicelib import wiring
-from chalicelib.api import health, items, search, uploads
+from chalicelib.api import failures, health, items, search, uploads
 from chalicelib.api.console import console
 from chalicelib.api.entry import App
 from chalicelib.api.http import Edge
@@ -28,7 +28,7 @@ def edge() -> Edge:
 
 
 app = App(app_name="collections", edge=edge)
-for module in (health, items, search, uploads):
+for module in (health, items, uploads, search, failures):
     app.add(module.routes)
 app.add(console(wiring.storage_origins))
 app.add(documented(app.declared, version=VERSION))

@@ -12,7 +12,7 @@ import msgspec
 from chalice import Chalice
 
 from chalicelib.api.entry import App
-from chalicelib.api.http import Body, Edge, Query, Request, Routes
+from chalicelib.api.http import Body, Caller, Edge, Query, Request, Routes
 
 ROUNDS = 15
 CALLS = 400
@@ -70,7 +70,7 @@ def our_app() -> App:
     def search(request: Request) -> Thing:
         return Thing(request.body.query, "a thing")
 
-    edge = Edge(identify=lambda headers: "ada", cors_origins=("https://console.example",))
+    edge = Edge(identify=lambda headers: Caller(user_id="ada"), cors_origins=("https://console.example",))
     app = App(app_name="ours", edge=lambda: edge)
     app.add(routes)
     return app

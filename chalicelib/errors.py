@@ -6,6 +6,8 @@
     ├── Forbidden               signed in, but not allowed
     ├── NotFound                it does not exist, or it is another user's: the same answer
     ├── Conflict                it contradicts what is there
+    │   └── InFlight            the same request is being answered right now
+    ├── KeyReused               the Idempotency-Key came before, with another request
     ├── TooLarge                over a size limit
     ├── BadFile                 an uploaded file can never be processed; the reason code says why
     ├── Unavailable             a dependency is away; try again (retryable)
@@ -55,6 +57,20 @@ class NotFound(CollectionsError):
 
 class Conflict(CollectionsError):
     code = "conflict"
+
+
+class InFlight(Conflict):
+    """Its first sending still runs, for `retry_after_s` at most."""
+
+    code = "request_in_flight"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class KeyReused(CollectionsError):
+    code = "idempotency_key_reused"
 
 
 class TooLarge(CollectionsError):

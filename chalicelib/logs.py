@@ -7,6 +7,8 @@ import sys
 import time
 from typing import Any
 
+from chalicelib.model.text import UNSTORABLE
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _SECRETS = re.compile(
     r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/\"']+(?=@)"  # user:password@ in a URL
@@ -20,6 +22,16 @@ _SECRETS = re.compile(
 def redact(text: str) -> str:
     """Replace passwords in URLs, signatures, tokens and API keys by ***."""
     return _SECRETS.sub(lambda match: f"{next((g for g in match.groups() if g), '')}***", text)
+
+
+def describe_error(error: BaseException) -> str:
+    """The exception and its causes in a line without secrets, such as can be stored: at most 2,000 characters."""
+    parts: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(parts) < 5:
+        parts.append(f"{type(cause).__name__}: {cause}")
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return redact(UNSTORABLE.sub("\ufffd", " <- ".join(parts)))[:2_000]
 
 
 class JsonFormatter(logging.Formatter):

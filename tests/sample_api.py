@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, json
 
 from chalicelib import errors
 from chalicelib.api.entry import App
-from chalicelib.api.http import Answer, Body, Edge, Query, Request, Routes
+from chalicelib.api.http import Answer, Body, Caller, Edge, Query, Request, Routes
 from chalicelib.api.openapi import documented
 
 ORIGIN = "https://console.example"
@@ -135,10 +135,10 @@ def get_dot(_request: Request) -> bytes:
     return b"\x89PNG\xff"
 
 
-def identify(headers: Any) -> str:
+def identify(headers: Any) -> Caller:
     if headers.get("authorization") == "Bearer nobody":
         raise errors.Unauthenticated("Sign in first.")
-    return "ada"
+    return Caller(user_id="ada")
 
 
 def sample_app(*, cors_origins: tuple[str, ...] = (ORIGIN,)) -> App:

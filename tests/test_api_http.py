@@ -253,7 +253,7 @@ def test_errors_keep_code_and_message(name: str, status: int, code: str):
 
 
 def test_retry_after_and_challenge():
-    assert call("POST", "/api/v1/errors/Throttled").headers["Retry-After"] == "17"
+    assert call("POST", "/api/v1/errors/Throttled").headers["Retry-After"] == "18"
     assert int(call("POST", "/api/v1/errors/Unavailable").headers["Retry-After"]) > 0
     nobody = call("GET", "/api/v1/things", headers={"Authorization": "Bearer nobody"})
     assert problem(nobody, 401)["code"] == "unauthenticated"

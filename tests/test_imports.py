@@ -22,7 +22,7 @@ ALLOWED = {
     "providers.*": {"providers", "model", "errors"},
     "model": {"errors"},
     "settings": set(),
-    "logs": set(),
+    "logs": {"model"},
     "errors": set(),
 }
 NOT_SHIPPED = {"local", "bench", "tests", "deploy"}

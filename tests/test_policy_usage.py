@@ -118,7 +118,22 @@ def use_api(world: Recorded) -> None:
         world.request("GET", "/api/v1/items/{item_id}" + part, item_id="garden")
     world.request("POST", "/api/v1/items/{item_id}/reprocess", item_id="garden")
     world.request("DELETE", "/api/v1/items/{item_id}", item_id="garden")
+    use_failures(world)
     assert world.routes == {(route.method, route.path) for route in app.app.declared}
+
+
+def use_failures(world: Recorded) -> None:
+    """A dead letter of an object we never heard of, so that redriving has it processed; a bad file."""
+    world.put("alice/given-up.jpg", jpeg("purple"))
+    detail = {"bucket": {"name": BUCKET}, "object": {"key": "alice/given-up.jpg"}}
+    lost = {"requestPayload": {"detail-type": "Object Created", "detail": detail}}
+    record = {"messageId": "m-0", "receiptHandle": "r-0", "body": json.dumps(lost)}
+    world.invoke("dead_letters", {"Records": [record]})
+    listed = json.loads(world.request("GET", "/api/v1/failures"))["data"]
+    letter = next(failure for failure in listed if failure["kind"] == "dead_letter")
+    world.request("POST", "/api/v1/failures/{failure_id}/redrive", failure_id=letter["id"])
+    world.request("POST", "/api/v1/failures/redrive", {"kind": "item"})
+    world.sql("DELETE FROM dead_letters")
 
 
 def use_what_heals(world: Recorded) -> None:

@@ -2,21 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 from chalice.app import HeadersType
 from chalice.app import Response as ChaliceResponse
 
 from chalicelib.api.http import JSON, Answer, Body, Edge, Query, Request, Route
+from chalicelib.api.idempotency import answer_once
 from chalicelib.api.parsing import parse_body, parse_path, parse_query
 from chalicelib.api.problems import problem_of
-from chalicelib.errors import InvalidInput
+from chalicelib.errors import Forbidden, InvalidInput
 
 
 def answer_request(route: Route, current: Any, edge: Callable[[], Edge]) -> ChaliceResponse:
     """Parse Chalice's current request, call the handler, encode what it returns. Raises nothing."""
     try:
-        return _respond(route, route.handler(_parse(route, current, edge())))
+        request = _parse(route, current, edge())
+        if route.keyed:
+            return answer_once(route, request, _respond)
+        return _respond(route, request)
     except Exception as error:  # noqa: BLE001  answered and logged as a 500; beyond is Chalice's own
         return problem_response(error, request_id=current.context["requestId"])
 
@@ -31,14 +36,22 @@ def _parse(route: Route, current: Any, edge: Edge) -> Request:
     event = current.to_original_event()
     query = event["multiValueQueryStringParameters"] or {}
     return Request(
-        user_id="" if route.public else edge.identify(headers),
+        user_id="" if route.public else _identify(route, headers, edge),
         path=parse_path(event["pathParameters"] or {}),
         query=parse_query(query, route.query or Query, route.repeatable),
         body=_parse_body(current, route.body, route.max_body_bytes) if route.body else None,
         headers=headers,
         request_id=current.context["requestId"],
         base_url=_base_url(event, headers),
+        creation_id=uuid4(),
     )
+
+
+def _identify(route: Route, headers: Mapping[str, str], edge: Edge) -> str:
+    caller = edge.identify(headers)
+    if route.admin and not caller.is_admin:
+        raise Forbidden("This is for administrators.")
+    return caller.user_id
 
 
 def _parse_body(current: Any, type_: type[Body], max_bytes: int) -> Body:
@@ -58,7 +71,8 @@ def _base_url(event: Mapping[str, Any], headers: Mapping[str, str]) -> str:
     return f"{headers.get('x-forwarded-proto', 'http')}://{host}{prefix.rstrip('/')}"
 
 
-def _respond(route: Route, result: Any) -> ChaliceResponse:
+def _respond(route: Route, request: Request) -> ChaliceResponse:
+    result = route.handler(request)
     answer = result if isinstance(result, Answer) else Answer(result)
     status = answer.status or route.status
     declared = route.returns if status == route.status else route.also.get(status)

@@ -35,7 +35,7 @@ ALWAYS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-EXPOSED = "Content-Disposition, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+EXPOSED = "Content-Disposition, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 ACCEPTED = "Authorization, Content-Type, Idempotency-Key, Prefer, X-Request-Id"
 PREFLIGHT_MAX_AGE_S = 600
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{8,128}\Z")

@@ -11,7 +11,7 @@
         return shape_list(find_items(request.user_id, limit=request.query.limit, ...))
 
     @routes.post("/api/v1/uploads", body=NewUpload, returns=Upload, status=201, also={200: Existing},
-                 errors=(TooLarge,), summary="...")
+                 errors=(TooLarge,), keyed=True, summary="...")
     def create_upload(request: Request) -> Answer | Upload:
         return Answer(Existing(...), status=200, headers={"Location": ...})  # a status of `also`, any header
 
@@ -21,11 +21,13 @@ media type instead: the handler returns str, or bytes for what API Gateway treat
 Errors are raised: every CollectionsError becomes a problem (problems.py), anything else a 500 that
 tells nothing. Headers that every answer has (request id, CORS, no-store, nosniff) are entry.py's.
 Who the caller is, `Edge.identify` says, called with the headers before the handler; not for `public=True`.
+`admin=True` is for operators. `keyed=True`: takes an Idempotency-Key (idempotency.py); all that creates does.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints
+from uuid import UUID
 
 import msgspec
 
@@ -44,13 +46,18 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """Who is asking. An admin may use the routes that are declared `admin=True`, over all users' failures."""
+
+    user_id: str
+    is_admin: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Edge:
-    """What app.py tells the HTTP edge.
+    """What app.py tells the HTTP edge: who sent these headers (raises Unauthenticated), who may call from where."""
 
-    `identify` maps a request's headers to a user id, or raises Unauthenticated.
-    """
-
-    identify: Callable[[Mapping[str, str]], str]
+    identify: Callable[[Mapping[str, str]], Caller]
     cors_origins: tuple[str, ...] = ()
 
 
@@ -58,7 +65,8 @@ class Edge:
 class Request:
     """A parsed request: `path` unquoted, `query` and `body` of their declared types, `headers` of any case.
 
-    `user_id` is "" on a public route. `base_url` has no slash at its end.
+    `user_id` is "" on a public route. `base_url` has no slash at its end. `creation_id` is for what the request
+    makes: the same one when it is sent again under its Idempotency-Key.
     """
 
     path: dict[str, str]
@@ -68,6 +76,7 @@ class Request:
     user_id: str
     request_id: str
     base_url: str
+    creation_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,8 @@ class Route:
     also: Mapping[int, Any]
     errors: tuple[type[CollectionsError], ...]
     public: bool
+    admin: bool
+    keyed: bool
     max_body_bytes: int
     repeatable: frozenset[str]
 
@@ -134,6 +145,8 @@ class Routes:
         also: Mapping[int, Any] | None = None,
         errors: tuple[type[CollectionsError], ...] = (),
         public: bool = False,
+        admin: bool = False,
+        keyed: bool = False,
         max_body_bytes: int = 1_000_000,
     ) -> Callable[[Handler], Handler]:
         def declare(handler: Handler) -> Handler:
@@ -150,6 +163,8 @@ class Routes:
                 also=also or {},
                 errors=errors,
                 public=public,
+                admin=admin,
+                keyed=keyed,
                 max_body_bytes=max_body_bytes,
                 repeatable=_repeatable(query),
             )

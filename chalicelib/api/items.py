@@ -174,6 +174,7 @@ def delete_item(request: Request) -> None:
     "/api/v1/items/{item_id}/reprocess",
     returns=Item,
     status=202,
+    keyed=True,
     summary="Process an item again from its file.",
 )
 def reprocess_item(request: Request) -> Item:

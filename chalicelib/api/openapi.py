@@ -8,13 +8,31 @@ from typing import Any
 
 import msgspec
 
+from chalicelib.api import idempotency
 from chalicelib.api.http import JSON, Answer, Request, Route, Routes
 from chalicelib.api.parsing import MAX_PATH_PARAMETER_CHARS
 from chalicelib.api.problems import CONTENT_TYPE, STATUS_OF_ERROR, Problem, UnsupportedMediaType
-from chalicelib.errors import CollectionsError, InvalidInput, NotFound, TooLarge, Unauthenticated, Unavailable
+from chalicelib.errors import (
+    CollectionsError,
+    Forbidden,
+    InFlight,
+    InvalidInput,
+    KeyReused,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
 
 PATH = "/api/v1/openapi.json"
 _REF = "#/components/schemas/{name}"
+_KEY_PARAMETER = {
+    "name": idempotency.HEADER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "description": "Send the request again under the same key, for 24 hours, and get the first answer of success.",
+}
 _PARAMETER = re.compile(r"\{(\w+)\+?\}")
 
 
@@ -73,6 +91,8 @@ def _operation(route: Route, schemas: Mapping[Any, Any], components: Mapping[str
         "responses": _responses(route, schemas),
     }
     parameters = [_path_parameter(name) for name in _PARAMETER.findall(route.path)]
+    if route.keyed:
+        parameters.append(_KEY_PARAMETER)
     if route.query:
         parameters += _query_parameters(_resolve(schemas[route.query], components))
     if parameters:
@@ -129,6 +149,10 @@ def _errors(route: Route) -> list[type[CollectionsError]]:
     raised: list[type[CollectionsError]] = [InvalidInput, Unavailable, *route.errors]
     if not route.public:
         raised.append(Unauthenticated)
+    if route.admin:
+        raised.append(Forbidden)
+    if route.keyed:
+        raised += [InFlight, KeyReused]
     if "{" in route.path:
         raised.append(NotFound)
     if route.body:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from http import HTTPStatus
+from math import ceil
 
 import msgspec
 
@@ -33,6 +34,8 @@ STATUS_OF_ERROR: dict[type[Exception], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     errors.Conflict: HTTPStatus.CONFLICT,
+    errors.InFlight: HTTPStatus.CONFLICT,
+    errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.BadFile: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -86,6 +89,6 @@ def _headers(error: Exception) -> dict[str, str]:
         return {"WWW-Authenticate": 'Bearer realm="collections"'}
     if isinstance(error, MethodNotAllowed):
         return {"Allow": ", ".join(error.allowed)}
-    if isinstance(error, errors.Unavailable):
-        return {"Retry-After": str(max(1, round(error.retry_after_s or RETRY_AFTER_S)))}
+    if isinstance(error, errors.Unavailable | errors.InFlight):
+        return {"Retry-After": str(max(1, ceil(error.retry_after_s or RETRY_AFTER_S)))}
     return {}

@@ -69,12 +69,14 @@ class UploadStatus(msgspec.Struct, frozen=True, kw_only=True):
     status=201,
     also={200: KnownBytes},
     errors=(TooLarge,),
+    keyed=True,
     summary="Announce an image or PDF and get the form to upload it by; 200 when you have these bytes already.",
 )
 def create_upload(request: Request) -> Answer | Upload:
     settings, body = wiring.settings(), request.body
     upload, item, form = manage.announce_upload(
         request.user_id,
+        folder=request.creation_id.hex[:12],
         filename=body.filename,
         content_type=body.content_type,
         size_bytes=body.size_bytes,

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from chalicelib.errors import InvalidInput
+from chalicelib.model.text import UNSTORABLE
 
 Status = Literal["PENDING", "PROCESSING", "ANALYZING", "EMBEDDING", "READY", "FAILED"]
 
 USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
 DERIVED_PREFIX = "_derived/"  # no user id starts with an underscore
 MAX_ITEM_ID_CHARS = 200
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # Postgres keeps neither
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -63,7 +63,7 @@ def parse_key(key: str) -> ObjectKey:
     """Raises InvalidInput when no user can own this key."""
     user_id, slash, rest = key.partition("/")
     name = rest.rpartition("/")[2]
-    if not slash or not name or not USER_ID.match(user_id) or _UNSTORABLE.search(key):
+    if not slash or not name or not USER_ID.match(user_id) or UNSTORABLE.search(key):
         raise InvalidInput("An object's key must be <user>/<name>.", field="key", code="invalid_key")
     return ObjectKey(user_id=user_id, key=key, name=_CONTROL.sub("", name)[:255] or "item")
 
@@ -89,7 +89,7 @@ def decode_cursor(cursor: str) -> tuple[datetime, str]:
         )
         at, item_id = raw
         parsed = datetime.fromisoformat(at)
-        if not isinstance(item_id, str) or _UNSTORABLE.search(item_id) or parsed.tzinfo is None:
+        if not isinstance(item_id, str) or UNSTORABLE.search(item_id) or parsed.tzinfo is None:
             raise ValueError(cursor)
         parsed = parsed.astimezone(UTC)
     except (ValueError, TypeError, OverflowError, binascii.Error) as error:

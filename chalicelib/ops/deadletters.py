@@ -2,15 +2,21 @@
 
 import logging
 import math
-import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.errors import InvalidInput
 from chalicelib.logs import redact
+from chalicelib.model import pipeline
+from chalicelib.model.items import parse_key
 from chalicelib.model.pipeline import ItemRef, Stage
-from chalicelib.stores import items, sweeps, tasks
+from chalicelib.model.text import UNSTORABLE
+from chalicelib.ops.ingest import Arrival, announce_object
+from chalicelib.stores import failures, items, outbox, tasks
 from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
+    from chalicelib.stores.bus import Bus
     from chalicelib.stores.postgres import Database
 
 log = logging.getLogger("collections.deadletters")
@@ -20,7 +26,6 @@ STAGE_OF_DETAIL_TYPE: dict[str, Stage] = {
     "AnalysisComplete": "embed",
 }
 MAX_ERROR_CHARS = 2_000
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None:
@@ -42,7 +47,7 @@ def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None
         "dead letter", extra={"function": function, "reason": reason, "error": error, "item_id": item_id}
     )
     db.transact_as_system(
-        lambda tx: sweeps.insert_dead_letter(
+        lambda tx: failures.insert_dead_letter(
             tx,
             message_id=message_id,
             function=function,
@@ -50,6 +55,7 @@ def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None
             item_id=item_id,
             reason=reason,
             error=error or "no error was given",
+            attempts=_count(context.get("approximateInvokeCount")),
             payload=letter,
         )
     )
@@ -59,11 +65,52 @@ def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None
         db.transact(user_id, lambda tx: _note_if_open(tx, ref, stage, error))
 
 
+def redrive_letters(ids: Sequence[int], *, db: "Database", bus: "Bus", bucket: str) -> int:
+    """Do again what these letters' events asked for, and close them; one that asks for nothing is only closed.
+
+    Answers how many were closed. Done before they are closed: a crash in between means twice, which is harmless.
+    """
+    for letter in db.transact_as_system(lambda tx: failures.list_letters(tx, ids)) if ids else ():
+        _redrive_letter(_dict(letter["event"]), db=db, bus=bus, bucket=bucket)
+    return db.transact_as_system(lambda tx: failures.close_letters(tx, ids)) if ids else 0
+
+
+def _redrive_letter(event: dict[str, Any], *, db: "Database", bus: "Bus", bucket: str) -> None:
+    detail = _dict(event.get("detail"))
+    stage = STAGE_OF_DETAIL_TYPE.get(str(event.get("detail-type")))
+    user_id, item_id = _text(detail.get("user_id")), _text(detail.get("item_id"))
+    if stage and user_id and item_id:
+        ref = ItemRef(user_id=user_id, item_id=item_id)
+        if db.transact(user_id, lambda tx: _wake_if_open(tx, ref, stage, bucket=bucket)):
+            return
+    key = _text(_dict(detail.get("object")).get("key")) or _text(detail.get("original_key"))
+    bucket_name = _text(_dict(detail.get("bucket")).get("name")) or _text(detail.get("bucket"))
+    if key is None or bucket_name != bucket:
+        return
+    try:
+        announce_object(Arrival(key=parse_key(key)), bucket=bucket, db=db, bus=bus)
+    except InvalidInput:
+        log.warning("no item can be made of this", extra={"key": key})
+
+
+def _wake_if_open(tx: Tx, ref: ItemRef, stage: Stage, *, bucket: str) -> bool:
+    """Whether there is such an item; its stage is woken unless it is done, failed or being worked on."""
+    item, task = items.find(tx, ref), tasks.find(tx, ref, stage)
+    if item is not None and task is not None and task["state"] == "ready":
+        event = pipeline.wake_up(stage, ref, bucket=bucket, key=item["key"], kind=item["kind"])
+        outbox.insert_later(tx, ref, event)
+    return item is not None
+
+
 def _note_if_open(tx: Tx, ref: ItemRef, stage: Stage, error: str) -> None:
     task = tasks.find(tx, ref, stage)
     if task is None or task["state"] != "ready":
         return  # done, failed already, or a worker is at it: its own story is the truer one
     items.note(tx, ref, "dead letter", stage=stage, attempt=task["attempt"], message=error)
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and 0 <= value < 2**31 else 0
 
 
 def _text(value: Any) -> str | None:
@@ -77,7 +124,7 @@ def _storable(value: Any) -> Any:
     if isinstance(value, list):
         return [_storable(part) for part in value]
     if isinstance(value, str):
-        return redact(_UNSTORABLE.sub("\ufffd", value))
+        return redact(UNSTORABLE.sub("\ufffd", value))
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -1,6 +1,5 @@
 """What a user does with items: announce an upload, list, read, delete, process again."""
 
-import uuid
 from typing import TYPE_CHECKING
 
 from chalicelib import errors
@@ -25,6 +24,7 @@ DOWNLOAD_TTL_S = 3600
 def announce_upload(
     user_id: str,
     *,
+    folder: str,
     filename: str,
     content_type: str,
     size_bytes: int,
@@ -34,14 +34,17 @@ def announce_upload(
     db: "Database",
     blobs: "Blobs",
 ) -> tuple[Row | None, Row | None, tuple[str, dict[str, str]] | None]:
-    """(upload, None, (url, form fields)) for new bytes, or (None, item, None) when the user has them already."""
+    """(upload, None, (url, form fields)) for new bytes, or (None, item, None) when the user has them already.
+
+    `folder` keeps files of one name apart; announced again with the same one, it is the same upload.
+    """
     if content_type not in files.KIND_OF_MEDIA_TYPE:
         taken = ", ".join(files.KIND_OF_MEDIA_TYPE)
         raise errors.InvalidInput(f"This type is not taken; these are: {taken}.", field="content_type")
     if size_bytes > max_bytes:
         raise errors.TooLarge(f"At most {max_bytes:,} bytes are taken.")
     name = filename.replace("/", "_").replace("\\", "_")
-    key = parse_key(f"{user_id}/{uuid.uuid4().hex[:12]}/{name}")
+    key = parse_key(f"{user_id}/{folder}/{name}")
 
     def record(tx: Tx) -> tuple[Row | None, Row | None]:
         users.ensure(tx, user_id)
@@ -63,15 +66,19 @@ def announce_upload(
 def delete_item(ref: ItemRef, *, db: "Database", blobs: "Blobs") -> None:
     """Delete the item, its index entries and its objects; what S3 will not delete now, the sweeper does."""
 
-    def remove(tx: Tx) -> dict[str, str | None]:
+    removed: dict[str, str | None] = {}
+
+    def remove(tx: Tx) -> None:
+        if removed and items.find(tx, ref) is None:
+            return  # run again: the commit had worked, only its acknowledgement was lost
         item = items.lock(tx, ref)
         objects = {item["key"]: item["etag"], **uploads.list_objects(tx, ref)}
         uploads.insert_deletions(tx, ref.user_id, objects)
-        return objects | remove_item(tx, ref)
+        removed.update(objects | remove_item(tx, ref))
 
-    objects = db.transact(ref.user_id, remove)
+    db.transact(ref.user_id, remove)
     try:
-        gone = blobs.delete(objects)
+        gone = blobs.delete(removed)
     except errors.Unavailable:
         return
     db.transact(ref.user_id, lambda tx: uploads.delete_deletions(tx, gone))

@@ -12,9 +12,10 @@ not done: the task goes back without costing an attempt.
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib import errors
+from chalicelib.logs import describe_error
 from chalicelib.model import pipeline
 from chalicelib.model.pipeline import Claim, ItemRef, Stage
 from chalicelib.ops.publish import publish
@@ -64,9 +65,18 @@ def queue_stage(tx: Tx, ref: ItemRef, stage: Stage, *, bucket: str) -> Outgoing:
     return outbox.insert(tx, ref, event)
 
 
-def fail_item(tx: Tx, ref: ItemRef, stage: Stage, *, code: str, message: str, attempt: int) -> None:
-    """End the item FAILED with a reason its owner understands."""
-    tasks.fail(tx, ref, stage, code=code, message=message)
+def fail_item(
+    tx: Tx,
+    ref: ItemRef,
+    stage: Stage,
+    *,
+    code: str,
+    message: str,
+    attempt: int,
+    last_error: str | None = None,
+) -> None:
+    """End the item FAILED with a reason its owner understands; `last_error` is the operator's."""
+    tasks.fail(tx, ref, stage, code=code, message=message, last_error=last_error)
     items.set_failed(tx, ref, code=code, message=message)
     items.note(tx, ref, "failed", stage=stage, attempt=attempt, message=f"{code}: {message}")
 
@@ -117,20 +127,21 @@ def _write_failure(tx: Tx, claim: Claim, error: Exception, bucket: str) -> None:
     tasks.hold(tx, claim)
     ref, stage = claim.ref, claim.stage
     code, message = _reason(error)
+    reason: dict[str, Any] = {"code": code, "message": message, "last_error": describe_error(error)}
     if isinstance(error, errors.Misconfigured):
         again_at = tasks.retry(
-            tx, ref, stage, code=code, message=message, at_least_s=pipeline.MISCONFIGURED_RETRY_S, refund=True
+            tx, ref, stage, **reason, at_least_s=pipeline.MISCONFIGURED_RETRY_S, refund=True
         )
     elif isinstance(error, errors.CollectionsError) and not error.retryable:
-        fail_item(tx, ref, stage, code=code, message=message, attempt=claim.attempt)
+        fail_item(tx, ref, stage, **reason, attempt=claim.attempt)
         return
     elif claim.attempt >= pipeline.MAX_ATTEMPTS:
-        message = f"Given up after {claim.attempt} attempts. {message}"
-        fail_item(tx, ref, stage, code=code, message=message, attempt=claim.attempt)
+        reason["message"] = f"Given up after {claim.attempt} attempts. {message}"
+        fail_item(tx, ref, stage, **reason, attempt=claim.attempt)
         return
     else:
         wait_s = getattr(error, "retry_after_s", None) or 0.0
-        again_at = tasks.retry(tx, ref, stage, code=code, message=message, at_least_s=wait_s)
+        again_at = tasks.retry(tx, ref, stage, **reason, at_least_s=wait_s)
     items.note(tx, ref, "retrying", stage=stage, attempt=claim.attempt, message=f"{code}: {message}")
     item = items.get(tx, ref)
     event = pipeline.wake_up(stage, ref, bucket=bucket, key=item["key"], kind=item["kind"])

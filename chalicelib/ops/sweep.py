@@ -12,7 +12,7 @@ from chalicelib.model.pipeline import Event, ItemRef, Stage
 from chalicelib.ops.ingest import Arrival, announce_object
 from chalicelib.ops.publish import publish
 from chalicelib.ops.stages import fail_item
-from chalicelib.stores import items, outbox, sweeps, tasks, uploads
+from chalicelib.stores import failures, idempotency_keys, items, outbox, sweeps, tasks, uploads
 from chalicelib.stores.outbox import Outgoing
 from chalicelib.stores.tx import Row, Tx
 
@@ -36,6 +36,8 @@ def sweep(*, db: "Database", blobs: "Blobs", bus: "Bus", now: datetime) -> dict[
         "lost_wake_ups": _in_batches(lambda tx: _wake_lost(tx, blobs.bucket), db=db, bus=bus),
         "expired_uploads": db.transact_as_system(uploads.expire),
         "pruned_events": db.transact_as_system(outbox.prune),
+        "pruned_letters": db.transact_as_system(failures.prune_letters),
+        "pruned_keys": db.transact_as_system(idempotency_keys.prune),
         "found_objects": reconcile_objects(db=db, blobs=blobs, bus=bus, before=now - SETTLED_AFTER),
         "deleted_objects": delete_objects(db=db, blobs=blobs),
     }
@@ -60,8 +62,14 @@ def delete_objects(*, db: "Database", blobs: "Blobs") -> int:
     """Remove the objects of deleted items from S3; answers how many are settled."""
     objects = db.transact_as_system(lambda tx: uploads.list_deletions(tx, limit=1000))
     gone = blobs.delete(objects)
-    if gone:
-        db.transact_as_system(lambda tx: uploads.delete_deletions(tx, gone))
+    kept = sorted(objects.keys() - set(gone))
+
+    def settle(tx: Tx) -> None:
+        uploads.delete_deletions(tx, gone)
+        uploads.postpone_deletions(tx, kept)
+
+    if objects:
+        db.transact_as_system(settle)
     return len(gone)
 
 

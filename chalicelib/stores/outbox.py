@@ -31,6 +31,19 @@ def insert_later(tx: Tx, ref: ItemRef, event: Event, *, due_at: datetime | None 
     _insert(tx, ref, event, due_at=due_at, lock_s=0)
 
 
+def insert_many(tx: Tx, events: Sequence[tuple[ItemRef, Event]]) -> None:
+    """Queue events that the relay publishes next."""
+    tx.run(
+        SQL["insert_many"],
+        user_ids=[ref.user_id for ref, _ in events],
+        item_ids=[ref.item_id for ref, _ in events],
+        stages=[event.stage for _, event in events],
+        sources=[event.source for _, event in events],
+        detail_types=[event.detail_type for _, event in events],
+        details=[json.dumps(event.detail) for _, event in events],
+    )
+
+
 def _insert(tx: Tx, ref: ItemRef, event: Event, *, due_at: datetime | None, lock_s: int) -> int:
     row = tx.all(
         SQL["insert"],

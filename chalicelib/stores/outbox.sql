@@ -4,9 +4,17 @@ VALUES (%(user_id)s, %(item_id)s, %(stage)s, %(source)s, %(detail_type)s, %(deta
         coalesce(%(due_at)s, now()), now() + %(lock_s)s * interval '1 second')
 RETURNING id
 
+-- :name insert_many
+INSERT INTO outbox (user_id, item_id, stage, source, detail_type, detail)
+SELECT user_id, item_id, stage, source, detail_type, detail::jsonb
+FROM unnest(%(user_ids)s::text[], %(item_ids)s::text[], %(stages)s::text[], %(sources)s::text[],
+            %(detail_types)s::text[], %(details)s::text[]) AS e (user_id, item_id, stage, source, detail_type, detail)
+
+-- What the bus refuses again and again steps back behind the others: twice the lock each time, at most five minutes.
 -- :name claim_due
 UPDATE outbox
-SET locked_until = clock_timestamp() + %(lock_s)s * interval '1 second', attempts = attempts + 1
+SET locked_until = clock_timestamp() + least(300, %(lock_s)s * power(2, least(attempts, 10))) * interval '1 second',
+    attempts = attempts + 1
 WHERE id IN (SELECT id FROM outbox
              WHERE published_at IS NULL AND due_at <= clock_timestamp()
                AND (locked_until IS NULL OR locked_until <= clock_timestamp())

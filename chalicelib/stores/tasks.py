@@ -60,15 +60,20 @@ def retry(
     *,
     code: str,
     message: str,
+    last_error: str | None = None,
     at_least_s: float = 0.0,
     refund: bool = False,
 ) -> datetime:
-    """Make it ready after a jittered backoff; answers when. `refund` gives the attempt back."""
+    """Make it ready after a jittered backoff; answers when. `refund` gives the attempt back.
+
+    `message` is for the item's owner, `last_error` for the operator.
+    """
     row = tx.one(
         SQL["retry"],
         **_key(ref, stage),
         code=code,
         message=message,
+        last_error=last_error,
         at_least_s=at_least_s,
         refund=int(refund),
         base_s=pipeline.BACKOFF_BASE_S,
@@ -79,8 +84,8 @@ def retry(
     return run_after
 
 
-def fail(tx: Tx, ref: ItemRef, stage: Stage, *, code: str, message: str) -> None:
-    tx.run(SQL["fail"], **_key(ref, stage), code=code, message=message)
+def fail(tx: Tx, ref: ItemRef, stage: Stage, *, code: str, message: str, last_error: str | None) -> None:
+    tx.run(SQL["fail"], **_key(ref, stage), code=code, message=message, last_error=last_error)
 
 
 def list_expired(tx: Tx, *, limit: int) -> list[Row]:

@@ -2,7 +2,7 @@
 INSERT INTO tasks (user_id, item_id, stage) VALUES (%(user_id)s, %(item_id)s, %(stage)s)
 ON CONFLICT (user_id, item_id, stage) DO UPDATE
 SET state = 'ready', attempt = 0, token = NULL, lease_until = NULL, run_after = now(), woken_at = NULL,
-    error_code = NULL, error_message = NULL, finished_at = NULL
+    error_code = NULL, error_message = NULL, last_error = NULL, finished_at = NULL
 
 -- :name insert_if_missing
 INSERT INTO tasks (user_id, item_id, stage) VALUES (%(user_id)s, %(item_id)s, %(stage)s) ON CONFLICT DO NOTHING
@@ -37,14 +37,15 @@ FOR UPDATE
 
 -- :name finish
 UPDATE tasks
-SET state = 'done', token = NULL, lease_until = NULL, finished_at = now(), error_code = NULL, error_message = NULL
+SET state = 'done', token = NULL, lease_until = NULL, finished_at = now(), error_code = NULL, error_message = NULL,
+    last_error = NULL
 WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = %(stage)s
 
 -- Full jitter: a random wait below base * 2^(attempt-1), capped; a provider's Retry-After is the floor.
 -- :name retry
 UPDATE tasks
 SET state = 'ready', token = NULL, lease_until = NULL, woken_at = NULL, attempt = attempt - %(refund)s,
-    error_code = %(code)s, error_message = %(message)s,
+    error_code = %(code)s, error_message = %(message)s, last_error = %(last_error)s,
     run_after = clock_timestamp() + interval '1 second' * greatest(
         %(at_least_s)s, random() * least(%(cap_s)s, %(base_s)s * power(2, attempt - 1)))
 WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = %(stage)s
@@ -52,7 +53,8 @@ RETURNING run_after
 
 -- :name fail
 UPDATE tasks
-SET state = 'failed', token = NULL, lease_until = NULL, finished_at = now(), error_code = %(code)s, error_message = %(message)s
+SET state = 'failed', token = NULL, lease_until = NULL, finished_at = now(), error_code = %(code)s, error_message = %(message)s,
+    last_error = %(last_error)s
 WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = %(stage)s
 
 -- :name list_expired

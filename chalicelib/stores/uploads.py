@@ -103,3 +103,8 @@ def list_deletions(tx: Tx, *, limit: int) -> dict[str, str | None]:
 
 def delete_deletions(tx: Tx, keys: Sequence[str]) -> None:
     tx.run(SQL["delete_deletions"], keys=list(keys))
+
+
+def postpone_deletions(tx: Tx, keys: Sequence[str]) -> None:
+    """S3 refused: step back behind the others, for a minute, then two, four, at most an hour."""
+    tx.run(SQL["postpone_deletions"], keys=list(keys))

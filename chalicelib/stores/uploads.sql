@@ -2,7 +2,8 @@
 INSERT INTO uploads (user_id, key, status, filename, content_type, size_bytes, sha256, expires_at)
 VALUES (%(user_id)s, %(key)s, 'pending', %(filename)s, %(content_type)s, %(size_bytes)s, %(sha256)s,
         now() + %(ttl_s)s * interval '1 second')
-ON CONFLICT (user_id, key) DO UPDATE SET key = excluded.key -- run again after its commit's answer was lost
+-- the same request again, or its transaction, because an answer was lost on the way
+ON CONFLICT (user_id, key) DO UPDATE SET expires_at = excluded.expires_at
 RETURNING *
 
 -- :name find
@@ -57,6 +58,11 @@ UPDATE uploads SET item_id = NULL WHERE user_id = %(user_id)s AND key = %(key)s
 
 -- :name list_deletions
 SELECT key, etag FROM object_deletions WHERE created_at <= now() ORDER BY created_at LIMIT %(limit)s
+
+-- :name postpone_deletions
+UPDATE object_deletions
+SET attempts = attempts + 1, created_at = now() + least(3600, 60 * power(2, least(attempts, 10))) * interval '1 second'
+WHERE key = ANY (%(keys)s)
 
 -- :name delete_deletions
 DELETE FROM object_deletions WHERE key = ANY (%(keys)s)

@@ -1,0 +1,79 @@
+"""Answers a repeated request once: who has an Idempotency-Key, and what was answered under it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from chalicelib.errors import InFlight, KeyReused
+from chalicelib.stores import idempotency_keys, users
+from chalicelib.stores.tx import Tx
+
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres import Database
+
+LOCK_S = 35  # longer than the API's function may run (.chalice/config.json): who holds a lock longer is dead
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyClaim:
+    """The right to answer under this key; `creation_id` stays the same for whoever takes over."""
+
+    user_id: str
+    key: str
+    token: str
+    creation_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptAnswer:
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+def claim_key(user_id: str, key: str, *, fingerprint: str, db: "Database") -> KeyClaim | KeptAnswer:
+    """Take the key, or answer what was answered under it. Raises InFlight, and KeyReused for another request."""
+    token = str(uuid4())  # made here, so that a rerun after a lost acknowledgement knows its own claim
+
+    def claim(tx: Tx) -> KeyClaim | KeptAnswer:
+        users.ensure(tx, user_id)
+        creation_id = idempotency_keys.claim(
+            tx, user_id, key, fingerprint=fingerprint, token=token, lock_s=LOCK_S
+        )
+        if creation_id is not None:
+            return KeyClaim(user_id=user_id, key=key, token=token, creation_id=creation_id)
+        row = idempotency_keys.find(tx, user_id, key)
+        if row is None:  # released just now
+            raise InFlight("This request is being answered right now.", retry_after_s=1)
+        if row["fingerprint"] != fingerprint:
+            raise KeyReused("This Idempotency-Key came before, with another request.")
+        if row["status"] is None:
+            raise InFlight("This request is being answered right now.", retry_after_s=row["locked_for_s"])
+        return KeptAnswer(status=row["status"], headers=row["headers"], body=row["body"])
+
+    return db.transact(user_id, claim)
+
+
+def keep_answer(claim: KeyClaim, answer: KeptAnswer, *, db: "Database") -> None:
+    """Keep it for 24 hours, unless another has taken the key over."""
+    db.transact(
+        claim.user_id,
+        lambda tx: idempotency_keys.set_answer(
+            tx,
+            claim.user_id,
+            claim.key,
+            token=claim.token,
+            status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+        ),
+    )
+
+
+def release_key(claim: KeyClaim, *, db: "Database") -> None:
+    """Forget the key: what was asked was refused and made nothing."""
+    db.transact(
+        claim.user_id,
+        lambda tx: idempotency_keys.delete(tx, claim.user_id, claim.key, token=claim.token),
+    )

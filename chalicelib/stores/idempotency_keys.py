@@ -1,0 +1,38 @@
+"""Idempotency keys: locked while a request is answered, then with its answer."""
+
+import json
+from collections.abc import Mapping
+from uuid import UUID
+
+from chalicelib.stores.sql import statements
+from chalicelib.stores.tx import Row, Tx
+
+SQL = statements(__file__)
+
+
+def claim(tx: Tx, user_id: str, key: str, *, fingerprint: str, token: str, lock_s: int) -> UUID | None:
+    """Lock the key; answers the id for what the request creates, None when the key is answered or locked."""
+    values = {"user_id": user_id, "key": key, "fingerprint": fingerprint, "token": token, "lock_s": lock_s}
+    row = tx.one(SQL["claim"], **values)
+    return UUID(row["creation_id"]) if row else None
+
+
+def find(tx: Tx, user_id: str, key: str) -> Row | None:
+    return tx.one(SQL["find"], user_id=user_id, key=key)
+
+
+def set_answer(
+    tx: Tx, user_id: str, key: str, *, token: str, status: int, headers: Mapping[str, str], body: str
+) -> None:
+    """Only under the token of the latest claim."""
+    values = {"status": status, "headers": json.dumps(dict(headers)), "body": body}
+    tx.run(SQL["set_answer"], user_id=user_id, key=key, token=token, **values)
+
+
+def delete(tx: Tx, user_id: str, key: str, *, token: str) -> None:
+    tx.run(SQL["delete"], user_id=user_id, key=key, token=token)
+
+
+def prune(tx: Tx) -> int:
+    """Delete what is older than 24 hours. System transaction."""
+    return tx.run(SQL["prune"])

@@ -1,13 +1,38 @@
-"""Migrations: from empty, again, two at once, killed halfway."""
+"""Migrations: from empty, from earlier releases with their data, again, two at once, killed halfway."""
 
+import shutil
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import psycopg2
 import pytest
 
+from chalicelib import wiring
+from chalicelib.events import handlers
+from chalicelib.model.pipeline import ItemRef
+from chalicelib.ops.browse import ItemFilters, list_items, read_item
+from chalicelib.ops.failures import FailureFilters, redrive_failures
+from chalicelib.ops.search import Filters, search_items
 from chalicelib.stores import migrate as module
-from chalicelib.stores.migrate import MigrationChanged, migrate
+from chalicelib.stores.migrate import MIGRATIONS, MigrationChanged, migrate, set_app_password
+from chalicelib.stores.sql import statements
 from tests.conftest import create_database, execute, rows
+from tests.local_stack.emulated import BUCKET
+from tests.test_sql import plan
+from tests.world import World, forget_wiring, jpeg
+
+RELEASES = sorted(
+    path for path in (Path(__file__).parent / "releases").iterdir() if (path / "rows.sql").exists()
+)
+STATEMENTS = [
+    pytest.param(text, id=f"{release.name}.{path.stem}.{name}")
+    for release in RELEASES
+    for path in sorted((release / "statements").glob("*.sql"))
+    for name, text in statements(str(path)).items()
+]
 
 
 @pytest.fixture
@@ -67,3 +92,78 @@ def test_a_table_somebody_holds_stops_a_migration_within_its_lock_timeout(
         migrate(empty_url, lock_timeout_s=1)
     holder.close()
     assert migrate(empty_url) == ["0001_alter"]
+
+
+def test_a_migration_whose_process_is_killed_is_as_if_it_never_was(
+    empty_url: str, tmp_path, monkeypatch
+) -> None:
+    (tmp_path / "0001_first.sql").write_text("CREATE TABLE first (id int)")
+    (tmp_path / "0002_second.sql").write_text("CREATE TABLE second (id int); SELECT pg_sleep(2)")
+    program = (
+        "import pathlib, sys\nfrom chalicelib.stores import migrate as m\n"
+        "m.MIGRATIONS = pathlib.Path(sys.argv[1])\nm.migrate(sys.argv[2])"
+    )
+    project = Path(__file__).parent.parent
+    process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path), empty_url], cwd=project)
+    asleep = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(2)%' AND pid <> pg_backend_pid()"
+    )
+    give_up_at = time.monotonic() + 30
+    while rows(empty_url, asleep) == [(0,)] and time.monotonic() < give_up_at:
+        time.sleep(0.05)
+    process.kill()
+    assert process.wait() != 0
+    (tmp_path / "0002_second.sql").write_text("CREATE TABLE second (id int)")
+    monkeypatch.setattr(module, "MIGRATIONS", tmp_path)
+    assert migrate(empty_url) == ["0002_second"]
+
+
+@pytest.fixture(params=RELEASES, ids=lambda release: release.name)
+def old_world(request, world: World, postgres_url: str, tmp_path, monkeypatch) -> World:
+    """A world whose database an earlier release has made and filled, and this one has migrated."""
+    name = f"release_{request.param.name}"
+    url = create_database(postgres_url, name)
+    then = tmp_path / "migrations"
+    then.mkdir()
+    for path in sorted(MIGRATIONS.glob("*.sql")):
+        if path.stem <= request.param.name:
+            shutil.copy(path, then)
+    monkeypatch.setattr(module, "MIGRATIONS", then)
+    migrate(url)
+    execute(url, (request.param / "rows.sql").read_text())
+    monkeypatch.setattr(module, "MIGRATIONS", MIGRATIONS)
+    assert migrate(url) == [
+        path.stem for path in sorted(MIGRATIONS.glob("*.sql")) if path.stem > request.param.name
+    ]
+    set_app_password(url, "test")
+    monkeypatch.setenv("DATABASE_URL", url.replace("//postgres@", "//collections_app:test@"))
+    forget_wiring()
+    return World(db=wiring.database(), admin_url=url, aws=world.aws, providers=world.providers)
+
+
+def test_an_earlier_releases_rows_are_all_there_and_of_use(old_world: World) -> None:
+    db = old_world.db
+    items, _ = list_items("alice", ItemFilters(), after=None, limit=10, db=db)
+    assert {item["id"]: item["status"] for item in items} == {
+        "red apple": "READY",
+        "tomatoes": "READY",
+        "broken": "FAILED",
+    }
+    answer = search_items("alice", "tomatoes", filters=Filters(), limit=5, db=db, embedder=wiring.embedder())
+    assert answer.hits[0].passage["item_id"] == "tomatoes"
+    old_world.aws.client("s3").put_object(Bucket=BUCKET, Key="alice/broken.jpg", Body=jpeg("pink"))
+    found = redrive_failures(FailureFilters(kind="item"), db=db, bus=wiring.bus(), bucket=BUCKET)
+    assert found == (1, False)
+    handlers.minute_passed()
+    old_world.run(old_world.published()[-1])
+    assert read_item(_ref("broken"), db=db)["status"] == "READY"
+
+
+def _ref(item_id: str) -> ItemRef:
+    return ItemRef(user_id="alice", item_id=item_id)
+
+
+@pytest.mark.parametrize("text", STATEMENTS)
+def test_an_earlier_releases_statement_still_runs(text: str, template_url: str) -> None:
+    """While a release is rolled out, the one before it works on the new schema."""
+    assert plan(text, template_url)

@@ -7,7 +7,7 @@ KEY := $(shell $(PYTHON) -c 'import glob, hashlib, sys; print(hashlib.sha256(b""
 READY := .venv/.ready-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench package
+.PHONY: help setup run demo test check bench chaos mutants package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,12 @@ check: $(READY) ## Lint, check types, check which way imports go
 
 bench: $(READY) ## Measure: speed against bare libraries, quality of search
 	@$(PY) -m bench
+
+chaos: $(READY) ## Kill, freeze, lose and repeat; SEED=n and SIZE=n choose the run
+	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SIZE),--size $(SIZE))
+
+mutants: $(READY) ## Take each protection out and see a test fail; ONLY=text chooses some
+	@$(PY) -m tests.mutants "$(ONLY)"
 
 package: $(READY) ## Build the Lambda package and its template for STAGE (default dev)
 	@$(PY) -m deploy.package --stage $(STAGE)

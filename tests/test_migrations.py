@@ -94,6 +94,14 @@ def test_a_table_somebody_holds_stops_a_migration_within_its_lock_timeout(
     assert migrate(empty_url) == ["0001_alter"]
 
 
+def test_a_file_and_the_record_that_it_ran_are_one_transaction(empty_url: str, tmp_path, monkeypatch) -> None:
+    (tmp_path / "0001_first.sql").write_text("CREATE TABLE first (id int); DROP TABLE schema_migrations")
+    monkeypatch.setattr(module, "MIGRATIONS", tmp_path)
+    with pytest.raises(psycopg2.errors.UndefinedTable):
+        migrate(empty_url)
+    assert rows(empty_url, "SELECT to_regclass('first')::text") == [(None,)]
+
+
 def test_a_migration_whose_process_is_killed_is_as_if_it_never_was(
     empty_url: str, tmp_path, monkeypatch
 ) -> None:

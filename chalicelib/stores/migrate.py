@@ -73,9 +73,7 @@ def _sha256(text: str) -> str:
 
 
 def _apply(conn: "psycopg2.extensions.connection", name: str, text: str, lock_timeout_s: int) -> None:
-    conn.autocommit = False
     with conn, conn.cursor() as cursor:
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", (f"{lock_timeout_s}s",))
         cursor.execute(text)
         cursor.execute("INSERT INTO schema_migrations (name, sha256) VALUES (%s, %s)", (name, _sha256(text)))
-    conn.autocommit = True

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _making = threading.RLock()
+# (connect, read) of one attempt of two: a request waits 10 s at most, the pipeline tries again by itself.
+_TIMEOUTS_S = {"s3": (2, 4), "events": (1, 3), "dynamodb": (1, 1)}
 
 
 class once(Generic[T]):  # noqa: N801  used as a decorator
@@ -55,9 +57,14 @@ def settings() -> Settings:
 
 @once
 def database() -> "Database":
-    from chalicelib.stores.postgres import Database
+    """The API's: a caller is promised an answer in 5 s."""
+    return _database(timeout_s=4.0)
 
-    return Database(settings().database_url, max_size=settings().database_pool_size)
+
+@once
+def pipeline_database() -> "Database":
+    """The event handlers': nobody waits, and an index may take a while to write."""
+    return _database(timeout_s=70.0)
 
 
 @once
@@ -123,15 +130,22 @@ def storage_origins() -> tuple[str, ...]:
     return tuple(f"https://{found.images_bucket}.{host}" for host in hosts)
 
 
+def _database(*, timeout_s: float) -> "Database":
+    from chalicelib.stores.postgres import Database
+
+    return Database(settings().database_url, max_size=settings().database_pool_size, timeout_s=timeout_s)
+
+
 def _client(service: str) -> Any:
     import boto3
     from botocore.config import Config
 
+    connect_s, read_s = _TIMEOUTS_S[service]
     # Path-style and SigV4 presigning work on AWS and on the emulator alike.
     config = Config(
-        connect_timeout=3,
-        read_timeout=20,
-        retries={"mode": "standard", "max_attempts": 3},
+        connect_timeout=connect_s,
+        read_timeout=read_s,
+        retries={"mode": "standard", "total_max_attempts": 2},  # "max_attempts" would be one more
         signature_version="s3v4" if service == "s3" else None,
         s3={"addressing_style": "path"} if settings().aws_endpoint_url else None,
     )

@@ -123,7 +123,8 @@ def jpeg(color: str = "red", size: tuple[int, int] = (64, 48)) -> bytes:
 
 def forget_wiring() -> None:
     """What the process has made so far belongs to an earlier test's world."""
-    for name in ("settings", "database", "blobs", "bus", "tables", "decoder", "analyzer", "embedder"):
+    closed = ("database", "pipeline_database", "decoder")
+    for name in (*closed, "settings", "blobs", "bus", "tables", "analyzer", "embedder"):
         for made in getattr(wiring, name).forget():
-            if name in ("database", "decoder"):
+            if name in closed:
                 made.close()

@@ -27,7 +27,7 @@ def object_created(event: dict[str, Any], context: Any) -> None:
     arrival = ingest.Arrival(
         key=parse_key(obj.key), etag=obj.etag, sequencer=obj.sequencer, written_at=created.time
     )
-    ref = ingest.register_object(arrival, db=wiring.database())
+    ref = ingest.register_object(arrival, db=wiring.pipeline_database())
     if ref is not None:
         _process(ref)
 
@@ -35,7 +35,7 @@ def object_created(event: dict[str, Any], context: Any) -> None:
 def item_processed(event: dict[str, Any], context: Any) -> None:
     """Analyze. Sent by hand for an object we have not seen, it has it processed first."""
     detail = contracts.parse(event, contracts.StageEvent).detail
-    db, bus, bucket = wiring.database(), wiring.bus(), wiring.settings().images_bucket
+    db, bus, bucket = wiring.pipeline_database(), wiring.bus(), wiring.settings().images_bucket
     ref = ItemRef(user_id=detail.user_id, item_id=detail.item_id)
     if not analyze.is_processed(ref, db=db):
         if not _is_another_stages(detail.bucket):
@@ -55,7 +55,7 @@ def item_processed(event: dict[str, Any], context: Any) -> None:
 
 def analysis_complete(event: dict[str, Any], context: Any) -> None:
     detail = contracts.parse(event, contracts.StageEvent).detail
-    db = wiring.database()
+    db = wiring.pipeline_database()
     time_left_s = _time_left_s(context)
 
     def work(claim: Claim) -> Any:
@@ -66,13 +66,13 @@ def analysis_complete(event: dict[str, Any], context: Any) -> None:
 
 
 def minute_passed() -> None:
-    published = publish.relay_due_events(db=wiring.database(), bus=wiring.bus())
+    published = publish.relay_due_events(db=wiring.pipeline_database(), bus=wiring.bus())
     log.info("relayed", extra={"published": published})
 
 
 def five_minutes_passed(event: dict[str, Any]) -> None:
     now = contracts.parse(event, contracts.Tick).time
-    counts = sweep.sweep(db=wiring.database(), blobs=wiring.blobs(), bus=wiring.bus(), now=now)
+    counts = sweep.sweep(db=wiring.pipeline_database(), blobs=wiring.blobs(), bus=wiring.bus(), now=now)
     log.info("swept", extra=counts)
 
 
@@ -82,12 +82,12 @@ def dead_letter(message_id: str, body: str) -> None:
         payload = json.loads(body)
     except ValueError:
         payload = {"unreadable": body[:4000]}
-    deadletters.record_dead_letter(message_id, payload, db=wiring.database())
+    deadletters.record_dead_letter(message_id, payload, db=wiring.pipeline_database())
 
 
 def _process(ref: ItemRef) -> None:
     settings = wiring.settings()
-    db, blobs, decoder = wiring.database(), wiring.blobs(), wiring.decoder()
+    db, blobs, decoder = wiring.pipeline_database(), wiring.blobs(), wiring.decoder()
     limits = FileLimits(max_bytes=settings.upload_max_bytes)
 
     def work(claim: Claim) -> Any:

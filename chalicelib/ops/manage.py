@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
 
 DOWNLOAD_TTL_S = 3600
+DELETE_TIMEOUT_S = 20.0  # taking 2,000 pages out of the index takes seconds; API Gateway waits 29
 
 
 def announce_upload(
@@ -76,7 +77,7 @@ def delete_item(ref: ItemRef, *, db: "Database", blobs: "Blobs") -> None:
         uploads.insert_deletions(tx, ref.user_id, objects)
         removed.update(objects | remove_item(tx, ref))
 
-    db.transact(ref.user_id, remove)
+    db.transact(ref.user_id, remove, timeout_s=DELETE_TIMEOUT_S)
     try:
         gone = blobs.delete(removed)
     except errors.Unavailable:

@@ -1,0 +1,332 @@
+"""What a caller sees, and what is left, while Postgres cannot be reached. Bounds in seconds are the promised ones."""
+
+import http.client
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+import app
+from chalicelib import wiring
+from chalicelib.errors import Unavailable
+from chalicelib.model.pipeline import Claim, ItemRef
+from chalicelib.ops.analyze import analyze_item
+from chalicelib.ops.stages import WriteResults, run_stage
+from chalicelib.stores.postgres import Database
+from local.children import free_port, kill_group, module_command, spawn
+from tests.local_stack.emulated import BUCKET
+from tests.tcp_proxy import Mood, TcpProxy, tcp_proxy
+from tests.world import World, forget_wiring, jpeg
+
+PROJECT = Path(app.__file__).parent
+AWAY = ("database_unavailable", "database_timeout", "database_busy")
+ALICE_A = ItemRef(user_id="alice", item_id="a")
+NEW = {"filename": "b.jpg", "content_type": "image/jpeg", "size_bytes": 5}
+Question = tuple[str, str, Any]
+HEALTH: list[Question] = [("GET", "/health", None), ("GET", "/health/ready", None)]
+QUESTIONS: list[Question] = [
+    ("GET", "/api/v1/items", None),
+    ("GET", "/api/v1/items/a", None),
+    ("POST", "/api/v1/search", {"query": "apple"}),
+    ("POST", "/api/v1/uploads", NEW),
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    status: int
+    headers: Any
+    body: Any
+    took_s: float
+
+
+@pytest.fixture
+def postgres(world: World, app_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TcpProxy]:
+    """What the app takes for its Postgres; the world's own connections go past it."""
+    port = urlsplit(app_url).port
+    assert port
+    with tcp_proxy(port) as proxy:
+        monkeypatch.setenv("DATABASE_URL", app_url.replace(f":{port}/", f":{proxy.port}/"))
+        monkeypatch.setenv("DATABASE_POOL_SIZE", "10")
+        forget_wiring()
+        yield proxy
+
+
+@pytest.fixture
+def api_port(postgres: TcpProxy, tmp_path: Path) -> Iterator[int]:
+    """The API in a process of its own, which answers many at once."""
+    project = tmp_path / "project"
+    (project / ".chalice").mkdir(parents=True)
+    config = {"version": "2.0", "app_name": "collections", "stages": {"local": {}}}
+    (project / ".chalice" / "config.json").write_text(json.dumps(config))
+    for name in ("app.py", "chalicelib"):
+        (project / name).symlink_to(PROJECT / name)
+    port = free_port()
+    command = module_command("local.api_server", str(port))
+    server = spawn(command, log=tmp_path / "api.log", env=os.environ, project=project)
+    give_up_at = time.monotonic() + 30
+    while True:
+        try:
+            ask(port, "GET", "/health/live")
+            break
+        except OSError:
+            assert time.monotonic() < give_up_at, (tmp_path / "api.log").read_text()
+            time.sleep(0.05)
+    yield port
+    kill_group(server)
+    server.wait()
+
+
+def ask(port: int, method: str, path: str, body: Any = None) -> Told:
+    started_at = time.monotonic()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = {"Content-Type": "application/json"} if body is not None else {}
+    connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+    answer = connection.getresponse()
+    raw = answer.read()
+    connection.close()
+    told = json.loads(raw) if raw else None
+    return Told(status=answer.status, headers=answer.headers, body=told, took_s=time.monotonic() - started_at)
+
+
+def ask_all(port: int, questions: Sequence[Question]) -> list[Told]:
+    """All of them at once; the answers in their order."""
+    with ThreadPoolExecutor(len(questions)) as pool:
+        return list(pool.map(lambda question: ask(port, *question), questions))
+
+
+def says_away(told: Told) -> bool:
+    return (
+        told.status == 503
+        and told.headers["Content-Type"] == "application/problem+json"
+        and int(told.headers["Retry-After"]) > 0
+        and told.body["code"] in AWAY
+        and told.took_s < 5
+    )
+
+
+@pytest.mark.parametrize(
+    ("mood", "answer_bytes"),
+    [("refuse", 0), ("reset", 0), ("reset", 100), ("close", 0), ("close", 100), ("hang", 0)],
+)
+def test_without_postgres_the_api_says_so_in_5_s_and_is_back_at_once(
+    world: World, postgres: TcpProxy, api_port: int, mood: Mood, answer_bytes: int
+) -> None:
+    world.ingest("alice/a.jpg", jpeg())
+    for _ in range(2):  # without open connections, and with some
+        postgres.be(mood, answer_bytes=answer_bytes)
+        health, ready, *told = ask_all(api_port, HEALTH + QUESTIONS)
+        assert all(map(says_away, told)), told
+        assert (health.status, health.body["status"], ready.status) == (200, "degraded", 503)
+        for each in (health, ready):
+            assert each.body["checks"]["database"] in AWAY
+            assert each.took_s < 5
+        postgres.be("pass")
+        told = ask_all(api_port, QUESTIONS)
+        assert {each.status for each in told} == {200, 201}
+        assert max(each.took_s for each in told) < 10
+
+
+def test_a_network_in_crumbs_is_only_slow(world: World, postgres: TcpProxy, api_port: int) -> None:
+    world.ingest("alice/a.jpg", jpeg())
+    postgres.be("slice")
+    assert {told.status for told in ask_all(api_port, QUESTIONS)} == {200, 201}
+
+
+@pytest.mark.parametrize(("mood", "status"), [("reset", 200), ("close", 200), ("hang", 503)])
+def test_a_connection_lost_in_a_statement_is_replaced(
+    postgres: TcpProxy, api_port: int, mood: Mood, status: int
+) -> None:
+    postgres.when(b"FROM items", mood)
+    told = ask(api_port, "GET", "/api/v1/items")
+    assert told.status == status
+    assert status == 200 or says_away(told)
+    assert ask(api_port, "GET", "/api/v1/items").status == 200
+
+
+def test_locks_of_a_transaction_that_nobody_will_end_are_free_in_10_s(
+    world: World, postgres: TcpProxy, api_port: int
+) -> None:
+    world.ingest("alice/a.jpg", jpeg())
+    postgres.when(b"FOR UPDATE", "hang")
+    assert says_away(ask(api_port, "POST", "/api/v1/items/a/reprocess"))
+    told = ask(api_port, "POST", "/api/v1/items/a/reprocess")
+    assert (told.status, told.took_s < 5) == (202, True)
+
+
+MOODS: list[Mood] = ["pass", "reset", "pass", "refuse", "pass", "close", "slice", "hang", "pass"]
+
+
+def through_all_moods(postgres: TcpProxy, work: Callable[[], Any], *, hang_s: float = 0.4) -> list[Any]:
+    """What 40 threads were told that kept at it while the moods changed."""
+    over, told = threading.Event(), []
+
+    def keep_asking() -> None:
+        while not over.is_set():
+            told.append(work())
+
+    with ThreadPoolExecutor(40) as pool:
+        threads = [pool.submit(keep_asking) for _ in range(40)]
+        for mood in MOODS:
+            postgres.be(mood)
+            time.sleep(hang_s if mood == "hang" else 0.4)
+        over.set()
+    for thread in threads:
+        thread.result()
+    return told
+
+
+def test_40_callers_get_10_connections_at_most_and_nothing_but_answers(
+    postgres: TcpProxy, api_port: int
+) -> None:
+    told = through_all_moods(postgres, lambda: ask(api_port, "GET", "/api/v1/items"), hang_s=4.5)
+    assert all(each.status == 200 or says_away(each) for each in told)
+    assert {each.status for each in told} == {200, 503}
+    assert 5 < postgres.most_open <= 10
+
+
+def meet_in_transactions(db: Database, number: int) -> None:
+    """That many transactions at once, each with a connection of its own."""
+    all_in = threading.Barrier(number)
+    with ThreadPoolExecutor(number) as pool:
+        running = [pool.submit(db.transact, "alice", lambda tx: all_in.wait(5)) for _ in range(number)]
+        assert sorted(thread.result() for thread in running) == list(range(number))
+
+
+@pytest.mark.parametrize("mood", ["hang", "reset", "close"])
+def test_connections_that_died_unnoticed_cost_nobody_an_answer(postgres: TcpProxy, mood: Mood) -> None:
+    db = Database(os.environ["DATABASE_URL"], max_size=5, timeout_s=4.0)
+    meet_in_transactions(db, 5)
+    postgres.be(mood)
+    postgres.be("pass")
+    assert db.transact("alice", lambda tx: tx.one("SELECT 1 AS one")) == {"one": 1}
+    db.close()
+
+
+def test_no_place_in_the_pool_is_lost(postgres: TcpProxy) -> None:
+    db = Database(os.environ["DATABASE_URL"], max_size=10, timeout_s=1.0)
+
+    def work() -> None:
+        with suppress(Unavailable):
+            db.transact("alice", lambda tx: tx.all("SELECT * FROM items"))
+
+    through_all_moods(postgres, work)
+    assert 5 < postgres.most_open <= 10
+    meet_in_transactions(db, 10)
+    assert postgres.open == 10
+    db.close()
+
+
+def test_a_frozen_process_whose_session_the_server_ended_runs_again(postgres: TcpProxy) -> None:
+    db = Database(os.environ["DATABASE_URL"], max_size=1, timeout_s=20)
+    runs: list[int] = []
+
+    def work(tx: Any) -> Any:
+        runs.append(1)
+        if len(runs) == 1:
+            tx.run("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
+            time.sleep(0.5)
+        return tx.one("SELECT 1 AS one")
+
+    assert db.transact("alice", work) == {"one": 1}
+    db.close()
+
+
+def test_a_statement_that_takes_too_long_is_ended_by_the_server_and_the_connection_kept(
+    world: World, postgres: TcpProxy
+) -> None:
+    db = Database(os.environ["DATABASE_URL"], max_size=1, timeout_s=1)
+    pid = db.transact("alice", lambda tx: tx.one("SELECT pg_backend_pid() AS pid"))
+    with pytest.raises(Unavailable) as raised:
+        db.transact("alice", lambda tx: tx.one("SELECT pg_sleep(60)"))
+    assert raised.value.code == "database_timeout"
+    assert world.sql(
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = 'active'"
+        " AND pid <> pg_backend_pid()"
+    ) == [(0,)]
+    assert db.transact("alice", lambda tx: tx.one("SELECT pg_backend_pid() AS pid")) == pid
+    db.close()
+
+
+def test_large_answers_and_questions_pass(postgres: TcpProxy) -> None:
+    db = Database(os.environ["DATABASE_URL"], max_size=1)
+    text = "ü" * 5_000_000
+    sent = db.transact("alice", lambda tx: tx.one("SELECT length(%(text)s) AS n", text=text))
+    rows = db.transact(
+        "alice", lambda tx: tx.all("SELECT repeat('x', 1000) AS x FROM generate_series(1, 10000)")
+    )
+    assert (sent, len(rows), {len(row["x"]) for row in rows}) == ({"n": 5_000_000}, 10_000, {1000})
+    db.close()
+
+
+@pytest.mark.parametrize("mood", ["refuse", "hang"])
+def test_postgres_away_at_the_claim_is_raised_and_healed(
+    world: World, postgres: TcpProxy, mood: Mood
+) -> None:
+    event = world.put("alice/a.jpg", jpeg())
+    postgres.be(mood)
+    started_at = time.monotonic()
+    with pytest.raises(Unavailable):
+        world.deliver(event)
+    assert time.monotonic() - started_at < 20
+    postgres.be("pass")
+    world.heal()
+    assert world.item("a")["status"] == "READY"
+
+
+@pytest.mark.parametrize("fate", ["away", "away once committed", "only the answer lost"])
+def test_postgres_away_at_the_finish_loses_and_doubles_nothing(
+    world: World, postgres: TcpProxy, fate: str
+) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+
+    def work(claim: Claim) -> WriteResults:
+        db = wiring.pipeline_database()
+        results = analyze_item(claim, db=db, blobs=wiring.blobs(), analyzer=wiring.analyzer(), timeout_s=10)
+        if fate == "away":
+            postgres.be("refuse")
+        else:
+            postgres.when(b"COMMIT", "reset", for_all=fate == "away once committed")
+        return results
+
+    def finish() -> None:
+        run_stage("analyze", ALICE_A, work, bucket=BUCKET, db=wiring.pipeline_database(), bus=wiring.bus())
+
+    if fate == "only the answer lost":
+        finish()
+    else:
+        with pytest.raises(Unavailable):
+            finish()
+    postgres.be("pass")
+    world.heal()
+    assert world.item("a")["status"] == "READY"
+    analyzed = 2 if fate == "away" else 1
+    assert len(world.providers.analyzed) == analyzed
+    assert world.sql("SELECT count(*) FROM analyses") == [(1,)]
+
+
+def test_an_upload_whose_commit_was_lost_on_the_way_is_one_upload(
+    world: World, postgres: TcpProxy, api_port: int
+) -> None:
+    postgres.when(b"COMMIT", "reset")
+    assert ask(api_port, "POST", "/api/v1/uploads", NEW).status == 201
+    assert world.sql("SELECT count(*) FROM uploads") == [(1,)]
+
+
+def test_a_deletion_whose_commit_was_lost_on_the_way_is_done(
+    world: World, postgres: TcpProxy, api_port: int
+) -> None:
+    world.ingest("alice/a.jpg", jpeg())
+    postgres.when(b"COMMIT", "reset")
+    assert ask(api_port, "DELETE", "/api/v1/items/a").status == 204
+    assert (world.objects(), world.sql("SELECT count(*) FROM object_deletions")) == ([], [(0,)])
+    assert ask(api_port, "DELETE", "/api/v1/items/a").status == 404

@@ -56,7 +56,7 @@ def test_production_refuses_an_anonymous_user() -> None:
         ("sent Bearer eyJhbGciOi.xyz-123 along", "sent Bearer *** along"),
         ('{"password": "hunter2"}', '{"password": "***"}'),
         ("postgresql://app:hunter2@x@db/x", "postgresql://app:***@db/x"),
-        (r'{\"api_key\": \"hunter2hunter2\"}', r'{\"api_key\": \"***\"}'),
+        (r"{\"api_key\": \"hunter2hunter2\"}", r"{\"api_key\": \"***\"}"),
         ("aws_secret_access_key=hunter2/x", "aws_secret_access_key=***"),
         ("Set-Cookie: hunter2; Secure", "Set-Cookie: *** Secure"),
         ("total_tokens: 123456", "total_tokens: 123456"),

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -46,7 +47,12 @@ def parse_query(raw: Mapping[str, Sequence[str]], type_: type[T], repeatable: fr
         if name not in repeatable and len(given) != 1:
             raise InvalidInput("It is given more than once.", field=name)
         values[name] = given if name in repeatable else given[0]
-    return _convert(values, type_, strict=False)
+    parsed = _convert(values, type_, strict=False)
+    for name, given in raw.items():
+        # msgspec would take a number of seconds for a moment as well.
+        if isinstance(getattr(parsed, name, None), datetime) and ":" not in given[0]:
+            raise InvalidInput("Expected an RFC 3339 date and time.", field=name)
+    return parsed
 
 
 def parse_body(raw: bytes, content_type: str, type_: type[T], *, max_bytes: int) -> T:
@@ -129,10 +135,11 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _float(text: str) -> float:
+    """An int for a whole number such as 1.0, which JSON Schema calls an integer."""
     number = float(text)
     if number in (float("inf"), float("-inf")):
         raise InvalidInput(f"The number {text[:32]} is out of range.", code="invalid_json")
-    return number
+    return int(number) if number.is_integer() and abs(number) < 2**63 else number
 
 
 def _int(text: str) -> int:

@@ -107,13 +107,13 @@ def search_items(request: Request) -> SearchAnswer:
 
 def _filters(body: SearchRequest) -> Filters:
     given = body.filters
-    browse.check_window(given.since, given.until, path="filters.")
+    since, until = browse.window_in_utc(given.since, given.until, path="filters.")
     return Filters(
         kinds=tuple(body.kinds) if body.kinds else None,
         item_ids=tuple(given.item_ids) if given.item_ids is not None else None,
         tag=given.tag,
-        since=given.since,
-        until=given.until,
+        since=since,
+        until=until,
     )
 
 

@@ -10,6 +10,7 @@ from chalicelib import wiring
 from chalicelib.api.http import Answer, Body, Request, Routes
 from chalicelib.api.items import Item, item_of
 from chalicelib.errors import TooLarge
+from chalicelib.model.files import KIND_OF_MEDIA_TYPE
 from chalicelib.ops import browse, manage
 
 routes = Routes("uploads")
@@ -23,7 +24,7 @@ Sha256 = Annotated[
 
 class NewUpload(Body, frozen=True, kw_only=True):
     filename: FileName
-    content_type: Annotated[str, Meta(max_length=100)]
+    content_type: Annotated[str, Meta(max_length=100, extra_json_schema={"enum": [*KIND_OF_MEDIA_TYPE]})]
     size_bytes: Annotated[int, Meta(ge=1, le=5 * 1024**3)]
     sha256: Sha256 | None = None
 

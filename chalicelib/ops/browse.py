@@ -1,5 +1,6 @@
 """What a user reads: items, their chunks and timeline, uploads."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ def list_items(
     user_id: str, filters: ItemFilters, *, after: str | None, limit: int, db: "Database"
 ) -> tuple[list[Row], str | None]:
     """A page of items with their analyses, newest first, and the cursor of the next page."""
-    check_window(filters.since, filters.until)
+    since, until = window_in_utc(filters.since, filters.until)
+    filters = replace(filters, since=since, until=until)
     position = decode_cursor(after) if after else None
     rows = db.transact(
         user_id, lambda tx: items.list_filtered(tx, user_id, filters, after=position, limit=limit + 1)
@@ -27,15 +29,22 @@ def list_items(
     return page, encode_cursor(last["created_at"], last["id"]) if last else None
 
 
-def check_window(since: datetime | None, until: datetime | None, *, path: str = "") -> None:
-    """Raises InvalidInput, naming the field under `path`, for a window that is empty or beyond the calendar."""
+def window_in_utc(
+    since: datetime | None, until: datetime | None, *, path: str = ""
+) -> tuple[datetime | None, datetime | None]:
+    """Both in UTC, as Postgres takes no offset of 16 hours or more.
+
+    Raises InvalidInput, naming the field under `path`, for a window that is empty or beyond the calendar.
+    """
+    moments = []
     for name, moment in (("since", since), ("until", until)):
         try:
-            _ = moment and moment.astimezone(UTC)
+            moments.append(moment and moment.astimezone(UTC))
         except OverflowError as error:
             raise InvalidInput("It is beyond the calendar.", field=f"{path}{name}") from error
     if since and until and since >= until:
         raise InvalidInput("It must be later than `since`.", field=f"{path}until")
+    return moments[0], moments[1]
 
 
 def read_item(ref: ItemRef, *, db: "Database") -> Row:

@@ -1,13 +1,14 @@
 """What the operator sees of everything that went wrong, and how it is tried again."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import NotFound
 from chalicelib.model import pipeline
 from chalicelib.model.items import decode_cursor, encode_cursor
 from chalicelib.model.pipeline import ItemRef
-from chalicelib.ops.browse import check_window
+from chalicelib.ops.browse import window_in_utc
 from chalicelib.ops.deadletters import redrive_letters
 from chalicelib.stores import failures, outbox
 from chalicelib.stores.failures import FailureFilters as FailureFilters
@@ -24,7 +25,8 @@ def list_failures(
     filters: FailureFilters, *, after: str | None, limit: int, db: "Database"
 ) -> tuple[list[Row], str | None]:
     """A page of all users' failures, newest first, and the cursor of the next page."""
-    check_window(filters.since, filters.until)
+    since, until = window_in_utc(filters.since, filters.until)
+    filters = replace(filters, since=since, until=until)
     position = decode_cursor(after) if after else None
     rows = db.transact_as_system(lambda tx: failures.list_page(tx, filters, after=position, limit=limit + 1))
     last = rows[limit - 1] if len(rows) > limit else None

@@ -1,0 +1,213 @@
+"""The API keeps to its own OpenAPI document: Schemathesis reads it and tries every route, alone and in chains.
+
+Schemathesis' examples are the same in every run; CONTRACT_SCALE multiplies how many there are.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from chalice.test import Client
+
+import app
+from chalicelib import wiring
+from chalicelib.api.http import Caller, Edge
+from chalicelib.api.openapi import document
+from chalicelib.api.v2_events import match_path
+from chalicelib.errors import Unauthenticated
+from tests.world import World, jpeg
+
+SCALE = int(os.environ.get("CONTRACT_SCALE", "1"))
+OPTIONS = ("--checks=all", "--no-color")
+# All failures redriven at once would leave none to be redriven one by one: that route comes last, alone.
+RUNS = (
+    ("coverage,fuzzing", f"--max-examples={12 * SCALE}", "--exclude-operation-id=redrive_failures"),
+    ("stateful", f"--max-examples={60 * SCALE}", "--exclude-operation-id=redrive_failures"),
+    ("coverage,fuzzing", f"--max-examples={12 * SCALE}", "--include-operation-id=redrive_failures"),
+)
+CALLERS = {
+    "Bearer of-alice": Caller(user_id="alice", is_admin=True),
+    "Bearer of-bob": Caller(user_id="bob"),
+}
+USERS = [
+    {"name": caller.user_id, "fixedHeaders": [{"name": "Authorization", "value": token}]}
+    for token, caller in CALLERS.items()
+]
+CONFIG = """
+[generation]
+deterministic = true
+allow-x00 = false                # no text can have NUL, which JSON Schema cannot say
+
+[auth.wfc]
+path = "users.json"
+peers = ["alice", "bob"]         # what one of them made, the other must not get
+
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "302", "404", "413", "422"]  # too large for this stage; a key that came before
+
+[[operations]]
+# Rules that JSON Schema cannot state: a cursor of ours, `until` after `since`, one of two fields, a field at least.
+include-operation-id = ["list_items", "search_items", "list_failures", "redrive_failures"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "422"]
+"""
+
+
+def identify(headers: Mapping[str, str]) -> Caller:
+    """Who has this token. The app's own identify takes this place once the app has tokens."""
+    caller = CALLERS.get(headers.get("authorization", ""))
+    if caller is None:
+        raise Unauthenticated("Sign in first.")
+    return caller
+
+
+@dataclass
+class Served:
+    """The app over HTTP, as behind an HTTP API; `statuses` are what each (method, route) has answered."""
+
+    url: str = ""
+    statuses: dict[tuple[str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
+
+
+@contextmanager
+def served_app() -> Iterator[Served]:
+    served, one_at_a_time = Served(), threading.Lock()
+
+    class Gateway(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1  # an answer in one piece: two would wait for each other
+
+        def answer(self) -> None:
+            path, _, query = self.path.partition("?")
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            event = {
+                "version": "2.0",
+                "rawPath": path,
+                "rawQueryString": query,
+                "headers": dict(self.headers),
+                "requestContext": {"http": {"method": self.command}},
+                "body": base64.b64encode(body).decode(),
+                "isBase64Encoded": True,
+            }
+            with one_at_a_time:  # as in Lambda
+                answer = app.app(event, None)
+            route, _ = match_path(path, app.app.routes) or (path, {})
+            served.statuses[self.command, route].add(answer["statusCode"])
+            raw = answer["body"].encode()
+            self.send_response(answer["statusCode"])
+            for name, value in (answer["headers"] | {"Content-Length": str(len(raw))}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("do_"):
+                return self.answer
+            raise AttributeError(name)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
+    served.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield served
+    server.shutdown()
+    server.server_close()
+
+
+def make_tables(world: World) -> None:
+    for table in (wiring.settings().sessions_table, wiring.settings().rate_limits_table):
+        world.aws.client("dynamodb").create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+
+def fill(world: World, name: str) -> None:
+    """Enough of everybody's, ready and failed, that chains which delete and redrive do not run out of it."""
+    for caller in CALLERS.values():
+        for number in range(6):
+            body = jpeg(size=(60 + number, 40)) + name.encode()
+            world.ingest(f"{caller.user_id}/{name}-{number}.jpg", body)
+            world.ingest(f"{caller.user_id}/{name}-{number}-broken.jpg", b"broken")
+
+
+def strict_document() -> dict[str, Any]:
+    """The document without "any other error" and without room for other members: only what is declared will do."""
+    strict = json.loads(msgspec.json.encode(document(app.app.declared, version="1")))
+    for operation in [each for methods in strict["paths"].values() for each in methods.values()]:
+        del operation["responses"]["default"]
+    for schema in strict["components"]["schemas"].values():
+        if "properties" in schema:
+            schema["additionalProperties"] = False
+    return strict
+
+
+def test_the_api_keeps_to_its_document(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.app, "edge", lambda: Edge(identify=identify))
+    make_tables(world)
+    (tmp_path / "openapi.json").write_text(json.dumps(strict_document()))
+    (tmp_path / "users.json").write_text(json.dumps({"auth": USERS}))
+    (tmp_path / "schemathesis.toml").write_text(CONFIG)
+    program = Path(sys.executable).parent / "schemathesis"
+    with served_app() as served:
+        for number, (phases, *options) in enumerate(RUNS):
+            fill(world, f"run-{number}")
+            command = [
+                program,
+                "run",
+                "openapi.json",
+                f"--url={served.url}",
+                f"--phases={phases}",
+                *OPTIONS,
+                *options,
+            ]
+            done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=300 * SCALE)
+            assert done.returncode == 0, done.stdout + done.stderr
+    for route in app.app.declared:
+        statuses = served.statuses[route.method, route.path]
+        assert any(status < 400 for status in statuses), f"{route.method} {route.path} never succeeded"
+        assert route.public or 401 in statuses, f"{route.method} {route.path} was never tried by nobody"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        (
+            "GET",
+            "/api/v1/items?since=2020-01-01T00:00:00%2B17:00",
+            None,
+            200,
+        ),  # Postgres takes no such offset
+        ("GET", "/api/v1/failures?until=2020-01-01T00:00:00-23:59", None, 200),
+        ("GET", "/api/v1/items?until=0.5", None, 400),  # msgspec takes seconds for a moment
+        (
+            "POST",
+            "/api/v1/search",
+            {"query": "a", "limit": 1.0, "filters": {"since": "2020-01-01T00:00:00+17:00"}},
+            200,
+        ),
+    ],
+)
+def test_what_schemathesis_has_found(
+    method: str, path: str, body: Any, status: int, world: World, tmp_path: Path
+) -> None:
+    app.edge.cache_clear()
+    client = Client(app.app, project_dir=str(tmp_path))
+    raw = json.dumps(body).encode() if body else b""
+    answer = client.http.request(method, path, headers={"Content-Type": "application/json"}, body=raw)
+    assert answer.status_code == status, answer.body

@@ -1,0 +1,288 @@
+"""Nobody gets at another's: every route of app.py x {own, another's, missing, nobody}.
+
+The routes are read from the app. One that the tables below cannot feed fails these tests: add its path
+parameter to `make_ids` and `MISSING`, its body to `BODIES`.
+"""
+
+import importlib
+import itertools
+import json
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from chalice.test import Client
+
+import app
+import chalicelib.stores
+from chalicelib import wiring
+from chalicelib.api.http import Route
+from tests.local_stack.emulated import BUCKET
+from tests.world import World, jpeg
+
+Ids = dict[str, str]
+_numbers = itertools.count()
+NEW = {"content_type": "image/jpeg", "size_bytes": 9}
+MISSING: Ids = {
+    "item_id": "never-was",
+    "upload_id": "00000000-0000-4000-8000-000000000000",
+    "failure_id": "task-999999999",
+    "sha256": "0" * 64,
+}
+BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
+    ("POST", "/api/v1/search"): lambda ids: [
+        {"query": ids["item_id"]},
+        {"item_id": ids["item_id"]},
+        {"query": "it shows", "filters": {"item_ids": [ids["item_id"]]}},
+    ],
+    ("POST", "/api/v1/uploads"): lambda ids: [
+        {**NEW, "filename": "new.jpg"},
+        {**NEW, "filename": "new.jpg", "sha256": ids["sha256"]},
+    ],
+    ("POST", "/api/v1/failures/redrive"): lambda ids: [{"item_id": ids["item_id"]}],
+}
+# Open to everybody, and nobody's in particular; all others want to know who asks.
+PUBLIC = {"GET /", "GET /api/v1/openapi.json", "GET /health", "GET /health/live", "GET /health/ready"}
+# Deletions last: what they delete is asked for by the others.
+ROUTES = sorted(app.app.declared, key=lambda route: (route.method == "DELETE", route.path, route.method))
+PRIVATE = [route for route in ROUTES if not route.public and not route.admin]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: its route, filled in, and the answer's text with all that differs by design made equal."""
+
+    route: Route
+    ids: Ids
+    body: Any
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.route.method} {self.route.path} {json.dumps(self.body) if self.body else ''}".strip()
+
+
+@dataclass
+class Hall:
+    """Users of one app. Each has two items and an upload, and files whose name, text and key tell whose they are."""
+
+    world: World
+    client: Client
+    monkeypatch: pytest.MonkeyPatch
+    ids: dict[str, Ids] = field(default_factory=dict)
+
+    def make_ids(self, user: str) -> Ids:
+        """New things of this user's, by the name of the path parameter, and what bodies need."""
+        item_id = f"{user}secret-{next(_numbers)}"
+        self.world.ingest(f"{user}/{item_id}.jpg", jpeg(size=(40 + next(_numbers), 40)))
+        upload = self.ask(user, UPLOAD, {}, {**NEW, "filename": f"{user}secret.jpg"})
+        (task,) = self.world.sql(f"SELECT id FROM tasks WHERE item_id = '{item_id}' AND stage = 'embed'")
+        return {
+            "item_id": item_id,
+            "upload_id": json.loads(upload.text)["id"],
+            "failure_id": f"task-{task[0]}",
+            "sha256": self.world.item(item_id)["sha256"],
+        }
+
+    def ask(self, user: str | None, route: Route, ids: Ids, body: Any, key: str | None = None) -> Asked:
+        self.be(user)
+        path = route.path.format(**{name: quote(value, safe="") for name, value in ids.items()})
+        raw = json.dumps(body).encode() if body is not None else b""
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if key:
+            headers["Idempotency-Key"] = key
+        answer = self.client.http.request(route.method, path, headers=headers, body=raw)
+        return Asked(route, ids, body, answer.status_code, dict(answer.headers), answer.body.decode())
+
+    def be(self, user: str | None) -> None:
+        if user:
+            self.monkeypatch.setenv("ANONYMOUS_USER", user)
+        else:
+            self.monkeypatch.delenv("ANONYMOUS_USER", raising=False)
+        wiring.settings.forget()
+        app.edge.cache_clear()
+
+    def rows(self, user: str) -> dict[str, list[Any]]:
+        """All rows of this user's, by table, as the superuser sees them."""
+        tables = self.world.sql(
+            "SELECT table_name FROM information_schema.columns JOIN information_schema.tables USING (table_name)"
+            " WHERE column_name = 'user_id' AND table_type = 'BASE TABLE' ORDER BY 1"
+        )
+        one = "SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY to_jsonb(t)::text), '[]') FROM {} t WHERE user_id = '{}'"
+        return {table: self.world.sql(one.format(table, user))[0][0] for (table,) in tables}
+
+
+UPLOAD, SEARCH = (
+    next(r for r in ROUTES if r.handler.__name__ == name) for name in ("create_upload", "search_items")
+)
+CONDITION = re.compile(r"(?:\b\w+\.)?\b(?:user_id|owner|id) = %\((?:user_id|owner)\)s")
+
+
+@pytest.fixture
+def hall(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hall]:
+    monkeypatch.setenv("ENVIRONMENT", "dev")  # where nobody is an administrator
+    hall = Hall(world, Client(app.app, project_dir=str(tmp_path)), monkeypatch)
+    for user in ("alice", "bob"):
+        hall.make_ids(user)
+        hall.ids[user] = hall.make_ids(user)
+    yield hall
+    app.edge.cache_clear()
+
+
+def requests(route: Route, ids: Ids) -> list[tuple[Ids, Any]]:
+    """What to send to a route about these things: path parameters and body, several where it matters."""
+    path = {name: ids[name] for name in re.findall(r"\{(\w+)\}", route.path)}
+    return [(path, body) for body in (BODIES[route.method, route.path](ids) if route.body else [None])]
+
+
+def tells_of(user: str, asked: Asked) -> bool:
+    told = asked.text + json.dumps(asked.headers)
+    return f"{user}secret" in told or f"{user}/" in told
+
+
+def comparable(asked: Asked) -> Any:
+    """Status, headers and body without the request's id, and with one name for the ids asked for."""
+    text = json.dumps([asked.status, asked.headers, asked.text])
+    for value in [asked.headers["X-Request-Id"], *asked.ids.values()]:
+        text = text.replace(value, "*")
+    return text
+
+
+def leaks(hall: Hall, routes: list[Route]) -> set[str]:
+    """Where bob, asking for what is alice's, gets anything else than for what is missing, or hears of her."""
+    found = set()
+    for route in routes:
+        theirs, missing = requests(route, hall.ids["alice"]), requests(route, MISSING)
+        for (path, body), (no_path, no_body) in zip(theirs, missing, strict=True):
+            asked, nothing = hall.ask("bob", route, path, body), hall.ask("bob", route, no_path, no_body)
+            same = comparable(asked) == comparable(nothing) if path else asked.status == nothing.status
+            if (path and asked.status != 404) or not same or tells_of("alice", asked):
+                found.add(asked.name)
+    return found
+
+
+def test_anothers_is_as_missing_as_what_never_was(hall: Hall) -> None:
+    before = hall.rows("alice")
+    assert leaks(hall, PRIVATE) == set()
+    assert hall.rows("alice") == before
+
+
+def test_every_route_asks_who_it_is(hall: Hall) -> None:
+    assert {f"{route.method} {route.path}" for route in ROUTES if route.public} == PUBLIC
+    for route in ROUTES:
+        for path, body in requests(route, hall.ids["alice"]):
+            nobody, own = hall.ask(None, route, path, body), hall.ask("alice", route, path, body)
+            assert not tells_of("alice", nobody) and not tells_of("bob", own), own.name
+            if route.public:
+                assert nobody.status == own.status, own.name
+                continue
+            assert (nobody.status, json.loads(nobody.text)["code"]) == (401, "unauthenticated"), own.name
+            assert own.status == 403 if route.admin else own.status < 400, own.name
+            for key in re.findall(rf"/{BUCKET}/([^?]+)", own.headers.get("Location", "")):
+                assert key.startswith(("alice/", "_derived/alice/")), own.name
+            # Else the others' silence would mean nothing.
+            assert tells_of("alice", own) or route.admin or route.method == "DELETE", own.name
+
+
+def test_an_idempotency_key_is_one_users(hall: Hall) -> None:
+    for route in PRIVATE:
+        if not route.keyed:
+            continue
+        path, body = requests(route, hall.ids["alice"])[0]
+        first, again = (hall.ask("alice", route, path, body, route.path) for _ in range(2))
+        assert (first.text, again.headers["Idempotency-Replayed"]) == (again.text, "true")
+        others = hall.ask("bob", route, path, body, route.path)
+        assert "Idempotency-Replayed" not in others.headers
+        assert others.status == (404 if path else first.status)
+        assert not tells_of("alice", others)
+
+
+def test_a_cursor_of_anothers_leads_to_ones_own(hall: Hall) -> None:
+    newest = hall.make_ids("alice")["item_id"]
+    hall.be("alice")
+    page = json.loads(hall.client.http.get("/api/v1/items?limit=1").body)
+    assert [item["id"] for item in page["data"]] == [newest]
+    hall.be("bob")
+    page = json.loads(hall.client.http.get(f"/api/v1/items?after={page['next']}").body)
+    assert [item["id"][:9] for item in page["data"]] == ["bobsecret", "bobsecret"]
+
+
+def test_the_same_bytes_are_an_item_of_each(hall: Hall) -> None:
+    ids = {"item_id": "bobsecret-same"}
+    known = {**NEW, "filename": "x.jpg", "sha256": hall.ids["alice"]["sha256"]}
+    key = hall.world.item(hall.ids["alice"]["item_id"])["key"]
+    body = hall.world.aws.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    assert hall.ask("bob", UPLOAD, {}, known).status == 201
+    hall.world.ingest("bob/bobsecret-same.jpg", body)
+    assert json.loads(hall.ask("bob", UPLOAD, {}, known).text)["item"]["id"] == ids["item_id"]
+    before = hall.rows("alice")
+    (delete,) = [route for route in ROUTES if route.handler.__name__ == "delete_item"]
+    assert hall.ask("bob", delete, ids, None).status == 204
+    assert hall.rows("alice") == before
+    assert key in hall.world.objects()
+
+
+@pytest.mark.parametrize("event", ["ImageProcessed", "AnalysisComplete"])
+@pytest.mark.parametrize("owner_of_key", ["alice", "bob"])
+def test_an_event_that_mixes_users_changes_nothing(hall: Hall, event: str, owner_of_key: str) -> None:
+    before = hall.rows("alice"), hall.rows("bob")
+    item_id = hall.ids["bob"]["item_id"]
+    detail = {
+        "user_id": "alice",
+        "item_id": item_id,
+        "bucket": BUCKET,
+        "original_key": f"{owner_of_key}/{item_id}.jpg",
+    }
+    hall.world.run({"detail-type": event, "detail": detail})
+    assert hall.rows("alice") == before[0]
+    # Named by its key, bob's own object is looked at once more, as after a second event of S3's.
+    wake_up = {"outbox", "item_events"} if owner_of_key == "bob" else set()
+    after = hall.rows("bob")
+    assert {table for table in after if after[table] != before[1][table]} <= wake_up
+
+
+def test_logs_have_no_names_texts_or_signatures(hall: Hall, capsys: pytest.CaptureFixture[str]) -> None:
+    hall.monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    hall.be("alice")
+    hall.world.ingest("alice/alicesecret-broken.jpg", b"alicesecret")
+    ids = hall.make_ids("alice")
+    asked = [hall.ask("alice", route, *each) for route in ROUTES for each in requests(route, ids)]
+    hall.world.providers.fail_with = [503, 503]
+    hall.ask("alice", SEARCH, {}, {"query": "alicesecret words"})
+    hall.world.ingest("alice/alicesecret-later.jpg", jpeg("white"))
+    signatures = re.findall(r"(?i)x-amz-signature\W+(\w{64})", " ".join(str(each) for each in asked))
+    assert len(signatures) >= 3, "a thumbnail, a file, a form"
+    logged = capsys.readouterr().err
+    assert {json.loads(line)["level"] for line in logged.splitlines()} >= {"INFO", "WARNING", "ERROR"}
+    # An item is named by its id, which the guides want to be the file's stem.
+    for secret in ("alicesecret words", "It shows", ".jpg", "alice/", *signatures):
+        assert secret not in logged
+
+
+@pytest.fixture
+def without_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stores' statements with every condition on the user taken out."""
+    for module in pkgutil.iter_modules(chalicelib.stores.__path__):
+        statements = getattr(importlib.import_module(f"chalicelib.stores.{module.name}"), "SQL", {})
+        for name, statement in statements.items():
+            monkeypatch.setitem(statements, name, CONDITION.sub("true", statement))
+
+
+def test_without_the_apps_own_conditions_there_is_still_no_leak(hall: Hall, without_where: None) -> None:
+    before = hall.rows("alice")
+    assert leaks(hall, PRIVATE) == set()
+    assert hall.rows("alice") == before
+
+
+def test_without_the_policies_as_well_every_route_leaks(hall: Hall, without_where: None) -> None:
+    """What the test above takes out is all that there is but the policies."""
+    tables = hall.world.sql("SELECT relname FROM pg_class WHERE relrowsecurity")
+    hall.world.sql("; ".join(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY" for (table,) in tables))
+    assert {name.split()[1] for name in leaks(hall, PRIVATE)} == {route.path for route in PRIVATE}

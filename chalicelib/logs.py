@@ -11,9 +11,10 @@ from chalicelib.model.text import UNSTORABLE
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _SECRETS = re.compile(
-    r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/\"']+(?=@)"  # user:password@ in a URL
-    r"|(?P<named>(?i:[\w-]*(?:password|passwd|secret|signature|credential|token|cookie|api[_-]?key|accesskeyid|"
-    r"authorization)[\w-]*)[\\\"']*\s*[:=]\s*[\\\"']*)(?:(?:Bearer|Basic)\s+)?(?!\d+\b)[^\s\"'&,}\\]{4,}"
+    # Linear on hostile text: what may be long is bounded, or can begin only where a keyword is.
+    r"(?P<scheme>\b[a-z][a-z0-9+.-]{0,30}+://[^\s:/@]*:)[^\s/\"']+(?=@)"  # user:password@ in a URL
+    r"|(?P<named>(?i:(?:password|passwd|secret|signature|credential|token|cookie|api[_-]?key|accesskeyid|"
+    r"authorization)[\w-]{0,60}+)[\\\"']*\s*[:=]\s*[\\\"']*)(?:(?:Bearer|Basic)\s+)?(?!\d+\b)[^\s\"'&,}\\]{4,}"
     r"|(?P<header>\b(?:Bearer|Basic)\s+)[\w.~+/=-]{8,}"
     r"|\b(?:sk|pk|pa|ls)-[A-Za-z0-9_-]{8,}|\bAKIA[A-Z0-9]{12,}",
 )

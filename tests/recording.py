@@ -56,6 +56,7 @@ OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], lis
         {"bucket", "key", "Content-Type"},
         lambda p: objects("s3:PutObject", p["bucket"], p["key"]),
     ),
+    ("s3", "DeleteObject"): ({"Bucket", "Key"}, lambda p: objects("s3:DeleteObject", p["Bucket"], p["Key"])),
     ("s3", "DeleteObjects"): (
         {"Bucket", "Delete"},
         lambda p: objects("s3:DeleteObject", p["Bucket"], *(each["Key"] for each in p["Delete"]["Objects"])),

@@ -148,6 +148,7 @@ def use_what_heals(world: Recorded) -> None:
     last = world.published()[-1]["outbox_id"]
     world.sql("UPDATE tasks SET woken_at = now() - interval '10 min', claimed_at = now() - interval '10 min'")
     world.sql("INSERT INTO object_deletions SELECT user_id, key, etag FROM uploads WHERE item_id = 'slow'")
+    world.sql("INSERT INTO object_deletions (user_id, key) VALUES ('alice', E'alice/not in XML \\x01')")
     world.sql("DELETE FROM items WHERE id = 'slow'")
     world.put("alice/unheard-of-too.jpg", jpeg("brown"))
     world.invoke("sweeper", later)

@@ -110,6 +110,15 @@ class World:
         listed = self.aws.client("s3").list_objects_v2(Bucket=BUCKET)
         return sorted(found["Key"] for found in listed.get("Contents", ()))
 
+    def make_tables(self) -> None:
+        for table in (wiring.settings().sessions_table, wiring.settings().rate_limits_table):
+            self.aws.client("dynamodb").create_table(
+                TableName=table,
+                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+
     def _next(self) -> int:
         self._count = getattr(self, "_count", 0) + 1
         return self._count

@@ -58,7 +58,7 @@ def _parse_body(current: Any, type_: type[Body], max_bytes: int) -> Body:
     content_type = current.headers.get("content-type", "")
     try:
         raw: bytes = current.raw_body
-    except UnicodeEncodeError as error:  # API Gateway hands text on, with whatever was in it
+    except ValueError as error:  # API Gateway hands text on, with whatever was in it, and base64 that is none
         raise InvalidInput("The body is not UTF-8.", code="invalid_json") from error
     return parse_body(raw, content_type, type_, max_bytes=max_bytes)
 

@@ -26,7 +26,7 @@ from chalice.app import Response as ChaliceResponse
 from chalicelib.api.answering import answer_request, problem_response
 from chalicelib.api.http import Edge, Route, Routes
 from chalicelib.api.problems import MethodNotAllowed
-from chalicelib.api.v2_events import as_rest_event, as_v2_answer, is_v2_event
+from chalicelib.api.v2_events import as_rest_event, as_v2_answer, completed, is_v2_event
 from chalicelib.errors import CollectionsError, InvalidInput, NotFound
 
 ALWAYS = {
@@ -76,12 +76,10 @@ class App(Chalice):
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         if is_v2_event(event):
             return as_v2_answer(self._answer(as_rest_event(event, self.routes), context))
-        return self._answer(event, context)
+        return self._answer(completed(event), context)
 
     def _answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-        event["headers"] = headers
-        request_context = event.setdefault("requestContext", {})
+        headers, request_context = event["headers"], event["requestContext"]
         request_id = request_context.get("requestId") or _incoming_id(headers) or str(uuid.uuid4())
         request_context["requestId"] = request_id
         cors: dict[str, str] = {}

@@ -11,6 +11,7 @@ import msgspec
 
 from chalicelib.api.problems import UnsupportedMediaType
 from chalicelib.errors import InvalidInput, NotFound, TooLarge
+from chalicelib.model.text import UNSTORABLE
 
 T = TypeVar("T")
 
@@ -19,7 +20,6 @@ _Link = tuple[Any, ...]  # (the link of the container, the key in it), () at the
 MAX_DEPTH = 64
 MAX_PATH_PARAMETER_CHARS = 1024
 
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # Postgres' text takes no NUL, UTF-8 no lone surrogate
 _JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json\s*(;\s*charset=\"?utf-8\"?\s*)?\Z", re.IGNORECASE)
 _LOCATED = re.compile(r"(?P<what>.*) - at `(?P<key>key in )?\$\.?(?P<path>.*)`\Z", re.DOTALL)
 _MEMBER = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>.*)`\Z", re.DOTALL)
@@ -33,7 +33,7 @@ def parse_path(raw: Mapping[str, str]) -> dict[str, str]:
             parsed[name] = unquote_to_bytes(value).decode() if "%" in value else value
         except (UnicodeDecodeError, UnicodeEncodeError) as error:
             raise NotFound("There is nothing here.") from error
-        if len(parsed[name]) > MAX_PATH_PARAMETER_CHARS or _UNSTORABLE.search(parsed[name]):
+        if len(parsed[name]) > MAX_PATH_PARAMETER_CHARS or UNSTORABLE.search(parsed[name]):
             raise NotFound("There is nothing here.")
     return parsed
 
@@ -42,8 +42,8 @@ def parse_query(raw: Mapping[str, Sequence[str]], type_: type[T], repeatable: fr
     """Convert strings to the Struct's types; a parameter that is not repeatable may come once."""
     values: dict[str, Any] = {}
     for name, given in raw.items():
-        if any(_UNSTORABLE.search(value) for value in given):
-            raise InvalidInput("It has characters that no text can have.", field=name)
+        if any(UNSTORABLE.search(text) for text in (name, *given)):
+            raise InvalidInput("It has characters that no text can have.", field=UNSTORABLE.sub("?", name))
         if name not in repeatable and len(given) != 1:
             raise InvalidInput("It is given more than once.", field=name)
         values[name] = given if name in repeatable else given[0]
@@ -95,13 +95,13 @@ def _walk(root: Any) -> None:
     while rest:
         link, container, depth = rest.pop()
         if isinstance(container, dict):
-            if any(_UNSTORABLE.search(key) for key in container):
+            if any(UNSTORABLE.search(key) for key in container):
                 raise InvalidInput("It has a key with characters that no text can have.", field=_spell(link))
             members: Iterable[tuple[Any, Any]] = container.items()
         else:
             members = enumerate(container) if isinstance(container, list) else [(None, container)]
         for key, member in members:
-            if isinstance(member, str) and _UNSTORABLE.search(member):
+            if isinstance(member, str) and UNSTORABLE.search(member):
                 raise InvalidInput("It has characters that no text can have.", field=_spell((link, key)))
             if isinstance(member, (dict, list)):
                 if depth == MAX_DEPTH:
@@ -126,7 +126,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise InvalidInput("It is given more than once.", field=_UNSTORABLE.sub("?", twice))
+        raise InvalidInput("It is given more than once.", field=UNSTORABLE.sub("?", twice))
     return members
 
 

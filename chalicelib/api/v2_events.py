@@ -9,38 +9,77 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from chalicelib.model.text import UNSTORABLE
 
-def is_v2_event(event: Mapping[str, Any]) -> bool:
-    return event.get("version") == "2.0" and "rawPath" in event
+_VISIBLE = re.compile(r"[\x21-\x7e]{1,256}\Z")
+
+
+def is_v2_event(event: Any) -> bool:
+    return isinstance(event, Mapping) and event.get("version") == "2.0" and "rawPath" in event
 
 
 def as_rest_event(event: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
     """Translate one event; `resourcePath` is the path itself when none of `paths` matches it."""
-    context: Mapping[str, Any] = event.get("requestContext") or {}
-    http: Mapping[str, Any] = context.get("http") or {}
-    path = _without_stage(event["rawPath"], context.get("stage", "$default"))
+    context = _object(event.get("requestContext"))
+    http = _object(context.get("http"))
+    raw_path = _text(event["rawPath"]) or "/"
+    path = _without_stage(raw_path, _text(context.get("stage")) or "$default")
     resource, parameters = match_path(path, paths) or (path, {})
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    if event.get("cookies"):
-        headers["cookie"] = "; ".join(event["cookies"])
+    headers = dict(_object(event.get("headers")))
+    if cookies := _list(event.get("cookies")):
+        headers["cookie"] = "; ".join(cookies)
     # The raw string and not queryStringParameters, which joins repeated values with commas.
-    query = parse_qs(event.get("rawQueryString", ""), keep_blank_values=True)
+    query = parse_qs(_text(event.get("rawQueryString")), keep_blank_values=True)
+    return completed(
+        {
+            "resource": resource,
+            "path": path,
+            "headers": headers,
+            "multiValueQueryStringParameters": query,
+            "pathParameters": parameters,
+            "stageVariables": event.get("stageVariables"),
+            "body": event.get("body"),
+            "isBase64Encoded": event.get("isBase64Encoded", False),
+            "requestContext": {
+                **context,
+                "httpMethod": http.get("method"),
+                "resourcePath": resource,
+                "path": raw_path,
+                "identity": {"sourceIp": http.get("sourceIp", ""), "userAgent": http.get("userAgent", "")},
+            },
+        }
+    )
+
+
+def completed(event: Any) -> dict[str, Any]:
+    """The REST event with every part that Chalice and this app read; one of a wrong type counts as not sent."""
+    given = _object(event)
+    context = _object(given.get("requestContext"))
+    resource, method = _text(context.get("resourcePath")), _text(context.get("httpMethod")) or "GET"
+    expected = dict.fromkeys(re.findall(r"\{(\w+)\+?\}", resource), "")
+    query = _object(given.get("multiValueQueryStringParameters")) or {
+        name: [value] for name, value in _texts(given.get("queryStringParameters")).items()
+    }
+    request_id = _text(context.get("requestId"))
+    body, path = given.get("body"), _text(context.get("path"))
     return {
-        "resource": resource,
-        "path": path,
-        "httpMethod": http.get("method", "GET"),
-        "headers": headers,
-        "multiValueQueryStringParameters": query or None,
-        "pathParameters": parameters,
-        "stageVariables": event.get("stageVariables") or {},
-        "body": event.get("body"),
-        "isBase64Encoded": event.get("isBase64Encoded", False),
+        **given,
+        "httpMethod": method,
+        "path": _text(given.get("path")) or path,
+        "headers": {name.lower(): value for name, value in _texts(given.get("headers")).items()},
+        "multiValueQueryStringParameters": {name: _list(values) for name, values in query.items()} or None,
+        "pathParameters": {**expected, **_texts(given.get("pathParameters"))},
+        "stageVariables": _texts(given.get("stageVariables")),
+        "body": body if isinstance(body, str | bytes) else None,
+        "isBase64Encoded": given.get("isBase64Encoded") is True,
         "requestContext": {
             **context,
-            "httpMethod": http.get("method", "GET"),
+            "httpMethod": method,
             "resourcePath": resource,
-            "path": event["rawPath"],
-            "identity": {"sourceIp": http.get("sourceIp", ""), "userAgent": http.get("userAgent", "")},
+            "path": path,
+            # It becomes a header of the answer.
+            "requestId": request_id if _VISIBLE.match(request_id) else "",
+            "identity": _object(context.get("identity")),
         },
     }
 
@@ -95,3 +134,19 @@ def _without_stage(raw_path: str, stage: str) -> str:
     if stage != "$default" and (raw_path == f"/{stage}" or raw_path.startswith(f"/{stage}/")):
         return raw_path[len(stage) + 1 :] or "/"
     return raw_path
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) and not UNSTORABLE.search(value) else ""
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {name: text for name, text in _object(value).items() if isinstance(text, str)}
+
+
+def _list(value: Any) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []

@@ -80,7 +80,7 @@ def dead_letter(message_id: str, body: str) -> None:
     """An event no function could handle: keep it where the operator sees it."""
     try:
         payload = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         payload = {"unreadable": body[:4000]}
     deadletters.record_dead_letter(message_id, payload, db=wiring.pipeline_database())
 

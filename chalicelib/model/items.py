@@ -18,6 +18,7 @@ Status = Literal["PENDING", "PROCESSING", "ANALYZING", "EMBEDDING", "READY", "FA
 USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
 DERIVED_PREFIX = "_derived/"  # no user id starts with an underscore
 MAX_ITEM_ID_CHARS = 200
+MAX_KEY_BYTES = 1024  # S3's limit
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -63,7 +64,13 @@ def parse_key(key: str) -> ObjectKey:
     """Raises InvalidInput when no user can own this key."""
     user_id, slash, rest = key.partition("/")
     name = rest.rpartition("/")[2]
-    if not slash or not name or not USER_ID.match(user_id) or UNSTORABLE.search(key):
+    if (
+        not slash
+        or not name
+        or not USER_ID.match(user_id)
+        or UNSTORABLE.search(key)
+        or len(key.encode()) > MAX_KEY_BYTES
+    ):
         raise InvalidInput("An object's key must be <user>/<name>.", field="key", code="invalid_key")
     return ObjectKey(user_id=user_id, key=key, name=_CONTROL.sub("", name)[:255] or "item")
 

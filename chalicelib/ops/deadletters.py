@@ -26,6 +26,7 @@ STAGE_OF_DETAIL_TYPE: dict[str, Stage] = {
     "AnalysisComplete": "embed",
 }
 MAX_ERROR_CHARS = 2_000
+MAX_DEPTH = 64
 
 
 def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None:
@@ -117,12 +118,17 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _storable(value: Any) -> Any:
-    """The same JSON without secrets, and without what Postgres' jsonb refuses: NUL, lone surrogates, NaN."""
+def _storable(value: Any, depth: int = 1) -> Any:
+    """The same JSON without secrets, and without what Postgres' jsonb refuses: NUL, lone surrogates, NaN.
+
+    What is nested deeper than MAX_DEPTH is left out.
+    """
+    if isinstance(value, dict | list) and depth > MAX_DEPTH:
+        return "..."
     if isinstance(value, dict):
-        return {_storable(name): _storable(part) for name, part in value.items()}
+        return {_storable(name): _storable(part, depth + 1) for name, part in value.items()}
     if isinstance(value, list):
-        return [_storable(part) for part in value]
+        return [_storable(part, depth + 1) for part in value]
     if isinstance(value, str):
         return redact(UNSTORABLE.sub("\ufffd", value))
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

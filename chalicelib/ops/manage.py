@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import errors
 from chalicelib.model import files
-from chalicelib.model.items import parse_key
+from chalicelib.model.items import MAX_KEY_BYTES, parse_key
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.ops.ingest import failed_in_passing, remove_item
 from chalicelib.ops.publish import publish
@@ -45,7 +45,10 @@ def announce_upload(
     if size_bytes > max_bytes:
         raise errors.TooLarge(f"At most {max_bytes:,} bytes are taken.")
     name = filename.replace("/", "_").replace("\\", "_")
-    key = parse_key(f"{user_id}/{folder}/{name}")
+    full = f"{user_id}/{folder}/{name}"
+    if len(full.encode()) > MAX_KEY_BYTES or not name.strip("."):  # browsers take dots out of an address
+        raise errors.InvalidInput("This name is too long, or has only dots.", field="filename")
+    key = parse_key(full)
 
     def record(tx: Tx) -> tuple[Row | None, Row | None]:
         users.ensure(tx, user_id)

@@ -24,6 +24,9 @@ PREVIEW_PX = 2000
 THUMBNAIL_PX = 512
 _MIN_DIVIDED_PX = 1500
 
+# A picture is not damaged by a large profile or text; altogether the plugin still takes 64 MB of them at most.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+
 # Named, so that the plugins are loaded once before any fork and not once a file.
 _PLUGINS = (GifImagePlugin, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
 _FORMAT_OF_MEDIA_TYPE = {
@@ -45,6 +48,7 @@ _TRANSPOSE_OF_ORIENTATION = {
 # What Pillow's parsers raise on bytes that are not what they should be.
 _UNREADABLE = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     EOFError,
     LookupError,

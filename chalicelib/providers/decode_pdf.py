@@ -42,8 +42,15 @@ def decode_pdf(file: str | bytes, *, limits: FileLimits) -> DecodedFile:
             camera=None,
             latitude=None,
             longitude=None,
-            title=clean_text(document.get_metadata_value("Title"), max_chars=300),
+            title=_read_title(document),
         )
+
+
+def _read_title(document: PdfDocument) -> str | None:
+    try:
+        return clean_text(document.get_metadata_value("Title"), max_chars=300)
+    except UnicodeDecodeError:  # half of a surrogate pair
+        return None
 
 
 def draw_pdf_page(path: str, page_number: int, *, width_px: int, limits: FileLimits) -> bytes:
@@ -98,9 +105,14 @@ def _read_texts(document: PdfDocument, limits: FileLimits) -> list[str]:
     left = limits.max_text_chars
     for index in range(len(document)):
         text = _read_text(document, index, max_chars=left, limits=limits)
-        left -= len(text)
+        left -= len(text) * _width_bytes(text)
         texts.append(text)
     return texts
+
+
+def _width_bytes(text: str) -> int:
+    """What each of its characters takes in the memory of the process that asks for it: the widest decides."""
+    return 1 if text.isascii() else 2 if max(text) <= "\uffff" else 4
 
 
 def _read_text(document: PdfDocument, index: int, *, max_chars: int, limits: FileLimits) -> str:
@@ -116,7 +128,7 @@ def _read_text(document: PdfDocument, index: int, *, max_chars: int, limits: Fil
     text = clean_page_text(text_page.get_text_bounded())
     text_page.close()
     page.close()
-    if len(text) > max_chars:
+    if len(text) * _width_bytes(text) > max_chars:
         raise bad_file("text_too_large", limits)
     return text
 

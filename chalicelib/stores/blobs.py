@@ -1,6 +1,7 @@
 """Objects in S3: the uploads and what is derived from them."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import errors
 
 DOWNLOAD_PART_BYTES = 1024 * 1024
+# XML 1.0 has no way to write these, or reads them as others; one such key would fail a whole batch.
+_NOT_IN_XML = re.compile("[\x00-\x1f\ufffe\uffff]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,11 +72,15 @@ class Blobs:
         keys = [key for key, etag in objects.items() if etag is None or self._etag_of(key) == etag]
         if not keys:
             return list(objects)
+        alone = {key for key in keys if _NOT_IN_XML.search(key)}
+        together = [{"Key": key} for key in keys if key not in alone]
+        failed: set[str] = set()
         with _translated():
-            answer = self._s3.delete_objects(
-                Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys]}
-            )
-        failed = {error["Key"] for error in answer.get("Errors", ())}
+            for key in alone:
+                self._s3.delete_object(Bucket=self.bucket, Key=key)
+            if together:
+                answer = self._s3.delete_objects(Bucket=self.bucket, Delete={"Objects": together})
+                failed = {error["Key"] for error in answer.get("Errors", ())}
         return [key for key in objects if key not in failed]
 
     def _etag_of(self, key: str) -> str | None:

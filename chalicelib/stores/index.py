@@ -14,20 +14,22 @@ from chalicelib.stores.sql import statements
 from chalicelib.stores.tx import Tx
 
 SQL = statements(__file__)
+RUN_CHARS = 200_000
 
 
 def add_item(tx: Tx, ref: ItemRef) -> None:
     """Put the item's pages into the BM25 index; replaces what was there."""
     remove_item(tx, ref)
     owner = _lock_stats(tx, ref.user_id)
-    texts = tx.all(SQL["chunk_texts"], user_id=ref.user_id, item_id=ref.item_id)
-    if texts:
+    item = {"user_id": ref.user_id, "item_id": ref.item_id}
+    for run in tx.all(SQL["page_runs"], **item, chars=RUN_CHARS):
+        texts = tx.all(SQL["chunk_texts"], **item, **run)
+        numbers = [text["number"] for text in texts]
         tx.run(
             SQL["add_pages"],
-            user_id=ref.user_id,
-            item_id=ref.item_id,
+            **item,
             owner=owner,
-            numbers=[text["number"] for text in texts],
+            numbers=numbers,
             texts=[with_bigrams(text["text"]) for text in texts],
         )
 

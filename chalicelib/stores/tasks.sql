@@ -64,19 +64,31 @@ WHERE t.state = 'running' AND t.lease_until < clock_timestamp()
 ORDER BY t.lease_until LIMIT %(limit)s
 FOR UPDATE OF t SKIP LOCKED
 
--- A wake-up is lost when its stage has since claimed tasks woken a minute later, or has stood still altogether.
--- Behind a backlog neither holds, so nothing is sent twice.
+-- A wake-up is lost when its stage has overtaken it, and works on tasks that were woken a minute later: the middle of
+-- ten claims or more says so, for a few may be of tasks that were woken again. Where there are fewer, or the stage stands
+-- still, nobody can tell lost from waiting. Then some are sent again, and their claims tell about the others: 60, or
+-- 20 when it has stood still for long. So a backlog is hardly made longer, be it worked on slowly or not at all.
+-- All stages' 60 are fewer than a sweep's batch, else its next batch would send 60 more.
 -- :name list_lost
-WITH working AS MATERIALIZED (
-    SELECT stage, max(woken_at) AS last_woken, max(claimed_at) AS last_claimed FROM tasks
-    WHERE claimed_at > clock_timestamp() - interval '1 hour' GROUP BY stage
+WITH claims AS MATERIALIZED (
+    SELECT stage, max(woken_at) AS last_woken, max(claimed_at) AS last_claimed,
+           CASE WHEN count(*) >= 10 THEN percentile_disc(0.5) WITHIN GROUP (ORDER BY woken_at) END AS middle
+    FROM tasks WHERE claimed_at > clock_timestamp() - interval '6 minutes' GROUP BY stage
+), waiting AS (
+    SELECT t.id, t.stage, t.woken_at, c.last_claimed, coalesce(t.woken_at < c.middle - interval '1 minute', false) AS overtaken
+    FROM tasks t LEFT JOIN claims c USING (stage)
+    WHERE t.state = 'ready' AND t.run_after <= clock_timestamp()
+      AND t.woken_at < clock_timestamp() - %(grace_s)s * interval '1 second'
+      AND (t.woken_at < c.last_woken - interval '1 minute'
+           OR coalesce(c.last_claimed, '-infinity') <= clock_timestamp() - %(grace_s)s * interval '1 second')
+), chosen AS (
+    SELECT id, overtaken OR row_number() OVER (PARTITION BY stage, overtaken ORDER BY woken_at DESC)
+           <= CASE WHEN last_claimed IS NULL THEN 20 ELSE 60 END AS sent
+    FROM waiting
 )
 SELECT t.user_id, t.item_id, t.stage, t.attempt, i.key, i.kind
-FROM tasks t JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id LEFT JOIN working w ON w.stage = t.stage
-WHERE t.state = 'ready' AND t.run_after <= clock_timestamp()
-  AND t.woken_at < clock_timestamp() - %(grace_s)s * interval '1 second'
-  AND (t.woken_at < w.last_woken - interval '1 minute'
-       OR coalesce(w.last_claimed, '-infinity') <= clock_timestamp() - %(grace_s)s * interval '1 second')
+FROM chosen c JOIN tasks t USING (id) JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id
+WHERE c.sent AND t.state = 'ready' AND t.woken_at < clock_timestamp() - %(grace_s)s * interval '1 second'
 ORDER BY t.woken_at LIMIT %(limit)s
 FOR UPDATE OF t SKIP LOCKED
 

@@ -1,0 +1,1 @@
+"""The pipeline under kills, freezes, crashes of Postgres, lost and doubled events, and poisonous files."""

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 PROJECT = Path(__file__).parent.parent
 PROMISES = Path(__file__).with_name("promises.toml")
 DOCUMENT = PROJECT / "docs" / "reliability.md"
-TIMEOUT_S = 180
+TIMEOUT_S = 400
 FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
 
 

@@ -169,8 +169,7 @@ def test_an_item_overwritten_with_garbage_is_found_no_more(world: World) -> None
 def test_one_object_that_cannot_be_an_item_does_not_hold_up_the_others(world: World) -> None:
     world.put("al ice/a.jpg", jpeg())
     world.put("zoe/a.jpg", jpeg())
-    world.sweep()
-    world.run(*world.published())
+    world.heal()
     assert world.sql("SELECT user_id, status FROM items") == [("zoe", "READY")]
 
 

@@ -21,12 +21,21 @@ ALICE_A = ItemRef(user_id="alice", item_id="a")
 def test_an_object_whose_event_never_came_is_found(world: World) -> None:
     world.put("alice/a.jpg", jpeg())
     world.put("nobody.jpg", jpeg("blue"))
-    world.sweep()
-    world.run(*world.published())
+    world.heal()
     assert world.item("a")["status"] == "READY"
     world.sweep()
     assert world.sql("SELECT count(*) FROM items") == [(1,)]
     assert len(world.published()) == 4
+
+
+def test_objects_whose_events_wait_behind_others_are_not_announced_again(world: World) -> None:
+    first, *late = [world.put(f"alice/{number}.jpg", jpeg(size=(40 + number, 40))) for number in range(6)]
+    world.deliver(first)
+    world.sweep()
+    assert world.sql("SELECT count(*) FROM items") == [(6,)]
+    assert [event["detail-type"] for event in world.published()] == ["ImageProcessed"]
+    world.run(*world.published(), *late)
+    assert world.sql("SELECT DISTINCT status FROM items") == [("READY",)]
 
 
 def test_an_event_the_bus_did_not_take_is_relayed(world: World) -> None:

@@ -92,7 +92,8 @@ def _register(tx: Tx, arrival: Arrival) -> ItemRef | None:
         return ItemRef(user_id=key.user_id, item_id=upload["item_id"])
     ref = ItemRef(user_id=key.user_id, item_id=items.insert(tx, key, etag=arrival.etag))
     tasks.insert_if_missing(tx, ref, "process")
-    tasks.set_woken(tx, ref, "process")
+    # S3's own event counts as its wake-up, so that one that was only late is not taken for lost.
+    tasks.set_woken(tx, ref, "process", at=arrival.written_at)
     uploads.set_received(tx, ref, key=key.key, etag=arrival.etag, sequencer=arrival.sequencer)
     items.note(tx, ref, "received", message=key.key)
     return ref

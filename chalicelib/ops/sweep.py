@@ -9,7 +9,7 @@ from chalicelib.errors import CollectionsError, Unavailable
 from chalicelib.model import pipeline
 from chalicelib.model.items import DERIVED_PREFIX, parse_key
 from chalicelib.model.pipeline import Event, ItemRef, Stage
-from chalicelib.ops.ingest import Arrival, announce_object
+from chalicelib.ops.ingest import Arrival, register_object
 from chalicelib.ops.publish import publish
 from chalicelib.ops.stages import fail_item
 from chalicelib.stores import failures, idempotency_keys, items, outbox, sweeps, tasks, uploads
@@ -32,25 +32,28 @@ SETTLED_AFTER = timedelta(minutes=4)  # an object's own event may still be on it
 def sweep(*, db: "Database", blobs: "Blobs", bus: "Bus", now: datetime) -> dict[str, int]:
     """Expired leases, lost wake-ups, old rows, objects nobody told us of, objects to delete; answers the counts."""
     return {
+        "found_objects": reconcile_objects(db=db, blobs=blobs, before=now - SETTLED_AFTER),
         "expired_leases": _in_batches(lambda tx: _take_back_expired(tx, blobs.bucket), db=db, bus=bus),
         "lost_wake_ups": _in_batches(lambda tx: _wake_lost(tx, blobs.bucket), db=db, bus=bus),
         "expired_uploads": db.transact_as_system(uploads.expire),
         "pruned_events": db.transact_as_system(outbox.prune),
         "pruned_letters": db.transact_as_system(failures.prune_letters),
         "pruned_keys": db.transact_as_system(idempotency_keys.prune),
-        "found_objects": reconcile_objects(db=db, blobs=blobs, bus=bus, before=now - SETTLED_AFTER),
         "deleted_objects": delete_objects(db=db, blobs=blobs),
     }
 
 
-def reconcile_objects(*, db: "Database", blobs: "Blobs", bus: "Bus", before: datetime) -> int:
-    """Register objects written before then whose event never came: 20,000 keys a sweep, round and round."""
+def reconcile_objects(*, db: "Database", blobs: "Blobs", before: datetime) -> int:
+    """Register objects written before then whose event has not come: 20,000 keys a sweep, round and round.
+
+    They are woken as all whose wake-up is lost: it may only be late, behind a backlog.
+    """
     position = db.transact_as_system(lambda tx: sweeps.get_position(tx, CURSOR))
     found = 0
     for _ in range(LISTED_PER_SWEEP // 1000):
         listed = blobs.list_after(position, limit=1000)
         settled = [each for each in listed if each.written_at < before]
-        found += _register_unknown(settled, db=db, bus=bus, bucket=blobs.bucket)
+        found += _register_unknown(settled, db=db)
         position = listed[-1].key if len(listed) == 1000 else ""
         db.transact_as_system(lambda tx, p=position: sweeps.set_position(tx, CURSOR, p))  # type: ignore[misc]
         if not position:
@@ -119,7 +122,7 @@ def _ref(row: Row) -> tuple[ItemRef, Stage]:
     return ItemRef(user_id=row["user_id"], item_id=row["item_id"]), row["stage"]
 
 
-def _register_unknown(listed: "list[StoredObject]", *, db: "Database", bus: "Bus", bucket: str) -> int:
+def _register_unknown(listed: "list[StoredObject]", *, db: "Database") -> int:
     known = db.transact_as_system(lambda tx: uploads.list_known(tx, [found.key for found in listed]))
     count = 0
     for found in listed:
@@ -129,7 +132,7 @@ def _register_unknown(listed: "list[StoredObject]", *, db: "Database", bus: "Bus
             # S3 lists whole seconds. Minutes later, an object of the second of its deletion is the deleted one.
             written_at = found.written_at - timedelta(seconds=1)
             arrival = Arrival(key=parse_key(found.key), etag=found.etag, written_at=written_at)
-            count += announce_object(arrival, bucket=bucket, db=db, bus=bus) is not None
+            count += register_object(arrival, db=db) is not None
         except Unavailable:
             raise
         except CollectionsError as error:

@@ -98,8 +98,9 @@ def list_lost(tx: Tx, *, grace_s: float, limit: int) -> list[Row]:
     return tx.all(SQL["list_lost"], grace_s=grace_s, limit=limit)
 
 
-def set_woken(tx: Tx, ref: ItemRef, stage: Stage) -> None:
-    tx.run(SQL["set_woken"], **_key(ref, stage))
+def set_woken(tx: Tx, ref: ItemRef, stage: Stage, *, at: datetime | None = None) -> None:
+    """Its wake-up went out then, now when no time is given."""
+    tx.run(SQL["set_woken"], **_key(ref, stage), at=at)
 
 
 def set_unwoken(tx: Tx, ref: ItemRef, stage: Stage) -> None:

@@ -8,7 +8,7 @@ SET state = 'ready', attempt = 0, token = NULL, lease_until = NULL, run_after = 
 INSERT INTO tasks (user_id, item_id, stage) VALUES (%(user_id)s, %(item_id)s, %(stage)s) ON CONFLICT DO NOTHING
 
 -- :name set_woken
-UPDATE tasks SET woken_at = clock_timestamp() WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = %(stage)s
+UPDATE tasks SET woken_at = coalesce(%(at)s::timestamptz, clock_timestamp()) WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = %(stage)s
 
 -- :name delete_stages
 DELETE FROM tasks WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = ANY (%(stages)s)

@@ -42,7 +42,9 @@ class Emulated:
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        return self._clients.setdefault(service, client(service, self.emulator.port))
+        if service not in self._clients:
+            self._clients[service] = client(service, self.emulator.port)
+        return self._clients[service]
 
     def make_queue(self, name: str, *, visibility_s: str = "60") -> str:
         """Create a queue; its ARN."""

@@ -9,11 +9,13 @@ from functools import cache
 from typing import Any
 
 from chalicelib import wiring
-from chalicelib.api import failures, health, items, search, uploads
+from chalicelib.api import api_keys, failures, health, items, me, registration, search, sessions, uploads
 from chalicelib.api.console import console
 from chalicelib.api.entry import App
+from chalicelib.api.gateway import gateway
 from chalicelib.api.http import Edge
 from chalicelib.api.identity import identify
+from chalicelib.api.limits import admit_address, admit_caller
 from chalicelib.api.openapi import documented
 from chalicelib.events import handlers
 from chalicelib.settings import VERSION
@@ -24,14 +26,20 @@ STAGE = os.environ.get("ENVIRONMENT", "local")
 
 @cache
 def edge() -> Edge:
-    return Edge(identify=identify, cors_origins=wiring.settings().cors_origins)
+    return Edge(
+        identify=identify,
+        cors_origins=wiring.settings().cors_origins,
+        admit_address=admit_address,
+        admit_caller=admit_caller,
+    )
 
 
 app = App(app_name="collections", edge=edge)
-for module in (health, items, uploads, search, failures):
+for module in (health, items, uploads, search, failures, registration, sessions, me, api_keys):
     app.add(module.routes)
 app.add(console(wiring.storage_origins))
 app.add(documented(app.declared, version=VERSION))
+app.pass_on(gateway(wiring.upstreams))
 
 
 @app.on_cw_event(

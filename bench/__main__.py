@@ -9,7 +9,13 @@ import sys
 from pathlib import Path
 
 SAMPLES = str(Path(__file__).resolve().parent.parent / "samples")
-MEASUREMENTS = [["bench.startup"], ["bench.api"], ["bench.search"], ["bench.ingest", SAMPLES]]
+MEASUREMENTS = [
+    ["bench.startup"],
+    ["bench.api"],
+    ["bench.gateway"],
+    ["bench.search"],
+    ["bench.ingest", SAMPLES],
+]
 
 
 def main() -> int:

@@ -36,6 +36,7 @@ def run(program: str, folder: Path) -> tuple[float, str]:
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         **{"PYTHONPATH": str(folder), "DATABASE_URL": "postgresql://none", "IMAGES_BUCKET": "none"},
+        "SESSION_SECRET": "of-the-bench-and-known-to-everybody",
         "PYTHONPYCACHEPREFIX": str(PROJECT / ".local" / "bench" / "pycache"),
     }
     start = time.perf_counter()

@@ -9,15 +9,21 @@
     │   └── InFlight            the same request is being answered right now
     ├── KeyReused               the Idempotency-Key came before, with another request
     ├── TooLarge                over a size limit
+    ├── RateLimited             asked too often; retry_after_s says when again
     ├── BadFile                 an uploaded file can never be processed; the reason code says why
     ├── Unavailable             a dependency is away; try again (retryable)
     │   ├── Throttled           a provider asks to slow down; retry_after_s says how long
     │   └── Misconfigured       our key, our policy, our setting: no attempt of the item is burnt
+    ├── UpstreamFailed          a service behind the gateway gave no answer that can be handed on
+    │   ├── UpstreamUnreachable it was not even asked: no connection
+    │   └── UpstreamTimeout     it took too long
     └── LeaseLost               another worker owns the task now; write nothing
 
 Foreign exceptions (psycopg2, botocore, urllib) become one of these in the adapter that
 calls the library, and nowhere else. Nothing here knows of HTTP: api/ maps codes to statuses.
 """
+
+from typing import Any
 
 
 class CollectionsError(Exception):
@@ -77,6 +83,17 @@ class TooLarge(CollectionsError):
     code = "too_large"
 
 
+class RateLimited(CollectionsError):
+    """`admission` is the model.limits.Admission that refused."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after_s: float, admission: Any) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.admission = admission
+
+
 class BadFile(CollectionsError):
     """The file can never be processed; `code` is the item's reason code."""
 
@@ -99,6 +116,18 @@ class Throttled(Unavailable):
 
 class Misconfigured(Unavailable):
     code = "misconfigured"
+
+
+class UpstreamFailed(CollectionsError):
+    code = "upstream_failed"
+
+
+class UpstreamUnreachable(UpstreamFailed):
+    code = "upstream_unreachable"
+
+
+class UpstreamTimeout(UpstreamFailed):
+    code = "upstream_timeout"
 
 
 class LeaseLost(CollectionsError):

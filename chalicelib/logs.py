@@ -16,7 +16,8 @@ _SECRETS = re.compile(
     r"|(?P<named>(?i:(?:password|passwd|secret|signature|credential|token|cookie|api[_-]?key|accesskeyid|"
     r"authorization)[\w-]{0,60}+)[\\\"']*\s*[:=]\s*[\\\"']*)(?:(?:Bearer|Basic)\s+)?(?!\d+\b)[^\s\"'&,}\\]{4,}"
     r"|(?P<header>\b(?:Bearer|Basic)\s+)[\w.~+/=-]{8,}"
-    r"|\b(?:sk|pk|pa|ls)-[A-Za-z0-9_-]{8,}|\bAKIA[A-Z0-9]{12,}",
+    r"|\b(?:sk|pk|pa|ls)-[A-Za-z0-9_-]{8,}|\bAKIA[A-Z0-9]{12,}"
+    r"|\bck_[\w-]{8,}|(?<![\w-])eyJ[\w-]++\.[\w-]++\.[\w-]+",  # our API keys; JWTs
 )
 
 

@@ -1,12 +1,34 @@
 """Every setting, read once from the environment, refused at start with the variable's name."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import Literal, get_args
 
 Environment = Literal["local", "dev", "staging", "production"]
 VERSION = "0.1.0"
+_UPSTREAM = re.compile(r"UPSTREAM_([A-Z][A-Z0-9_]*)_SERVICE_URL\Z")
+_URL = re.compile(
+    r"https?://(?:(?P<host>[A-Za-z0-9.-]{1,253})|\[(?P<six>[0-9A-Fa-f:.]{2,45})\])(?::(?P<port>[1-9][0-9]{0,4}))?"
+    r"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)*/?\Z"
+)
+_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+# How often one may ask: "requests/window burst, requests/window sustained". See model/limits.py.
+RATE_LIMITS = {
+    "address": "400/20s 20000/1h",  # an office or a school may be behind one
+    "login": "10/1m 100/1h",  # of one address
+    "account": "10/5m 100/1d",  # sign-ins to one account, from wherever
+    "user.free": "200/20s 5000/1h",
+    "user.team": "600/20s 30000/1h",
+    "costly.free": "120/2m 1500/1h",
+    "costly.team": "600/5m 9000/1h",
+}
+_LOCAL_RATE_LIMIT = "100000/1s 100000/1s"  # the same code counts, and nobody meets it
+_RATE_LIMIT = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,4})([smhd]) ([1-9]\d{0,5})/([1-9]\d{0,4})([smhd])\Z")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+MIN_SECRET_BYTES = 32  # RFC 7518 3.2: as many as HS256's hash has
 
 
 class InvalidSetting(Exception):
@@ -35,14 +57,27 @@ class Settings:
     analyzer_url: str | None
     upload_max_bytes: int
     upload_url_ttl_s: int
+    session_secret: str | None
+    session_secret_previous: str | None
+    token_issuer: str
+    token_audience: str
+    registration_open: bool
+    admin_emails: tuple[str, ...]
+    oidc_issuer: str | None
+    oidc_audience: str | None
+    rates: Mapping[str, tuple[tuple[int, int], tuple[int, int]]]
+    upstream_urls: Mapping[str, str]
+    upstream_allow_private: tuple[str, ...]
+    upstream_identity_secret: str | None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
         """Raises InvalidSetting for the first variable that is missing or wrong."""
         environment = _choice(env, "ENVIRONMENT", get_args(Environment), default="dev")
         anonymous_user = env.get("ANONYMOUS_USER") or None
-        if anonymous_user and environment == "production":
-            raise InvalidSetting("ANONYMOUS_USER: production does not run with an anonymous user")
+        if anonymous_user and environment in ("staging", "production"):
+            raise InvalidSetting(f"ANONYMOUS_USER: {environment} does not run with an anonymous user")
+        oidc_issuer = _issuer(env, "OIDC_ISSUER", local=environment == "local")
         return cls(
             environment=environment,  # type: ignore[arg-type]
             log_level=_choice(env, "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
@@ -66,6 +101,18 @@ class Settings:
                 env, "UPLOAD_MAX_BYTES", default=200 * 1024 * 1024, at_least=1, at_most=5 * 1024**3
             ),
             upload_url_ttl_s=_integer(env, "UPLOAD_URL_TTL_S", default=900, at_least=60, at_most=900),
+            session_secret=_secret(env, "SESSION_SECRET", required=anonymous_user is None),
+            session_secret_previous=_secret(env, "SESSION_SECRET_PREVIOUS", required=False),
+            token_issuer=env.get("TOKEN_ISSUER") or f"collections-{environment}",
+            token_audience=env.get("TOKEN_AUDIENCE") or f"collections-{environment}",
+            registration_open=_choice(env, "REGISTRATION_OPEN", ("true", "false"), default="false") == "true",
+            admin_emails=_string_list(env, "ADMIN_EMAILS"),
+            oidc_issuer=oidc_issuer,
+            oidc_audience=_required(env, "OIDC_AUDIENCE") if oidc_issuer else None,
+            rates=_rates(env, "RATE_LIMITS", local=environment == "local"),
+            upstream_urls=_upstream_urls(env),
+            upstream_allow_private=_networks(env, "UPSTREAM_ALLOW_PRIVATE"),
+            upstream_identity_secret=_identity_secret(env),
         )
 
 
@@ -73,6 +120,88 @@ def _required(env: Mapping[str, str], name: str) -> str:
     if not env.get(name):
         raise InvalidSetting(f"{name}: must be set")
     return env[name]
+
+
+def _secret(env: Mapping[str, str], name: str, *, required: bool) -> str | None:
+    value = env.get(name) or None
+    if (value is None and required) or (value is not None and len(value.encode()) < MIN_SECRET_BYTES):
+        raise InvalidSetting(f"{name}: must be set, to at least {MIN_SECRET_BYTES} random bytes")
+    return value
+
+
+def _rates(
+    env: Mapping[str, str], name: str, *, local: bool
+) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
+    """((quota, window in s) burst, sustained) by whose; the variable is a JSON object that changes some of them."""
+    wrong = InvalidSetting(f'{name}: must be such as {{"user.free": "200/20s 5000/1h"}}, windows up to 1d')
+    try:
+        given = json.loads(env.get(name) or "{}")
+    except ValueError as error:
+        raise wrong from error
+    if not isinstance(given, dict) or not given.keys() <= RATE_LIMITS.keys():
+        raise wrong
+    texts = dict.fromkeys(RATE_LIMITS, _LOCAL_RATE_LIMIT) if local else RATE_LIMITS
+    found = {}
+    for whose, text in {**texts, **given}.items():
+        match = _RATE_LIMIT.match(str(text))
+        if not match:
+            raise wrong
+        windows_s = int(match[2]) * _UNIT_S[match[3]], int(match[5]) * _UNIT_S[match[6]]
+        if max(windows_s) > _UNIT_S["d"]:  # what the store's rows outlast
+            raise wrong
+        found[whose] = (int(match[1]), windows_s[0]), (int(match[4]), windows_s[1])
+    return found
+
+
+def _issuer(env: Mapping[str, str], name: str, *, local: bool) -> str | None:
+    value = env.get(name) or None
+    if value is not None and not value.startswith(("https://", *(["http://127.0.0.1:"] if local else []))):
+        raise InvalidSetting(f"{name}: must be an https:// address")
+    return value
+
+
+def _upstream_urls(env: Mapping[str, str]) -> dict[str, str]:
+    """By the service's name in lower case: "user" for UPSTREAM_USER_SERVICE_URL."""
+    found = {}
+    for variable in sorted(env):
+        name = _UPSTREAM.match(variable)
+        if name and env[variable]:
+            if not _is_upstream_url(env[variable]):
+                raise InvalidSetting(
+                    f"{variable}: must be http(s)://host[:port][/path], the host in its usual form"
+                )
+            found[name[1].lower()] = env[variable].rstrip("/")
+    return found
+
+
+def _is_upstream_url(url: str) -> bool:
+    """A name whose last label begins with a letter, so that no notation of an address passes for one; or an address."""
+    parts = _URL.match(url)
+    if parts is None or int(parts["port"] or 1) > 65535:
+        return False
+    try:
+        host = (parts["host"] or parts["six"]).lower()
+        return bool(_NAME.match(host)) or str(ip_address(host)) == host
+    except ValueError:
+        return False
+
+
+def _identity_secret(env: Mapping[str, str]) -> str | None:
+    """What the gateway signs with: its own secret, or the sessions'. Keys are derived from it, none is it."""
+    secret = _secret(env, "UPSTREAM_IDENTITY_SECRET", required=False) or env.get("SESSION_SECRET") or None
+    if secret is None and _upstream_urls(env):
+        raise InvalidSetting("UPSTREAM_IDENTITY_SECRET: must be set, to sign what the upstreams are told")
+    return secret
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    networks = _string_list(env, name)
+    try:
+        return tuple(str(ip_network(network)) for network in networks)
+    except ValueError as error:
+        raise InvalidSetting(
+            f'{name}: must be a JSON list of networks, for example ["10.0.0.0/16"]'
+        ) from error
 
 
 def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...], *, default: str) -> str:

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from chalicelib import logs
 from chalicelib.errors import Misconfigured
-from chalicelib.providers import Analyzer, Embedder
-from chalicelib.settings import Settings
+from chalicelib.model.tokens import Signing
+from chalicelib.providers import Analyzer, Embedder, Upstream
+from chalicelib.settings import InvalidSetting, Settings
 
 if TYPE_CHECKING:
     from chalicelib.providers.decoder import Decoder
+    from chalicelib.providers.oidc import OidcIssuer
     from chalicelib.stores.blobs import Blobs
     from chalicelib.stores.bus import Bus
     from chalicelib.stores.dynamodb import Tables
     from chalicelib.stores.postgres import Database
+    from chalicelib.stores.rate_limits import RateLimits
+    from chalicelib.stores.sessions import Sessions
 
 
 T = TypeVar("T")
@@ -83,9 +87,46 @@ def bus() -> "Bus":
 
 @once
 def tables() -> "Tables":
-    from chalicelib.stores.dynamodb import Tables
+    from chalicelib.stores.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, Tables
 
-    return Tables(_client("dynamodb"))
+    return Tables(
+        _client("dynamodb"),
+        {settings().sessions_table: SESSIONS_KEY, settings().rate_limits_table: RATE_LIMITS_KEY},
+    )
+
+
+@once
+def sessions() -> "Sessions":
+    from chalicelib.stores.sessions import Sessions
+
+    return Sessions(_client("dynamodb"), table=settings().sessions_table)
+
+
+@once
+def rate_limits() -> "RateLimits":
+    from chalicelib.stores.rate_limits import RateLimits
+
+    return RateLimits(_client("dynamodb"), table=settings().rate_limits_table)
+
+
+@once
+def signing() -> Signing:
+    found = settings()
+    if found.session_secret is None:
+        raise Misconfigured("Nobody can sign in here: set SESSION_SECRET.", code="no_session_secret")
+    return Signing(
+        secrets=tuple(filter(None, (found.session_secret, found.session_secret_previous))),
+        issuer=found.token_issuer,
+        audience=found.token_audience,
+    )
+
+
+@once
+def oidc() -> "OidcIssuer | None":
+    from chalicelib.providers.oidc import OidcIssuer
+
+    issuer, audience = settings().oidc_issuer, settings().oidc_audience
+    return OidcIssuer(issuer=issuer, audience=audience) if issuer and audience else None
 
 
 @once
@@ -119,6 +160,37 @@ def embedder() -> Embedder:
         model=settings().embedding_model,
         dimensions=settings().embedding_dimensions,
     )
+
+
+@once
+def upstreams() -> dict[str, Upstream]:
+    """The services behind the gateway, by name."""
+    from ipaddress import ip_network
+    from time import monotonic
+
+    from chalicelib.model.gateway import identity_key
+    from chalicelib.model.gateway_routes import ROUTES, variable_of
+    from chalicelib.providers.upstream import HttpUpstream
+    from chalicelib.providers.upstream_connection import AddressRules, origin_of
+    from chalicelib.providers.upstream_service import UpstreamService
+
+    found = settings()
+    networks = tuple(ip_network(network) for network in found.upstream_allow_private)
+    rules = AddressRules(allow_private=networks, allow_loopback=found.environment == "local")
+    services: dict[str, Upstream] = {}
+    for name, url in found.upstream_urls.items():
+        if name not in {route.upstream for route in ROUTES}:
+            raise InvalidSetting(f"{variable_of(name)}: no route of the gateway leads there")
+        origin = origin_of(url)
+        services[name] = UpstreamService(
+            name=name,
+            url=url,
+            base_path=origin.base_path,
+            key=identity_key(found.upstream_identity_secret or "", name),
+            send=HttpUpstream(origin, rules=rules).send,
+            clock=monotonic,
+        )
+    return services
 
 
 def storage_origins() -> tuple[str, ...]:

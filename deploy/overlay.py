@@ -6,6 +6,7 @@ alarms and dashboards are not here yet.
 
 from typing import Any
 
+from chalicelib.stores.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIBUTE, definition
 from deploy.policies import CONFIG, FUNCTIONS, environment, lambda_name
 
 Resource = dict[str, Any]
@@ -25,8 +26,8 @@ def template(stage: str) -> dict[str, Any]:
         "Resources": resources
         | {
             "ImagesBucket": bucket(stage),
-            "SessionsTable": table(names["SESSIONS_TABLE"], stage),
-            "RateLimitsTable": table(names["RATE_LIMITS_TABLE"], stage),
+            "SessionsTable": table(definition(names["SESSIONS_TABLE"], SESSIONS_KEY), stage),
+            "RateLimitsTable": table(definition(names["RATE_LIMITS_TABLE"], RATE_LIMITS_KEY), stage),
             "DeadLetterQueue": queue(names["DEAD_LETTER_QUEUE"]),
         },
         "Outputs": {
@@ -91,14 +92,11 @@ def bucket(stage: str) -> Resource:
     return {"Type": "AWS::S3::Bucket", **KEEP, "Properties": properties}
 
 
-def table(name: str, stage: str) -> Resource:
-    """A table of expiring rows, keyed by `id`."""
+def table(defined: Resource, stage: str) -> Resource:
+    """A table of expiring rows."""
     properties = {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
-        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-        "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
+        **defined,
+        "TimeToLiveSpecification": {"AttributeName": TTL_ATTRIBUTE, "Enabled": True},
         "SSESpecification": {"SSEEnabled": True},
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": stage == "production"},
     }

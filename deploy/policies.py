@@ -34,6 +34,11 @@ BUCKET = {
     "analyzer": [("ListBucket", ""), ("GetObject", "_derived/*")],
     "sweeper": [("ListBucket", ""), ("GetObject", "*"), ("DeleteObject", "*")],
 }
+# The API's statements on DynamoDB: name, the variable that names the table, actions.
+TABLES = [
+    ("Sessions", "SESSIONS_TABLE", ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"]),
+    ("RateLimits", "RATE_LIMITS_TABLE", ["GetItem", "UpdateItem"]),
+]
 FUNCTIONS = (*PUBLISHES, "dead_letters")
 
 
@@ -75,9 +80,9 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
         actions = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"]
         yield allow("Consume", [f"sqs:{action}" for action in actions], queue)
     elif function == "api_handler":
-        tables = [environment(stage)[name] for name in ("SESSIONS_TABLE", "RATE_LIMITS_TABLE")]
-        arns = [f"arn:aws:dynamodb:*:*:table/{table}" for table in tables]
-        yield allow("Tables", ["dynamodb:GetItem"], arns)
+        for sid, name, actions in TABLES:
+            table = f"arn:aws:dynamodb:*:*:table/{environment(stage)[name]}"
+            yield allow(sid, [f"dynamodb:{action}" for action in actions], [table])
     else:  # Lambda itself sends, in the function's name, the event whose attempts are used up
         yield allow("GiveUp", ["sqs:SendMessage"], queue)
 

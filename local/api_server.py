@@ -18,6 +18,8 @@ from local.places import STAGE
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
 _handle_request = chalice.local.LocalGateway.handle_request
+_parse_payload = chalice.local.ChaliceRequestHandler._parse_payload
+_create_lambda_event = chalice.local.LambdaEventConverter.create_lambda_event
 _send_with_body = chalice.local.ChaliceRequestHandler._send_http_response_with_body
 
 
@@ -68,6 +70,26 @@ def handle_request(gateway: Any, method: str, path: str, headers: dict[str, str]
     return _handle_request(gateway, method, path, headers, body)
 
 
+class AllHeaders(dict[str, str]):
+    """A request's headers as Chalice has them, the first value a name, and beside them all values."""
+
+    repeated: dict[str, list[str]]
+
+
+def parse_payload(handler: Any) -> tuple[AllHeaders, bytes | None]:
+    headers, body = _parse_payload(handler)
+    found = AllHeaders(headers)
+    found.repeated = {name: handler.headers.get_all(name) for name in headers}
+    return found, body
+
+
+def create_lambda_event(
+    converter: Any, method: str, path: str, headers: Any, body: bytes | None = None
+) -> Any:
+    event = _create_lambda_event(converter, method, path, headers, body)
+    return {**event, "multiValueHeaders": headers.repeated}
+
+
 def send_with_body(handler: Any, code: int, headers: dict[str, str], body: str | bytes) -> None:
     """Answer HEAD without the body: it would be read as the next answer on the connection."""
     if handler.command != "HEAD":
@@ -97,6 +119,8 @@ def main() -> None:
     for owner, name, replacement in (
         (chalice.local.RouteMatcher, "match_route", match_route),
         (chalice.local.LocalGateway, "handle_request", handle_request),
+        (chalice.local.ChaliceRequestHandler, "_parse_payload", parse_payload),
+        (chalice.local.LambdaEventConverter, "create_lambda_event", create_lambda_event),
         (chalice.local.ChaliceRequestHandler, "_send_http_response_with_body", send_with_body),
         (chalice.local.LocalChalice, "lambda_context", _PerThread()),
         (chalice.local.ThreadedHTTPServer, "request_queue_size", 128),

@@ -5,6 +5,7 @@ from typing import Any
 
 import boto3
 
+from chalicelib.stores.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIBUTE, definition
 from local.places import aws_environment
 
 
@@ -26,17 +27,16 @@ def create_base(settings: Mapping[str, str], *, aws_port: int) -> None:
     client("sqs", aws_port).create_queue(
         QueueName=queue_name(settings["DEAD_LETTER_QUEUE"]), Attributes={"VisibilityTimeout": "60"}
     )
+    create_tables(settings, aws_port=aws_port)
+
+
+def create_tables(settings: Mapping[str, str], *, aws_port: int) -> None:
+    """Create the tables of expiring rows, as the application reads them."""
     dynamodb = client("dynamodb", aws_port)
-    for table in (settings["SESSIONS_TABLE"], settings["RATE_LIMITS_TABLE"]):
-        dynamodb.create_table(
-            TableName=table,
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        dynamodb.update_time_to_live(
-            TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
-        )
+    for name, key in (("SESSIONS_TABLE", SESSIONS_KEY), ("RATE_LIMITS_TABLE", RATE_LIMITS_KEY)):
+        dynamodb.create_table(**definition(settings[name], key))
+        ttl = {"Enabled": True, "AttributeName": TTL_ATTRIBUTE}
+        dynamodb.update_time_to_live(TableName=settings[name], TimeToLiveSpecification=ttl)
 
 
 def create_bucket(bucket: str, *, aws_port: int) -> None:

@@ -5,11 +5,13 @@ Pinned to moto 5.2.5. What was wrong is said at each; tests/test_local_*.py hold
 
 import copy
 import json
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from moto.apigateway.models import APIGatewayBackend
 from moto.awslambda.models import LambdaBackend
+from moto.dynamodb.responses import DynamoHandler
 from moto.events.models import EventsBackend
 from moto.moto_api._internal.models import moto_api_backend
 from moto.s3 import notifications
@@ -22,6 +24,8 @@ _put_rest_api = APIGatewayBackend.put_rest_api
 _import_rest_api = APIGatewayBackend.import_rest_api
 _create_event_source_mapping = LambdaBackend.create_event_source_mapping
 _bucket_response_post = S3Response._bucket_response_post
+_call_dynamodb = DynamoHandler.call_action
+_dynamodb = threading.Lock()
 
 
 class Hooks(Protocol):
@@ -50,6 +54,7 @@ def install(hooks: Hooks) -> None:
     _replace(S3Response, "_bucket_response_post", _checked_post(hooks))
     _replace(LambdaBackend, "invoke", _invoke(hooks))
     _replace(LambdaBackend, "create_event_source_mapping", _created_mapping(hooks))
+    _replace(DynamoHandler, "call_action", _call_dynamodb_alone)
     _replace(APIGatewayBackend, "import_rest_api", _import)
     _replace(APIGatewayBackend, "put_rest_api", _put)
 
@@ -100,6 +105,12 @@ def _created_mapping(hooks: Hooks) -> Callable[..., Any]:
         return mapping
 
     return create
+
+
+def _call_dynamodb_alone(self: Any) -> Any:
+    """Two conditional writes could both find their condition true, and a read half of a write."""
+    with _dynamodb:
+        return _call_dynamodb(self)
 
 
 def _import(self: Any, api_doc: dict[str, Any], fail_on_warnings: bool) -> Any:

@@ -102,6 +102,7 @@ def world(
             "EMBEDDING_DIMENSIONS": str(DIMENSIONS),
             "ANALYZER_URL": providers.url,
             "ANONYMOUS_USER": "alice",
+            "SESSION_SECRET": "of-the-tests-and-known-to-everybody",
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

@@ -40,6 +40,11 @@ def put_events(entries: list[dict[str, str]]) -> list[Call]:
     return [Call("events:PutEvents", bus + e.get("EventBusName", "default"), e["Source"]) for e in entries]
 
 
+def table(action: str, params: dict[str, Any]) -> list[Call]:
+    arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{params['TableName']}"
+    return [Call(f"dynamodb:{action}", arn)]
+
+
 # By service and operation: the parameters that need no permission of their own, and what IAM is asked.
 OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], list[Call]]]] = {
     ("s3", "GetObject"): (
@@ -66,9 +71,19 @@ OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], lis
         lambda p: [Call("s3:ListBucket", f"arn:aws:s3:::{p['Bucket']}")],
     ),
     ("events", "PutEvents"): ({"Entries"}, lambda p: put_events(p["Entries"])),
-    ("dynamodb", "GetItem"): (
-        {"TableName", "Key"},
-        lambda p: [Call("dynamodb:GetItem", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{p['TableName']}")],
+    ("dynamodb", "GetItem"): ({"TableName", "Key", "ConsistentRead"}, lambda p: table("GetItem", p)),
+    ("dynamodb", "PutItem"): ({"TableName", "Item"}, lambda p: table("PutItem", p)),
+    ("dynamodb", "UpdateItem"): (
+        {"TableName", "Key", "UpdateExpression", "ConditionExpression"}
+        | {"ExpressionAttributeNames", "ExpressionAttributeValues", "ReturnValuesOnConditionCheckFailure"}
+        | {"ReturnValues"},
+        lambda p: table("UpdateItem", p),
+    ),
+    ("dynamodb", "DeleteItem"): ({"TableName", "Key"}, lambda p: table("DeleteItem", p)),
+    ("dynamodb", "Query"): (
+        {"TableName", "KeyConditionExpression", "ExpressionAttributeValues"}
+        | {"ConsistentRead", "ScanIndexForward", "ExclusiveStartKey"},
+        lambda p: table("Query", p),
     ),
 }
 
@@ -140,10 +155,14 @@ class Recorded(World):
         with self.recorder.during(function):
             app.app.handler_map[function](envelope | event, context(remaining_s))
 
-    def request(self, method: str, route: str, body: Any = None, **path: str) -> bytes:
+    def request(
+        self, method: str, route: str, body: Any = None, *, headers: dict[str, str] | None = None, **path: str
+    ) -> bytes:
         """The answer's body; any status but those of success fails."""
         self.routes.add((method, route))
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers = (
+            {"Content-Type": "application/json"} | (headers or {}) if body is not None else headers or {}
+        )
         raw = json.dumps(body).encode() if body is not None else b""
         with self.recorder.during("api_handler"):
             answer = self.client.http.request(method, route.format(**path), headers=headers, body=raw)

@@ -262,13 +262,7 @@ def test_health(world: World, api: Api) -> None:
     assert api("GET", "/health/live")[:2] == (200, {"status": "alive"})
     status, answer, _ = api("GET", "/health/ready")
     assert (status, answer["checks"]) == (503, {"database": "ok", "dynamodb": "dynamodb_unavailable"})
-    for table in ("collections-sessions-local", "collections-rate-limits-local"):
-        world.aws.client("dynamodb").create_table(
-            TableName=table,
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+    world.make_tables()
     assert api("GET", "/health/ready")[0] == 200
     status, answer, _ = api("GET", "/health")
     assert (answer["status"], answer["environment"], answer["version"]) == ("healthy", "local", "0.1.0")

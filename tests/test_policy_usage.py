@@ -24,6 +24,7 @@ from deploy.policies import FUNCTIONS, OWN_ACCOUNT, ROOT, STAGES, policy
 from local.places import ACCOUNT
 from tests.local_stack.emulated import BUCKET
 from tests.recording import FUNCTION_OF, OPERATIONS, Call, Recorded, Recorder
+from tests.upstreams import raw_upstream
 from tests.world import World, jpeg
 
 PDF = (ROOT / "samples" / "balcony-tomatoes.pdf").read_bytes()
@@ -43,19 +44,24 @@ UNRECORDED_OF = {
 
 
 @pytest.fixture
-def recorded(world: World, tmp_path: Path) -> Iterator[Recorded]:
+def recorded(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
+    monkeypatch.setenv("REGISTRATION_OPEN", "true")
     boto3.setup_default_session()
     recorder = Recorder()
     recorder.watch(boto3.DEFAULT_SESSION)
     app.edge.cache_clear()
-    yield Recorded(
-        db=world.db,
-        admin_url=world.admin_url,
-        aws=world.aws,
-        providers=world.providers,
-        recorder=recorder,
-        client=Client(app.app, project_dir=str(tmp_path)),  # no .chalice in it to replace the settings
-    )
+    wiring.upstreams.forget()
+    with raw_upstream() as upstream:
+        monkeypatch.setenv("UPSTREAM_PRODUCT_SERVICE_URL", upstream.url)
+        yield Recorded(
+            db=world.db,
+            admin_url=world.admin_url,
+            aws=world.aws,
+            providers=world.providers,
+            recorder=recorder,
+            client=Client(app.app, project_dir=str(tmp_path)),  # no .chalice in it to replace the settings
+        )
+    wiring.upstreams.forget()
     boto3.setup_default_session()
 
 
@@ -100,14 +106,8 @@ def use_hand_made_events(world: Recorded) -> None:
 
 
 def use_api(world: Recorded) -> None:
-    """Every route that app.py declares, with an answer of success."""
-    for table in (wiring.settings().sessions_table, wiring.settings().rate_limits_table):
-        world.aws.client("dynamodb").create_table(
-            TableName=table,
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+    """Every route that app.py serves, with an answer of success."""
+    world.make_tables()
     new = {"filename": "new.jpg", "content_type": "image/jpeg", "size_bytes": 9}
     upload = json.loads(world.request("POST", "/api/v1/uploads", new))
     world.request("GET", "/api/v1/uploads/{upload_id}", upload_id=upload["id"])
@@ -119,7 +119,11 @@ def use_api(world: Recorded) -> None:
     world.request("POST", "/api/v1/items/{item_id}/reprocess", item_id="garden")
     world.request("DELETE", "/api/v1/items/{item_id}", item_id="garden")
     use_failures(world)
-    assert world.routes == {(route.method, route.path) for route in app.app.declared}
+    use_accounts(world)
+    for method in app.app.routes["/{proxy+}"].keys() - {"OPTIONS"}:
+        world.request(method, "/{proxy+}", **{"proxy+": "products"})
+    served = {(method, path) for path, methods in app.app.routes.items() for method in methods}
+    assert world.routes == {(method, path) for method, path in served if method != "OPTIONS"}
 
 
 def use_failures(world: Recorded) -> None:
@@ -134,6 +138,27 @@ def use_failures(world: Recorded) -> None:
     world.request("POST", "/api/v1/failures/{failure_id}/redrive", failure_id=letter["id"])
     world.request("POST", "/api/v1/failures/redrive", {"kind": "item"})
     world.sql("DELETE FROM dead_letters")
+
+
+def use_accounts(world: Recorded) -> None:
+    """Somebody registers, signs in, looks at what there is, makes and revokes a key, signs out."""
+    login = {"email": "ann@example.org", "password": "a password that is long"}
+    world.request("GET", "/api/v1/registration")
+    world.request("POST", "/api/v1/registration", login)
+    tokens = json.loads(world.request("POST", "/api/v1/sessions", login))
+    body = {"refresh_token": tokens["refresh_token"]}
+    tokens = json.loads(world.request("POST", "/api/v1/sessions/refresh", body))
+    signed_in = {"Authorization": f"Bearer {tokens['access_token']}"}
+    for path in ("/api/v1/sessions", "/api/v1/me", "/api/v1/api-keys"):
+        world.request("GET", path, headers=signed_in)
+    world.request("PATCH", "/api/v1/me", {"name": "Ann"}, headers=signed_in)
+    key = json.loads(
+        world.request("POST", "/api/v1/api-keys", {"name": "k", "scopes": ["read"]}, headers=signed_in)
+    )
+    world.request("DELETE", "/api/v1/api-keys/{key_id}", headers=signed_in, key_id=key["id"])
+    world.request("DELETE", "/api/v1/sessions/current", headers=signed_in)
+    tokens = json.loads(world.request("POST", "/api/v1/sessions", login))
+    world.request("DELETE", "/api/v1/sessions", headers={"Authorization": f"Bearer {tokens['access_token']}"})
 
 
 def use_what_heals(world: Recorded) -> None:

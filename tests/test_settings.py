@@ -12,6 +12,7 @@ from chalicelib.settings import InvalidSetting, Settings
 GOOD = {
     "DATABASE_URL": "postgresql://app:hunter2@db/collections",
     "IMAGES_BUCKET": "collections-images-dev-1",
+    "SESSION_SECRET": "hunter2-hunter2-hunter2-hunter2-hunter2",
 }
 
 

@@ -166,6 +166,16 @@ def test_the_readmes_session_works(stack: Running, tmp_path: Path) -> None:
     eventually(lambda: stack.get("/api/v1/items?text=photo.jpg&status=READY")["data"])
 
 
+def test_the_readmes_signing_in_works(stack: Running) -> None:
+    (session,) = re.findall(r"```sh\n(J=.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    url = f"http://127.0.0.1:{stack.ports.api}"
+    ran = subprocess.run(
+        ["bash", "-euc", session], env={**os.environ, "URL": url}, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert '"email":"ann@example.org"' in ran.stdout.rpartition("{")[2]
+
+
 def test_chalice_local_works_beside_the_running_stack(stack: Running) -> None:
     port = free_port()
     command = [str(Path(sys.executable).parent / "chalice"), "local", "--stage", "local", "--port", str(port)]

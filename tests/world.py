@@ -18,6 +18,7 @@ from PIL import Image
 from chalicelib import wiring
 from chalicelib.events import handlers
 from chalicelib.stores.postgres import Database
+from local.base import create_tables
 from tests.local_stack.emulated import BUCKET, Emulated
 from tests.provider_server import Providers
 
@@ -111,13 +112,9 @@ class World:
         return sorted(found["Key"] for found in listed.get("Contents", ()))
 
     def make_tables(self) -> None:
-        for table in (wiring.settings().sessions_table, wiring.settings().rate_limits_table):
-            self.aws.client("dynamodb").create_table(
-                TableName=table,
-                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-                BillingMode="PAY_PER_REQUEST",
-            )
+        settings = wiring.settings()
+        names = {"SESSIONS_TABLE": settings.sessions_table, "RATE_LIMITS_TABLE": settings.rate_limits_table}
+        create_tables(names, aws_port=self.aws.emulator.port)
 
     def _next(self) -> int:
         self._count = getattr(self, "_count", 0) + 1
@@ -133,7 +130,19 @@ def jpeg(color: str = "red", size: tuple[int, int] = (64, 48)) -> bytes:
 def forget_wiring() -> None:
     """What the process has made so far belongs to an earlier test's world."""
     closed = ("database", "pipeline_database", "decoder")
-    for name in (*closed, "settings", "blobs", "bus", "tables", "analyzer", "embedder"):
+    made_once = (
+        "settings",
+        "blobs",
+        "bus",
+        "tables",
+        "analyzer",
+        "embedder",
+        "sessions",
+        "signing",
+        "oidc",
+        "upstreams",
+    )
+    for name in (*closed, *made_once, "rate_limits"):
         for made in getattr(wiring, name).forget():
             if name in closed:
                 made.close()

@@ -8,22 +8,27 @@ import msgspec
 from chalice.app import HeadersType
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib.api.http import JSON, Answer, Body, Edge, Query, Request, Route
+from chalicelib.api.http import JSON, Answer, Body, Caller, Edge, Query, Request, Route
 from chalicelib.api.idempotency import answer_once
+from chalicelib.api.limits import headers_of
 from chalicelib.api.parsing import parse_body, parse_path, parse_query
 from chalicelib.api.problems import problem_of
-from chalicelib.errors import Forbidden, InvalidInput
+from chalicelib.errors import Forbidden, InvalidInput, RateLimited
+from chalicelib.model.limits import Admission
 
 
 def answer_request(route: Route, current: Any, edge: Callable[[], Edge]) -> ChaliceResponse:
-    """Parse Chalice's current request, call the handler, encode what it returns. Raises nothing."""
+    """Count and parse Chalice's current request, call the handler, encode what it returns. Raises nothing."""
+    counted: list[Admission] = []
     try:
-        request = _parse(route, current, edge())
-        if route.keyed:
-            return answer_once(route, request, _respond)
-        return _respond(route, request)
+        request = _parse(route, current, edge(), counted)
+        response = answer_once(route, request, _respond) if route.keyed else _respond(route, request)
     except Exception as error:  # noqa: BLE001  answered and logged as a 500; beyond is Chalice's own
-        return problem_response(error, request_id=current.context["requestId"])
+        response = problem_response(error, request_id=current.context["requestId"])
+        if isinstance(error, RateLimited):
+            counted = [error.admission]
+    response.headers.update(headers_of(counted))
+    return response
 
 
 def problem_response(error: Exception, *, request_id: str) -> ChaliceResponse:
@@ -31,12 +36,19 @@ def problem_response(error: Exception, *, request_id: str) -> ChaliceResponse:
     return _response(msgspec.json.encode(problem).decode(), problem.status, headers)
 
 
-def _parse(route: Route, current: Any, edge: Edge) -> Request:
+def _parse(route: Route, current: Any, edge: Edge, counted: list[Admission]) -> Request:
     headers: Mapping[str, str] = current.headers
     event = current.to_original_event()
     query = event["multiValueQueryStringParameters"] or {}
+    # What API Gateway saw; X-Forwarded-For says what the client likes.
+    address = event["requestContext"].get("identity", {}).get("sourceIp") or ""
+    if route.cost != "none" and (admission := edge.admit_address(address, route.cost)):
+        counted.append(admission)
+    caller = None if route.public else _identify(route, headers, edge, counted)
     return Request(
-        user_id="" if route.public else _identify(route, headers, edge),
+        user_id=caller.user_id if caller else "",
+        caller=caller,
+        address=address,
         path=parse_path(event["pathParameters"] or {}),
         query=parse_query(query, route.query or Query, route.repeatable),
         body=_parse_body(current, route.body, route.max_body_bytes) if route.body else None,
@@ -47,11 +59,15 @@ def _parse(route: Route, current: Any, edge: Edge) -> Request:
     )
 
 
-def _identify(route: Route, headers: Mapping[str, str], edge: Edge) -> str:
+def _identify(route: Route, headers: Mapping[str, str], edge: Edge, counted: list[Admission]) -> Caller:
     caller = edge.identify(headers)
+    if route.cost != "none" and (admission := edge.admit_caller(caller, route.cost)):
+        counted.append(admission)
+    if route.scope not in caller.scopes:
+        raise Forbidden(f"This API key has not the scope {route.scope}.", code="insufficient_scope")
     if route.admin and not caller.is_admin:
         raise Forbidden("This is for administrators.")
-    return caller.user_id
+    return caller
 
 
 def _parse_body(current: Any, type_: type[Body], max_bytes: int) -> Body:

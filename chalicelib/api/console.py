@@ -23,7 +23,7 @@ def console(storage_origins: Callable[[], tuple[str, ...]]) -> Routes:
         text, policy = assemble(storage_origins())
         return Answer(text, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
 
-    @routes.get("/", returns="text/html; charset=utf-8", public=True, summary="The web console.")
+    @routes.get("/", returns="text/html; charset=utf-8", public=True, cost="none", summary="The web console.")
     def get_console(_request: Request) -> Answer:
         return page()
 

@@ -17,10 +17,10 @@ preflights, request ids, CORS and security headers, problems for what Chalice re
 import json
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from chalice.app import Chalice, HeadersType
+from chalice.app import APIGateway, Chalice, HeadersType, RestAPIEventHandler
 from chalice.app import Response as ChaliceResponse
 
 from chalicelib.api.answering import answer_request, problem_response
@@ -28,6 +28,7 @@ from chalicelib.api.http import Edge, Route, Routes
 from chalicelib.api.problems import MethodNotAllowed
 from chalicelib.api.v2_events import as_rest_event, as_v2_answer, completed, is_v2_event
 from chalicelib.errors import CollectionsError, InvalidInput, NotFound
+from chalicelib.model.gateway_routes import METHODS
 
 ALWAYS = {
     "Cache-Control": "no-store",
@@ -36,7 +37,7 @@ ALWAYS = {
     "X-Content-Type-Options": "nosniff",
 }
 EXPOSED = "Content-Disposition, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
-ACCEPTED = "Authorization, Content-Type, Idempotency-Key, Prefer, X-Request-Id"
+ACCEPTED = "Authorization, Content-Type, Idempotency-Key, Prefer, X-Api-Key, X-Request-Id"
 PREFLIGHT_MAX_AGE_S = 600
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{8,128}\Z")
 
@@ -46,6 +47,7 @@ class App(Chalice):
 
     def __init__(self, *, app_name: str, edge: Callable[[], Edge]) -> None:
         super().__init__(app_name=app_name, configure_logs=False)  # logs.py's, not Chalice's text lines
+        self.api.binary_types = ["*/*"]  # API Gateway hands every body over in base64, and so unharmed
         self.edge = edge
         self.declared: list[Route] = []
 
@@ -58,6 +60,11 @@ class App(Chalice):
             )
             serve(self._view(route))
             self.declared.append(route)
+
+    def pass_on(self, answer: Callable[[Any, Callable[[], Edge]], ChaliceResponse]) -> None:
+        """Have every path that no other route serves answered by this. It is an upstream's, so not documented."""
+        serve = self.route("/{proxy+}", methods=list(METHODS), name="gateway", content_types=["*/*"])
+        serve(lambda **_path: answer(self.current_request, self.edge))
 
     def _view(self, route: Route) -> Callable[..., ChaliceResponse]:
         def view(**_path: str) -> ChaliceResponse:
@@ -75,7 +82,8 @@ class App(Chalice):
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         if is_v2_event(event):
-            return as_v2_answer(self._answer(as_rest_event(event, self.routes), context))
+            rest = as_rest_event(event, self.routes) | {"rawQueryString": event.get("rawQueryString", "")}
+            return as_v2_answer(self._answer(rest, context))
         return self._answer(completed(event), context)
 
     def _answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -90,7 +98,11 @@ class App(Chalice):
             answer = problem_response(error, request_id=request_id).to_dict()
         if request_context.get("httpMethod") == "HEAD":
             answer["body"] = ""
-        answer["headers"] = {**ALWAYS, **cors, **answer["headers"], "X-Request-Id": request_id}
+        # What an upstream answered repeatedly stands in multiValueHeaders, and goes before ours as well.
+        ours = {
+            name: each for name, each in {**ALWAYS, **cors}.items() if name not in answer["multiValueHeaders"]
+        }
+        answer["headers"] = {**ours, **answer["headers"], "X-Request-Id": request_id}
         return answer
 
     def _dispatch(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -100,22 +112,36 @@ class App(Chalice):
         method = event["requestContext"]["httpMethod"]
         if method not in methods:
             raise MethodNotAllowed(f"{method} is not possible here.", allowed=methods)
-        answer = super().__call__(event, context)
+        answer = self._ask_chalice(event, context)
         # Chalice's own refusals are the only errors without a content type.
         if answer["statusCode"] >= 400 and "Content-Type" not in answer["headers"]:
             raise _of_chalice(answer)
         return answer
 
+    def _ask_chalice(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Chalice.__call__, with Chalice's own idea of what is binary: `api` has API Gateway's."""
+        self.lambda_context = context
+        middleware = self._get_middleware_handlers("http")
+        handler = RestAPIEventHandler(self.routes, APIGateway(), self.log, self.debug, middleware)
+        self.current_request = handler.create_request_object(event, context)
+        answer: dict[str, Any] = handler(event, context)
+        return answer
+
     def _preflight(self, **_path: str) -> ChaliceResponse:
         path = self.current_request.path  # type: ignore[union-attr]  # set before any view runs
-        methods = ", ".join(sorted(self.routes[path]))
-        headers: HeadersType = {
-            "Allow": methods,
-            "Access-Control-Allow-Methods": methods,
-            "Access-Control-Allow-Headers": ACCEPTED,
-            "Access-Control-Max-Age": str(PREFLIGHT_MAX_AGE_S),
-        }
-        return ChaliceResponse("", headers, 204)
+        return preflight(self.routes[path])
+
+
+def preflight(methods: Iterable[str]) -> ChaliceResponse:
+    """The answer to OPTIONS on a path that has these methods."""
+    listed = ", ".join(sorted(methods))
+    headers: HeadersType = {
+        "Allow": listed,
+        "Access-Control-Allow-Methods": listed,
+        "Access-Control-Allow-Headers": ACCEPTED,
+        "Access-Control-Max-Age": str(PREFLIGHT_MAX_AGE_S),
+    }
+    return ChaliceResponse("", headers, 204)
 
 
 def _cors(origins: tuple[str, ...], origin: str | None) -> dict[str, str]:

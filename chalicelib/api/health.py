@@ -25,12 +25,18 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     checks: dict[str, str]
 
 
-@routes.get("/health", returns=Health, public=True, summary="How the app is; 200 also when a part is away.")
+@routes.get(
+    "/health",
+    returns=Health,
+    public=True,
+    cost="none",
+    summary="How the app is; 200 also when a part is away.",
+)
 def get_health(request: Request) -> Health:
     return _health()
 
 
-@routes.get("/health/live", returns=Live, public=True, summary="Whether this process answers.")
+@routes.get("/health/live", returns=Live, public=True, cost="none", summary="Whether this process answers.")
 def get_liveness(request: Request) -> Live:
     return Live()
 
@@ -40,6 +46,7 @@ def get_liveness(request: Request) -> Live:
     returns=Health,
     also={503: Health},
     public=True,
+    cost="none",
     summary="Whether Postgres and DynamoDB answer.",
 )
 def get_readiness(request: Request) -> Answer:

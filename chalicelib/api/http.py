@@ -21,20 +21,25 @@ media type instead: the handler returns str, or bytes for what API Gateway treat
 Errors are raised: every CollectionsError becomes a problem (problems.py), anything else a 500 that
 tells nothing. Headers that every answer has (request id, CORS, no-store, nosniff) are entry.py's.
 Who the caller is, `Edge.identify` says, called with the headers before the handler; not for `public=True`.
-`admin=True` is for operators. `keyed=True`: takes an Idempotency-Key (idempotency.py); all that creates does.
+`admin=True` is for operators. `scope` is what an API key needs: "read" for GET, "admin" for operators' routes, else
+"write", unless it is declared. `keyed=True`: takes an Idempotency-Key (idempotency.py); all that creates does.
+`cost` is what a request counts as against the rate limits (model/limits.py): "plain" unless it is declared.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
 
 from chalicelib.errors import CollectionsError
+from chalicelib.model.limits import Admission, Cost
 
 JSON = "application/json"
 Handler = Callable[["Request"], Any]
+Scope = Literal["read", "write", "admin"]
+ALL_SCOPES: frozenset[Scope] = frozenset({"read", "write", "admin"})
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,26 +52,38 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """Who is asking. An admin may use the routes that are declared `admin=True`, over all users' failures."""
+    """Who is asking. An admin may use the routes that are declared `admin=True`, over all users' failures.
+
+    `scopes`: what the API key may do; whoever is signed in may do all. `session_id` is None for the others.
+    """
 
     user_id: str
     is_admin: bool = False
+    plan: str = "free"
+    scopes: frozenset[Scope] = ALL_SCOPES
+    session_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Edge:
-    """What app.py tells the HTTP edge: who sent these headers (raises Unauthenticated), who may call from where."""
+    """What app.py tells the HTTP edge: who sent these headers (raises Unauthenticated), who may call from where.
+
+    `admit_address` counts a request before it is known who asks, `admit_caller` after; both raise RateLimited.
+    """
 
     identify: Callable[[Mapping[str, str]], Caller]
     cors_origins: tuple[str, ...] = ()
+    admit_address: Callable[[str, Cost], Admission | None] = lambda _address, _cost: None
+    admit_caller: Callable[[Caller, Cost], Admission | None] = lambda _caller, _cost: None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """A parsed request: `path` unquoted, `query` and `body` of their declared types, `headers` of any case.
 
-    `user_id` is "" on a public route. `base_url` has no slash at its end. `creation_id` is for what the request
-    makes: the same one when it is sent again under its Idempotency-Key.
+    `user_id` is "" and `caller` None on a public route. `base_url` has no slash at its end. `creation_id` is for
+    what the request makes: the same one when it is sent again under its Idempotency-Key. `address` is the
+    client's, as API Gateway saw it.
     """
 
     path: dict[str, str]
@@ -77,6 +94,8 @@ class Request:
     request_id: str
     base_url: str
     creation_id: UUID
+    caller: Caller | None = None
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +125,8 @@ class Route:
     public: bool
     admin: bool
     keyed: bool
+    scope: Scope
+    cost: Cost
     max_body_bytes: int
     repeatable: frozenset[str]
 
@@ -147,6 +168,8 @@ class Routes:
         public: bool = False,
         admin: bool = False,
         keyed: bool = False,
+        scope: Scope | None = None,
+        cost: Cost = "plain",
         max_body_bytes: int = 1_000_000,
     ) -> Callable[[Handler], Handler]:
         def declare(handler: Handler) -> Handler:
@@ -165,6 +188,8 @@ class Routes:
                 public=public,
                 admin=admin,
                 keyed=keyed,
+                scope=scope or ("admin" if admin else "read" if method == "GET" else "write"),
+                cost=cost,
                 max_body_bytes=max_body_bytes,
                 repeatable=_repeatable(query),
             )

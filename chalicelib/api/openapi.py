@@ -19,6 +19,7 @@ from chalicelib.errors import (
     InvalidInput,
     KeyReused,
     NotFound,
+    RateLimited,
     TooLarge,
     Unauthenticated,
     Unavailable,
@@ -33,6 +34,22 @@ _KEY_PARAMETER = {
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
     "description": "Send the request again under the same key, for 24 hours, and get the first answer of success.",
 }
+_HEADERS = {
+    name: {"description": text, "schema": {"type": type_}}
+    for name, type_, text in (
+        (
+            "RateLimit-Policy",
+            "string",
+            'The limits this request counts against: "name";q=quota;w=window in s, ...',
+        ),
+        (
+            "RateLimit",
+            "string",
+            'What remains of them: "name";r=requests;t=seconds until there is one more, ...',
+        ),
+        ("Retry-After", "integer", "Seconds until the same request may succeed."),
+    )
+}
 _PARAMETER = re.compile(r"\{(\w+)\+?\}")
 
 
@@ -44,7 +61,7 @@ def documented(declared: Sequence[Route], *, version: str) -> Routes:
     def encoded() -> str:
         return msgspec.json.encode(document(declared, version=version)).decode()
 
-    @routes.get(PATH, returns=JSON, public=True, summary="This API, as an OpenAPI 3.1 document.")
+    @routes.get(PATH, returns=JSON, public=True, cost="none", summary="This API, as an OpenAPI 3.1 document.")
     def get_openapi(_request: Request) -> Answer:
         return Answer(encoded(), headers={"Cache-Control": "public, max-age=300"})
 
@@ -65,9 +82,13 @@ def document(declared: Iterable[Route], *, version: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "headers": _HEADERS,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+            },
         },
-        "security": [{"bearer": []}],
+        "security": [{"bearer": []}, {"key": []}],
     }
 
 
@@ -141,6 +162,11 @@ def _responses(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
         status = STATUS_OF_ERROR[error]
         responses.setdefault(str(status.value), {"description": status.phrase, **problem})
     responses["default"] = {"description": "Any other error", **problem}
+    limited = [] if route.cost == "none" else ["RateLimit-Policy", "RateLimit"]
+    for code, response in responses.items():
+        names = [*limited, *(["Retry-After"] if code in ("429", "503") else [])]
+        if names:
+            response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     return responses
 
 
@@ -148,9 +174,9 @@ def _errors(route: Route) -> list[type[CollectionsError]]:
     """The declared errors, and those the layer itself raises for such a route."""
     raised: list[type[CollectionsError]] = [InvalidInput, Unavailable, *route.errors]
     if not route.public:
-        raised.append(Unauthenticated)
-    if route.admin:
-        raised.append(Forbidden)
+        raised += [Unauthenticated, Forbidden]
+    if route.cost != "none":
+        raised.append(RateLimited)
     if route.keyed:
         raised += [InFlight, KeyReused]
     if "{" in route.path:

@@ -38,10 +38,14 @@ STATUS_OF_ERROR: dict[type[Exception], HTTPStatus] = {
     errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.BadFile: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Throttled: HTTPStatus.SERVICE_UNAVAILABLE,  # a provider throttles us: no fault of the caller's
     errors.Misconfigured: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UpstreamFailed: HTTPStatus.BAD_GATEWAY,
+    errors.UpstreamUnreachable: HTTPStatus.BAD_GATEWAY,
+    errors.UpstreamTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.LeaseLost: HTTPStatus.CONFLICT,
 }
 
@@ -89,6 +93,6 @@ def _headers(error: Exception) -> dict[str, str]:
         return {"WWW-Authenticate": 'Bearer realm="collections"'}
     if isinstance(error, MethodNotAllowed):
         return {"Allow": ", ".join(error.allowed)}
-    if isinstance(error, errors.Unavailable | errors.InFlight):
+    if isinstance(error, errors.Unavailable | errors.InFlight | errors.RateLimited):
         return {"Retry-After": str(max(1, ceil(error.retry_after_s or RETRY_AFTER_S)))}
     return {}

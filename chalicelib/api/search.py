@@ -79,6 +79,7 @@ class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     body=SearchRequest,
     returns=SearchAnswer,
     errors=(NotFound,),
+    scope="read",
     summary="Search images and pages.",
 )
 def search_items(request: Request) -> SearchAnswer:

@@ -12,7 +12,7 @@ from chalicelib.model.pipeline import Event, ItemRef, Stage
 from chalicelib.ops.ingest import Arrival, register_object
 from chalicelib.ops.publish import publish
 from chalicelib.ops.stages import fail_item
-from chalicelib.stores import failures, idempotency_keys, items, outbox, sweeps, tasks, uploads
+from chalicelib.stores import cache_entries, failures, idempotency_keys, items, outbox, sweeps, tasks, uploads
 from chalicelib.stores.outbox import Outgoing
 from chalicelib.stores.tx import Row, Tx
 
@@ -39,6 +39,7 @@ def sweep(*, db: "Database", blobs: "Blobs", bus: "Bus", now: datetime) -> dict[
         "pruned_events": db.transact_as_system(outbox.prune),
         "pruned_letters": db.transact_as_system(failures.prune_letters),
         "pruned_keys": db.transact_as_system(idempotency_keys.prune),
+        "pruned_answers": db.transact_as_system(cache_entries.prune),
         "deleted_objects": delete_objects(db=db, blobs=blobs),
     }
 

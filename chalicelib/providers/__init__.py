@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.model.files import Kind
+from chalicelib.model.gateway import Outbound, UpstreamAnswer
 from chalicelib.model.items import Analysis as Analysis
 
 
@@ -39,4 +40,17 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
         """One vector of `dimensions` floats a text, in order. At most 256 texts a call."""
+        ...
+
+
+class Upstream(Protocol):
+    """A service behind the gateway. `base_path` stands before every path; `key` signs what it is told of callers."""
+
+    name: str
+    url: str
+    base_path: str
+    key: bytes
+
+    def ask(self, request: Outbound, *, timeout_s: float) -> UpstreamAnswer:
+        """Its answer, whatever the status. UpstreamFailed for none, Unavailable while it is given a rest."""
         ...

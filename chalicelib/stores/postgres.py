@@ -59,6 +59,10 @@ class Database:
         """Run `work` over all users' rows of the pipeline's tables: for sweeps and relays only."""
         return self._retrying(work, ("role", "collections_system"), None)
 
+    def transact_as_gatekeeper(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` before a user is known: accounts by address, API keys by hash, registration."""
+        return self._retrying(work, ("role", "collections_gatekeeper"), None)
+
     def ping(self) -> None:
         """Raises Unavailable or Misconfigured unless the database answers us as the app's role."""
         self.transact_as_system(lambda tx: tx.one("SELECT 1"))

@@ -44,6 +44,7 @@ def record(folder: Path) -> None:
                 "EMBEDDING_MODEL": "test-embedding",
                 "EMBEDDING_DIMENSIONS": str(DIMENSIONS),
                 "ANALYZER_URL": providers.url,
+                "SESSION_SECRET": "of-the-tests-and-known-to-everybody",
             }
             db = Database(os.environ["DATABASE_URL"], max_size=2)
             use(World(db=db, admin_url=url, aws=aws, providers=providers))

@@ -1,0 +1,181 @@
+"""The gateway's way in: what no route of the app's own serves is handed to the service behind its path."""
+
+import base64
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from chalice.app import Response as ChaliceResponse
+
+from chalicelib import wiring
+from chalicelib.api.answering import problem_response
+from chalicelib.api.entry import preflight
+from chalicelib.api.http import Edge, Scope
+from chalicelib.api.limits import headers_of
+from chalicelib.api.problems import MethodNotAllowed
+from chalicelib.errors import Forbidden, InvalidInput, NotFound, RateLimited
+from chalicelib.model.gateway import (
+    Client,
+    Headers,
+    Identity,
+    Inbound,
+    UpstreamAnswer,
+    encode_parameters,
+    encode_path,
+    encode_query,
+)
+from chalicelib.model.gateway_routes import ROUTES, GatewayRoute, match_route
+from chalicelib.model.limits import Admission
+from chalicelib.ops.forward import Upstream, forward
+
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?\Z|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?\Z")
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}\Z")
+OURS = frozenset({"Ratelimit", "Ratelimit-Policy"})
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Passed(ChaliceResponse):
+    """An upstream's answer as it came, always in base64: Chalice's own would be text or one of a few types."""
+
+    def __init__(self, answer: UpstreamAnswer, *, own_cors: bool) -> None:
+        super().__init__("", {}, answer.status)  # no headers that Chalice could judge
+        self._answer = answer
+        self._own_cors = own_cors
+
+    def to_dict(self, binary_types: list[str] | None = None) -> dict[str, Any]:
+        single, multiple = _grouped(self._answer.headers, own_cors=self._own_cors)
+        return {
+            "statusCode": self._answer.status,
+            "headers": {**single, **self.headers},
+            "multiValueHeaders": multiple,
+            "body": base64.b64encode(self._answer.body).decode(),
+            "isBase64Encoded": True,
+        }
+
+
+def gateway(
+    upstreams: Callable[[], Mapping[str, Upstream]], routes: Sequence[GatewayRoute] = ROUTES
+) -> Callable[[Any, Callable[[], Edge]], ChaliceResponse]:
+    """What App.pass_on wants: those of the routes whose upstream there is."""
+
+    def answer(current: Any, edge: Callable[[], Edge]) -> ChaliceResponse:
+        counted: list[Admission] = []
+        try:
+            response = _answer(current, edge(), upstreams(), routes, counted)
+        except Exception as error:  # noqa: BLE001  answered and logged as a 500
+            response = problem_response(error, request_id=current.context["requestId"])
+            if isinstance(error, RateLimited):
+                counted = [error.admission]
+        response.headers.update(headers_of(counted))
+        return response
+
+    return answer
+
+
+def _answer(
+    current: Any,
+    edge: Edge,
+    upstreams: Mapping[str, Upstream],
+    routes: Sequence[GatewayRoute],
+    counted: list[Admission],
+) -> ChaliceResponse:
+    active = [route for route in routes if route.upstream in upstreams]
+    if not active:
+        raise NotFound("There is nothing here.")
+    inbound = inbound_of(current.to_original_event())
+    route = match_route(inbound.path, active)
+    if route is None:
+        raise NotFound("There is nothing here.")
+    if inbound.method not in route.methods:
+        if inbound.method == "OPTIONS":
+            return preflight({*route.methods, "OPTIONS"})
+        raise MethodNotAllowed(f"{inbound.method} is not possible here.", allowed={*route.methods, "OPTIONS"})
+    if admission := edge.admit_address(inbound.client.address, "plain"):
+        counted.append(admission)
+    answer = forward(
+        inbound,
+        route,
+        None if route.public else _identify(route, inbound.method, current.headers, edge, counted),
+        upstream=upstreams[route.upstream],
+        db=wiring.database() if route.cache else None,
+        now_s=time.time(),
+    )
+    return Passed(answer, own_cors="OPTIONS" in route.methods)
+
+
+def _identify(
+    route: GatewayRoute, method: str, headers: Mapping[str, str], edge: Edge, counted: list[Admission]
+) -> Identity:
+    caller = edge.identify(headers)
+    if admission := edge.admit_caller(caller, "plain"):
+        counted.append(admission)
+    scope: Scope = "read" if method in READING else "write"
+    if scope not in caller.scopes:
+        raise Forbidden(f"This API key has not the scope {scope}.", code="insufficient_scope")
+    roles = ("user", "admin") if caller.is_admin else ("user",)
+    if route.roles and not route.roles & set(roles):
+        raise Forbidden("Your role does not allow this.")
+    return Identity(user_id=caller.user_id, roles=roles)
+
+
+def inbound_of(event: Mapping[str, Any]) -> Inbound:
+    """The request of a REST v1 event, or of one that v2_events.py has made such.
+
+    REST APIs and function URLs hand the path over as it was sent; HTTP APIs hand it over decoded, so that of
+    those %2F and / cannot be told apart. REST APIs hand the query over decoded: its values arrive, and their
+    order by name, but not whether a space was + or %20, nor an = without a value.
+    """
+    context, raw_query = event["requestContext"], event.get("rawQueryString")
+    try:
+        return Inbound(
+            method=context["httpMethod"],
+            path=encode_path(event.get("path") or context["path"]),
+            query=encode_query(raw_query)
+            if isinstance(raw_query, str)
+            else encode_parameters(event["multiValueQueryStringParameters"] or {}),
+            headers=_headers(event),
+            body=_body(event),
+            client=_client(context, event["headers"]),
+            request_id=context["requestId"],
+        )
+    except ValueError as error:  # lone surrogates; base64 that is none
+        raise InvalidInput("The request has characters that no text can have.") from error
+
+
+def _headers(event: Mapping[str, Any]) -> Headers:
+    repeated = event.get("multiValueHeaders") or {name: [value] for name, value in event["headers"].items()}
+    return tuple((name, value) for name, values in repeated.items() for value in values or ())
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    body = event.get("body") or b""
+    if event.get("isBase64Encoded"):
+        return base64.b64decode(body, validate=True)
+    return body if isinstance(body, bytes) else body.encode()
+
+
+def _client(context: Mapping[str, Any], headers: Mapping[str, str]) -> Client:
+    """API Gateway says which name was asked, over TLS always; without it this is a laptop."""
+    domain = context.get("domainName")
+    host, address = domain or headers.get("host", ""), context.get("identity", {}).get("sourceIp") or ""
+    return Client(
+        address=address if _ADDRESS.match(address) else "",
+        host=host if _HOST.match(host) else "localhost",
+        scheme="https" if domain else "http",
+    )
+
+
+def _grouped(headers: Headers, *, own_cors: bool) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Headers that come once, and those that come repeatedly; names in one spelling, ours among them to be found."""
+    values: dict[str, list[str]] = {}
+    for name, value in headers:
+        spelt = "-".join(part.capitalize() for part in name.split("-"))
+        if spelt not in OURS and (own_cors or not spelt.startswith("Access-Control-")):
+            values.setdefault(spelt, []).append(value)
+    # API Gateway would call an unnamed type JSON, and `chalice local` knows one only.
+    values["Content-Type"] = values.get("Content-Type", ["application/octet-stream"])[:1]
+    if "Vary" in values:
+        values["Vary"].append("Origin")
+    repeated = {name: each for name, each in values.items() if len(each) > 1 or name == "Set-Cookie"}
+    return {name: each[0] for name, each in values.items() if name not in repeated}, repeated

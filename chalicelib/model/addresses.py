@@ -1,0 +1,66 @@
+"""Which addresses the gateway may connect to. Whitelists for what is public, so that a new notation is refused.
+
+Explicit networks of IANA's special-purpose registries and not ipaddress.is_global, which has changed
+between patch releases of Python.
+"""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+def _networks(*texts: str) -> tuple[Network, ...]:
+    return tuple(ip_network(text) for text in texts)
+
+
+LOOPBACK = _networks("127.0.0.0/8", "::1/128")
+# Never, whatever is allowed: link-local with AWS', GCP's, Azure's and ECS' metadata, metadata that lies elsewhere
+# (Alibaba, Azure's wire server, AWS and GCP over IPv6), unspecified, multicast, reserved, documentation,
+# benchmarks, and IPv6 addresses that carry an IPv4 one to a relay (6to4, Teredo, NAT64 of local use).
+NEVER = _networks(
+    *("0.0.0.0/8", "169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.0/24"),
+    *("192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+    *("224.0.0.0/4", "240.0.0.0/4"),
+    *("fd00:ec2::/32", "fd20:ce::/32", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
+)
+PRIVATE = _networks("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+_UNICAST_6 = IPv6Network("2000::/3")
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+def may_connect(text: str, *, allow_private: Sequence[Network] = (), allow_loopback: bool = False) -> bool:
+    """Whether an address, as getaddrinfo spells it, is public, or private and allowed."""
+    try:
+        address = _unwrapped(ip_address(text))
+    except ValueError:
+        return False
+    if _in(address, LOOPBACK):
+        return allow_loopback
+    if _in(address, NEVER) or _is_isatap(address):
+        return False
+    if _in(address, PRIVATE):
+        return _in(address, allow_private)
+    return address.version == 4 or address in _UNICAST_6
+
+
+def _unwrapped(address: Address) -> Address:
+    """The IPv4 address within ::ffff:0:0/96 and NAT64's well-known prefix (RFC 6052), which DNS64 hands out."""
+    if isinstance(address, IPv6Address):
+        if address.scope_id is not None:
+            raise ValueError("a link's own address")
+        if address.ipv4_mapped is not None:
+            return address.ipv4_mapped
+        if address in _NAT64:
+            return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+def _is_isatap(address: Address) -> bool:
+    """RFC 5214 6.1: an IPv4 address behind 0:5efe or 200:5efe in the lower half."""
+    return address.version == 6 and (int(address) >> 32) & 0xFDFFFFFF == 0x5EFE
+
+
+def _in(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks)

@@ -1,0 +1,85 @@
+"""Accounts: registered, read, changed; those of an outside issuer made at first sight."""
+
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import Conflict, InvalidInput, NotFound, Unauthenticated
+from chalicelib.model.passwords import check_password, hash_password, matches
+from chalicelib.ops.sessions import end_all
+from chalicelib.stores import accounts
+from chalicelib.stores.tx import Row, Tx
+
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres import Database
+    from chalicelib.stores.sessions import Sessions
+
+
+def register(email: str, password: str, *, name: str, may_be_admin: bool, db: "Database") -> None:
+    """Make an account, unless the address has one: that stays as it is, and nobody is told.
+
+    Both ways cost a hash and the same statements. The user's id is random: it stands in object keys, links and
+    logs, where an address has no place.
+    """
+    check_password(password, email=email)
+    user_id, password_hash = f"u-{secrets.token_hex(10)}", hash_password(password)
+
+    def insert(tx: Tx) -> None:
+        accounts.insert(
+            tx, user_id, email=email, password_hash=password_hash, name=name, may_be_admin=may_be_admin
+        )
+
+    with suppress(Conflict):
+        db.transact_as_gatekeeper(insert)
+
+
+def read_account(user_id: str, *, db: "Database") -> Row | None:
+    """None: a user without an account, such as the anonymous one."""
+    return db.transact(user_id, lambda tx: accounts.find(tx, user_id))
+
+
+def find_external(user_id: str, *, name: str, db: "Database") -> Row:
+    """The account of an outside issuer's user, made when there is none. Raises Unauthenticated when it is disabled."""
+    found = read_account(user_id, db=db)
+    if found is None:
+        with suppress(Conflict):  # another request of the same user was faster
+            db.transact_as_gatekeeper(
+                lambda tx: accounts.insert(
+                    tx, user_id, email=None, password_hash=None, name=name, may_be_admin=False
+                )
+            )
+        found = read_account(user_id, db=db)
+    if found is None or found["disabled_at"] is not None:
+        raise Unauthenticated("This account is disabled.", code="account_disabled")
+    return found
+
+
+def rename(user_id: str, name: str, *, db: "Database") -> None:
+    """Raises NotFound for a user without an account."""
+    if not db.transact(user_id, lambda tx: accounts.set_name(tx, user_id, name)):
+        raise NotFound("This user has no account.", code="no_account")
+
+
+def change_password(
+    user_id: str,
+    *,
+    current: str,
+    new: str,
+    session_id: str | None,
+    now_s: int,
+    db: "Database",
+    sessions: "Sessions",
+) -> None:
+    """Set the password and end all sessions but this one. Raises InvalidInput unless `current` is right."""
+    account = read_account(user_id, db=db)
+    if account is None or account["password_hash"] is None:
+        raise NotFound("This user has no password here.", code="no_password")
+    if not matches(account["password_hash"], current):
+        raise InvalidInput("It is not the current password.", field="current_password", code="wrong_password")
+    check_password(new, email=account["email"])
+    old_hash, new_hash = account["password_hash"], hash_password(new)
+    if not db.transact(
+        user_id, lambda tx: accounts.set_password_hash(tx, user_id, new_hash, old_hash=old_hash)
+    ):
+        raise Conflict("The password was changed just now.")
+    end_all(user_id, but=session_id, now_s=now_s, sessions=sessions)

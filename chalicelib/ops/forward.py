@@ -1,0 +1,123 @@
+"""Hands a request on to the service behind its route, and the service's answer back."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from chalicelib.errors import Unavailable, UpstreamFailed
+from chalicelib.logs import describe_error
+from chalicelib.model import gateway, http_cache
+from chalicelib.model.gateway import Headers, Identity, Inbound, Outbound, UpstreamAnswer
+from chalicelib.model.gateway_routes import GatewayRoute
+from chalicelib.providers import Upstream as Upstream
+from chalicelib.stores import cache_entries
+from chalicelib.stores.tx import Tx
+
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres import Database
+
+T = TypeVar("T")
+log = logging.getLogger("collections.gateway")
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+CACHE_TIMEOUT_S = 1.0  # a cache that takes longer is none
+
+
+def forward(
+    inbound: Inbound,
+    route: GatewayRoute,
+    identity: Identity | None,
+    *,
+    upstream: Upstream,
+    db: "Database | None",
+    now_s: float,
+) -> UpstreamAnswer:
+    """The service's answer, or one kept of an earlier time; its headers end-to-end. `db`: where answers are kept.
+
+    Raises UpstreamFailed and its kind, Unavailable while the service is given a rest, InvalidInput.
+    """
+    target = gateway.target_of(upstream.base_path, route.prefix if route.strip else "", inbound)
+    headers = gateway.request_headers(inbound, pass_authorization=route.pass_authorization)
+    cache = _Cache(db, identity, upstream, target, inbound, headers) if db and route.cache else None
+    if cache and (kept := cache.find()):
+        return kept
+    if identity is not None:
+        signed = gateway.sign_identity(
+            identity,
+            key=upstream.key,
+            upstream=upstream.name,
+            method=inbound.method,
+            path=target.partition("?")[0],
+            request_id=inbound.request_id,
+            now_s=now_s,
+        )
+        headers = (*headers, (gateway.IDENTITY_HEADER, signed))
+    request = Outbound(method=inbound.method, target=target, headers=headers, body=inbound.body)
+    try:
+        answer = upstream.ask(request, timeout_s=route.timeout_s)
+    except (UpstreamFailed, Unavailable) as error:
+        told = {"upstream": upstream.name, "code": error.code, "request_id": inbound.request_id}
+        log.warning("upstream gave no answer", extra={**told, "error": describe_error(error)})
+        raise
+    answer = replace(answer, headers=gateway.response_headers(answer.headers))
+    if cache:
+        cache.take(answer)
+    return answer
+
+
+class _Cache:
+    """Kept answers to one request. Without its database the gateway goes on, as if nothing had been kept."""
+
+    def __init__(
+        self,
+        db: "Database",
+        identity: Identity | None,
+        upstream: Upstream,
+        target: str,
+        inbound: Inbound,
+        headers: Headers,
+    ) -> None:
+        self._db = db
+        self._user_id = identity.user_id if identity else ""
+        self._key = http_cache.key_of(upstream.url, target)
+        self._method = inbound.method
+        self._request = http_cache.by_name(headers)
+
+    def find(self) -> UpstreamAnswer | None:
+        if not http_cache.may_look_up(self._method, self._request):
+            return None
+        row = self._try(lambda tx: cache_entries.find(tx, self._user_id, self._key, request=self._request))
+        if row is None:
+            return None
+        headers = (*((name, value) for name, value in row["headers"]), ("Age", str(row["age_s"])))
+        return UpstreamAnswer(status=200, headers=headers, body=bytes(row["body"]))
+
+    def take(self, answer: UpstreamAnswer) -> None:
+        """Keep the answer if it may be; forget what a change has made untrue (RFC 9111 4.4)."""
+        if self._method not in SAFE and 200 <= answer.status < 400:
+            self._try(lambda tx: cache_entries.delete(tx, self._user_id, self._key))
+        storing = http_cache.storing_of(self._method, self._request, answer)
+        if storing is None or not (storing.public or self._user_id):
+            return
+        self._try(
+            lambda tx: cache_entries.upsert(
+                tx,
+                "" if storing.public else self._user_id,
+                self._key,
+                variant=storing.variant,
+                vary=storing.vary,
+                absent=storing.absent,
+                headers=[(name, value) for name, value in answer.headers if name.lower() != "age"],
+                body=answer.body,
+                age_s=storing.age_s,
+                fresh_s=storing.fresh_s,
+            )
+        )
+
+    def _try(self, work: Callable[[Tx], T]) -> T | None:
+        try:
+            return self._db.transact(self._user_id, work, timeout_s=CACHE_TIMEOUT_S)
+        except Unavailable as error:
+            log.warning("gateway cache away", extra={"code": error.code})
+            return None

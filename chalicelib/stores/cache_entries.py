@@ -1,0 +1,45 @@
+"""Upstream answers that may be given again: one user's own, and under user_id '' everybody's."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from chalicelib.stores.sql import statements
+from chalicelib.stores.tx import Row, Tx
+
+SQL = statements(__file__)
+MAX_ENTRIES = 200  # of one user, or of everybody's
+
+
+def find(tx: Tx, user_id: str, key: str, *, request: Mapping[str, str]) -> Row | None:
+    """public, headers, body, age_s of a fresh one; `request` are the request's headers by lower-case name."""
+    return tx.one(SQL["find"], user_id=user_id, key=key, request=json.dumps(dict(request)))
+
+
+def upsert(
+    tx: Tx,
+    user_id: str,
+    key: str,
+    *,
+    variant: str,
+    vary: Mapping[str, str],
+    absent: Sequence[str],
+    headers: Sequence[tuple[str, str]],
+    body: bytes,
+    age_s: int,
+    fresh_s: int,
+) -> None:
+    """Keep it, and at most MAX_ENTRIES with it."""
+    values = {"variant": variant, "vary": json.dumps(dict(vary)), "absent": list(absent), "body": body}
+    more = {"headers": json.dumps(list(headers)), "age_s": age_s, "fresh_s": fresh_s}
+    tx.run(SQL["upsert"], user_id=user_id, key=key, **values, **more)
+    tx.run(SQL["trim"], user_id=user_id, keep=MAX_ENTRIES)
+
+
+def delete(tx: Tx, user_id: str, key: str) -> None:
+    """The user's own of this key, and everybody's."""
+    tx.run(SQL["delete"], user_id=user_id, key=key)
+
+
+def prune(tx: Tx) -> int:
+    """Delete what is stale. System transaction."""
+    return tx.run(SQL["prune"])

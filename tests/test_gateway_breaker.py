@@ -1,0 +1,304 @@
+"""How often an upstream is asked: the budget for retries, the breaker, and both over the wire."""
+
+import json
+import random
+import threading
+from typing import Any
+
+import pytest
+
+from chalicelib.errors import Unavailable
+from chalicelib.model.breaker import COOLDOWN_S, MIN_FAILURES, PROBE_MAX_S, WINDOW_S, Breaker, RetryBudget
+from chalicelib.model.gateway import Outbound, UpstreamAnswer
+from chalicelib.model.gateway_routes import ALL, GatewayRoute
+from chalicelib.providers.upstream import HttpUpstream
+from chalicelib.providers.upstream_connection import AddressRules, origin_of
+from tests.upstreams import (
+    OK,
+    RESET,
+    RawUpstream,
+    answering,
+    gateway_app,
+    problem_of,
+    raw_upstream,
+    rest_event,
+    service,
+)
+
+PUBLIC = GatewayRoute(upstream="user", prefix="/users", public=True, methods=ALL | {"OPTIONS"})
+AWAY = answering("503 Service Unavailable")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def opened(breaker: Breaker, now: float) -> None:
+    for _ in range(MIN_FAILURES):
+        ticket = breaker.admit(now)
+        assert ticket is not None
+        breaker.record(ticket, now, failed=True)
+    assert breaker.admit(now) is None
+
+
+# The machines by themselves
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_budget_never_lets_more_than_a_tenth_through(seed: int) -> None:
+    dice = random.Random(seed)
+    budget, requests, retries = RetryBudget(), 0, 0
+    for _ in range(5000):
+        if dice.random() < 0.5:
+            budget.deposit()
+            requests += 1
+        else:
+            retries += budget.withdraw()
+        assert retries <= requests / 10
+    assert retries >= requests / 10 - 2, "and what is paid for is given"
+
+
+def test_a_quiet_time_saves_up_ten_retries_at_most() -> None:
+    budget = RetryBudget()
+    for _ in range(10_000):
+        budget.deposit()
+    assert sum(budget.withdraw() for _ in range(1000)) == 10
+
+
+def test_closed_until_there_are_enough_failures_of_late() -> None:
+    breaker = Breaker()
+    for number in range(MIN_FAILURES - 1):
+        breaker.record(0, float(number), failed=True)
+    breaker.record(0, WINDOW_S + MIN_FAILURES, failed=True)
+    assert breaker.admit(WINDOW_S + MIN_FAILURES) is not None, "the first ones are too long ago"
+
+
+def test_a_few_failures_among_many_answers_open_nothing() -> None:
+    breaker = Breaker()
+    for number in range(300):
+        breaker.record(0, number / 100, failed=number % 3 == 0)
+    assert breaker.admit(3.0) is not None
+    for _ in range(60):
+        breaker.record(0, 3.0, failed=True)
+    assert breaker.admit(3.0) is None
+
+
+def test_half_open_lets_exactly_one_through_and_its_success_closes() -> None:
+    breaker = Breaker()
+    opened(breaker, 0.0)
+    assert breaker.admit(COOLDOWN_S - 0.01) is None
+    assert 0 < breaker.wait_s(1.0) <= COOLDOWN_S
+    tickets = [breaker.admit(COOLDOWN_S) for _ in range(10)]
+    assert [ticket is None for ticket in tickets] == [False] + [True] * 9
+    breaker.record(tickets[0] or 0, COOLDOWN_S + 1, failed=False)
+    assert all(breaker.admit(COOLDOWN_S + 1) is not None for _ in range(10))
+
+
+def test_a_failed_probe_opens_again() -> None:
+    breaker = Breaker()
+    opened(breaker, 0.0)
+    probe = breaker.admit(COOLDOWN_S)
+    breaker.record(probe or 0, COOLDOWN_S + 1, failed=True)
+    assert breaker.admit(2 * COOLDOWN_S) is None
+    assert breaker.admit(2 * COOLDOWN_S + 1) is not None
+
+
+def test_what_was_asked_before_it_opened_does_not_close_it() -> None:
+    breaker = Breaker()
+    late = breaker.admit(0.0)
+    opened(breaker, 0.0)
+    breaker.record(late or 0, 1.0, failed=False)
+    assert breaker.admit(1.0) is None
+    assert breaker.admit(COOLDOWN_S) is not None
+    breaker.record(late or 0, COOLDOWN_S, failed=False)
+    assert breaker.admit(COOLDOWN_S) is None, "the probe is still under way"
+
+
+def test_a_probe_whose_process_froze_does_not_block_for_ever() -> None:
+    breaker = Breaker()
+    opened(breaker, 0.0)
+    frozen = breaker.admit(COOLDOWN_S)
+    assert breaker.admit(COOLDOWN_S + PROBE_MAX_S - 0.01) is None
+    assert breaker.admit(COOLDOWN_S + PROBE_MAX_S) is not None
+    breaker.record(frozen or 0, COOLDOWN_S + PROBE_MAX_S, failed=False)
+    assert breaker.admit(COOLDOWN_S + PROBE_MAX_S) is None, "its word counts no more"
+
+
+# Over the wire
+
+
+def ask(app: Any, method: str = "GET", **more: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = app(rest_event(method, "/users", **more), None)
+    return answer
+
+
+@pytest.mark.parametrize("failure", [AWAY, RESET, None])
+def test_an_upstream_that_always_fails_is_asked_a_tenth_more_at_most(failure: bytes | None) -> None:
+    """With the clock moved on, so that the breaker lets as many through as it ever does."""
+    clock, attempts = Clock(), list[str]()
+    with raw_upstream(failure or OK) as found:
+        if failure is None:
+            found.close()  # nobody listens
+        asked = HttpUpstream(origin_of(found.url), rules=AddressRules(allow_loopback=True))
+
+        def send(request: Outbound, *, timeout_s: float) -> UpstreamAnswer:
+            attempts.append(request.target)
+            return asked.send(request, timeout_s=timeout_s)
+
+        app = gateway_app(service("user", found.url, clock=clock, send=send), routes=[PUBLIC])
+        sent = 300
+        for number in range(sent):
+            assert ask(app)["statusCode"] in (502, 503)
+            clock.now += COOLDOWN_S if number % 3 == 0 else 0.1
+            assert len(attempts) <= 1.1 * (number + 1)
+        assert sent / 10 < len(attempts) < sent / 2, "most of them the breaker has answered"
+        assert found.connections == (len(attempts) if failure else 0)
+
+
+def test_without_the_breaker_the_budget_alone_holds() -> None:
+    with raw_upstream(AWAY) as found:
+        there = service("user", found.url)
+        there._breaker.record = lambda *_, **__: None  # type: ignore[method-assign]
+        app = gateway_app(there, routes=[PUBLIC])
+        for _ in range(200):
+            assert ask(app)["statusCode"] == 503
+        assert found.connections == 220
+
+
+def test_an_open_breaker_answers_at_once_and_says_when_to_come_back() -> None:
+    clock = Clock()
+    with raw_upstream(AWAY) as found:
+        app = gateway_app(service("user", found.url, clock=clock), routes=[PUBLIC])
+        for _ in range(MIN_FAILURES):
+            ask(app)
+        asked = found.connections
+        clock.now += 3
+        answer = ask(app)
+        assert problem_of(answer) == (503, "upstream_resting")
+        assert answer["headers"]["Retry-After"] == "7"
+        assert found.connections == asked
+
+
+def test_half_open_under_threads_one_probe_goes_out() -> None:
+    clock, release = Clock(), threading.Event()
+
+    def slowly(_request: bytes) -> Any:
+        release.wait(10)
+        yield OK
+
+    with raw_upstream(AWAY) as found:
+        there = service("user", found.url, clock=clock)
+        app = gateway_app(there, routes=[PUBLIC])
+        for _ in range(MIN_FAILURES):
+            ask(app)
+        found.answer = slowly
+        clock.now += COOLDOWN_S
+        asked, outcomes = found.connections, list[int]()
+
+        def one() -> None:
+            try:
+                sent = Outbound(method="GET", target="/", headers=(), body=b"")
+                outcomes.append(there.ask(sent, timeout_s=20).status)
+            except Unavailable:
+                outcomes.append(503)
+                if outcomes.count(503) == 15:
+                    release.set()
+
+        threads = [threading.Thread(target=one) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(outcomes) == [200] + [503] * 15
+        assert found.connections == asked + 1
+        assert ask(app)["statusCode"] == 200
+
+
+def rich(found: RawUpstream) -> Any:
+    """An app whose budget has retries to spend."""
+    there = service("user", found.url)
+    for _ in range(100):
+        there._budget.deposit()
+    return gateway_app(there, routes=[PUBLIC])
+
+
+@pytest.mark.parametrize(
+    ("method", "times"),
+    [("GET", 2), ("HEAD", 2), ("OPTIONS", 2), ("PUT", 2), ("DELETE", 2), ("POST", 1), ("PATCH", 1)],
+)
+@pytest.mark.parametrize("status", ["502 Bad", "503 Away", "504 Late"])
+def test_only_what_may_be_done_twice_is_sent_twice(method: str, times: int, status: str) -> None:
+    with raw_upstream(answering(status)) as found:
+        answer = ask(rich(found), method)
+        assert (answer["statusCode"], len(found.requests)) == (int(status[:3]), times)
+        assert len(set(found.requests)) == 1, "and is the same"
+
+
+@pytest.mark.parametrize(
+    "answer", [answering("500 Oops"), answering("429 Slow"), answering("404 No"), RESET, b"x"]
+)
+def test_nothing_else_is_tried_again(answer: bytes) -> None:
+    with raw_upstream(answer) as found:
+        ask(rich(found))
+        assert found.connections == 1
+
+
+def test_a_second_attempt_may_succeed() -> None:
+    answers = iter([AWAY, OK])
+    with raw_upstream(lambda _: [next(answers)]) as found:
+        assert ask(rich(found))["statusCode"] == 200
+
+
+def test_an_upstreams_own_refusals_and_large_answers_open_nothing() -> None:
+    large = b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n" + b"a" * 5_000_000
+    for answer in (answering("500 Oops"), large):
+        with raw_upstream(answer) as found:
+            app = gateway_app(service("user", found.url), routes=[PUBLIC])
+            for _ in range(2 * MIN_FAILURES):
+                ask(app)
+            assert found.connections == 2 * MIN_FAILURES
+
+
+def test_each_upstream_has_a_breaker_of_its_own() -> None:
+    other = GatewayRoute(upstream="product", prefix="/products", public=True)
+    with raw_upstream(AWAY) as bad, raw_upstream() as good:
+        app = gateway_app(service("user", bad.url), service("product", good.url), routes=[PUBLIC, other])
+        for _ in range(2 * MIN_FAILURES):
+            ask(app)
+        assert problem_of(ask(app))[1] == "upstream_resting"
+        assert app(rest_event("GET", "/products"), None)["statusCode"] == 200
+
+
+def test_logs_name_the_upstream_and_no_path_query_or_body(capsys: pytest.CaptureFixture[str]) -> None:
+    from chalicelib import logs
+
+    logs.configure("DEBUG")
+    with raw_upstream(RESET) as found:
+        app = gateway_app(service("user", found.url), routes=[PUBLIC])
+        app(rest_event("POST", "/users/p-secret", query={"q": ["q-secret"]}, body=b"b-secret"), None)
+    [line] = capsys.readouterr().err.splitlines()
+    entry = json.loads(line)
+    assert (entry["upstream"], entry["code"]) == ("user", "upstream_bad_answer")
+    assert entry["request_id"] == "aws-request-id"
+    assert "secret" not in line
+
+
+def test_a_retry_has_what_is_left_of_the_time() -> None:
+    clock, left = Clock(), list[float]()
+
+    def send(_request: Outbound, *, timeout_s: float) -> UpstreamAnswer:
+        left.append(timeout_s)
+        clock.now += 4.0
+        return UpstreamAnswer(status=503, headers=(), body=b"")
+
+    there = service("user", "http://users.example", clock=clock, send=send)
+    for _ in range(100):
+        there._budget.deposit()
+    there.ask(Outbound(method="GET", target="/", headers=(), body=b""), timeout_s=5.0)
+    assert left == [5.0, 1.0]
+    there.ask(Outbound(method="GET", target="/", headers=(), body=b""), timeout_s=4.0)
+    assert left == [5.0, 1.0, 4.0]

@@ -1,0 +1,389 @@
+"""Rate limits: exact in DynamoDB whoever asks at once, applied to every route, and what happens while it is away."""
+
+import itertools
+import json
+import logging
+import random
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+
+from chalicelib.errors import Unavailable
+from chalicelib.model.limits import MICROSECONDS, Admission, Limit
+from chalicelib.stores.dynamodb import RATE_LIMITS_KEY, definition
+from chalicelib.stores.rate_limits import PAUSE_US, REMEMBERED_KEYS, THROTTLED_US, RateLimits
+from local.places import ACCESS_KEY, REGION, SECRET_KEY
+from tests.local_stack.emulated import Emulated, emulated_aws
+from tests.tcp_proxy import tcp_proxy
+
+TABLE = "rate-limits"
+NOW = 1_790_000_000 * MICROSECONDS
+BURST = Limit(name="user-burst", quota=5, window_s=1)
+SUSTAINED = Limit(name="user-sustained", quota=8, window_s=60)
+COSTLY = Limit(name="costly-burst", quota=2, window_s=10)
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
+    with emulated_aws(tmp_path_factory.mktemp("aws")) as emulated:
+        emulated.client("dynamodb").create_table(**definition(TABLE, RATE_LIMITS_KEY))
+        yield emulated
+
+
+@dataclass
+class Counted:
+    """A store, and how many writes it has sent."""
+
+    store: RateLimits
+    writes: int = 0
+
+    def take(self, key: str, *limits: Limit, now_us: int) -> Admission:
+        return self.store.take(key, limits, now_us=now_us)
+
+
+def impatient(port: int, *, read_s: int = 5, attempts: int = 1) -> Any:
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+        config=Config(connect_timeout=1, read_timeout=read_s, retries={"total_max_attempts": attempts}),
+    )
+
+
+def counted_store(port: int) -> Counted:
+    dynamodb = impatient(port)
+    counted = Counted(RateLimits(dynamodb, table=TABLE))
+
+    def count(**_: Any) -> None:
+        counted.writes += 1
+
+    dynamodb.meta.events.register("before-send.dynamodb.UpdateItem", count)
+    return counted
+
+
+@pytest.fixture
+def store(aws: Emulated) -> Counted:
+    return counted_store(aws.emulator.port)
+
+
+@pytest.fixture
+def another(aws: Emulated) -> Counted:
+    return counted_store(aws.emulator.port)
+
+
+@pytest.fixture
+def key(request: pytest.FixtureRequest) -> str:
+    return f"user:{request.node.name}"
+
+
+def row(aws: Emulated, key: str) -> dict[str, Any]:
+    item = aws.client("dynamodb").get_item(TableName=TABLE, Key={"id": {"S": key}}).get("Item", {})
+    return {name: next(iter(value.values())) for name, value in item.items()}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_store_decides_as_the_arithmetic_does_whoever_is_asked(
+    store: Counted, another: Counted, key: str, seed: int
+) -> None:
+    """Two processes in turn, with memories that lag behind, against the TATs of a single bucket."""
+    rng = random.Random(seed)
+    now, tats = NOW, dict.fromkeys((BURST.counter, SUSTAINED.counter, COSTLY.counter), 0)
+    refused = 0
+    for _ in range(60):
+        now += rng.choice((0, 0, 0, rng.randrange(400_000), rng.randrange(20 * MICROSECONDS)))
+        limits = rng.choice(((BURST, SUSTAINED), (BURST, SUSTAINED, COSTLY)))
+        wait_us = max(limit.wait_us(tats[limit.counter], now) for limit in limits)
+        answer = rng.choice((store, another)).take(key, *limits, now_us=now)
+        assert answer.admitted == (wait_us == 0)
+        assert (answer.retry_after_us > 0, answer.retry_after_us <= wait_us) == (wait_us > 0, True)
+        refused += not answer.admitted
+        if answer.admitted:
+            tats |= {limit.counter: limit.next_tat_us(tats[limit.counter], now) for limit in limits}
+            remaining = {each.limit.name: each.remaining for each in answer.standings}
+            assert remaining == {limit.name: limit.remaining(tats[limit.counter], now) for limit in limits}
+    assert 5 < refused < 55
+
+
+def test_a_row_holds_the_tats_and_ends_after_all_of_them(aws: Emulated, store: Counted, key: str) -> None:
+    for _ in range(3):
+        store.take(key, BURST, SUSTAINED, now_us=NOW)
+    assert {name: value for name, value in row(aws, key).items() if name != "taken_by"} == {
+        "id": key,
+        "user-burst-1s": str(NOW + 3 * BURST.interval_us),
+        "user-sustained-60s": str(NOW + 3 * SUSTAINED.interval_us),
+        "expires_at": str(NOW // MICROSECONDS + 24 * 3600 + 3600),
+    }
+
+
+def test_a_limit_that_is_changed_does_not_refuse_for_the_old_ones_sake(store: Counted, key: str) -> None:
+    """A plan that went up, a setting that was changed: what is used of an hour stands in no minute's way."""
+    hourly = Limit(name="user-sustained", quota=10, window_s=3600)
+    for _ in range(10):
+        store.take(key, hourly, now_us=NOW)
+    assert not store.take(key, hourly, now_us=NOW).admitted
+    more = Limit(name="user-sustained", quota=20, window_s=3600)
+    assert store.take(key, more, now_us=NOW).retry_after_us == more.interval_us
+    assert store.take(key, SUSTAINED, now_us=NOW).admitted
+
+
+def test_one_that_refuses_spares_the_others_in_the_table_too(
+    aws: Emulated, store: Counted, another: Counted, key: str
+) -> None:
+    for _ in range(2):
+        store.take(key, BURST, SUSTAINED, COSTLY, now_us=NOW)
+    before = row(aws, key)
+    # `another` has not seen the row: it is the table that refuses.
+    assert not another.take(key, BURST, SUSTAINED, COSTLY, now_us=NOW).admitted
+    assert (another.writes > 0, row(aws, key)) == (True, before)
+    assert another.take(key, BURST, SUSTAINED, now_us=NOW).admitted
+
+
+def test_time_that_has_gone_by_is_no_credit(store: Counted, key: str) -> None:
+    store.take(key, BURST, SUSTAINED, now_us=NOW)
+    later = NOW + 3600 * MICROSECONDS
+    taken = [store.take(key, BURST, SUSTAINED, now_us=later).admitted for _ in range(20)]
+    assert sum(taken) == BURST.quota
+
+
+def test_a_stale_memory_gives_no_credit_either(
+    aws: Emulated, store: Counted, another: Counted, key: str
+) -> None:
+    """`store` takes the limit for busy; another process's clock, or its row's end, made it idle."""
+    for _ in range(3):
+        store.take(key, BURST, now_us=NOW)
+    aws.client("dynamodb").delete_item(TableName=TABLE, Key={"id": {"S": key}})
+    assert store.take(key, BURST, now_us=NOW).admitted
+    assert row(aws, key)["user-burst-1s"] == str(NOW + BURST.interval_us)
+
+
+def test_what_is_known_to_be_refused_is_refused_without_asking_until_its_time(
+    store: Counted, another: Counted, key: str
+) -> None:
+    while another.take(key, BURST, now_us=NOW).admitted:
+        pass
+    assert not store.take(key, BURST, now_us=NOW).admitted
+    known = store.writes
+    for late_us in (0, 1, BURST.interval_us - 1):
+        answer = store.take(key, BURST, now_us=NOW + late_us)
+        assert (answer.admitted, answer.retry_after_us) == (False, BURST.interval_us - late_us)
+    assert store.writes == known
+    assert store.take(key, BURST, now_us=NOW + BURST.interval_us).admitted
+
+
+def test_an_admission_costs_one_write(store: Counted, key: str) -> None:
+    """Of a process that is alone: its limits idle or busy, and now these, now those."""
+    plain, costly = (BURST, SUSTAINED), (BURST, SUSTAINED, COSTLY)
+    times_s = (0, 0, 0.5, 0.5, 8, 8, 99, 99)
+    for n, (time_s, limits) in enumerate(zip(times_s, itertools.cycle((costly, plain)), strict=False)):
+        assert store.take(key, *limits, now_us=NOW + int(time_s * MICROSECONDS)).admitted
+        assert store.writes == n + 1
+
+
+def test_a_request_whose_answer_got_lost_is_counted_once(aws: Emulated, key: str) -> None:
+    """botocore sends it again; the row tells that it has been counted."""
+    with tcp_proxy(aws.emulator.port) as proxy:
+        store = RateLimits(impatient(proxy.port, attempts=2), table=TABLE)
+        for n in range(BURST.quota):
+            proxy.when(b"UpdateItem", "reset")
+            assert store.take(key, [BURST], now_us=NOW).admitted
+            assert row(aws, key)["user-burst-1s"] == str(NOW + (n + 1) * BURST.interval_us)
+        assert not store.take(key, [BURST], now_us=NOW).admitted
+
+
+@contextmanager
+def answering(store: RateLimits, status: int, body: dict[str, Any]) -> Iterator[list[int]]:
+    """DynamoDB gives this answer; a number is added for each time it is asked."""
+    asked: list[int] = []
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        asked.append(1)
+        raw = SimpleNamespace(stream=lambda: iter([json.dumps(body).encode()]))
+        return AWSResponse(request.url, status, {}, raw)
+
+    events = store._dynamodb.meta.events
+    events.register_first("before-send.dynamodb.UpdateItem", answer)
+    yield asked
+    events.unregister("before-send.dynamodb.UpdateItem", answer)
+
+
+def test_the_memory_is_bounded() -> None:
+    """Who has a /48 has 65,536 addresses to ask from."""
+    store = counted_store(1).store
+    full = {"id": {"S": "x"}, "user-burst-1s": {"N": str(NOW + 2 * MICROSECONDS)}}
+    with answering(store, 400, {"__type": "#ConditionalCheckFailedException", "Item": full}) as asked:
+        for number in range(REMEMBERED_KEYS + 1):
+            assert not store.take(f"address:{number}", [BURST], now_us=NOW).admitted
+        assert len(asked) == REMEMBERED_KEYS + 1
+        for number in (REMEMBERED_KEYS, 1):
+            store.take(f"address:{number}", [BURST], now_us=NOW)
+        assert len(asked) == REMEMBERED_KEYS + 1, "still known"
+        store.take("address:0", [BURST], now_us=NOW)
+        assert len(asked) == REMEMBERED_KEYS + 2, "forgotten, and so asked for"
+
+
+def test_a_key_that_dynamodb_throttles_is_refused_and_the_others_are_not(store: Counted, key: str) -> None:
+    """It takes 1,000 writes a second: to let them through would be to give way to force."""
+    store.take(key, BURST, now_us=NOW - 3600 * MICROSECONDS)
+    with answering(store.store, 400, {"__type": "#ThrottlingException", "message": "slow down"}) as asked:
+        answer = store.take(key, BURST, now_us=NOW)
+        assert (answer.admitted, answer.retry_after_us) == (False, THROTTLED_US)
+        assert not store.take(key, BURST, now_us=NOW + THROTTLED_US - 1).admitted
+        assert len(asked) == 1, "not asked again in the meantime"
+        assert not store.take("user:other", BURST, now_us=NOW).admitted
+        assert len(asked) == 2, "nothing is paused for the others"
+    # What was taken for used up was not: its true count goes on, and the hour in between is no credit.
+    taken = [store.take(key, BURST, now_us=NOW + THROTTLED_US).admitted for _ in range(20)]
+    assert sum(taken) == BURST.quota
+
+
+def test_while_dynamodb_is_away_one_request_in_five_seconds_asks(
+    store: Counted, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with answering(store.store, 500, {"__type": "#InternalServerError", "message": "away"}) as asked:
+
+        def asks_at(now_us: int) -> bool:
+            before = len(asked)
+            with pytest.raises(Unavailable):
+                store.take(key, BURST, now_us=now_us)
+            return len(asked) > before
+
+        assert [asks_at(NOW + late_us) for late_us in (0, 1, PAUSE_US - 1)] == [True, False, False]
+        assert [asks_at(NOW + PAUSE_US + late_us) for late_us in (0, 1)] == [True, False]
+        asking: list[bool] = []
+
+        def while_it_asks(**_: Any) -> None:
+            if not asking:
+                asking.append(asks_at(NOW + 2 * PAUSE_US))
+
+        store.store._dynamodb.meta.events.register_first("before-send.dynamodb.UpdateItem", while_it_asks)
+        assert (asks_at(NOW + 2 * PAUSE_US), asking) == (True, [False]), (
+            "one asks, and the others do not wait for it"
+        )
+        assert asks_at(NOW - 1), "a clock that was set back"
+        assert [asks_at(NOW + seconds * MICROSECONDS) for seconds in (30, 54, 61)] == [True] * 3
+    away = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(away) == 2, "one a minute"
+
+
+def test_when_dynamodb_is_back_it_is_asked_again(store: Counted, aws: Emulated, key: str) -> None:
+    with tcp_proxy(aws.emulator.port) as proxy:
+        behind = RateLimits(impatient(proxy.port, read_s=2, attempts=2), table=TABLE)
+        assert behind.take(key, [BURST], now_us=NOW).admitted
+        for number, mood in enumerate(("refuse", "hang")):
+            now = NOW + number * 60 * MICROSECONDS
+            proxy.be(mood)  # type: ignore[arg-type]
+            with pytest.raises(Unavailable):
+                behind.take(key, [BURST], now_us=now)
+            proxy.be("pass")
+            with pytest.raises(Unavailable):
+                behind.take(key, [BURST], now_us=now)
+            assert behind.take(key, [BURST], now_us=now + PAUSE_US).admitted
+            assert behind.take(key, [BURST], now_us=now + PAUSE_US).admitted
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What the threads of one process were answered, and at which times the first and the last was admitted."""
+
+    admitted: int
+    requests: int
+    writes: int
+    first_us: int
+    last_us: int
+
+
+SHARED = Limit(name="user-burst", quota=40, window_s=2)
+SHARED_FOR_LONG = Limit(name="user-sustained", quota=50_000, window_s=3600)
+_barriers: list[Any] = []
+
+
+def start_together(barrier: Any) -> None:
+    _barriers.append(barrier)
+
+
+def ask_for(port: int, seconds: float, key: str) -> Tally:
+    """Eight threads ask as often as they are told they may, in a process of their own."""
+    counted = counted_store(port)
+    _barriers[0].wait(60)
+    until_us = time.time_ns() // 1000 + int(seconds * MICROSECONDS)
+
+    def ask(_: int) -> tuple[int, list[int]]:
+        requests, times = 0, []
+        while (now_us := time.time_ns() // 1000) < until_us:
+            answer = counted.take(key, SHARED, SHARED_FOR_LONG, now_us=now_us)
+            requests += 1
+            if answer.admitted:
+                times.append(now_us)
+            else:
+                time.sleep(answer.retry_after_us / MICROSECONDS)
+        return requests, times
+
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(ask, range(8)))
+    times = sorted(time_us for _, times in told for time_us in times)
+    return Tally(len(times), sum(requests for requests, _ in told), counted.writes, min(times), max(times))
+
+
+def test_sixteen_threads_in_two_processes_share_one_limit_exactly(aws: Emulated, key: str) -> None:
+    processes = get_context("spawn")
+    with processes.Pool(2, initializer=start_together, initargs=(processes.Barrier(2),)) as pool:
+        tallies = pool.starmap(ask_for, [(aws.emulator.port, 6.0, key)] * 2)
+    admitted = sum(tally.admitted for tally in tallies)
+    elapsed_us = max(tally.last_us for tally in tallies) - min(tally.first_us for tally in tallies)
+    entitled = SHARED.quota + elapsed_us / SHARED.interval_us
+    requests, writes = sum(tally.requests for tally in tallies), sum(tally.writes for tally in tallies)
+    print(f"{admitted=} {entitled=:.1f} {requests=} {writes=} {tallies}")
+    assert elapsed_us > 3 * MICROSECONDS
+    assert 0.97 * entitled <= admitted <= entitled
+    assert writes <= 1.1 * requests
+    assert all(tally.admitted > 0.1 * admitted for tally in tallies)
+
+
+def test_the_emulated_table_judges_and_writes_as_one_step(aws: Emulated, key: str) -> None:
+    """As DynamoDB does: of writes with the same condition one succeeds, and no addition gets lost."""
+    dynamodb = aws.client("dynamodb")
+
+    def write(condition: str, change: str, values: dict[str, str]) -> bool:
+        try:
+            dynamodb.update_item(
+                TableName=TABLE,
+                Key={"id": {"S": key}},
+                ConditionExpression=condition,
+                UpdateExpression=change,
+                ExpressionAttributeValues={name: {"N": value} for name, value in values.items()},
+            )
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def step(number: int) -> tuple[bool, bool]:
+        seen, one = str(number // 4), {":one": "1"}
+        won = write(
+            "attribute_not_exists(n) OR n = :seen",
+            "SET n = :next",
+            {":seen": seen, ":next": str(number // 4 + 1)},
+        )
+        return won, write("attribute_exists(n)", "ADD added :one", one)
+
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads alternate inside each write, and not once in a thousand
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            rounds = [list(pool.map(step, range(4 * n, 4 * n + 4))) for n in range(40)]
+    finally:
+        sys.setswitchinterval(interval_s)
+    assert [sum(won for won, _ in each) for each in rounds] == [1] * 40
+    assert (row(aws, key)["n"], row(aws, key)["added"]) == ("40", "160")

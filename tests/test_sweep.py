@@ -4,12 +4,15 @@ import json
 from datetime import UTC, datetime
 
 import boto3
+import pytest
 from botocore.config import Config
 
 from chalicelib import wiring
+from chalicelib.errors import Unavailable
 from chalicelib.events import handlers
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.ops.manage import delete_item
+from chalicelib.ops.sweep import sweep
 from chalicelib.stores import tasks
 from chalicelib.stores.blobs import Blobs
 from tests.local_stack.emulated import BUCKET
@@ -100,12 +103,23 @@ def test_a_worker_that_dies_every_time_ends_in_a_failure(world: World) -> None:
     assert (item["status"], item["failure_code"]) == ("FAILED", "worker_lost")
 
 
+def test_without_s3_the_sweep_heals_what_needs_none(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.sql("UPDATE tasks SET woken_at = now() - interval '10 min', claimed_at = now() - interval '10 min'")
+    with pytest.raises(Unavailable):
+        sweep(db=world.db, blobs=blobs_away(), bus=wiring.bus(), now=datetime.now(UTC))
+    assert [event["detail-type"] for event in world.published()] == ["ImageProcessed"] * 2
+
+
+def blobs_away() -> Blobs:
+    config = Config(connect_timeout=1, retries={"total_max_attempts": 1})
+    return Blobs(boto3.client("s3", endpoint_url="http://127.0.0.1:9", config=config), bucket=BUCKET)
+
+
 def test_an_item_deleted_while_s3_was_away_stays_deleted_and_its_objects_go_later(world: World) -> None:
     created = world.put("alice/a.jpg", jpeg())
     world.run(created)
-    config = Config(connect_timeout=1, retries={"total_max_attempts": 1})
-    away = Blobs(boto3.client("s3", endpoint_url="http://127.0.0.1:9", config=config), bucket=BUCKET)
-    delete_item(ALICE_A, db=wiring.database(), blobs=away)
+    delete_item(ALICE_A, db=wiring.database(), blobs=blobs_away())
     assert len(world.objects()) == 3
     world.run(created)
     assert world.sql("SELECT count(*) FROM items") == [(0,)]

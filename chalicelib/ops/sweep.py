@@ -30,17 +30,27 @@ SETTLED_AFTER = timedelta(minutes=4)  # an object's own event may still be on it
 
 
 def sweep(*, db: "Database", blobs: "Blobs", bus: "Bus", now: datetime) -> dict[str, int]:
-    """Expired leases, lost wake-ups, old rows, objects nobody told us of, objects to delete; answers the counts."""
+    """Objects nobody told us of, expired leases, lost wake-ups, old rows, objects to delete; answers the counts.
+
+    Raises Unavailable when S3 is away, after all that does not need it.
+    """
+    counts = {}
+    try:
+        counts["found_objects"] = reconcile_objects(db=db, blobs=blobs, before=now - SETTLED_AFTER)
+    finally:
+        counts |= _heal(db=db, bus=bus, bucket=blobs.bucket)
+    return counts | {"deleted_objects": delete_objects(db=db, blobs=blobs)}
+
+
+def _heal(*, db: "Database", bus: "Bus", bucket: str) -> dict[str, int]:
     return {
-        "found_objects": reconcile_objects(db=db, blobs=blobs, before=now - SETTLED_AFTER),
-        "expired_leases": _in_batches(lambda tx: _take_back_expired(tx, blobs.bucket), db=db, bus=bus),
-        "lost_wake_ups": _in_batches(lambda tx: _wake_lost(tx, blobs.bucket), db=db, bus=bus),
+        "expired_leases": _in_batches(lambda tx: _take_back_expired(tx, bucket), db=db, bus=bus),
+        "lost_wake_ups": _in_batches(lambda tx: _wake_lost(tx, bucket), db=db, bus=bus),
         "expired_uploads": db.transact_as_system(uploads.expire),
         "pruned_events": db.transact_as_system(outbox.prune),
         "pruned_letters": db.transact_as_system(failures.prune_letters),
         "pruned_keys": db.transact_as_system(idempotency_keys.prune),
         "pruned_answers": db.transact_as_system(cache_entries.prune),
-        "deleted_objects": delete_objects(db=db, blobs=blobs),
     }
 
 

@@ -17,6 +17,8 @@ def main() -> int:
     )
     parser.add_argument("--size", type=int, default=1000, help="uploads in the chaos; 1000 when not given")
     given = parser.parse_args()
+    if given.size < 100:
+        parser.error("--size: at least 100; among fewer, one call that had to be repeated is over the bound")
     print(f"seed {given.seed}", flush=True)
 
     def say(line: str) -> None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 from chalicelib.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from chalicelib.model.items import decode_cursor, encode_cursor
 from chalicelib.model.tokens import API_KEY_PREFIX, new_api_key, sha256_of
+from chalicelib.ops.browse import cut_page
 from chalicelib.stores import api_keys, users
 from chalicelib.stores.tx import Row, Tx
 
@@ -61,8 +62,8 @@ def list_keys(user_id: str, *, after: str | None, limit: int, db: "Database") ->
     """A page of the user's keys, newest first, and the cursor of the next page."""
     position = decode_cursor(after) if after else None
     rows = db.transact(user_id, lambda tx: api_keys.list_page(tx, user_id, after=position, limit=limit + 1))
-    last = rows[limit - 1] if len(rows) > limit else None
-    return rows[:limit], encode_cursor(last["created_at"], last["id"]) if last else None
+    page, last = cut_page(rows, limit)
+    return page, encode_cursor(last["created_at"], last["id"]) if last else None
 
 
 def revoke_key(user_id: str, key_id: str, *, db: "Database") -> None:

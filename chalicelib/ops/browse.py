@@ -25,7 +25,7 @@ def list_items(
     rows = db.transact(
         user_id, lambda tx: items.list_filtered(tx, user_id, filters, after=position, limit=limit + 1)
     )
-    page, last = _page(rows, limit)
+    page, last = cut_page(rows, limit)
     return page, encode_cursor(last["created_at"], last["id"]) if last else None
 
 
@@ -57,7 +57,7 @@ def list_chunks(ref: ItemRef, *, after: int, limit: int, db: "Database") -> tupl
     _, rows = db.transact(
         ref.user_id, lambda tx: (items.get(tx, ref), chunks.list_page(tx, ref, after=after, limit=limit + 1))
     )
-    page, last = _page(rows, limit)
+    page, last = cut_page(rows, limit)
     return page, str(last["id"]) if last else None
 
 
@@ -66,7 +66,7 @@ def read_timeline(ref: ItemRef, *, after: int, limit: int, db: "Database") -> tu
     _, rows = db.transact(
         ref.user_id, lambda tx: (items.get(tx, ref), items.timeline(tx, ref, after=after, limit=limit + 1))
     )
-    page, last = _page(rows, limit)
+    page, last = cut_page(rows, limit)
     return page, str(last["id"]) if last else None
 
 
@@ -75,6 +75,6 @@ def read_upload(user_id: str, upload_id: str, *, db: "Database") -> Row:
     return db.transact(user_id, lambda tx: uploads.get(tx, user_id, upload_id))
 
 
-def _page(rows: list[Row], limit: int) -> tuple[list[Row], Row | None]:
+def cut_page(rows: list[Row], limit: int) -> tuple[list[Row], Row | None]:
     """(the page, its last row when another page follows); rows were read with limit + 1."""
     return rows[:limit], rows[limit - 1] if len(rows) > limit else None

@@ -8,7 +8,7 @@ from chalicelib.errors import NotFound
 from chalicelib.model import pipeline
 from chalicelib.model.items import decode_cursor, encode_cursor
 from chalicelib.model.pipeline import ItemRef
-from chalicelib.ops.browse import window_in_utc
+from chalicelib.ops.browse import cut_page, window_in_utc
 from chalicelib.ops.deadletters import redrive_letters
 from chalicelib.stores import failures, outbox
 from chalicelib.stores.failures import FailureFilters as FailureFilters
@@ -29,8 +29,8 @@ def list_failures(
     filters = replace(filters, since=since, until=until)
     position = decode_cursor(after) if after else None
     rows = db.transact_as_system(lambda tx: failures.list_page(tx, filters, after=position, limit=limit + 1))
-    last = rows[limit - 1] if len(rows) > limit else None
-    return rows[:limit], encode_cursor(last["failed_at"], last["id"]) if last else None
+    page, last = cut_page(rows, limit)
+    return page, encode_cursor(last["failed_at"], last["id"]) if last else None
 
 
 def redrive_failure(failure_id: str, *, db: "Database", bus: "Bus", bucket: str) -> int:

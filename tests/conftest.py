@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.stores.migrate import migrate, set_app_password
 from chalicelib.stores.postgres import Database
+from local.base import create_tables
 from local.places import aws_environment
 from local.postgres import start_postgres, stop_postgres
 from tests.local_stack.emulated import BUCKET, emulated_aws
@@ -103,7 +104,10 @@ def world(
             "ANALYZER_URL": providers.url,
             "ANONYMOUS_USER": "alice",
             "SESSION_SECRET": "of-the-tests-and-known-to-everybody",
+            "SESSIONS_TABLE": "collections-sessions-local",
+            "RATE_LIMITS_TABLE": "collections-rate-limits-local",
         }
+        create_tables(environment, aws_port=aws.emulator.port)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         forget_wiring()

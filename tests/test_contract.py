@@ -157,7 +157,6 @@ def strict_document() -> dict[str, Any]:
 
 def test_the_api_keeps_to_its_document(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app.app, "edge", lambda: Edge(identify=identify))
-    world.make_tables()
     monkeypatch.setenv("REGISTRATION_OPEN", "true")
     wiring.settings.forget()
     (tmp_path / "openapi.json").write_text(json.dumps(strict_document()))

@@ -107,7 +107,6 @@ def use_hand_made_events(world: Recorded) -> None:
 
 def use_api(world: Recorded) -> None:
     """Every route that app.py serves, with an answer of success."""
-    world.make_tables()
     new = {"filename": "new.jpg", "content_type": "image/jpeg", "size_bytes": 9}
     upload = json.loads(world.request("POST", "/api/v1/uploads", new))
     world.request("GET", "/api/v1/uploads/{upload_id}", upload_id=upload["id"])

@@ -161,7 +161,6 @@ def hall(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setenv("ENVIRONMENT", "dev")  # where nobody is an administrator
     hall = Hall(world, Client(app.app, project_dir=str(tmp_path)), monkeypatch)
     hall.be(None)
-    world.make_tables()
     for user in ("alice", "bob"):
         world.sql(
             f"INSERT INTO users (id) VALUES ('{user}');"

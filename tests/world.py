@@ -112,9 +112,11 @@ class World:
         return sorted(found["Key"] for found in listed.get("Contents", ()))
 
     def make_tables(self) -> None:
+        """DynamoDB's, as the settings name them now."""
         settings = wiring.settings()
         names = {"SESSIONS_TABLE": settings.sessions_table, "RATE_LIMITS_TABLE": settings.rate_limits_table}
-        create_tables(names, aws_port=self.aws.emulator.port)
+        if settings.sessions_table not in self.aws.client("dynamodb").list_tables()["TableNames"]:
+            create_tables(names, aws_port=self.aws.emulator.port)
 
     def _next(self) -> int:
         self._count = getattr(self, "_count", 0) + 1

@@ -175,6 +175,7 @@ def delete_item(request: Request) -> None:
     returns=Item,
     status=202,
     keyed=True,
+    cost="costly",
     summary="Process an item again from its file.",
 )
 def reprocess_item(request: Request) -> Item:

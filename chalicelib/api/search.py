@@ -80,6 +80,7 @@ class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     returns=SearchAnswer,
     errors=(NotFound,),
     scope="read",
+    cost="costly",
     summary="Search images and pages.",
 )
 def search_items(request: Request) -> SearchAnswer:

@@ -71,6 +71,7 @@ class UploadStatus(msgspec.Struct, frozen=True, kw_only=True):
     also={200: KnownBytes},
     errors=(TooLarge,),
     keyed=True,
+    cost="costly",
     summary="Announce an image or PDF and get the form to upload it by; 200 when you have these bytes already.",
 )
 def create_upload(request: Request) -> Answer | Upload:

@@ -50,7 +50,6 @@ Ask = Callable[..., Reply]
 @pytest.fixture
 def ask(world: World, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Hand the app API Gateway's event of a request: `ids` for its path, `query`, a `body` as bytes or for JSON."""
-    world.make_tables()
     # Limits are counted elsewhere: a thousand requests would be a thousand writes to DynamoDB.
     monkeypatch.setattr(app.app, "edge", lambda: Edge(identify=identify))
 

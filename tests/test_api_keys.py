@@ -1,12 +1,18 @@
 """API keys: shown once, kept as hashes, good for what their scopes say, until revoked or over."""
 
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from chalicelib.errors import Conflict
 from chalicelib.model.tokens import sha256_of
-from tests.people import People, people
+from chalicelib.ops.api_keys import MAX_KEYS, create_key
+from chalicelib.stores import api_keys
+from chalicelib.stores.tx import Tx
+from tests.people import People, Reply, people
 
 __all__ = ["people"]
 NEVER_WAS = "00000000-0000-4000-8000-000000000000"
@@ -91,6 +97,46 @@ def test_a_key_makes_none_that_may_do_more(people: People) -> None:
     reply = people("POST", "/api/v1/api-keys", body, X_Api_Key=key)
     assert (reply.status, reply.code) == (403, "insufficient_scope")
     assert len(listed(people, token)) == 1
+
+
+def test_a_key_makes_none_that_outlives_it(people: People) -> None:
+    token = people.join("ann@example.org")["access_token"]
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    key = people.key(token, "admin", expires_at=end.isoformat())
+    for expires_at in (None, (end + timedelta(seconds=1)).isoformat()):
+        body = {"name": "more", "scopes": ["admin"], "expires_at": expires_at}
+        reply = people("POST", "/api/v1/api-keys", body, X_Api_Key=key)
+        assert (reply.status, reply.code) == (403, "key_outlives_maker")
+    body = {"name": "more", "scopes": ["admin"], "expires_at": end.isoformat()}
+    assert people("POST", "/api/v1/api-keys", body, X_Api_Key=key).status == 201
+
+
+def test_fifty_keys_are_enough_and_those_that_are_over_do_not_count(people: People) -> None:
+    token, bob = (people.join(f"{name}@example.org")["access_token"] for name in ("ann", "bob"))
+    user_id = people.me(token).body["id"]
+    people.world.sql(
+        "INSERT INTO api_keys (user_id, id, name, prefix, sha256, scopes)"
+        f" SELECT '{user_id}', gen_random_uuid(), 'k', 'ck_', md5(n::text), '{{read}}'"
+        f" FROM generate_series(1, {MAX_KEYS - 4}) n"
+    )
+
+    def create(_: int) -> str:
+        kept: dict[str, Any] = {"name": "k", "scopes": ["read"], "expires_at": None, "own_end": None}
+        try:
+            create_key(user_id, own_scopes=["read"], now=datetime.now(UTC), db=people.world.db, **kept)
+        except Conflict as error:
+            return error.code
+        return "made"
+
+    with ThreadPoolExecutor(12) as threads:
+        assert Counter(threads.map(create, range(12))) == {"made": 4, "too_many_api_keys": 8}
+    body = {"name": "k", "scopes": ["read"]}
+    reply = people("POST", "/api/v1/api-keys", body, token=token)
+    assert (reply.status, reply.code) == (409, "too_many_api_keys")
+    assert people("POST", "/api/v1/api-keys", body, token=bob).status == 201
+    people.world.sql("UPDATE api_keys SET expires_at = now() WHERE sha256 = md5('1')")
+    assert people("POST", "/api/v1/api-keys", body, token=token).status == 201
+    assert people("POST", "/api/v1/api-keys", body, token=token).status == 409
 
 
 def test_revoked_at_once(people: People) -> None:
@@ -200,3 +246,26 @@ def test_the_anonymous_users_key_speaks_for_it_and_is_no_administrators(people: 
     assert people.me().status == 401
     reply = people.me(X_Api_Key=key)
     assert (reply.body["id"], reply.body["role"]) == ("demo", "user")
+
+
+def test_the_last_key_waits_for_one_that_is_being_made(people: People) -> None:
+    token = people.join("ann@example.org")["access_token"]
+    user_id = people.me(token).body["id"]
+    people.world.sql(
+        "INSERT INTO api_keys (user_id, id, name, prefix, sha256, scopes)"
+        f" SELECT '{user_id}', gen_random_uuid(), 'k', 'ck_', md5(n::text), '{{read}}'"
+        f" FROM generate_series(2, {MAX_KEYS}) n"
+    )
+    body = {"name": "k", "scopes": ["read"], "expires_at": None}
+
+    def make_slowly(tx: Tx) -> Future[Reply]:
+        assert api_keys.count_others(tx, user_id, NEVER_WAS) == MAX_KEYS - 1
+        other = threads.submit(people, "POST", "/api/v1/api-keys", body, token=token)
+        assert wait([other], timeout=0.5).not_done
+        key = {"name": "k", "prefix": "ck_", "sha256": "x", "scopes": ["read"], "expires_at": None}
+        api_keys.insert(tx, user_id, id=NEVER_WAS, **key)  # type: ignore[arg-type]
+        return other
+
+    with ThreadPoolExecutor(1) as threads:
+        reply = people.world.db.transact(user_id, make_slowly).result()
+    assert (reply.status, reply.code) == (409, "too_many_api_keys")

@@ -231,6 +231,26 @@ def test_the_longest_prefix_wins_and_a_method_is_allowed_or_not(there: RawUpstre
     assert match_route("/users/publicity", TABLE) is SIGNED_IN
 
 
+BELOW = GatewayRoute(upstream="user", prefix="/users/admin", roles=frozenset({"admin"}))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/users/%61dmin", "/users/%61dmin/x", "/users/%2561dmin", "/users//admin", "/users/Admin"),
+        *("/users/admin;x", "/users/admin;x/y", "/users/admin%3Bx", "/users%2Fadmin", "/users/admin%00"),
+        *("/users/\\admin", "/users/%5Cadmin", "/users/admin%2Fx"),
+    ],
+)
+def test_no_spelling_of_a_path_gets_round_a_routes_roles(there: RawUpstream, path: str) -> None:
+    app = gateway_app(service("user", there.url), routes=[SIGNED_IN, BELOW])
+    assert problem_of(app(rest_event("GET", path), None)) == (404, "not_found")
+    assert problem_of(app(rest_event("GET", "/users/admin"), None))[0] == 403
+    assert there.connections == 0
+    for path in ("/users/administrators", "/users/a/admin", "/users/admin.json", "/users//a%2Fb;x"):
+        assert app(rest_event("GET", path), None)["statusCode"] == 200, path
+
+
 def test_a_preflight_is_ours_unless_the_route_passes_it_on(there: RawUpstream) -> None:
     there.answer = lambda _: [
         answering("204 No Content", b"", "Access-Control-Allow-Origin: https://theirs.example")

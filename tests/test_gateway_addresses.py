@@ -15,6 +15,7 @@ from chalicelib.errors import CollectionsError
 from chalicelib.model.addresses import may_connect
 from chalicelib.model.gateway import Outbound
 from chalicelib.model.gateway_routes import GatewayRoute
+from chalicelib.providers import upstream_connection
 from chalicelib.providers.upstream import HttpUpstream
 from chalicelib.providers.upstream_connection import AddressRules, origin_of
 from chalicelib.settings import InvalidSetting, Settings
@@ -300,3 +301,38 @@ def test_an_upstream_without_a_secret_or_a_route_is_refused(monkeypatch: pytest.
     with pytest.raises(InvalidSetting, match=r"^UPSTREAM_USERS_SERVICE_URL: "):
         wiring.upstreams()
     wiring.settings.forget()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "127.1",
+            "2130706433",
+            "017700000001",
+            "0x7f000001",
+            "0x7f.1",
+            "0177.0.0.1",
+            "127.0.0.01",
+            "0",
+            "1",
+        ),
+        *("１２７.０.０.１", "127。0。0。1", "256.256.256.256", "127.0.0.1.", "[0:0:0:0:0:0:0:1]", "[::1"),
+    ],
+)
+def test_a_notation_is_refused_at_start(host: str) -> None:
+    """Whatever resolvers make of it: no name ends in a number, and an address has one form."""
+    with pytest.raises(InvalidSetting, match=r"^UPSTREAM_USER_SERVICE_URL: "):
+        Settings.from_env(
+            {**GOOD, "SESSION_SECRET": SECRET, "UPSTREAM_USER_SERVICE_URL": f"https://{host}/v1"}
+        )
+
+
+def test_connecting_has_a_bound_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream_connection, "CONNECT_S", 0.5)
+    started = time.monotonic()
+    there = service("user", "http://slow.example", resolve=lambda *_, **__: time.sleep(6))
+    route = GatewayRoute(upstream="user", prefix="/users", public=True, timeout_s=5.0)
+    answer = gateway_app(there, routes=[route])(rest_event("GET", "/users"), None)
+    assert problem_of(answer) == (504, "upstream_timeout")
+    assert time.monotonic() - started < 3

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.model.gateway import Client, Headers, Identity, Inbound, UpstreamAnswer
 from chalicelib.model.gateway_routes import GatewayRoute
@@ -256,3 +257,19 @@ def test_what_was_kept_has_no_credentials(counting: Counting, db: Database, admi
     [(kept,)] = rows(admin_url, "SELECT to_jsonb(e)::text FROM cache_entries e")
     assert "hunter2" not in kept
     assert b"hunter2" not in counting.upstream.requests[0]
+    execute(admin_url, "DELETE FROM cache_entries")
+    handed_on = replace(ROUTE, pass_authorization=True)
+    ask(counting, db, ALICE, *credentials, route=handed_on)
+    counting.says("Cache-Control: max-age=60", "Vary: Cookie")
+    ask(counting, db, ALICE, ("Cookie", "session=hunter2"))
+    assert b"hunter2" in counting.upstream.requests[1] and b"hunter2" in counting.upstream.requests[2]
+    assert rows(admin_url, "SELECT * FROM cache_entries") == []
+
+
+def test_a_header_in_another_spelling_poisons_no_answer_of_everybodys(
+    counting: Counting, db: Database
+) -> None:
+    """To a WSGI server Accept_Language is Accept-Language."""
+    counting.says("Cache-Control: public, max-age=60", "Vary: Accept-Language")
+    assert ask(counting, db, ALICE, ("Accept_Language", "tlh")).body == b"1"
+    assert ask(counting, db, BOB).body == b"2"

@@ -123,12 +123,10 @@ def test_logout_acts_at_once_also_when_replicas_lag(people: People) -> None:
 
 def test_a_refresh_gives_new_tokens_and_the_session_goes_on(people: People) -> None:
     first = people.join("ann@example.org")
-    people.world.sql("UPDATE accounts SET plan = 'team', role = 'admin'")
     second = people.refresh(first["refresh_token"])
     assert (second.status, second.body["session_id"]) == (200, first["session_id"])
     assert second.body["refresh_token"] != first["refresh_token"]
-    reply = people.me(second.body["access_token"])
-    assert (reply.status, reply.body["role"], reply.body["plan"]) == (200, "admin", "team")
+    assert people.me(second.body["access_token"]).status == 200
     assert people.me(first["access_token"]).status == 200, "good for its 15 minutes"
     assert people.refresh(second.body["refresh_token"]).status == 200
 
@@ -169,7 +167,7 @@ def test_a_write_that_botocore_sends_twice_is_no_reuse(people: People) -> None:
     """The first sending was done and its answer lost: the second finds its own token there."""
     tokens = people.join("ann@example.org")
     user_id, session_id, secret = tokens["refresh_token"].rsplit(".", 2)
-    values = {"role": "user", "plan": "free", "now_s": int(time()), "expires_at": int(time()) + 9}
+    values: dict[str, Any] = {"now_s": int(time()), "expires_at": int(time()) + 9}
     values |= {"old_sha256": sha256_of(secret), "new_sha256": sha256_of("new")}
     outcomes = [wiring.sessions().rotate(user_id, session_id, **values) for _ in range(2)]
     assert outcomes == ["rotated", "rotated"]
@@ -219,10 +217,27 @@ def test_a_guess_at_anothers_refresh_token_needs_his_sessions_id(people: People)
     assert people.me(ann["access_token"]).status == 200
 
 
-def test_a_disabled_account_is_refreshed_no_more(people: People) -> None:
-    tokens = people.join("ann@example.org")
-    people.world.sql("UPDATE accounts SET disabled_at = now()")
+def test_a_role_and_a_plan_count_at_once(people: People) -> None:
+    token = people.join("ann@example.org")["access_token"]
+    assert people("GET", "/api/v1/failures", token=token).status == 403
+    people.world.sql("UPDATE accounts SET plan = 'team', role = 'admin'")
+    reply = people.me(token)
+    assert (reply.body["role"], reply.body["plan"]) == ("admin", "team")
+    assert people("GET", "/api/v1/failures", token=token).status == 200
+    people.world.sql("UPDATE accounts SET role = 'user'")
+    assert people("GET", "/api/v1/failures", token=token).status == 403
+
+
+def test_a_disabled_account_is_out_at_once(people: People) -> None:
+    tokens, bob = people.join("ann@example.org"), people.join("bob@example.org")
+    people.world.sql("UPDATE accounts SET disabled_at = now() WHERE email = 'ann@example.org'")
+    reply = people.me(tokens["access_token"])
+    assert (reply.status, reply.code) == (401, "session_over")
+    assert people("DELETE", "/api/v1/sessions", token=tokens["access_token"]).status == 401
     assert people.refresh(tokens["refresh_token"]).status == 401
+    assert people.me(bob["access_token"]).status == 200
+    people.world.sql("DELETE FROM users WHERE id LIKE 'u-%'")
+    assert people.me(bob["access_token"]).status == 401, "nor is one that is gone"
     people.world.sql("DELETE FROM users")
     assert people.refresh(tokens["refresh_token"]).status == 401
 
@@ -294,7 +309,7 @@ def test_another_error_of_dynamodbs_is_no_refusal(people: People) -> None:
     tokens = people.join("ann@example.org")
     user_id, session_id, _ = tokens["refresh_token"].rsplit(".", 2)
     store = Sessions(people.world.aws.client("dynamodb"), table="gone")
-    values = {"role": "user", "plan": "free", "now_s": 1, "expires_at": 2, "old_sha256": "", "new_sha256": ""}
+    values: dict[str, Any] = {"now_s": 1, "expires_at": 2, "old_sha256": "", "new_sha256": ""}
     with pytest.raises(Unavailable):
         store.rotate(user_id, session_id, **values)
 

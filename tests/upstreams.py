@@ -26,6 +26,9 @@ RESET = b"<RST>"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 SECRET = "a secret of the tests, 32 bytes long"
 ORIGIN = "https://console.example"
+PLAIN = GatewayRoute(
+    upstream="user", prefix="/users", public=True, methods=frozenset({"GET", "POST", "HEAD"})
+)
 
 
 class RawUpstream:
@@ -181,6 +184,13 @@ def v2_event(method: str, path: str, *, query: str = "", **more: Any) -> dict[st
         },
         "isBase64Encoded": False,
     } | more
+
+
+def ask(
+    found: RawUpstream, event: dict[str, Any], route: GatewayRoute = PLAIN, path: str = ""
+) -> dict[str, Any]:
+    answer: dict[str, Any] = gateway_app(service("user", found.url + path), routes=[route])(event, None)
+    return answer
 
 
 def body_of(answer: Mapping[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from chalicelib import wiring
 from chalicelib.api.http import Body, Query, Request, Routes, Scope
-from chalicelib.errors import NotFound
+from chalicelib.errors import Conflict, NotFound
 from chalicelib.ops import api_keys
 
 routes = Routes("api keys")
@@ -16,7 +16,8 @@ routes = Routes("api keys")
 
 class NewKey(Body, frozen=True, kw_only=True):
     """`read` is for GET and search, `write` for all that changes things, `admin` for the account itself and, if you
-    are an administrator, for what they may do. One does not include another."""
+    are an administrator, for what they may do. One does not include another. A key that a key asks for has none of
+    the scopes that one lacks, and ends no later; there may be 50 that are not over."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=3)]
@@ -60,16 +61,19 @@ class ListKeys(Query, frozen=True, kw_only=True):
     returns=CreatedKey,
     status=201,
     scope="admin",
+    errors=(Conflict,),
     summary="Make an API key; it is shown once.",
 )
 def create_api_key(request: Request) -> CreatedKey:
-    body: NewKey = request.body
+    body, caller = request.body, request.caller
+    assert caller is not None, "no public route"
     row, key = api_keys.create_key(
         request.user_id,
         name=body.name,
         scopes=body.scopes,
         expires_at=body.expires_at,
-        own_scopes=request.caller.scopes if request.caller else (),
+        own_scopes=caller.scopes,
+        own_end=caller.ends_at,
         now=datetime.now(UTC),
         db=wiring.database(),
     )

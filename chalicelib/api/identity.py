@@ -37,10 +37,19 @@ def _by_token(token: str) -> Caller:
         claims = issuer.read(token, now_s=int(time()))
         account = accounts.find_external(claims.user_id, name=claims.display_name, db=wiring.database())
         return Caller(user_id=claims.user_id, is_admin=account["role"] == "admin", plan=account["plan"])
-    found = sessions.find_session(
-        token, now_s=int(time()), sessions=wiring.sessions(), signing=wiring.signing()
+    session, account = sessions.find_session(
+        token,
+        now_s=int(time()),
+        db=wiring.database(),
+        sessions=wiring.sessions(),
+        signing=wiring.signing(),
     )
-    return Caller(user_id=found.user_id, is_admin=found.role == "admin", plan=found.plan, session_id=found.id)
+    return Caller(
+        user_id=session.user_id,
+        is_admin=account["role"] == "admin",
+        plan=account["plan"],
+        session_id=session.id,
+    )
 
 
 def _by_key(key: str) -> Caller:
@@ -51,4 +60,5 @@ def _by_key(key: str) -> Caller:
         is_admin=row["role"] == "admin" and "admin" in scopes,
         plan=row["plan"] or "free",
         scopes=scopes,
+        ends_at=row["expires_at"],
     )

@@ -11,10 +11,12 @@ from chalicelib.errors import Forbidden
 from chalicelib.model import passwords
 from chalicelib.model.files import KIND_OF_MEDIA_TYPE
 from chalicelib.ops import accounts
-from chalicelib.settings import VERSION
+from chalicelib.settings import VERSION, ChatProvider
 
 routes = Routes("accounts")
-Email = Annotated[str, Meta(pattern=r"^[^@\s]{1,64}@[^@\s]{1,189}$", max_length=254)]
+# ASCII: Postgres' lower() and Python's differ beyond it ("İ"), and then a login is not counted for its account.
+# `$` alone would let a line's end pass. A domain in other letters has its xn-- form.
+Email = Annotated[str, Meta(pattern=r"^[!-?A-~]{1,64}@[!-?A-~]{1,189}(?!\s)$", max_length=254)]
 Name = Annotated[str, Meta(max_length=200)]
 Password = Annotated[str, Meta(max_length=passwords.MAX_BYTES)]
 
@@ -50,9 +52,11 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Providers(msgspec.Struct, frozen=True, kw_only=True):
-    """`oidc_issuer`: its tokens are taken as ours are. Nulls: there is none."""
+    """`oidc_issuer`: its tokens are taken as ours are. Nulls: there is none; answers are then made of quotes."""
 
     embedding_model: str | None
+    chat_provider: ChatProvider | None
+    chat_model: str | None
     oidc_issuer: str | None
 
 
@@ -95,6 +99,8 @@ def get_registration(request: Request) -> Registration:
         job_kinds=[],
         providers=Providers(
             embedding_model=settings.embedding_model if settings.embeddings_url else None,
+            chat_provider=settings.chat_provider,
+            chat_model=settings.chat_model if settings.chat_provider else None,
             oidc_issuer=settings.oidc_issuer,
         ),
         versions=Versions(app=VERSION),

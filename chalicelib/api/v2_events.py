@@ -7,10 +7,12 @@ the raw path is matched against the route table here.
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from chalicelib.model.text import UNSTORABLE
 
+_GREEDY = re.compile(r"\A/\{(\w+)\+\}\Z")
+_BASE = re.compile(r"(?:/[^/]+)*\Z")
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,256}\Z")
 
 
@@ -62,13 +64,14 @@ def completed(event: Any) -> dict[str, Any]:
     }
     request_id = _text(context.get("requestId"))
     body, path = given.get("body"), _text(context.get("path"))
+    parameters = {**expected, **_texts(given.get("pathParameters"))}
     return {
         **given,
         "httpMethod": method,
-        "path": _text(given.get("path")) or path,
+        "path": _without_base(_text(given.get("path")) or path, resource, parameters),
         "headers": {name.lower(): value for name, value in _texts(given.get("headers")).items()},
         "multiValueQueryStringParameters": {name: _list(values) for name, values in query.items()} or None,
-        "pathParameters": {**expected, **_texts(given.get("pathParameters"))},
+        "pathParameters": parameters,
         "stageVariables": _texts(given.get("stageVariables")),
         "body": body if isinstance(body, str | bytes) else None,
         "isBase64Encoded": given.get("isBase64Encoded") is True,
@@ -134,6 +137,25 @@ def _without_stage(raw_path: str, stage: str) -> str:
     if stage != "$default" and (raw_path == f"/{stage}" or raw_path.startswith(f"/{stage}/")):
         return raw_path[len(stage) + 1 :] or "/"
     return raw_path
+
+
+def _without_base(path: str, resource: str, parameters: Mapping[str, str]) -> str:
+    """The path as the resource matched it: a REST API leaves a custom domain's base path in front of it.
+
+    All resources but a greedy one have as many segments as their paths; of that one the parameter, which may be
+    decoded, is the path's end.
+    """
+    greedy = _GREEDY.search(resource)
+    if not greedy:
+        parts = path.rstrip("/").split("/")
+        base = "/".join(parts[: len(parts) - resource.rstrip("/").count("/")])
+        return path[len(base) :] or "/"
+    end = "/" + parameters[greedy[1]].strip("/")
+    for seen in (path, unquote(path)):
+        base = seen.rstrip("/").removesuffix(end)
+        if end != "/" and base != seen.rstrip("/") and _BASE.match(base) and path.startswith(base):
+            return path[len(base) :]
+    return path
 
 
 def _object(value: Any) -> Mapping[str, Any]:

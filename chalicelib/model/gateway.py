@@ -6,8 +6,9 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote, unquote
+
+from msgspec import Struct
 
 from chalicelib.errors import InvalidInput
 
@@ -23,21 +24,30 @@ HOP_BY_HOP = {
 # What only the gateway may say, by any of its names: where a request comes from, which path and method it has.
 _OURS = {
     *("host", "content-length", "expect", "forwarded", "x-request-id", "x-real-ip", "x-client-ip"),
-    *("x-cluster-client-ip", "true-client-ip", "cf-connecting-ip", "fastly-client-ip"),
-    *("x-original-forwarded-for", "x-original-url", "x-rewrite-url", "x-original-host", "x-host"),
-    *("x-http-host-override", "x-http-method", "x-http-method-override", "x-method-override"),
+    *("x-cluster-client-ip", "true-client-ip", "cf-connecting-ip", "cf-connecting-ipv6", "fastly-client-ip"),
+    *(
+        "x-forwarded",
+        "forwarded-for",
+        "x-remote-ip",
+        "x-remote-addr",
+        "x-originating-ip",
+        "x-appengine-user-ip",
+    ),
+    *("proxy-client-ip", "wl-proxy-client-ip", "proxy"),  # the last is CGI's HTTP_PROXY (CVE-2016-5385)
+    *("x-original-forwarded-for", "x-original-url", "x-original-uri", "x-rewrite-url", "x-original-host"),
+    *("x-host", "x-http-host-override", "x-http-method", "x-http-method-override", "x-method-override"),
 }
 _OUR_PREFIXES = ("x-forwarded-", "x-collections-")
 _CREDENTIALS = frozenset({"authorization", "x-api-key"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*\Z")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_SEGMENTS_END = re.compile(r"[;?#\x00]")
 # RFC 3986: what a path, and what a query may have in it besides letters, digits, - . _ ~ and escapes.
 _PATH_SAFE, _QUERY_SAFE = "/%!$&'()*+,;=:@", "/?%!$&'()*+,;=:@"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Client:
+class Client(Struct, frozen=True, kw_only=True):
     """Where a request comes from, as API Gateway saw it: `address` may be "", `host` is the one that was asked."""
 
     address: str
@@ -45,8 +55,7 @@ class Client:
     scheme: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inbound:
+class Inbound(Struct, frozen=True, kw_only=True):
     """A request to be forwarded: `path` and `query` encoded as on the wire, headers in order, repeated ones too."""
 
     method: str
@@ -58,8 +67,7 @@ class Inbound:
     request_id: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outbound:
+class Outbound(Struct, frozen=True, kw_only=True):
     """A request as it is sent; `target` begins with one slash. Host and Content-Length are the connection's."""
 
     method: str
@@ -68,15 +76,13 @@ class Outbound:
     body: bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class UpstreamAnswer:
+class UpstreamAnswer(Struct, frozen=True, kw_only=True):
     status: int
     headers: Headers
     body: bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """Whom a request is for; "" is nobody, on a public route."""
 
     user_id: str
@@ -90,11 +96,15 @@ def encode_path(path: str) -> str:
     an upstream could take for another than it is.
     """
     encoded = quote(_ESCAPE.sub("%25", path), safe=_PATH_SAFE)
-    # Decoded twice, because some servers do; and without ;parameters, which some cut off before they look.
-    seen = unquote(unquote(encoded)).replace("\\", "/").split("/")
-    if not path.startswith("/") or any(part.partition(";")[0] in (".", "..") for part in seen):
+    if not path.startswith("/") or {".", ".."} & set(seen_segments(encoded)):
         raise InvalidInput("The path must begin with a slash and have no . or .. in it.", code="invalid_path")
     return encoded
+
+
+def seen_segments(path: str) -> list[str]:
+    """A path's segments as some server may see them: decoded, even twice, and cut off before ;parameters or NUL."""
+    seen = unquote(unquote(path)).replace("\\", "/").split("/")
+    return [_SEGMENTS_END.split(segment)[0] for segment in seen]
 
 
 def encode_query(raw: str) -> str:
@@ -127,7 +137,7 @@ def request_headers(inbound: Inbound, *, pass_authorization: bool) -> Headers:
     passed = [
         (name, value)
         for name, value in end_to_end(inbound.headers)
-        if (plain := _plain(name)) not in dropped and not plain.startswith(_OUR_PREFIXES)
+        if (same := plain(name)) not in dropped and not same.startswith(_OUR_PREFIXES)
     ]
     if not are_well_formed(passed):
         raise InvalidInput("A header has characters that no header can have.", code="invalid_header")
@@ -143,12 +153,12 @@ def response_headers(headers: Headers) -> Headers:
 def end_to_end(headers: Headers) -> Headers:
     """Without the hop-by-hop headers and those that Connection names (RFC 9110 7.6.1)."""
     named = {
-        option.strip().lower()
+        plain(option.strip())
         for name, value in headers
-        if name.lower() == "connection"
+        if plain(name) == "connection"
         for option in value.split(",")
     }
-    return tuple((name, value) for name, value in headers if name.lower() not in HOP_BY_HOP | named)
+    return tuple((name, value) for name, value in headers if plain(name) not in HOP_BY_HOP | named)
 
 
 def are_well_formed(headers: Iterable[tuple[str, str]]) -> bool:
@@ -196,8 +206,8 @@ def _has_port(host: str) -> bool:
     return host.rpartition("]")[2].rpartition(":")[2].isdigit() and ":" in host.rpartition("]")[2]
 
 
-def _plain(name: str) -> str:
-    """CGI and WSGI make X_A of X-A, so to them both are one header."""
+def plain(name: str) -> str:
+    """A header's name in the one spelling that all count for: CGI and WSGI take X_A and X-A for the same."""
     return name.lower().replace("_", "-")
 
 

@@ -4,15 +4,17 @@ A route is active when its upstream's variable, such as UPSTREAM_USER_SERVICE_UR
 routes come first; of these here the longest prefix wins.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from chalicelib.model.gateway import seen_segments
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ALL = frozenset(METHODS) - {"OPTIONS"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GatewayRoute:
+class GatewayRoute(Struct, frozen=True, kw_only=True):
     """`prefix` is the path itself and all that is below it; `strip` takes it off before the request is sent.
 
     `roles`: any one of them is needed; none: whoever is signed in. `public` asks nobody who they are.
@@ -44,6 +46,18 @@ def variable_of(upstream: str) -> str:
 
 
 def match_route(path: str, routes: Iterable[GatewayRoute]) -> GatewayRoute | None:
-    """The route of a path as the caller wrote it: `/%75sers` is not `/users`, nor is `/usersx`."""
-    found = [route for route in routes if path == route.prefix or path.startswith(f"{route.prefix}/")]
-    return max(found, key=lambda route: len(route.prefix), default=None)
+    """The route of a path as the caller wrote it: `/%75sers` is not `/users`, nor is `/usersx`.
+
+    None as well if the upstream might take it for another route's: with a route `/users/admin` beside `/users`,
+    `/users/%61dmin`, `/users//admin`, `/users/Admin` and `/users/admin;x` are of neither.
+    """
+    routes = tuple(routes)
+    laxly = "/" + "/".join(filter(None, seen_segments(path)))
+    found = _longest(path, {route.prefix: route for route in routes})
+    seen = _longest(laxly.lower(), {route.prefix.lower(): route for route in routes})
+    return found if found is seen else None
+
+
+def _longest(path: str, routes: Mapping[str, GatewayRoute]) -> GatewayRoute | None:
+    below = [prefix for prefix in routes if path == prefix or path.startswith(f"{prefix}/")]
+    return routes[max(below, key=len)] if below else None

@@ -7,17 +7,18 @@ are the caller's alone, who is the only one to get them again. `private`, `no-ca
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from chalicelib.model.gateway import IDENTITY_HEADER, Headers, UpstreamAnswer
+from msgspec import Struct
+
+from chalicelib.model.gateway import IDENTITY_HEADER, Headers, UpstreamAnswer, plain
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_AGE_S = 3600
+_SECRET = {"authorization", "cookie", "x-api-key"}  # what an answer varies by is kept with it
 _CONDITIONAL = ("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Storing:
+class Storing(Struct, frozen=True, kw_only=True):
     """How to keep an answer: `vary` are the request's values that it was chosen by, `absent` headers it had not."""
 
     public: bool
@@ -36,11 +37,11 @@ def key_of(upstream_url: str, target: str) -> str:
 
 
 def by_name(headers: Headers) -> dict[str, str]:
-    """Header values by lower-case name, repeated ones joined."""
+    """Header values by lower-case name, repeated ones joined, and X_A's with X-A's."""
     found: dict[str, str] = {}
     for name, value in headers:
-        lower = name.lower()
-        found[lower] = f"{found[lower]}, {value}" if lower in found else value
+        same = plain(name)
+        found[same] = f"{found[same]}, {value}" if same in found else value
     return found
 
 
@@ -57,7 +58,7 @@ def storing_of(method: str, request: Mapping[str, str], answer: UpstreamAnswer) 
     said = _directives(given.get("cache-control", ""))
     names = [name.strip().lower() for name in given.get("vary", "").split(",") if name.strip()]
     # What is signed for each request is never the same again, and not among `request`.
-    unique = {"*", IDENTITY_HEADER.lower()} & set(names)
+    unique = {"*", IDENTITY_HEADER.lower()} & set(names) or _SECRET & set(names) & request.keys()
     if said.keys() & {"no-store", "no-cache", "private"} or "set-cookie" in given or unique:
         return None
     if "no-store" in _directives(request.get("cache-control", "")) or not _may_use(method, request):

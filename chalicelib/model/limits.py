@@ -12,9 +12,10 @@ quota + t / interval.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Literal
+
+from msgspec import Struct
 
 MICROSECONDS = 1_000_000
 DEFAULT_PLAN = "free"
@@ -32,8 +33,7 @@ Rates = Mapping[str, tuple[Rate, Rate]]
 Tats = Mapping[str, int]  # by the limit's counter, microseconds since 1970; absent: never used
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True, kw_only=True):
     """`quota` requests at once, and one more every `window_s` / `quota`."""
 
     name: str
@@ -72,8 +72,7 @@ class Limit:
         return tat_us - now_us - (used - 1) * self.interval_us if used else 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """Of one limit, after the request: how many remain, and how long until there is one more."""
 
     limit: Limit
@@ -81,8 +80,7 @@ class Standing:
     more_us: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True, kw_only=True):
     """`standings` of all limits, or of those that refused. `retry_after_us`, 0 if it is admitted: at these TATs the
     request is admitted then and not a microsecond earlier."""
 

@@ -8,12 +8,12 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import msgspec
+from msgspec import Struct
 
 from chalicelib.errors import Unauthenticated
 from chalicelib.model.items import USER_ID
@@ -46,10 +46,10 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     nbf: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class Signing:
+class Signing(Struct, frozen=True, kw_only=True):
     """Secrets, the one that signs first; tokens of the others are good until they end."""
 
+    __repr__ = object.__repr__  # no secret in a log
     secrets: tuple[str, ...]
     issuer: str
     audience: str
@@ -58,10 +58,10 @@ class Signing:
         return {key_id(secret): secret for secret in self.secrets}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class RefreshToken:
+class RefreshToken(Struct, frozen=True, kw_only=True):
     """`<user>.<session>.<secret>`; a user's id may have dots, the others have none."""
 
+    __repr__ = object.__repr__  # no secret in a log
     user_id: str
     session_id: str
     secret: str

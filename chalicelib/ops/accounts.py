@@ -70,7 +70,10 @@ def change_password(
     db: "Database",
     sessions: "Sessions",
 ) -> None:
-    """Set the password and end all sessions but this one. Raises InvalidInput unless `current` is right."""
+    """Set the password and end all sessions but this one. Raises InvalidInput unless `current` is right.
+
+    They are ended before as well: while DynamoDB is away nothing changes, and it can be tried again.
+    """
     account = read_account(user_id, db=db)
     if account is None or account["password_hash"] is None:
         raise NotFound("This user has no password here.", code="no_password")
@@ -78,6 +81,7 @@ def change_password(
         raise InvalidInput("It is not the current password.", field="current_password", code="wrong_password")
     check_password(new, email=account["email"])
     old_hash, new_hash = account["password_hash"], hash_password(new)
+    end_all(user_id, but=session_id, now_s=now_s, sessions=sessions)
     if not db.transact(
         user_id, lambda tx: accounts.set_password_hash(tx, user_id, new_hash, old_hash=old_hash)
     ):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from chalicelib.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
+from chalicelib.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from chalicelib.model.items import decode_cursor, encode_cursor
 from chalicelib.model.tokens import API_KEY_PREFIX, new_api_key, sha256_of
 from chalicelib.ops.browse import cut_page
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
 
 SHOWN_CHARS = len(API_KEY_PREFIX) + 6
+MAX_KEYS = 50  # of one user, those that are over not counted
 
 
 def create_key(
@@ -25,12 +26,14 @@ def create_key(
     scopes: Sequence[str],
     expires_at: datetime | None,
     own_scopes: Collection[str],
+    own_end: datetime | None,
     now: datetime,
     db: "Database",
 ) -> tuple[Row, str]:
     """The key as it is listed, and the key itself, which nobody is told again.
 
-    Raises Forbidden for scopes that the caller has not itself.
+    `own_scopes`, `own_end`: of the key that asks for it. Raises Forbidden for one that could do more, or for longer;
+    Conflict beyond MAX_KEYS.
     """
     if not set(scopes) <= set(own_scopes):
         raise Forbidden("A key cannot make one that may do more.", code="insufficient_scope")
@@ -40,10 +43,14 @@ def create_key(
         raise InvalidInput("It is beyond the calendar.", field="expires_at") from error
     if expires_at is not None and expires_at <= now:
         raise InvalidInput("It must be in the future.", field="expires_at")
+    if own_end is not None and (expires_at is None or expires_at > own_end):
+        raise Forbidden("A key cannot make one that outlives it.", code="key_outlives_maker")
     key, key_id = new_api_key(), str(uuid4())
 
     def insert(tx: Tx) -> Row:
         users.ensure(tx, user_id)
+        if api_keys.count_others(tx, user_id, key_id) >= MAX_KEYS:
+            raise Conflict(f"You have {MAX_KEYS} API keys; revoke one first.", code="too_many_api_keys")
         return api_keys.insert(
             tx,
             user_id,

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
 
 from chalicelib.errors import Unavailable, UpstreamFailed
 from chalicelib.logs import describe_error

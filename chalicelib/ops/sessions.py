@@ -1,9 +1,10 @@
 """Signing in, staying signed in, signing out."""
 
 import logging
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from chalicelib.errors import Unauthenticated
 from chalicelib.model import tokens
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("collections.sessions")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class Tokens:
+class Tokens(Struct, frozen=True, kw_only=True):
     """What a client gets. The refresh token is good once, until `session_expires_at`."""
 
+    __repr__ = object.__repr__  # no secret in a log
     access_token: str
     expires_in_s: int
     refresh_token: str
@@ -41,14 +42,23 @@ def log_in(
     sessions: "Sessions",
     signing: Signing,
 ) -> Tokens:
-    """Begin a session. Raises the same Unauthenticated, at the same cost, whatever is wrong."""
+    """Begin a session. Raises the same Unauthenticated, at the same cost, whatever is wrong.
+
+    Who changes the password ends the sessions there are. One that begins meanwhile, by the old password, comes
+    either before that and is ended, or after the change, and so sees it when it looks once more.
+    """
     account = db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))
     right = matches(account["password_hash"] if account else None, password)
     if account is None or not right or account["disabled_at"] is not None:
-        raise Unauthenticated("The address or the password is wrong.", code="invalid_credentials")
+        raise _wrong()
     if is_outdated(account["password_hash"]):
         _hash_again(account, password, db=db)
-    return _begin(account, device=device, now_ms=now_ms, sessions=sessions, signing=signing)
+    begun = _begin(account["user_id"], device=device, now_ms=now_ms, sessions=sessions, signing=signing)
+    now = db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))
+    if now is None or not _is_same_password(account, now, password):
+        sessions.delete(account["user_id"], begun.session_id)
+        raise _wrong()
+    return begun
 
 
 def refresh(
@@ -69,8 +79,6 @@ def refresh(
         given.session_id,
         old_sha256=tokens.sha256_of(given.secret),
         new_sha256=tokens.sha256_of(fresh.secret),
-        role=account["role"],
-        plan=account["plan"],
         now_s=now_s,
         expires_at=now_s + SESSION_S,
     )
@@ -82,13 +90,19 @@ def refresh(
     return _tokens(fresh, now_s=now_s, signing=signing)
 
 
-def find_session(access_token: str, *, now_s: int, sessions: "Sessions", signing: Signing) -> Session:
-    """The session an access token speaks for, if it has not been ended. Raises Unauthenticated."""
+def find_session(
+    access_token: str, *, now_s: int, db: "Database", sessions: "Sessions", signing: Signing
+) -> tuple[Session, Row]:
+    """The session an access token speaks for, and its account as it is now.
+
+    Raises Unauthenticated if the session was ended or the account is disabled: both count at once.
+    """
     claims = tokens.read_access_token(signing, access_token, now_s=now_s)
     session = sessions.find(claims.sub, claims.sid, now_s=now_s)
-    if session is None:
+    account = db.transact(claims.sub, lambda tx: accounts.find(tx, claims.sub)) if session else None
+    if session is None or account is None or account["disabled_at"] is not None:
         raise _over()
-    return session
+    return session, account
 
 
 def list_sessions(
@@ -110,22 +124,25 @@ def end_all(user_id: str, *, but: str | None = None, now_s: int, sessions: "Sess
             sessions.delete(user_id, session.id)
 
 
+def _is_same_password(before: Row, now: Row, password: str) -> bool:
+    """Another hash may be of the same password, made by another login under today's parameters."""
+    return bool(now["password_hash"] == before["password_hash"]) or matches(now["password_hash"], password)
+
+
 def _hash_again(account: Row, password: str, *, db: "Database") -> None:
     """The password is known for a moment: keep it under today's parameters."""
     user_id, old_hash, new_hash = account["user_id"], account["password_hash"], hash_password(password)
     db.transact(user_id, lambda tx: accounts.set_password_hash(tx, user_id, new_hash, old_hash=old_hash))
 
 
-def _begin(account: Row, *, device: Device, now_ms: int, sessions: "Sessions", signing: Signing) -> Tokens:
+def _begin(user_id: str, *, device: Device, now_ms: int, sessions: "Sessions", signing: Signing) -> Tokens:
     now_s = now_ms // 1000
-    token = tokens.new_refresh_token(account["user_id"], tokens.new_session_id(now_ms))
+    token = tokens.new_refresh_token(user_id, tokens.new_session_id(now_ms))
     sessions.insert(
         Session(
             user_id=token.user_id,
             id=token.session_id,
             refresh_sha256=tokens.sha256_of(token.secret),
-            role=account["role"],
-            plan=account["plan"],
             created_at=now_s,
             last_used_at=now_s,
             expires_at=now_s + SESSION_S,
@@ -146,6 +163,10 @@ def _tokens(token: tokens.RefreshToken, *, now_s: int, signing: Signing) -> Toke
         session_id=token.session_id,
         session_expires_at=now_s + SESSION_S,
     )
+
+
+def _wrong() -> Unauthenticated:
+    return Unauthenticated("The address or the password is wrong.", code="invalid_credentials")
 
 
 def _over() -> Unauthenticated:

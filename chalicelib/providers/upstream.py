@@ -90,7 +90,7 @@ def _check(response: HTTPResponse, headers: tuple[tuple[str, str], ...]) -> None
         raise _bad_answer("headers that are none")
     if (
         len(lengths) > 1
-        or any(not length.isdigit() for length in lengths)
+        or any(not (length.isascii() and length.isdigit()) for length in lengths)
         or codings not in ([], ["chunked"])
     ):
         raise _bad_answer("a body of uncertain length")

@@ -9,13 +9,14 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from http.client import HTTPConnection
 from io import BufferedReader, RawIOBase
 from ipaddress import ip_address
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from chalicelib.errors import UpstreamFailed, UpstreamTimeout, UpstreamUnreachable
 from chalicelib.model.addresses import Network, may_connect
@@ -25,8 +26,7 @@ CONNECT_S = 5.0
 MAX_HEADER_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True, kw_only=True):
     """Where an upstream is: `host` without brackets, `base_path` before every path."""
 
     scheme: str
@@ -41,8 +41,7 @@ class Origin:
         return host if self.port == {"http": 80, "https": 443}[self.scheme] else f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AddressRules:
+class AddressRules(Struct, frozen=True, kw_only=True):
     """What may be dialled beside public addresses."""
 
     allow_private: tuple[Network, ...] = ()

@@ -20,6 +20,12 @@ def find_by_hash(tx: Tx, sha256: str) -> Row | None:
     return row
 
 
+def count_others(tx: Tx, user_id: str, key_id: str) -> int:
+    """How many keys that are not over the user has beside this one; until the transaction's end it stays so."""
+    tx.all(SQL["lock"], user_id=user_id)
+    return int(tx.all(SQL["count_others"], user_id=user_id, id=key_id)[0]["found"])
+
+
 def insert(
     tx: Tx,
     user_id: str,

@@ -10,6 +10,14 @@ WHERE user_id = %(user_id)s AND id = %(id)s::uuid
   AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
 
 -- As its user:
+-- :name lock
+SELECT pg_advisory_xact_lock(hashtext('api_keys'), hashtext(%(user_id)s))
+
+-- Without this one: the insert may be run again because its commit's answer was lost.
+-- :name count_others
+SELECT count(*)::int AS found FROM api_keys
+WHERE user_id = %(user_id)s AND id <> %(id)s::uuid AND (expires_at IS NULL OR expires_at > now())
+
 -- :name insert
 INSERT INTO api_keys (user_id, id, name, prefix, sha256, scopes, expires_at)
 VALUES (%(user_id)s, %(id)s::uuid, %(name)s, %(prefix)s, %(sha256)s, %(scopes)s::text[], %(expires_at)s::timestamptz)

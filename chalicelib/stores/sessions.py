@@ -2,7 +2,6 @@
 
     user_id (S, hash)  id (S, range: sorts by when it was made)
     refresh_sha256 (S) of the only refresh token that is good now
-    role, plan (S)     of the account, as of the latest refresh
     created_at, last_used_at, expires_at (N, seconds since 1970)
     user_agent, address (S)
 
@@ -10,19 +9,16 @@ DynamoDB deletes a row some time after `expires_at`; until then it is there and 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from typing import Any
 
 from botocore.exceptions import ClientError
+from msgspec.structs import fields
 
 from chalicelib.model.sessions import Session
 from chalicelib.stores.dynamodb import refused_item, translated
 
 _NUMBERS = {"created_at", "last_used_at", "expires_at"}
-_ROTATE = (
-    "SET refresh_sha256 = :new, last_used_at = :now, expires_at = :expires_at, #role = :role, #plan = :plan"
-)
-_NAMES = {"#role": "role", "#plan": "plan"}  # DynamoDB reserves such words
+_ROTATE = "SET refresh_sha256 = :new, last_used_at = :now, expires_at = :expires_at"
 
 
 class Sessions:
@@ -75,8 +71,6 @@ class Sessions:
         *,
         old_sha256: str,
         new_sha256: str,
-        role: str,
-        plan: str,
         now_s: int,
         expires_at: int,
     ) -> str:
@@ -92,7 +86,7 @@ class Sessions:
         other one means that the token has been used before, by its owner or by a thief.
         """
         values = {":old": {"S": old_sha256}, ":new": {"S": new_sha256}, ":now": {"N": str(now_s)}}
-        values |= {":role": {"S": role}, ":plan": {"S": plan}, ":expires_at": {"N": str(expires_at)}}
+        values |= {":expires_at": {"N": str(expires_at)}}
         with translated():
             try:
                 self._dynamodb.update_item(
@@ -100,7 +94,6 @@ class Sessions:
                     Key=_key(user_id, session_id),
                     UpdateExpression=_ROTATE,
                     ConditionExpression="refresh_sha256 = :old AND expires_at > :now",
-                    ExpressionAttributeNames=_NAMES,
                     ExpressionAttributeValues=values,
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )

@@ -1,0 +1,54 @@
+"""What whoever deploys tells a stage's template: where its database is, its secrets, whom it asks.
+
+Each parameter becomes a variable of the same name in other letters: SessionSecret is SESSION_SECRET. One left empty
+counts as not set.
+"""
+
+from typing import Any
+
+from chalicelib.model.gateway_routes import ROUTES, variable_of
+from chalicelib.settings import MIN_SECRET_BYTES
+
+SECRET = {"Type": "String", "NoEcho": True}
+OPTIONAL_SECRET = {**SECRET, "Default": "", "AllowedPattern": f"^$|^.{{{MIN_SECRET_BYTES},}}$"}
+# Settings.from_env wants these of every function, whatever it does with them.
+EVERYWHERE = {
+    "DATABASE_URL": {**SECRET, "MinLength": 1},
+    "SESSION_SECRET": {**SECRET, "MinLength": MIN_SECRET_BYTES},
+}
+OPTIONAL = {"Type": "String", "Default": ""}
+KEY = {**SECRET, "Default": ""}
+OF_THE_API = {
+    "SESSION_SECRET_PREVIOUS": OPTIONAL_SECRET,
+    "UPSTREAM_IDENTITY_SECRET": OPTIONAL_SECRET,
+    **{variable_of(route.upstream): OPTIONAL for route in ROUTES},
+}
+TO_EMBED = {"EMBEDDINGS_URL": OPTIONAL, "OPENAI_API_KEY": KEY}
+TO_ANSWER = {
+    **TO_EMBED,
+    **{"CHAT_MODEL": OPTIONAL, "CHAT_URL": OPTIONAL, "ANTHROPIC_API_KEY": KEY},
+    **{"RERANK_MODEL": OPTIONAL, "RERANK_URL": OPTIONAL, "RERANK_API_KEY": KEY},
+}
+OF_ONE: dict[str, dict[str, Any]] = {
+    "api_handler": {**OF_THE_API, **TO_ANSWER},
+    "runner": TO_ANSWER,
+    "embedder": TO_EMBED,
+    "analyzer": {"ANALYZER_URL": OPTIONAL},
+}
+
+
+def name_of(variable: str) -> str:
+    return "".join(part.capitalize() for part in variable.split("_"))
+
+
+def parameters() -> dict[str, Any]:
+    """The template's Parameters."""
+    declared = EVERYWHERE.copy()
+    for wanted in OF_ONE.values():
+        declared |= wanted
+    return {name_of(variable): each for variable, each in declared.items()}
+
+
+def variables(function: str) -> dict[str, Any]:
+    """The variables of one function that the parameters fill."""
+    return {variable: {"Ref": name_of(variable)} for variable in {**EVERYWHERE, **OF_ONE.get(function, {})}}

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import chalice.local
 from chalice.cli import cli
 
+from deploy.gateway_responses import TOO_LARGE
 from local.leash import die_with_parent
 from local.places import STAGE
 
@@ -66,7 +67,7 @@ def _capture(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
 
 def handle_request(gateway: Any, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Any:
     if body and len(body) > MAX_BODY_BYTES:
-        raise RequestTooLong({"Content-Type": "application/json"}, b'{"message":"Request Too Long"}')
+        raise RequestTooLong({"Content-Type": "application/json"}, TOO_LARGE.encode())
     return _handle_request(gateway, method, path, headers, body)
 
 

@@ -40,9 +40,12 @@ def create_tables(settings: Mapping[str, str], *, aws_port: int) -> None:
 
 
 def create_bucket(bucket: str, *, aws_port: int) -> None:
-    """Create a bucket that tells EventBridge of its objects."""
+    """Create a bucket that tells EventBridge of its objects, and a browser its parts' etags."""
     s3 = client("s3", aws_port)
     s3.create_bucket(Bucket=bucket)
+    rule = {"AllowedMethods": ["GET", "POST", "PUT"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}
+    cors = {"CORSRules": [{**rule, "ExposeHeaders": ["ETag"]}]}
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration=cors)
     s3.put_bucket_notification_configuration(
         Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
     )

@@ -15,6 +15,8 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.events.models import EventsBackend
 from moto.moto_api._internal.models import moto_api_backend
 from moto.s3 import notifications
+from moto.s3.exceptions import NoSuchUpload
+from moto.s3.models import S3Backend
 from moto.s3.responses import S3Response
 from moto.sqs.models import sqs_backends
 
@@ -24,6 +26,8 @@ _put_rest_api = APIGatewayBackend.put_rest_api
 _import_rest_api = APIGatewayBackend.import_rest_api
 _create_event_source_mapping = LambdaBackend.create_event_source_mapping
 _bucket_response_post = S3Response._bucket_response_post
+_upload_part = S3Backend.upload_part
+_complete_multipart_upload = S3Backend.complete_multipart_upload
 _call_dynamodb = DynamoHandler.call_action
 _dynamodb = threading.Lock()
 
@@ -52,6 +56,8 @@ def install(hooks: Hooks) -> None:
     # rules delivered, "<id>" in a detail was rewritten.
     _replace(EventsBackend, "put_events", lambda _, events: hooks.put_events(events))
     _replace(S3Response, "_bucket_response_post", _checked_post(hooks))
+    _replace(S3Backend, "upload_part", _if_under_way(_upload_part))
+    _replace(S3Backend, "complete_multipart_upload", _if_under_way(_complete_multipart_upload))
     _replace(LambdaBackend, "invoke", _invoke(hooks))
     _replace(LambdaBackend, "create_event_source_mapping", _created_mapping(hooks))
     _replace(DynamoHandler, "call_action", _call_dynamodb_alone)
@@ -75,6 +81,17 @@ def _checked_post(hooks: Hooks) -> Callable[..., Any]:
         return _bucket_response_post(self, request, bucket_name)
 
     return post
+
+
+def _if_under_way(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A multipart upload that is over was answered with a 500."""
+
+    def call(self: Any, bucket_name: str, multipart_id: str, *values: Any, **named: Any) -> Any:
+        if multipart_id not in self.get_bucket(bucket_name).multiparts:
+            raise NoSuchUpload(upload_id=multipart_id)
+        return original(self, bucket_name, multipart_id, *values, **named)
+
+    return call
 
 
 def _invoke(hooks: Hooks) -> Callable[..., Any]:

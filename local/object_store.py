@@ -98,8 +98,11 @@ class ObjectStore:
             body = self._files.write(record, key.value)
             with key.lock:
                 key._value_buffer.close()
-                # moto would hold every object in memory, or open.
+                # moto would hold every object in memory, or open, and the parts it was put together from.
                 key._value_buffer = body  # type: ignore[assignment]
+                if key.multipart is not None:
+                    key.multipart.dispose()
+                    key.multipart.parts.clear()
 
     def _next_sequencer(self) -> str:
         with self._sequencer_lock:

@@ -1,4 +1,4 @@
-"""The main job, done as a user would: the samples go in through the public API and S3, then are searched."""
+"""The main job, done as a user would: the samples go in through the public API and S3, are searched and asked."""
 
 import json
 import mimetypes
@@ -23,7 +23,7 @@ _HTTP_TIMEOUT_S = 30.0
 
 
 class MainJobFailed(RuntimeError):
-    """The samples did not all become searchable, or a search's first hit is wrong; the message says which."""
+    """The samples did not all become searchable, or a first hit or an answer is wrong; the message says which."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,12 +38,13 @@ _SEARCHES = (
     ExpectedHit(query="bill for repairing a bicycle wheel", name="scan0007.jpg", page=None),
     ExpectedHit(query="cat", name="sunday-visitor.jpg", page=None),
 )
+_QUESTION, _QUOTED = "How much may a hotel in Zurich cost?", "190 euros"
 
 
 def main_job(*, api_url: str, aws_endpoint_url: str, is_demo: bool) -> None:
-    """Upload what is missing, wait until it is READY, print three searches.
+    """Upload what is missing, wait until it is READY, print three searches and an answer with its quotes.
 
-    MainJobFailed after 180 s, and in the demo also for a FAILED sample or a wrong first hit.
+    MainJobFailed after 180 s, and in the demo also for a FAILED sample, a wrong first hit or answer.
     """
     paths = sorted(path for path in _FOLDER.iterdir() if path.suffix in _SUFFIXES)
     known = {item["name"] for item in _items(api_url)}
@@ -54,10 +55,12 @@ def main_job(*, api_url: str, aws_endpoint_url: str, is_demo: bool) -> None:
             _upload(path, api_url)
     failed = _wait({path.name for path in paths}, api_url)
     wrong = [expected.query for expected in _SEARCHES if not _search(expected, api_url)]
+    if not _ask(api_url):
+        wrong.append(_QUESTION)
     if is_demo and failed:
         raise MainJobFailed("samples failed: " + "; ".join(failed))
     if is_demo and wrong:
-        raise MainJobFailed("the first hit is not the expected one for: " + "; ".join(wrong))
+        raise MainJobFailed("the first hit, or the answer, is not the expected one for: " + "; ".join(wrong))
 
 
 def _upload(path: Path, api_url: str) -> None:
@@ -124,6 +127,18 @@ def _search(expected: ExpectedHit, api_url: str) -> bool:
         print("  no hits")
         return False
     return hits[0]["name"] == expected.name and expected.page in (None, hits[0]["page"])
+
+
+def _ask(api_url: str) -> bool:
+    """Print an answer with what it quotes; whether it quotes the expected words. Leaves no conversation behind."""
+    conversation = f"{api_url}/api/v1/conversations/{_call(f'{api_url}/api/v1/conversations', {})['id']}"
+    answer = _call(f"{conversation}/messages", {"content": _QUESTION})
+    _send(Request(conversation, method="DELETE"))
+    print(f'\nasked "{_QUESTION}"\n  {answer["content"]}')
+    quotes = [" ".join(citation["quote"].split()) for citation in answer["citations"]]
+    for citation, quote_ in zip(answer["citations"], quotes, strict=True):
+        print(f'  [{citation["ordinal"]}] {citation["item_name"]}, page {citation["page"]}: "{quote_[:90]}"')
+    return any(_QUOTED in quote_ for quote_ in quotes)
 
 
 def _items(api_url: str) -> Iterator[dict[str, Any]]:

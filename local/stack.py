@@ -88,7 +88,10 @@ def _end_leases(admin_url: str) -> None:
     """End the leases of an earlier run's workers: none of them lives, and nobody should wait for them."""
     connection = psycopg2.connect(admin_url)
     with connection, connection.cursor() as cursor:
-        cursor.execute("UPDATE tasks SET lease_until = now() WHERE state = 'running' AND lease_until > now()")
+        for table in ("tasks", "runs"):
+            cursor.execute(
+                f"UPDATE {table} SET lease_until = now() WHERE state = 'running' AND lease_until > now()"  # noqa: S608
+            )
     connection.close()
 
 

@@ -1,6 +1,6 @@
 "use strict";
 // Uploads: announced to the API, sent to S3.
-const HASH_AT_MOST_BYTES = 64 * 1024 * 1024, AT_ONCE = 3, DONE_STAYS_MS = 8000;
+const HASH_AT_MOST_BYTES = 64 * 1024 * 1024, AT_ONCE = 3, RETRIES = 4, DONE_STAYS_MS = 8000;
 const TYPES = { jpg: "image/jpeg", jpeg: "image/jpeg", png: "image/png", webp: "image/webp", gif: "image/gif", heic: "image/heic", heif: "image/heic", pdf: "application/pdf" };
 let depth = 0;
 
@@ -10,17 +10,41 @@ async function sha256(file) {
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function send(form, file, onProgress) {
+// By XMLHttpRequest, which tells how far it is. The answer's ETag.
+function transfer(method, url, body, onProgress) {
   return new Promise((resolve, reject) => {
-    const body = new FormData(), request = new XMLHttpRequest();
-    for (const [name, value] of Object.entries(form.fields)) body.append(name, value);
-    body.append("file", file); // S3 ignores what comes after it
-    request.upload.addEventListener("progress", (event) => onProgress(event.loaded / event.total));
-    request.addEventListener("load", () => request.status < 300 ? resolve() : reject(new Error(`The file store refused it (${request.status}).`)));
+    const request = new XMLHttpRequest();
+    request.upload.addEventListener("progress", (event) => onProgress(event.loaded));
+    request.addEventListener("load", () => request.status < 300 ? resolve(request.getResponseHeader("ETag")) : reject(new Error(`The file store refused it (${request.status}).`)));
     request.addEventListener("error", () => reject(new Error("The file store cannot be reached.")));
-    request.open("POST", form.url);
+    request.open(method, url);
     request.send(body);
   });
+}
+
+function sendWhole({ file, bar }, form) {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(form.fields)) body.append(name, value);
+  body.append("file", file); // S3 ignores what comes after it
+  return transfer("POST", form.url, body, (sent) => { bar.value = sent / file.size; });
+}
+
+async function sendParts(row, { id, part_size_bytes: size, parts, sent }) {
+  const { file, bar } = row;
+  for (let failures = 0; parts.length > 0;) {
+    const { number, url } = parts[0], start = (number - 1) * size, before = sent.length * size;
+    try {
+      const etag = await transfer("PUT", url, file.slice(start, start + size), (part) => { bar.value = (before + part) / file.size; });
+      sent = [...sent, { number, etag }];
+      parts = parts.slice(1);
+      failures = 0;
+    } catch (error) {
+      if (++failures > RETRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** failures));
+      ({ parts, sent } = (await ask(row, path("uploads", id, "parts"))).data); // the URLs may have expired
+    }
+  }
+  await ask(row, path("uploads", id, "complete"), { parts: sent });
 }
 
 function uploadRow(file) {
@@ -43,6 +67,20 @@ function endRow({ line, bar, note }, text, button) {
   }
 }
 
+async function ask(row, url, body) {
+  for (;;) {
+    try {
+      return await call("POST", url, body);
+    } catch (error) {
+      if (error.status !== 429) throw error;
+      const waitS = error.retryAfterS || 1;
+      row.note.textContent = `Too many at once: goes on in ${waitS} s`;
+      await new Promise((resolve) => setTimeout(resolve, waitS * 1000));
+      row.note.textContent = "Sending";
+    }
+  }
+}
+
 async function upload(row) {
   const { file } = row;
   try {
@@ -51,13 +89,13 @@ async function upload(row) {
     if (file.size === 0) throw new Error("The file is empty.");
     const hash = await sha256(file);
     const announced = { filename: file.name, content_type: type, size_bytes: file.size, ...(hash && { sha256: hash }) };
-    const { status, data } = await call("POST", path("uploads"), announced);
+    const { status, data } = await ask(row, path("uploads"), announced);
     if (status === 200) {
       const open = make("button", "plain", "Open");
       open.addEventListener("click", () => showItem(data.item.id));
       endRow(row, "You have it already.", open);
     } else {
-      await send(data, file, (part) => { row.bar.value = part; });
+      await (data.method === "PUT" ? sendParts(row, data) : sendWhole(row, data));
       endRow(row, "Sent");
     }
     setTimeout(() => row.line.remove(), DONE_STAYS_MS);

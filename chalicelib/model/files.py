@@ -1,8 +1,9 @@
 """What files we take: media types, how they announce themselves, limits, and why one is refused."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from chalicelib.errors import BadFile
 
@@ -29,8 +30,7 @@ MEDIA_TYPE_OF_EXTENSION = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileLimits:
+class FileLimits(Struct, frozen=True, kw_only=True):
     """What one file may cost. Anything beyond is a BadFile, decided before or while decoding."""
 
     max_bytes: int = 200 * 1024 * 1024
@@ -42,18 +42,38 @@ class FileLimits:
     timeout_s: float = 25.0  # with what comes before and after it, a verdict within 30 s
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
-    """One page's text; `char_start` is its offset in the document's text (pages joined by form feeds)."""
+PARTS_ABOVE_BYTES = 32 * 1024 * 1024  # files larger than this are uploaded in parts
+PART_BYTES = 16 * 1024 * 1024  # S3 takes 5 MiB to 5 GiB, the last one less
+
+
+def part_sizes(size_bytes: int) -> dict[int, int]:
+    """The parts a file of this size is uploaded in: number, from 1, to bytes. Empty for one that is uploaded whole."""
+    if size_bytes <= PARTS_ABOVE_BYTES:
+        return {}
+    starts = range(0, size_bytes, PART_BYTES)
+    return {number: min(PART_BYTES, size_bytes - start) for number, start in enumerate(starts, start=1)}
+
+
+class Sitting(Struct, frozen=True, kw_only=True):
+    """How much of a document is read at once: the page that passes one of these bounds is the last."""
+
+    pages: int = 500
+    text_size: int = 1_000_000
+    seconds: float = 8.0
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """One page's text, "" when there is none on it."""
 
     number: int
     text: str
-    char_start: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DecodedFile:
-    """What a decoder found. `pages` is empty for an image; EXIF values are None when absent or unreadable."""
+class DecodedFile(Struct, frozen=True, kw_only=True):
+    """What a decoder found. EXIF values are None when absent or unreadable.
+
+    `pages` are those of the first sitting, of `page_count`; of an image there are none.
+    """
 
     kind: Kind
     media_type: str
@@ -94,14 +114,14 @@ def bad_file(code: str, limits: FileLimits) -> BadFile:
     return BadFile(REASONS[code].format(limits=limits), code=code)
 
 
-def paginate(texts: Iterable[str]) -> tuple[Page, ...]:
-    """Pages numbered from 1, each with its offset in the document's text."""
-    pages: list[Page] = []
-    char_start = 0
-    for number, text in enumerate(texts, start=1):
-        pages.append(Page(number=number, text=text, char_start=char_start))
-        char_start += len(text) + 1
-    return tuple(pages)
+def paginate(texts: Iterable[str], *, first: int = 1) -> tuple[Page, ...]:
+    """Pages numbered from `first`."""
+    return tuple(Page(number=number, text=text) for number, text in enumerate(texts, start=first))
+
+
+def text_size(text: str) -> int:
+    """What a page counts as against max_text_chars: all of its characters as wide as the widest is in memory."""
+    return len(text) * (1 if text.isascii() else 2 if max(text) <= "\uffff" else 4)
 
 
 _HEVC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis")

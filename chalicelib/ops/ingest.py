@@ -1,20 +1,22 @@
-"""An object has arrived: make it an item, check and decode it, keep its text and its thumbnail."""
+"""An object has arrived: make it an item, settle whose bytes it holds, have it read."""
 
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from chalicelib.errors import BadFile, NotFound, Unavailable
 from chalicelib.model import pipeline
-from chalicelib.model.chunking import chunk_pages
-from chalicelib.model.files import REASONS, DecodedFile, FileLimits
-from chalicelib.model.items import ObjectKey, derived_folder, parse_key
+from chalicelib.model.files import REASONS, FileLimits, Sitting
+from chalicelib.model.items import ObjectKey, parse_key
 from chalicelib.model.pipeline import Claim, ItemRef
 from chalicelib.ops.publish import publish
+from chalicelib.ops.read import File, Progress, derived_objects, find_progress, read_file
 from chalicelib.ops.stages import WriteResults
+from chalicelib.providers import FileReader
 from chalicelib.stores import chunks, index, items, outbox, tasks, uploads, users
 from chalicelib.stores.tx import Row, Tx
 
@@ -24,11 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
 
 
-Decode = Callable[[str, str | None], DecodedFile]  # of a local path and its announced type; raises BadFile
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True, kw_only=True):
     """An object as an event or a listing tells of it; what the teller does not know is None."""
 
     key: ObjectKey
@@ -42,6 +40,27 @@ def register_object(arrival: Arrival, *, db: "Database") -> ItemRef | None:
     return db.transact(arrival.key.user_id, lambda tx: _register(tx, arrival))
 
 
+def register_bytes(
+    arrival: Arrival, *, sha256: str, size_bytes: int, bucket: str, db: "Database"
+) -> tuple[ItemRef | None, bool]:
+    """Register an object whose bytes are known: (the item that has them from now on, whether it is a new one)."""
+
+    def register(tx: Tx) -> tuple[ItemRef | None, bool]:
+        ref = _register(tx, arrival)
+        if ref is None:
+            return None, False
+        items.lock(tx, ref)
+        items.lock_sha256(tx, ref.user_id, sha256)
+        other = items.find_by_sha256(tx, ref.user_id, sha256)
+        if other is not None and other["id"] != ref.item_id:
+            _merge_into(tx, ref, other["id"], sha256, bucket=bucket)
+            return ItemRef(user_id=ref.user_id, item_id=other["id"]), False
+        items.set_content(tx, ref, sha256=sha256, size_bytes=size_bytes, etag=arrival.etag or "")
+        return ref, True
+
+    return db.transact(arrival.key.user_id, register)
+
+
 def announce_object(arrival: Arrival, *, bucket: str, db: "Database", bus: "Bus") -> ItemRef | None:
     """Register an object nobody told us of, and wake its processing."""
     ref = register_object(arrival, db=db)
@@ -52,9 +71,19 @@ def announce_object(arrival: Arrival, *, bucket: str, db: "Database", bus: "Bus"
 
 
 def process_item(
-    claim: Claim, *, db: "Database", blobs: "Blobs", decode: Decode, limits: FileLimits
-) -> WriteResults:
-    """Download, hash, settle identity, decode; answers what writes the result. Raises BadFile."""
+    claim: Claim,
+    *,
+    db: "Database",
+    blobs: "Blobs",
+    reader: FileReader,
+    limits: FileLimits,
+    time_left_s: Callable[[], float],
+    sitting: Sitting = Sitting(),  # noqa: B008  frozen
+) -> WriteResults | None:
+    """Download, hash, settle identity, read; answers what writes the result. Raises BadFile.
+
+    None when time ran out in a long document: the next call goes on where this one stopped.
+    """
     ref = claim.ref
     item = db.transact(ref.user_id, lambda tx: items.get(tx, ref))
     with tempfile.TemporaryDirectory(prefix="collections-") as folder:
@@ -65,19 +94,25 @@ def process_item(
             if db.transact(ref.user_id, lambda tx: _turn_to_copy(tx, claim, item["key"])):
                 raise Unavailable("The object is gone, a copy of it is not.", code="object_moved") from None
             return lambda tx: _object_is_gone(tx, ref)
-        original = db.transact(ref.user_id, lambda tx: _settle_identity(tx, claim, item["key"], got))
+        original, progress = db.transact(
+            ref.user_id, lambda tx: _settle_identity(tx, claim, item["key"], got)
+        )
         if original is not None:
             return lambda tx: _merge_into(tx, ref, original, got.sha256, bucket=blobs.bucket)
         announced = db.transact(
             ref.user_id, lambda tx: uploads.find_content_type(tx, ref.user_id, item["key"])
         )
-        decoded = decode(path, announced)
-    folder = derived_folder(ref.user_id, item["created_at"], item["generation"], got.sha256)
-    thumbnail_key, preview_key = f"{folder}/thumbnail.jpg", f"{folder}/preview.jpg"
-    db.transact(ref.user_id, lambda tx: _plan_objects(tx, claim, [thumbnail_key, preview_key]))
-    blobs.put(thumbnail_key, decoded.thumbnail_jpeg, content_type="image/jpeg")
-    blobs.put(preview_key, decoded.preview_jpeg, content_type="image/jpeg")
-    return lambda tx: _write_decoded(tx, ref, decoded, thumbnail_key=thumbnail_key, preview_key=preview_key)
+        return read_file(
+            claim,
+            File(path=path, item=item, sha256=got.sha256, announced_type=announced),
+            progress,
+            db=db,
+            blobs=blobs,
+            reader=reader,
+            limits=limits,
+            sitting=sitting,
+            time_left_s=time_left_s,
+        )
 
 
 def _register(tx: Tx, arrival: Arrival) -> ItemRef | None:
@@ -134,29 +169,29 @@ def _forget_content(tx: Tx, ref: ItemRef) -> None:
     """What was derived from bytes that are no more: nobody is to find it, and its objects go."""
     index.remove_item(tx, ref)
     chunks.delete(tx, ref, ["text", "caption", "ocr"])
-    uploads.insert_deletions(tx, ref.user_id, _derived(items.lock(tx, ref)))
+    uploads.insert_deletions(tx, ref.user_id, derived_objects(items.lock(tx, ref)))
     items.clear_derived(tx, ref)
 
 
-def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> str | None:
-    """Decide whose bytes these are, once and for all: the id of the item that has them, or None for this one."""
+def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> tuple[str | None, Progress]:
+    """Decide whose bytes these are, once and for all: the id of the item that has them, None for this one.
+
+    And how far this one has been read.
+    """
     tasks.hold(tx, claim)
     items.lock_sha256(tx, claim.ref.user_id, got.sha256)
     other = items.find_by_sha256(tx, claim.ref.user_id, got.sha256)
-    announced = uploads.set_received(tx, claim.ref, key=key, etag=got.etag, sequencer=None)
+    received = uploads.set_received(tx, claim.ref, key=key, etag=got.etag, sequencer=None)
+    announced, size_bytes = received["sha256"], received["size_bytes"]
     if announced is not None and announced != got.sha256:
         raise BadFile("The bytes that arrived are not those that were announced.", code="checksum_mismatch")
+    if size_bytes is not None and size_bytes != got.size_bytes:
+        said = f"The file has {got.size_bytes:,} bytes, announced were {size_bytes:,}."
+        raise BadFile(said, code="size_mismatch")
     if other is not None and other["id"] != claim.ref.item_id:
-        return str(other["id"])
-    items.set_content(tx, claim.ref, sha256=got.sha256, size_bytes=got.size_bytes, etag=got.etag)
-    return None
-
-
-def _plan_objects(tx: Tx, claim: Claim, keys: list[str]) -> None:
-    """Objects about to be written are to be deleted, unless this claim finishes: see _write_decoded."""
-    tasks.hold(tx, claim)
-    planned = dict.fromkeys(keys)
-    uploads.insert_deletions(tx, claim.ref.user_id, planned, after_s=2 * pipeline.LEASE_S[claim.stage])
+        return str(other["id"]), Progress()
+    content = items.set_content(tx, claim.ref, sha256=got.sha256, size_bytes=got.size_bytes, etag=got.etag)
+    return None, find_progress(tx, claim.ref, content)
 
 
 def _merge_into(tx: Tx, duplicate: ItemRef, original_id: str, sha256: str, *, bucket: str) -> None:
@@ -200,38 +235,8 @@ def _object_is_gone(tx: Tx, ref: ItemRef) -> None:
 
 def remove_item(tx: Tx, ref: ItemRef) -> dict[str, str | None]:
     """Delete the item with everything that hangs on it; answers its derived objects, now to be removed."""
-    derived = _derived(items.lock(tx, ref))
+    derived = derived_objects(items.lock(tx, ref))
     uploads.insert_deletions(tx, ref.user_id, derived)
     index.remove_item(tx, ref)
     items.delete(tx, ref)
     return derived
-
-
-def _derived(item: Row) -> dict[str, str | None]:
-    return {key: None for key in (item["thumbnail_key"], item["preview_key"]) if key is not None}
-
-
-def _write_decoded(
-    tx: Tx, ref: ItemRef, decoded: DecodedFile, *, thumbnail_key: str, preview_key: str
-) -> None:
-    uploads.insert_deletions(tx, ref.user_id, _derived(items.lock(tx, ref)))
-    uploads.delete_deletions(tx, [thumbnail_key, preview_key])
-    index.remove_item(tx, ref)
-    chunks.delete(tx, ref, ["text", "caption", "ocr"])
-    items.set_processed(
-        tx,
-        ref,
-        kind=decoded.kind,
-        media_type=decoded.media_type,
-        width_px=decoded.width_px,
-        height_px=decoded.height_px,
-        page_count=decoded.page_count,
-        title=decoded.title,
-        taken_at=decoded.taken_at,
-        camera=decoded.camera,
-        latitude=decoded.latitude,
-        longitude=decoded.longitude,
-        thumbnail_key=thumbnail_key,
-        preview_key=preview_key,
-    )
-    chunks.insert(tx, ref, "text", chunk_pages(decoded.pages))

@@ -1,15 +1,14 @@
-"""What a user does with items: announce an upload, list, read, delete, process again."""
+"""What a user does with items: delete, process again; where the files of a user's uploads go."""
 
 from typing import TYPE_CHECKING
 
 from chalicelib import errors
-from chalicelib.model import files
-from chalicelib.model.items import MAX_KEY_BYTES, parse_key
+from chalicelib.model.items import MAX_KEY_BYTES, ObjectKey, parse_key
 from chalicelib.model.pipeline import ItemRef
-from chalicelib.ops.ingest import failed_in_passing, remove_item
+from chalicelib.ops.ingest import remove_item
 from chalicelib.ops.publish import publish
 from chalicelib.ops.stages import queue_stage
-from chalicelib.stores import items, tasks, uploads, users
+from chalicelib.stores import items, tasks, uploads
 from chalicelib.stores.outbox import Outgoing
 from chalicelib.stores.tx import Row, Tx
 
@@ -22,49 +21,13 @@ DOWNLOAD_TTL_S = 3600
 DELETE_TIMEOUT_S = 20.0  # taking 2,000 pages out of the index takes seconds; API Gateway waits 29
 
 
-def announce_upload(
-    user_id: str,
-    *,
-    folder: str,
-    filename: str,
-    content_type: str,
-    size_bytes: int,
-    sha256: str | None,
-    max_bytes: int,
-    ttl_s: int,
-    db: "Database",
-    blobs: "Blobs",
-) -> tuple[Row | None, Row | None, tuple[str, dict[str, str]] | None]:
-    """(upload, None, (url, form fields)) for new bytes, or (None, item, None) when the user has them already.
-
-    `folder` keeps files of one name apart; announced again with the same one, it is the same upload.
-    """
-    if content_type not in files.KIND_OF_MEDIA_TYPE:
-        taken = ", ".join(files.KIND_OF_MEDIA_TYPE)
-        raise errors.InvalidInput(f"This type is not taken; these are: {taken}.", field="content_type")
-    if size_bytes > max_bytes:
-        raise errors.TooLarge(f"At most {max_bytes:,} bytes are taken.")
+def object_key(user_id: str, folder: str, filename: str) -> ObjectKey:
+    """Where a file of this name goes. Raises InvalidInput for a name that none can have."""
     name = filename.replace("/", "_").replace("\\", "_")
     full = f"{user_id}/{folder}/{name}"
     if len(full.encode()) > MAX_KEY_BYTES or not name.strip("."):  # browsers take dots out of an address
         raise errors.InvalidInput("This name is too long, or has only dots.", field="filename")
-    key = parse_key(full)
-
-    def record(tx: Tx) -> tuple[Row | None, Row | None]:
-        users.ensure(tx, user_id)
-        known = items.find_by_sha256(tx, user_id, sha256) if sha256 else None
-        if known is not None and not failed_in_passing(known):
-            return None, items.get_with_analysis(tx, ItemRef(user_id=user_id, item_id=known["id"]))
-        upload = uploads.insert(
-            tx, key, content_type=content_type, size_bytes=size_bytes, sha256=sha256, ttl_s=ttl_s
-        )
-        return upload, None
-
-    upload, item = db.transact(user_id, record)
-    if upload is None:
-        return None, item, None
-    form = blobs.presign_upload(key.key, content_type=content_type, size_bytes=size_bytes, ttl_s=ttl_s)
-    return upload, None, form
+    return parse_key(full)
 
 
 def delete_item(ref: ItemRef, *, db: "Database", blobs: "Blobs") -> None:

@@ -2,7 +2,8 @@
 
 Work answers a function that writes its results; it runs in the same transaction that finishes
 the task, queues the next one and its event. Work that answers None has made progress but is
-not done: the task goes back without costing an attempt.
+not done: the task goes back without costing an attempt. What it keeps on the way (tasks.checkpoint) makes
+attempts count anew, so that only those that fail at one and the same place add up.
 
     BadFile            the item is FAILED now, with its reason code
     Misconfigured      ours: tried again in a minute, no attempt burnt
@@ -126,6 +127,7 @@ def _record(claim: Claim, error: Exception, *, bucket: str, db: "Database") -> l
 def _write_failure(tx: Tx, claim: Claim, error: Exception, bucket: str) -> None:
     tasks.hold(tx, claim)
     ref, stage = claim.ref, claim.stage
+    attempt = tasks.get_attempt(tx, claim)
     code, message = _reason(error)
     reason: dict[str, Any] = {"code": code, "message": message, "last_error": describe_error(error)}
     if isinstance(error, errors.Misconfigured):
@@ -133,16 +135,16 @@ def _write_failure(tx: Tx, claim: Claim, error: Exception, bucket: str) -> None:
             tx, ref, stage, **reason, at_least_s=pipeline.MISCONFIGURED_RETRY_S, refund=True
         )
     elif isinstance(error, errors.CollectionsError) and not error.retryable:
-        fail_item(tx, ref, stage, **reason, attempt=claim.attempt)
+        fail_item(tx, ref, stage, **reason, attempt=attempt)
         return
-    elif claim.attempt >= pipeline.MAX_ATTEMPTS:
-        reason["message"] = f"Given up after {claim.attempt} attempts. {message}"
-        fail_item(tx, ref, stage, **reason, attempt=claim.attempt)
+    elif attempt >= pipeline.MAX_ATTEMPTS:
+        reason["message"] = f"Given up after {attempt} attempts. {message}"
+        fail_item(tx, ref, stage, **reason, attempt=attempt)
         return
     else:
         wait_s = getattr(error, "retry_after_s", None) or 0.0
         again_at = tasks.retry(tx, ref, stage, **reason, at_least_s=wait_s)
-    items.note(tx, ref, "retrying", stage=stage, attempt=claim.attempt, message=f"{code}: {message}")
+    items.note(tx, ref, "retrying", stage=stage, attempt=attempt, message=f"{code}: {message}")
     item = items.get(tx, ref)
     event = pipeline.wake_up(stage, ref, bucket=bucket, key=item["key"], kind=item["kind"])
     outbox.insert_later(tx, ref, event, due_at=again_at)

@@ -3,13 +3,13 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from chalicelib import errors
 
@@ -18,15 +18,19 @@ DOWNLOAD_PART_BYTES = 1024 * 1024
 _NOT_IN_XML = re.compile("[\x00-\x1f\ufffe\uffff]")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoredObject:
+class StoredObject(Struct, frozen=True, kw_only=True):
     key: str
     etag: str
     written_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Downloaded:
+class StoredPart(Struct, frozen=True, kw_only=True):
+    number: int
+    etag: str
+    size_bytes: int
+
+
+class Downloaded(Struct, frozen=True, kw_only=True):
     etag: str
     size_bytes: int
     sha256: str
@@ -60,9 +64,11 @@ class Blobs:
         with _translated():
             return bytes(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
 
-    def put(self, key: str, body: bytes, *, content_type: str) -> None:
+    def put(self, key: str, body: bytes, *, content_type: str) -> str:
+        """Write an object; answers its etag."""
         with _translated():
-            self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
+            answer = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
+        return _etag(answer["ETag"])
 
     def delete(self, objects: Mapping[str, str | None]) -> list[str]:
         """Delete up to 1,000 objects, key to etag (None: any); answers the keys that are settled.
@@ -113,6 +119,47 @@ class Blobs:
             )
         return post["url"], post["fields"]
 
+    def begin_parts(self, key: str, *, content_type: str) -> str:
+        """S3's id of a new upload in parts."""
+        with _translated():
+            begun = self._s3.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type)
+        return str(begun["UploadId"])
+
+    def presign_part(self, key: str, multipart_id: str, number: int, *, size_bytes: int, ttl_s: int) -> str:
+        """A PUT URL for exactly this part of this size."""
+        part = {"Key": key, "UploadId": multipart_id, "PartNumber": number, "ContentLength": size_bytes}
+        with _translated():
+            return str(
+                self._s3.generate_presigned_url(
+                    "upload_part", Params={"Bucket": self.bucket, **part}, ExpiresIn=ttl_s
+                )
+            )
+
+    def list_parts(self, key: str, multipart_id: str) -> list[StoredPart]:
+        """The parts that have arrived, at most 1,000. Raises NotFound when the upload is over."""
+        with _translated():
+            answer = self._s3.list_parts(Bucket=self.bucket, Key=key, UploadId=multipart_id)
+        return [
+            StoredPart(number=part["PartNumber"], etag=_etag(part["ETag"]), size_bytes=part["Size"])
+            for part in answer.get("Parts", ())
+        ]
+
+    def complete_parts(self, key: str, multipart_id: str, etags: Mapping[int, str]) -> None:
+        """Make the object of its parts: number to etag. Raises NotFound when the upload is over, InvalidInput."""
+        parts = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(etags.items())]
+        with _translated():
+            self._s3.complete_multipart_upload(
+                Bucket=self.bucket, Key=key, UploadId=multipart_id, MultipartUpload={"Parts": parts}
+            )
+
+    def abort_parts(self, key: str, multipart_id: str) -> None:
+        """Let go of the parts that have arrived; nothing happens when the upload is over."""
+        with suppress(errors.NotFound), _translated():
+            self._s3.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=multipart_id)
+
+    def exists(self, key: str) -> bool:
+        return self._etag_of(key) is not None
+
     def presign_download(
         self, key: str, *, ttl_s: int, filename: str | None = None, content_type: str | None = None
     ) -> str:
@@ -132,7 +179,9 @@ def _translated() -> Iterator[None]:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
-        if code in ("NoSuchKey", "404"):
+        if code in ("InvalidPart", "EntityTooSmall"):
+            raise errors.InvalidInput("S3 has not got a part with this etag.", field="parts") from error
+        if code in ("NoSuchKey", "NoSuchUpload", "404"):
             raise errors.NotFound("The object is gone.", code="object_missing") from error
         if code in ("AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):
             raise errors.Misconfigured(f"S3 refused: {code}.", code="s3_refused") from error

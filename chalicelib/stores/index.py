@@ -11,27 +11,35 @@ from pgvector import HalfVector
 from chalicelib.model.lexical import with_bigrams
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Tx
+from chalicelib.stores.tx import Row, Tx
 
 SQL = statements(__file__)
 RUN_CHARS = 200_000
 
 
 def add_item(tx: Tx, ref: ItemRef) -> None:
-    """Put the item's pages into the BM25 index; replaces what was there."""
-    remove_item(tx, ref)
+    """Put the item's pages into the BM25 index, those that are not there yet."""
+    for run in list_runs(tx, ref):
+        add_run(tx, ref, run)
+
+
+def list_runs(tx: Tx, ref: ItemRef) -> list[Row]:
+    """What of the item is not in the BM25 index yet, in runs of pages that `add_run` takes one by one."""
+    return tx.all(SQL["page_runs"], user_id=ref.user_id, item_id=ref.item_id, chars=RUN_CHARS)
+
+
+def add_run(tx: Tx, ref: ItemRef, run: Row) -> None:
+    """Put a run of pages into the BM25 index; those that are there already stay as they are."""
     owner = _lock_stats(tx, ref.user_id)
     item = {"user_id": ref.user_id, "item_id": ref.item_id}
-    for run in tx.all(SQL["page_runs"], **item, chars=RUN_CHARS):
-        texts = tx.all(SQL["chunk_texts"], **item, **run)
-        numbers = [text["number"] for text in texts]
-        tx.run(
-            SQL["add_pages"],
-            **item,
-            owner=owner,
-            numbers=numbers,
-            texts=[with_bigrams(text["text"]) for text in texts],
-        )
+    texts = tx.all(SQL["chunk_texts"], **item, **run)
+    tx.run(
+        SQL["add_pages"],
+        **item,
+        owner=owner,
+        numbers=[text["number"] for text in texts],
+        texts=[with_bigrams(text["text"]) for text in texts],
+    )
 
 
 def remove_item(tx: Tx, ref: ItemRef) -> None:

@@ -48,6 +48,20 @@ def hold(tx: Tx, claim: Claim) -> None:
         raise LeaseLost("Another worker has this task now.")
 
 
+def checkpoint(tx: Tx, claim: Claim) -> None:
+    """Like hold, in a transaction that keeps a part of the work: this is the first attempt to go on from there."""
+    hold(tx, claim)
+    if claim.attempt > 1:
+        tx.run(SQL["count_anew"], **_key(claim.ref, claim.stage))
+
+
+def get_attempt(tx: Tx, claim: Claim) -> int:
+    """The claim's, or 1 since it has passed a checkpoint. The caller holds the claim."""
+    task = find(tx, claim.ref, claim.stage)
+    assert task is not None
+    return int(task["attempt"])
+
+
 def finish(tx: Tx, claim: Claim) -> None:
     """The caller holds the claim."""
     tx.run(SQL["finish"], **_key(claim.ref, claim.stage))

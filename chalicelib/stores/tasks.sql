@@ -35,6 +35,9 @@ WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = %(stage)s
   AND state = 'running' AND token = %(token)s::uuid AND lease_until >= clock_timestamp()
 FOR UPDATE
 
+-- :name count_anew
+UPDATE tasks SET attempt = 1 WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = %(stage)s
+
 -- :name finish
 UPDATE tasks
 SET state = 'done', token = NULL, lease_until = NULL, finished_at = now(), error_code = NULL, error_message = NULL,

@@ -27,11 +27,42 @@ def insert(
     )[0]
 
 
+def find(tx: Tx, user_id: str, upload_id: str) -> Row | None:
+    return tx.one(SQL["find"], user_id=user_id, id=upload_id)
+
+
 def get(tx: Tx, user_id: str, upload_id: str) -> Row:
-    row = tx.one(SQL["find"], user_id=user_id, id=upload_id)
+    row = find(tx, user_id, upload_id)
     if row is None:
         raise NotFound("There is no such upload.")
     return row
+
+
+def set_multipart(tx: Tx, user_id: str, upload_id: str, multipart_id: str) -> str:
+    """Keep S3's id of its parts; answers the one that is kept, which is an earlier one when there is."""
+    return str(
+        tx.all(SQL["set_multipart"], user_id=user_id, id=upload_id, multipart_id=multipart_id)[0]["kept"]
+    )
+
+
+def clear_multipart(tx: Tx, user_id: str, upload_id: str) -> None:
+    """Its parts are an object now."""
+    tx.run(SQL["clear_multipart"], user_id=user_id, id=upload_id)
+
+
+def extend(tx: Tx, user_id: str, upload_id: str, *, ttl_s: int) -> None:
+    """It is waited for until then, unless it has arrived or was given up."""
+    tx.run(SQL["extend"], user_id=user_id, id=upload_id, ttl_s=ttl_s)
+
+
+def delete_awaited(tx: Tx, user_id: str, upload_id: str) -> bool:
+    """Forget an upload, unless it has arrived."""
+    return tx.run(SQL["delete_awaited"], user_id=user_id, id=upload_id) > 0
+
+
+def take_abandoned(tx: Tx, *, limit: int) -> list[tuple[str, str]]:
+    """(key, multipart id) of uploads whose parts nobody will complete; forgotten here. System transaction."""
+    return [(row["key"], row["multipart_id"]) for row in tx.all(SQL["take_abandoned"], limit=limit)]
 
 
 def lock(tx: Tx, key: ObjectKey) -> Row:
@@ -39,8 +70,8 @@ def lock(tx: Tx, key: ObjectKey) -> Row:
     return tx.all(SQL["lock"], user_id=key.user_id, key=key.key, filename=key.name)[0]
 
 
-def set_received(tx: Tx, ref: ItemRef, *, key: str, etag: str | None, sequencer: str | None) -> str | None:
-    """The object is this item's; answers the SHA-256 announced for its bytes, None when none was."""
+def set_received(tx: Tx, ref: ItemRef, *, key: str, etag: str | None, sequencer: str | None) -> Row:
+    """The object is this item's; answers what was announced for its bytes: sha256 and size_bytes, or None."""
     values = {
         "user_id": ref.user_id,
         "item_id": ref.item_id,
@@ -48,7 +79,7 @@ def set_received(tx: Tx, ref: ItemRef, *, key: str, etag: str | None, sequencer:
         "etag": etag,
         "sequencer": sequencer,
     }
-    return tx.all(SQL["set_received"], **values)[0]["sha256"]
+    return tx.all(SQL["set_received"], **values)[0]
 
 
 def find_content_type(tx: Tx, user_id: str, key: str) -> str | None:

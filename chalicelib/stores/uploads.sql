@@ -9,6 +9,28 @@ RETURNING *
 -- :name find
 SELECT * FROM uploads WHERE user_id = %(user_id)s AND id::text = %(id)s
 
+-- :name set_multipart
+UPDATE uploads SET multipart_id = coalesce(multipart_id, %(multipart_id)s)
+WHERE user_id = %(user_id)s AND id::text = %(id)s
+RETURNING multipart_id AS kept
+
+-- :name clear_multipart
+UPDATE uploads SET multipart_id = NULL WHERE user_id = %(user_id)s AND id::text = %(id)s
+
+-- :name extend
+UPDATE uploads SET expires_at = now() + %(ttl_s)s * interval '1 second'
+WHERE user_id = %(user_id)s AND id::text = %(id)s AND status = 'pending'
+
+-- :name delete_awaited
+DELETE FROM uploads WHERE user_id = %(user_id)s AND id::text = %(id)s AND status IN ('pending', 'expired')
+
+-- :name take_abandoned
+UPDATE uploads u SET multipart_id = NULL
+FROM (SELECT user_id, id, key, multipart_id FROM uploads WHERE multipart_id IS NOT NULL AND status <> 'pending'
+      LIMIT %(limit)s FOR UPDATE SKIP LOCKED) abandoned
+WHERE u.user_id = abandoned.user_id AND u.id = abandoned.id
+RETURNING abandoned.key, abandoned.multipart_id
+
 -- :name lock
 INSERT INTO uploads AS u (user_id, key, status, filename) VALUES (%(user_id)s, %(key)s, 'pending', %(filename)s)
 ON CONFLICT (user_id, key) DO UPDATE SET filename = u.filename
@@ -18,10 +40,11 @@ RETURNING *
 UPDATE uploads
 SET status = 'received', item_id = %(item_id)s,
     sha256 = CASE WHEN etag <> %(etag)s THEN NULL ELSE sha256 END,
+    size_bytes = CASE WHEN etag <> %(etag)s THEN NULL ELSE size_bytes END,
     content_type = CASE WHEN etag <> %(etag)s THEN NULL ELSE content_type END, etag = coalesce(%(etag)s, etag), sequencer = coalesce(%(sequencer)s, sequencer),
     received_at = now()
 WHERE user_id = %(user_id)s AND key = %(key)s
-RETURNING sha256
+RETURNING sha256, size_bytes
 
 -- :name move_to_item
 UPDATE uploads SET status = 'duplicate', item_id = %(to_item)s WHERE user_id = %(user_id)s AND item_id = %(from_item)s

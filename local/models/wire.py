@@ -2,10 +2,10 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from msgspec.structs import asdict
 from numpy.typing import NDArray
 
 from chalicelib.providers import Analysis, AnalysisRequest

@@ -7,6 +7,8 @@ alarms and dashboards are not here yet.
 from typing import Any
 
 from chalicelib.stores.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIBUTE, definition
+from deploy.gateway_responses import GATEWAY_RESPONSES
+from deploy.parameters import parameters, variables
 from deploy.policies import CONFIG, FUNCTIONS, environment, lambda_name
 
 Resource = dict[str, Any]
@@ -23,8 +25,10 @@ def template(stage: str) -> dict[str, Any]:
         }
     names = environment(stage)
     return {
+        "Parameters": parameters(),
         "Resources": resources
         | {
+            "RestAPI": {"Properties": {"DefinitionBody": GATEWAY_RESPONSES}},
             "ImagesBucket": bucket(stage),
             "SessionsTable": table(definition(names["SESSIONS_TABLE"], SESSIONS_KEY), stage),
             "RateLimitsTable": table(definition(names["RATE_LIMITS_TABLE"], RATE_LIMITS_KEY), stage),
@@ -46,10 +50,10 @@ def logical_id(function: str) -> str:
 
 
 def function_extras(function: str, stage: str) -> Resource:
-    """A name that its policy knows, the bucket, and where events go whose attempts are used up."""
+    """A name that its policy knows, its variables, and where events go whose attempts are used up."""
     properties: dict[str, Any] = {
         "FunctionName": lambda_name(function, stage),
-        "Environment": {"Variables": {"IMAGES_BUCKET": bucket_name(stage)}},
+        "Environment": {"Variables": {"IMAGES_BUCKET": bucket_name(stage), **variables(function)}},
     }
     if function == "dead_letters":
         # Chalice names the queue of the event source, so CloudFormation sees no order between them.
@@ -73,6 +77,7 @@ def bucket(stage: str) -> Resource:
     """Private, encrypted, telling EventBridge of every object; browsers upload to it directly."""
     encryption = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     cors = {"AllowedMethods": ["GET", "POST", "PUT"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}
+    cors["ExposedHeaders"] = ["ETag"]  # what an upload's parts are known by
     unfinished = {"DaysAfterInitiation": 1}
     properties = {
         "BucketName": bucket_name(stage),

@@ -18,28 +18,40 @@ OWN_ACCOUNT = "${aws:PrincipalAccount}"
 # The events each function publishes; those absent publish none.
 PROCESSED = ["collections.imageprocessor", "collections.documentprocessor"]
 PUBLISHES = {
-    "api_handler": ["collections.sweeper"],
-    "image_processor": PROCESSED,
+    "api_handler": ["collections.sweeper", "collections.api"],
+    # Wakes itself with the sweeper's event when its time ran out in a long document.
+    "image_processor": [*PROCESSED, "collections.sweeper"],
     # Has processed first what an operator's hand-made event names and nobody has seen.
     "analyzer": ["collections.analyzer", "collections.sweeper"],
     # Wakes itself with the analyzer's event when its time ran out.
     "embedder": ["collections.analyzer", "collections.embedder"],
-    "relay": [*PROCESSED, "collections.analyzer", "collections.embedder", "collections.sweeper"],
+    "relay": [
+        *PROCESSED,
+        "collections.analyzer",
+        "collections.embedder",
+        "collections.sweeper",
+        "collections.api",
+    ],
     "sweeper": [*PROCESSED, "collections.analyzer", "collections.sweeper"],
 }
 # (action, key pattern) in the stage's bucket. ListBucket also makes a missing object a 404, not a 403.
 BUCKET = {
-    "api_handler": [("GetObject", "*"), ("PutObject", "*"), ("DeleteObject", "*")],
+    "api_handler": [
+        ("ListBucket", ""),
+        *((f"{verb}Object", "*") for verb in ("Get", "Put", "Delete")),
+        ("ListMultipartUploadParts", "*"),
+        ("AbortMultipartUpload", "*"),
+    ],
     "image_processor": [("ListBucket", ""), ("GetObject", "*"), ("PutObject", "_derived/*")],
     "analyzer": [("ListBucket", ""), ("GetObject", "_derived/*")],
-    "sweeper": [("ListBucket", ""), ("GetObject", "*"), ("DeleteObject", "*")],
+    "sweeper": [("ListBucket", ""), ("GetObject", "*"), ("DeleteObject", "*"), ("AbortMultipartUpload", "*")],
 }
 # The API's statements on DynamoDB: name, the variable that names the table, actions.
 TABLES = [
     ("Sessions", "SESSIONS_TABLE", ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"]),
     ("RateLimits", "RATE_LIMITS_TABLE", ["GetItem", "UpdateItem"]),
 ]
-FUNCTIONS = (*PUBLISHES, "dead_letters")
+FUNCTIONS = (*PUBLISHES, "runner", "dead_letters")
 
 
 def environment(stage: str) -> Mapping[str, str]:

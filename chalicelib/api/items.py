@@ -17,6 +17,7 @@ from chalicelib.ops import browse, manage
 routes = Routes("items")
 Limit = Annotated[int, Meta(ge=1, le=100)]
 Kind = Literal["image", "pdf"]
+CollectionId = Annotated[str, Meta(min_length=1, max_length=64)]
 Row = dict[str, Any]
 
 
@@ -115,11 +116,20 @@ class ListItems(Query, frozen=True, kw_only=True):
     text: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     since: Annotated[datetime, Meta(tz=True)] | None = None
     until: Annotated[datetime, Meta(tz=True)] | None = None
+    collection_id: CollectionId | None = None
 
 
 class PageQuery(Query, frozen=True, kw_only=True):
     limit: Limit = 100
     after: Annotated[int, Meta(ge=0, le=2**62)] = 0
+
+
+def kept_for(seconds: int) -> dict[str, str]:
+    """Headers that let the caller's browser keep an answer, and give it again to the same caller only."""
+    return {
+        "Cache-Control": f"private, max-age={seconds}",
+        "Vary": "Authorization, X-Api-Key, Origin",
+    }
 
 
 def item_of(row: Row) -> Item:
@@ -141,14 +151,20 @@ def item_of(row: Row) -> Item:
     )
 
 
-_FILTERS = ("kind", "status", "tag", "text", "since", "until")
+_FILTERS = ("kind", "status", "tag", "text", "since", "until", "collection_id")
 _PLAIN = (
     *("id", "status", "kind", "name", "title", "media_type", "size_bytes", "sha256", "page_count"),
     *("width_px", "height_px", "camera", "created_at", "updated_at", "ready_at"),
 )
 
 
-@routes.get("/api/v1/items", query=ListItems, returns=ItemList, summary="List items, newest first.")
+@routes.get(
+    "/api/v1/items",
+    query=ListItems,
+    returns=ItemList,
+    errors=(NotFound,),
+    summary="List items, newest first.",
+)
 def list_items(request: Request) -> ItemList:
     query: ListItems = request.query
     filters = browse.ItemFilters(**{name: getattr(query, name) for name in _FILTERS})
@@ -195,7 +211,7 @@ def get_thumbnail(request: Request) -> Answer:
     if key is None:
         raise NotFound("There is no thumbnail of this item.", code="no_thumbnail")
     url = wiring.blobs().presign_download(key, ttl_s=manage.DOWNLOAD_TTL_S, content_type="image/jpeg")
-    return Answer(status=302, headers={"Location": url, "Cache-Control": "private, max-age=300"})
+    return Answer(status=302, headers={"Location": url, **kept_for(300)})
 
 
 @routes.get(

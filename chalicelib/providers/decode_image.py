@@ -163,11 +163,11 @@ def to_thumbnail(preview: Image.Image) -> Image.Image:
     return _fit(preview, THUMBNAIL_PX)
 
 
-def to_jpeg(image: Image.Image) -> bytes:
+def to_jpeg(image: Image.Image, *, quality: int = 85) -> bytes:
     """The pixels alone: no EXIF, no comment, no profile."""
     image.info.clear()
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
+    image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 

@@ -1,17 +1,20 @@
 """PDFs to text and a picture of a page. Touches hostile bytes: runs in the decoder's child only."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from time import monotonic
 
 from PIL import Image
 from pypdfium2 import PdfDocument, PdfiumError
 from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY, FPDF_ERR_SUCCESS
 
 from chalicelib.errors import NotFound
-from chalicelib.model.files import DecodedFile, FileLimits, bad_file, paginate
+from chalicelib.model.files import DecodedFile, FileLimits, Page, Sitting, bad_file, paginate, text_size
 from chalicelib.providers.decode_image import PREVIEW_PX, clean_text, to_jpeg, to_thumbnail
+from chalicelib.providers.page_marks import NOT_TEXT, mark_spans
 
 MAX_RENDER_PX = 4000
+MAX_JPEG_BYTES = 4_000_000  # a function answers 6 MB at most, in base64
 _MAX_POINT_PX = 4.0  # 288 dpi: a stamp-sized page does not become a poster
 
 _REASON_OF_ERROR = {
@@ -22,11 +25,11 @@ _REASON_OF_ERROR = {
 _ScaleFor = Callable[[float, float], float]
 
 _HYPHEN_BREAK = re.compile("[\x02\ufffe](?:\r?\n)?")  # PDFium's marks for a word divided at a line's end
-_NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
-def decode_pdf(file: str | bytes, *, limits: FileLimits) -> DecodedFile:
-    """Read every page's text and draw page one. Raises BadFile. A scanned page's text is ""."""
+def decode_pdf(file: str | bytes, *, limits: FileLimits, sitting: Sitting) -> DecodedFile:
+    """Draw page one and read the first pages' text, as many as one sitting allows. Raises BadFile."""
+    end_at = monotonic() + sitting.seconds
     with _open(file, limits) as document:
         preview = _draw(document, 0, scale_for=_preview_scale, limits=limits)
         return DecodedFile(
@@ -35,7 +38,9 @@ def decode_pdf(file: str | bytes, *, limits: FileLimits) -> DecodedFile:
             width_px=preview.width,
             height_px=preview.height,
             page_count=len(document),
-            pages=paginate(_read_texts(document, limits)),
+            pages=_read_pages(
+                document, 1, left=limits.max_text_chars, limits=limits, sitting=sitting, end_at=end_at
+            ),
             thumbnail_jpeg=to_jpeg(to_thumbnail(preview)),
             preview_jpeg=to_jpeg(preview),
             taken_at=None,
@@ -46,6 +51,19 @@ def decode_pdf(file: str | bytes, *, limits: FileLimits) -> DecodedFile:
         )
 
 
+def read_pdf_pages(
+    path: str, *, first_page: int, text_size_left: int, limits: FileLimits, sitting: Sitting
+) -> tuple[Page, ...]:
+    """The text of the pages from `first_page` on, one at least, as many as one sitting allows. Raises BadFile."""
+    end_at = monotonic() + sitting.seconds
+    with _open(path, limits) as document:
+        if first_page > len(document):
+            raise bad_file("corrupt", limits)
+        return _read_pages(
+            document, first_page, left=text_size_left, limits=limits, sitting=sitting, end_at=end_at
+        )
+
+
 def _read_title(document: PdfDocument) -> str | None:
     try:
         return clean_text(document.get_metadata_value("Title"), max_chars=300)
@@ -53,19 +71,23 @@ def _read_title(document: PdfDocument) -> str | None:
         return None
 
 
-def draw_pdf_page(path: str, page_number: int, *, width_px: int, limits: FileLimits) -> bytes:
-    """One page as a JPEG `width_px` wide, narrower where its height would pass MAX_RENDER_PX."""
+def draw_pdf_page(
+    path: str, page_number: int, *, width_px: int, spans: Sequence[tuple[int, int]], limits: FileLimits
+) -> bytes:
+    """One page as a JPEG `width_px` wide, narrower where its height would pass MAX_RENDER_PX, spans marked on it."""
     with _open(path, limits) as document:
         if not 1 <= page_number <= len(document):
             raise NotFound(f"The document has no page {page_number}.", code="no_such_page")
-        return to_jpeg(
-            _draw(
-                document,
-                page_number - 1,
-                scale_for=lambda width, height: min(width_px / width, MAX_RENDER_PX / height),
-                limits=limits,
-            )
+        picture = _draw(
+            document,
+            page_number - 1,
+            scale_for=lambda width, height: min(width_px / width, MAX_RENDER_PX / height),
+            limits=limits,
         )
+        if spans:
+            picture = mark_spans(picture, document[page_number - 1], spans)
+    jpeg = to_jpeg(picture)
+    return jpeg if len(jpeg) <= MAX_JPEG_BYTES else to_jpeg(picture, quality=35)
 
 
 def _preview_scale(width: float, height: float) -> float:
@@ -100,19 +122,19 @@ def _draw(document: PdfDocument, index: int, *, scale_for: _ScaleFor, limits: Fi
     return picture
 
 
-def _read_texts(document: PdfDocument, limits: FileLimits) -> list[str]:
+def _read_pages(
+    document: PdfDocument, first: int, *, left: int, limits: FileLimits, sitting: Sitting, end_at: float
+) -> tuple[Page, ...]:
+    """One page at least. `left` is what the text may come to, here and on all pages that follow."""
     texts: list[str] = []
-    left = limits.max_text_chars
-    for index in range(len(document)):
-        text = _read_text(document, index, max_chars=left, limits=limits)
-        left -= len(text) * _width_bytes(text)
+    size = 0
+    for index in range(first - 1, min(len(document), first - 1 + sitting.pages)):
+        text = _read_text(document, index, max_chars=left - size, limits=limits)
+        size += text_size(text)
         texts.append(text)
-    return texts
-
-
-def _width_bytes(text: str) -> int:
-    """What each of its characters takes in the memory of the process that asks for it: the widest decides."""
-    return 1 if text.isascii() else 2 if max(text) <= "\uffff" else 4
+        if size >= sitting.text_size or monotonic() >= end_at:
+            break
+    return paginate(texts, first=first)
 
 
 def _read_text(document: PdfDocument, index: int, *, max_chars: int, limits: FileLimits) -> str:
@@ -128,7 +150,7 @@ def _read_text(document: PdfDocument, index: int, *, max_chars: int, limits: Fil
     text = clean_page_text(text_page.get_text_bounded())
     text_page.close()
     page.close()
-    if len(text) * _width_bytes(text) > max_chars:
+    if text_size(text) > max_chars:
         raise bad_file("text_too_large", limits)
     return text
 
@@ -136,4 +158,4 @@ def _read_text(document: PdfDocument, index: int, *, max_chars: int, limits: Fil
 def clean_page_text(text: str) -> str:
     r"""Lines end in \n, divided words are joined, control characters and lone surrogates are gone."""
     text = _HYPHEN_BREAK.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
-    return _NOT_TEXT.sub("", text).strip()
+    return NOT_TEXT.sub("", text).strip()

@@ -16,23 +16,27 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
-from chalicelib.errors import InvalidInput, Misconfigured, NotFound
+from msgspec.structs import asdict, replace
+
+from chalicelib.errors import InvalidInput, Misconfigured, NotFound, Unavailable
 from chalicelib.model.files import (
     KIND_OF_MEDIA_TYPE,
     REASONS,
     DecodedFile,
     FileLimits,
+    Page,
+    Sitting,
     bad_file,
     ends_early,
     paginate,
     sniff_media_type,
 )
 
+PAGE_TIMEOUT_S = 10.0  # somebody waits for it
 _HELPER_MODULE = "chalicelib.providers.decoder_child"
 _GRACE_S = 5.0
 _START_S = 30.0
@@ -53,14 +57,28 @@ class Decoder:
         self._helper: subprocess.Popen[bytes] | None = None
         self._scratch = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  lives as long as this does
 
-    def decode(self, path: str, declared_media_type: str | None = None) -> DecodedFile:
-        """Decode the local file `path`. Raises BadFile; a type that is none of ours declares nothing."""
+    def decode(
+        self,
+        path: str,
+        declared_media_type: str | None = None,
+        *,
+        sitting: Sitting = Sitting(),  # noqa: B008  frozen
+        timeout_s: float | None = None,
+    ) -> DecodedFile:
+        """Decode the local file `path`, of a document as many pages as one sitting allows.
+
+        Raises BadFile; Unavailable when `timeout_s`, less than the file's own limit, is over. A declared type
+        that is none of ours declares nothing.
+        """
         media_type = self._admit(path)
         declared_kind = KIND_OF_MEDIA_TYPE.get(declared_media_type or "")
         if declared_kind not in (None, KIND_OF_MEDIA_TYPE[media_type]):
             raise bad_file("mislabelled", self._limits)
         with self._lock:
-            header = self._run({"path": os.path.abspath(path), "media_type": media_type})
+            header = self._run(
+                {"path": os.path.abspath(path), "media_type": media_type, "sitting": asdict(sitting)},
+                timeout_s=timeout_s,
+            )
             blobs = _read_blobs(self._scratch.fileno(), header)
             return DecodedFile(
                 **header["fields"],
@@ -69,15 +87,55 @@ class Decoder:
                 pages=paginate(text.decode() for text in blobs),
             )
 
-    def render_page(self, path: str, page_number: int, *, width_px: int) -> bytes:
-        """One page of a PDF, from 1, as a JPEG of at most 4,000 px an edge. Raises BadFile, NotFound."""
+    def read_pages(
+        self,
+        path: str,
+        first_page: int,
+        *,
+        text_size_left: int,
+        sitting: Sitting,
+        timeout_s: float | None = None,
+    ) -> tuple[Page, ...]:
+        """The text of a PDF's pages from `first_page` on, one at least. Raises as `decode` does.
+
+        `text_size_left` is what is left of max_text_chars by the pages before it.
+        """
+        if self._admit(path) != "application/pdf":
+            raise bad_file("unsupported_format", self._limits)
+        with self._lock:
+            header = self._run(
+                {
+                    "path": os.path.abspath(path),
+                    "first_page": first_page,
+                    "text_size_left": text_size_left,
+                    "sitting": asdict(sitting),
+                },
+                timeout_s=timeout_s,
+            )
+            blobs = _read_blobs(self._scratch.fileno(), header)
+            return paginate((text.decode() for text in blobs), first=first_page)
+
+    def render_page(
+        self, path: str, page_number: int, *, width_px: int, spans: Sequence[tuple[int, int]] = ()
+    ) -> bytes:
+        """One page of a PDF, from 1, as a JPEG of at most 4,000 px an edge.
+
+        `spans` of its text are marked, counted as model.page_text.shown_span does. Raises BadFile, NotFound, and
+        Unavailable after PAGE_TIMEOUT_S.
+        """
         if not 1 <= width_px <= _MAX_PAGE_PX:
             raise InvalidInput(f"A page can be 1 to {_MAX_PAGE_PX} px wide.", field="width_px")
         if self._admit(path) != "application/pdf":
             raise bad_file("unsupported_format", self._limits)
         with self._lock:
             header = self._run(
-                {"path": os.path.abspath(path), "page_number": page_number, "width_px": width_px}
+                {
+                    "path": os.path.abspath(path),
+                    "page_number": page_number,
+                    "width_px": width_px,
+                    "spans": list(spans),
+                },
+                timeout_s=PAGE_TIMEOUT_S,
             )
             return next(_read_blobs(self._scratch.fileno(), header))
 
@@ -99,11 +157,17 @@ class Decoder:
             raise bad_file("unsupported_format", self._limits)
         return media_type
 
-    def _run(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _run(self, request: dict[str, Any], *, timeout_s: float | None = None) -> dict[str, Any]:
         """The header of the result that is now in the scratch file. Holds the lock."""
         os.ftruncate(self._scratch.fileno(), 0)
-        line = json.dumps({**request, "limits": asdict(self._limits)}).encode() + b"\n"
-        word = self._ask(line) or self._ask(line)  # lost before or during the first: not the file's doing
+        allowed_s = self._limits.timeout_s
+        given_s = allowed_s if timeout_s is None else max(0.0, min(timeout_s, allowed_s))
+        limits = asdict(replace(self._limits, timeout_s=given_s))
+        line = json.dumps({**request, "limits": limits}).encode() + b"\n"
+        # Lost before or during the first: not the file's doing.
+        word = self._ask(line, given_s) or self._ask(line, given_s)
+        if word == "too_slow" and given_s < allowed_s:
+            raise Unavailable("There was too little time left to read the file.", code="out_of_time")
         header = _read_header(self._scratch.fileno()) if word == "done" else {"code": word}
         code = header["code"]
         if code is None:
@@ -114,7 +178,7 @@ class Decoder:
             code = "truncated"
         raise bad_file(code if code in REASONS else "decoder_crashed", self._limits)
 
-    def _ask(self, line: bytes) -> str:
+    def _ask(self, line: bytes, timeout_s: float) -> str:
         """The helper's word on one request, "" when it was lost."""
         helper = self._helper or self._start()
         try:
@@ -122,7 +186,7 @@ class Decoder:
         except BrokenPipeError:
             word = ""
         else:
-            word = _read_word(helper, timeout_s=self._limits.timeout_s + _GRACE_S)
+            word = _read_word(helper, timeout_s=timeout_s + _GRACE_S)
         if word in ("", "late"):
             self._stop()
         return "too_slow" if word == "late" else word

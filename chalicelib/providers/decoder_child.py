@@ -19,15 +19,16 @@ import signal
 import socket
 import sys
 import traceback
-from dataclasses import asdict, dataclass
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import asdict
 from PIL import Image
 
 from chalicelib.errors import CollectionsError
-from chalicelib.model.files import DecodedFile, FileLimits
+from chalicelib.model.files import DecodedFile, FileLimits, Sitting
 from chalicelib.providers.decode_image import decode_image
-from chalicelib.providers.decode_pdf import decode_pdf, draw_pdf_page
+from chalicelib.providers.decode_pdf import decode_pdf, draw_pdf_page, read_pdf_pages
 
 CHILD_FAILED = 70
 _RESULT_SLACK_BYTES = 64 * 1024 * 1024
@@ -43,8 +44,7 @@ trailer <</Root 1 0 R>>
 %%EOF"""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Child:
+class _Child(Struct, frozen=True, kw_only=True):
     """A forked child. It reads one request from the channel, and writes one byte when it has answered."""
 
     pid: int
@@ -146,7 +146,7 @@ def _warm_up() -> None:
     jpeg = io.BytesIO()
     Image.new("RGB", (600, 16)).save(jpeg, "JPEG", exif=exif)
     decode_image(jpeg, media_type="image/jpeg", limits=FileLimits())
-    decode_pdf(_WARM_PDF, limits=FileLimits())
+    decode_pdf(_WARM_PDF, limits=FileLimits(), sitting=Sitting())
 
 
 def _limit_this_process(limits: FileLimits) -> None:
@@ -182,10 +182,17 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
     path, limits = request["path"], request["limits"]
     try:
         if "page_number" in request:
-            page_number, width_px = request["page_number"], request["width_px"]
-            return {"code": None}, [draw_pdf_page(path, page_number, width_px=width_px, limits=limits)]
+            wanted = {name: request[name] for name in ("page_number", "width_px", "spans")}
+            return {"code": None}, [draw_pdf_page(path, **wanted, limits=limits)]
+        sitting = Sitting(**request["sitting"])
+        if "first_page" in request:
+            first, left = request["first_page"], request["text_size_left"]
+            pages = read_pdf_pages(
+                path, first_page=first, text_size_left=left, limits=limits, sitting=sitting
+            )
+            return {"code": None}, [page.text.encode() for page in pages]
         if request["media_type"] == "application/pdf":
-            decoded = decode_pdf(path, limits=limits)
+            decoded = decode_pdf(path, limits=limits, sitting=sitting)
         else:
             decoded = decode_image(path, media_type=request["media_type"], limits=limits)
     except CollectionsError as error:

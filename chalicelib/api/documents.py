@@ -1,0 +1,249 @@
+"""Documents: send a PDF, list, find, read, its file, its pages' text and pictures; delete."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Meta
+
+from chalicelib import wiring
+from chalicelib.api.http import Answer, Query, Request, Routes
+from chalicelib.api.items import CollectionId, Failure, Limit, Row, kept_for
+from chalicelib.api.uploads import FileName
+from chalicelib.errors import BadFile, Conflict, NotFound
+from chalicelib.model.items import Status
+from chalicelib.model.pipeline import ItemRef
+from chalicelib.ops import browse, documents, manage
+
+routes = Routes("documents")
+MAX_BODY_BYTES = 10 * 1024 * 1024
+PAGE_NUMBER = {"n": "^[1-9][0-9]{0,4}$"}
+Highlight = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{1,8}-[0-9]{1,8}$",
+        description="Of the page's text: offset of the first character, and of the first one behind.",
+    ),
+]
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    title: str | None
+    size_bytes: int | None
+    media_type: str | None
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that is a PDF, or was announced or named as one. `file_hash` is the SHA-256. Nulls: not known yet."""
+
+    object: Literal["document"] = "document"
+    document_id: str
+    file_hash: str | None
+    filename: str
+    upload_date: datetime
+    status: Status
+    page_count: int | None
+    metadata: Metadata
+    failure: Failure | None
+    file_url: str
+
+
+class DocumentList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[Document]
+    has_more: bool
+    next: str | None
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """`source`: the PDF's own text, what was read off a scanned page, or null: there is neither.
+
+    Citations' offsets are characters within `text`.
+    """
+
+    object: Literal["page"] = "page"
+    document_id: str
+    number: int
+    page_count: int
+    text: str
+    source: Literal["text", "ocr"] | None
+    image_url: str
+    previous_url: str | None
+    next_url: str | None
+
+
+class ListDocuments(Query, frozen=True, kw_only=True):
+    """`text` is in the file's name or the document's title."""
+
+    limit: Limit = 20
+    after: Annotated[str, Meta(max_length=1024)] | None = None
+    status: Status | None = None
+    text: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    collection_id: CollectionId | None = None
+
+
+class NewDocument(Query, frozen=True, kw_only=True):
+    filename: FileName
+
+
+class PageImage(Query, frozen=True, kw_only=True):
+    width: Annotated[int, Meta(ge=100, le=2000)] = 1200
+    highlight: Annotated[tuple[Highlight, ...], Meta(max_length=50)] = ()
+
+
+@routes.post(
+    "/api/v1/documents",
+    query=NewDocument,
+    raw=documents.PDF,
+    max_body_bytes=MAX_BODY_BYTES,
+    returns=Document,
+    status=201,
+    also={200: Document},
+    errors=(BadFile, Conflict),
+    keyed=True,
+    cost="costly",
+    summary="Send a PDF of up to 10 MB; 200 when you have these bytes already. Larger ones: POST /api/v1/uploads.",
+)
+def create_document(request: Request) -> Answer:
+    row, is_new = documents.create_document(
+        request.user_id,
+        folder=request.creation_id.hex[:12],
+        filename=request.query.filename,
+        body=request.body,
+        db=wiring.database(),
+        blobs=wiring.blobs(),
+    )
+    document = _document(row)
+    return Answer(document, status=201 if is_new else 200, headers={"Location": _url(document.document_id)})
+
+
+@routes.get(
+    "/api/v1/documents",
+    query=ListDocuments,
+    returns=DocumentList,
+    errors=(NotFound,),
+    summary="List documents, newest first.",
+)
+def list_documents(request: Request) -> DocumentList:
+    query: ListDocuments = request.query
+    filters = documents.DocumentFilters(
+        status=query.status, text=query.text, collection_id=query.collection_id
+    )
+    rows, cursor = documents.list_documents(
+        request.user_id, filters, after=query.after, limit=query.limit, db=wiring.database()
+    )
+    return DocumentList(data=[_document(row) for row in rows], has_more=cursor is not None, next=cursor)
+
+
+@routes.get(
+    "/api/v1/documents/by-hash/{file_hash}",
+    patterns={"file_hash": "^[0-9a-f]{64}$"},
+    returns=Document,
+    summary="Find the document whose bytes have this SHA-256.",
+)
+def get_document_by_hash(request: Request) -> Document:
+    row = documents.read_document_by_hash(request.user_id, request.path["file_hash"], db=wiring.database())
+    return _document(row)
+
+
+@routes.get("/api/v1/documents/{document_id}", returns=Document, summary="Read a document.")
+def get_document(request: Request) -> Document:
+    return _document(_read(request))
+
+
+@routes.delete(
+    "/api/v1/documents/{document_id}",
+    errors=(NotFound,),
+    summary="Delete a document, its text, its index entries and its files.",
+)
+def delete_document(request: Request) -> None:
+    documents.delete_document(
+        request.user_id, request.path["document_id"], db=wiring.database(), blobs=wiring.blobs()
+    )
+
+
+@routes.get(
+    "/api/v1/documents/{document_id}/file", status=302, summary="Redirect to the PDF itself, for an hour."
+)
+def get_document_file(request: Request) -> Answer:
+    _read(request)
+    item = browse.read_item(_ref(request), db=wiring.database())
+    url = wiring.blobs().presign_download(item["key"], ttl_s=manage.DOWNLOAD_TTL_S, filename=item["name"])
+    return Answer(status=302, headers={"Location": url})
+
+
+@routes.get(
+    "/api/v1/documents/{document_id}/pages/{n}",
+    patterns=PAGE_NUMBER,
+    returns=Page,
+    errors=(NotFound, Conflict),
+    summary="Read a page's text; 409 not_ready until the document has been read.",
+)
+def get_page(request: Request) -> Page:
+    page = documents.read_page(_ref(request), int(request.path["n"]), db=wiring.database())
+    document_id = request.path["document_id"]
+    pages = f"{_url(document_id)}/pages"
+    return Page(
+        document_id=document_id,
+        number=page.number,
+        page_count=page.page_count,
+        text=page.text,
+        source=page.source,
+        image_url=f"{pages}/{page.number}/image",
+        previous_url=f"{pages}/{page.number - 1}" if page.number > 1 else None,
+        next_url=f"{pages}/{page.number + 1}" if page.number < page.page_count else None,
+    )
+
+
+@routes.get(
+    "/api/v1/documents/{document_id}/pages/{n}/image",
+    query=PageImage,
+    patterns=PAGE_NUMBER,
+    returns="image/jpeg",
+    errors=(NotFound, Conflict, BadFile),
+    cost="costly",
+    summary="See a page as a JPEG, with parts of its text highlighted.",
+)
+def get_page_image(request: Request) -> Answer:
+    query: PageImage = request.query
+    jpeg = documents.render_page(
+        _ref(request),
+        int(request.path["n"]),
+        width_px=query.width,
+        highlights=[_range(each) for each in query.highlight],
+        db=wiring.database(),
+        copies=wiring.local_copies(),
+        render=wiring.decoder().render_page,
+    )
+    return Answer(jpeg, headers=kept_for(3600))
+
+
+def _range(highlight: str) -> tuple[int, int]:
+    start, _, end = highlight.partition("-")
+    return int(start), int(end)
+
+
+def _document(row: Row) -> Document:
+    code = row["failure_code"]
+    return Document(
+        **{name: row[name] for name in _PLAIN},
+        metadata=Metadata(**row["metadata"]),
+        failure=Failure(code=code, message=row["failure_message"]) if code else None,
+        file_url=f"{_url(row['document_id'])}/file",
+    )
+
+
+_PLAIN = ("document_id", "file_hash", "filename", "upload_date", "status", "page_count")
+
+
+def _url(document_id: str) -> str:
+    return f"/api/v1/documents/{quote(document_id, safe='')}"
+
+
+def _ref(request: Request) -> ItemRef:
+    return ItemRef(user_id=request.user_id, item_id=request.path["document_id"])
+
+
+def _read(request: Request) -> Row:
+    return documents.read_document(request.user_id, request.path["document_id"], db=wiring.database())

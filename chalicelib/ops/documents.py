@@ -1,0 +1,164 @@
+"""What a user does with documents: send, list, find, read page by page, delete."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from chalicelib.errors import BadFile, Conflict, InvalidInput, NotFound
+from chalicelib.model.files import REASONS, sniff_media_type
+from chalicelib.model.items import decode_cursor, encode_cursor
+from chalicelib.model.page_text import join_chunks, shown_span
+from chalicelib.model.pipeline import ItemRef
+from chalicelib.ops.browse import cut_page
+from chalicelib.ops.ingest import Arrival, failed_in_passing, register_bytes
+from chalicelib.ops.manage import delete_item, object_key
+from chalicelib.stores import chunks, collections, documents, items, uploads, users
+from chalicelib.stores.documents import DocumentFilters as DocumentFilters
+from chalicelib.stores.tx import Row, Tx
+
+if TYPE_CHECKING:
+    from chalicelib.stores.blobs import Blobs
+    from chalicelib.stores.local_copies import LocalCopies
+    from chalicelib.stores.postgres import Database
+
+PDF = "application/pdf"
+UPLOAD_TTL_S = 900
+Source = Literal["text", "ocr"]
+Render = Callable[..., bytes]  # a local path, a page and keywords: see providers.decoder.Decoder.render_page
+
+
+class PageText(Struct, frozen=True, kw_only=True):
+    """`text` is of `source`: the PDF's own text, or what was read off a scanned page; "" and None for neither."""
+
+    number: int
+    page_count: int
+    text: str
+    source: Source | None
+
+
+def create_document(
+    user_id: str, *, folder: str, filename: str, body: bytes, db: "Database", blobs: "Blobs"
+) -> tuple[Row, bool]:
+    """Store the PDF and start its processing: (the document of these bytes, whether it is a new one).
+
+    What wakes the processing is S3's own event. A crash on the way leaves an object that the sweep finds.
+    `folder` is as in uploads.announce_upload. Raises BadFile for bytes that are no PDF.
+    """
+    if sniff_media_type(body[:32]) != PDF:
+        raise BadFile("This is not a PDF, whatever its name says.", code="unsupported_format")
+    key, sha256 = object_key(user_id, folder, filename), hashlib.sha256(body).hexdigest()
+
+    def announce(tx: Tx) -> Row | None:
+        users.ensure(tx, user_id)
+        known = documents.find_by_hash(tx, user_id, sha256)
+        if known is not None and not failed_in_passing(known):
+            return known
+        uploads.insert(tx, key, content_type=PDF, size_bytes=len(body), sha256=sha256, ttl_s=UPLOAD_TTL_S)
+        return None
+
+    known = db.transact(user_id, announce)
+    if known is not None:
+        return known, False
+    arrival = Arrival(key=key, etag=blobs.put(key.key, body, content_type=PDF))
+    ref, is_new = register_bytes(arrival, sha256=sha256, size_bytes=len(body), bucket=blobs.bucket, db=db)
+    if ref is None:
+        raise Conflict("This document is being deleted right now.")
+    return read_document(user_id, ref.item_id, db=db), is_new
+
+
+def list_documents(
+    user_id: str, filters: DocumentFilters, *, after: str | None, limit: int, db: "Database"
+) -> tuple[list[Row], str | None]:
+    """A page of documents, newest first, and the cursor of the next page.
+
+    Raises NotFound, naming the field, for a collection that there is not.
+    """
+    position = decode_cursor(after) if after else None
+
+    def read(tx: Tx) -> list[Row]:
+        if filters.collection_id is not None:
+            collections.get(tx, user_id, filters.collection_id, field="collection_id")
+        return documents.list_filtered(tx, user_id, filters, after=position, limit=limit + 1)
+
+    page, last = cut_page(db.transact(user_id, read), limit)
+    return page, encode_cursor(last["upload_date"], last["document_id"]) if last else None
+
+
+def read_document(user_id: str, document_id: str, *, db: "Database") -> Row:
+    """Raises NotFound, of an image too."""
+    return db.transact(user_id, lambda tx: documents.get(tx, user_id, document_id))
+
+
+def read_document_by_hash(user_id: str, file_hash: str, *, db: "Database") -> Row:
+    """The document whose bytes have this SHA-256. Raises NotFound."""
+    row = db.transact(user_id, lambda tx: documents.find_by_hash(tx, user_id, file_hash))
+    if row is None:
+        raise NotFound("There is no document of these bytes.")
+    return row
+
+
+def delete_document(user_id: str, document_id: str, *, db: "Database", blobs: "Blobs") -> None:
+    """As manage.delete_item. Raises NotFound, of an image too."""
+    read_document(user_id, document_id, db=db)
+    delete_item(ItemRef(user_id=user_id, item_id=document_id), db=db, blobs=blobs)
+
+
+def read_page(ref: ItemRef, number: int, *, db: "Database") -> PageText:
+    """Raises NotFound for a page beyond the last; Conflict not_ready, or not_readable when it never will be."""
+    return db.transact(ref.user_id, lambda tx: _read_page(tx, ref, number))
+
+
+def render_page(
+    ref: ItemRef,
+    number: int,
+    *,
+    width_px: int,
+    highlights: Sequence[tuple[int, int]],
+    db: "Database",
+    copies: "LocalCopies",
+    render: Render,
+) -> bytes:
+    """The page as a JPEG with these parts of its text marked; one that has no text of its own stays unmarked.
+
+    Raises as read_page does, and InvalidInput for a part that the text does not have.
+    """
+
+    def read(tx: Tx) -> tuple[PageText, Row]:
+        return _read_page(tx, ref, number), items.get(tx, ref)
+
+    page, item = db.transact(ref.user_id, read)
+    for start, end in highlights:
+        if not start < end <= len(page.text):
+            raise InvalidInput(f"The page's text has {len(page.text)} characters.", field="highlight")
+    spans = [shown_span(page.text, start, end) for start, end in highlights]
+    with copies.open(ref.user_id, item["key"], sha256=item["sha256"]) as path:
+        return render(path, number, width_px=width_px, spans=spans)
+
+
+def _read_page(tx: Tx, ref: ItemRef, number: int) -> PageText:
+    document = documents.get(tx, ref.user_id, ref.item_id)
+    _require_read(document, number)
+    texts: dict[str, list[tuple[int, str]]] = {}
+    for row in chunks.list_of_page(tx, ref, number):
+        texts.setdefault(row["source"], []).append((row["char_start"], row["text"]))
+    source: Source | None = "text" if "text" in texts else "ocr" if "ocr" in texts else None
+    return PageText(
+        number=number,
+        page_count=document["page_count"],
+        text=join_chunks(texts[source]) if source else "",
+        source=source,
+    )
+
+
+def _require_read(document: Row, number: int) -> None:
+    status, page_count, pages_read = (document[name] for name in ("status", "page_count", "pages_read"))
+    if status == "FAILED" and (not document["is_read"] or document["failure_code"] in REASONS):
+        raise Conflict(f"This document cannot be read. {document['failure_message']}", code="not_readable")
+    if not document["is_read"]:
+        raise Conflict(f"This document is not read yet, it is {status}.", code="not_ready")
+    if not 1 <= number <= page_count:
+        raise NotFound(f"There is no page {number}; the last is {page_count}.", field="n")
+    if 0 < pages_read < number:  # 0: it is being read again, and the earlier reading's text is still there
+        raise Conflict(f"Page {number} is not read yet, the document is {status}.", code="not_ready")

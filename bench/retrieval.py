@@ -14,7 +14,8 @@ import math
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,8 @@ TS_RANK_CD = """
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
+    """Form feeds in its text part pages."""
+
     id: str
     text: str
 
@@ -66,6 +69,7 @@ class KeptEmbedder:
         if file.exists():
             with np.load(file) as kept:
                 self._known = dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
+        self._kept = len(self._known)
 
     def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
         keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
@@ -75,35 +79,35 @@ class KeptEmbedder:
         return [self._known[key].tolist() for key in keys]
 
     def keep(self) -> None:
+        if len(self._known) == self._kept:
+            return
+        self._kept = len(self._known)
         self._file.parent.mkdir(parents=True, exist_ok=True)
         np.savez(self._file, keys=np.array(list(self._known)), vectors=np.stack(list(self._known.values())))
 
 
 def load(documents: Sequence[Document], *, db: Database, embedder: KeptEmbedder) -> None:
-    """Index the documents as the pipeline does, in transactions of fifty."""
+    """Index the documents as the pipeline does, in transactions of fifty; their vectors are kept."""
 
-    def write(tx: Tx, some: Sequence[Document]) -> None:
+    def write(tx: Tx, document: Document) -> None:
         users.ensure(tx, USER)
         set_id = index.ensure_set(tx, model=embedder.model, dimensions=embedder.dimensions)
-        drafts = {d.id: chunk_pages([Page(number=1, text=d.text, char_start=0)]) for d in some}
-        # All at once, so that the model gets full batches.
-        embedder.embed([draft.text for each in drafts.values() for draft in each], timeout_s=60)
-        for document in some:
-            ref = ItemRef(
-                user_id=USER, item_id=items.insert(tx, parse_key(f"{USER}/{document.id}"), etag=None)
-            )
-            items.set_status(tx, ref, "READY")
-            chunks.insert(tx, ref, "text", drafts[document.id])
-            rows = chunks.list_unembedded(tx, ref, set_id=set_id, after=0, limit=10_000)
-            vectors = embedder.embed([row["text"] for row in rows], timeout_s=60)
-            index.add_vectors(tx, USER, set_id=set_id, ids=[row["id"] for row in rows], vectors=vectors)
-            index.add_item(tx, ref)
+        ref = ItemRef(user_id=USER, item_id=items.insert(tx, parse_key(f"{USER}/{document.id}"), etag=None))
+        items.set_status(tx, ref, "READY")
+        chunks.insert(tx, ref, "text", chunk_pages(_pages(document.text)))
+        rows = chunks.list_unembedded(tx, ref, set_id=set_id, after=0, limit=10_000)
+        vectors = embedder.embed([row["text"] for row in rows], timeout_s=60)
+        index.add_vectors(tx, USER, set_id=set_id, ids=[row["id"] for row in rows], vectors=vectors)
+        index.add_item(tx, ref)
 
     for start in range(0, len(documents), 50):
         some = documents[start : start + 50]
-        db.transact(USER, lambda tx, some=some: write(tx, some))  # type: ignore[misc]
+        # All at once, so that the model gets full batches, and no transaction waits for it.
+        drafts = (draft for document in some for draft in chunk_pages(_pages(document.text)))
+        embedder.embed([draft.text for draft in drafts], timeout_s=60)
+        embedder.keep()
+        db.transact(USER, lambda tx, some=some: [write(tx, document) for document in some])  # type: ignore[misc]
         print(f"\r  indexed {start + len(some):,} of {len(documents):,}", end="", flush=True)
-    embedder.keep()
     print()
 
 
@@ -157,11 +161,13 @@ def recall(found: Sequence[str], grades: dict[str, int], *, at: int) -> float:
 def measure(folder: Path, *, db: Database, embedder: KeptEmbedder) -> None:
     documents = [
         Document(id=row["_id"], text=f"{row['title']}\n\n{row['text']}".strip())
-        for row in _lines(folder / "corpus.jsonl")
+        for row in read_lines(folder / "corpus.jsonl")
     ]
     load(documents, db=db, embedder=embedder)
-    qrels = _qrels(folder / "qrels.tsv")
-    queries = [(row["_id"], row["text"]) for row in _lines(folder / "queries.jsonl") if row["_id"] in qrels]
+    qrels = read_qrels(folder / "qrels.tsv")
+    queries = [
+        (row["_id"], row["text"]) for row in read_lines(folder / "queries.jsonl") if row["_id"] in qrels
+    ]
     print(f"  {'':28}nDCG@10  recall@10  recall@100  ms a query")
     for name, system in systems(db, embedder).items():
         start = time.perf_counter()
@@ -178,16 +184,35 @@ def measure(folder: Path, *, db: Database, embedder: KeptEmbedder) -> None:
         print(f"  {name:28}{means[0]:7.3f}  {means[1]:9.3f}  {means[2]:10.3f}  {each_ms:10.1f}")
 
 
-def _lines(path: Path) -> list[dict[str, str]]:
+def read_lines(path: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def _qrels(path: Path) -> Qrels:
+def read_qrels(path: Path) -> Qrels:
     qrels: Qrels = defaultdict(dict)
     for line in path.read_text(encoding="utf-8").splitlines()[1:]:
         query_id, document_id, grade = line.split("\t")
         qrels[query_id][document_id] = int(grade)
     return dict(qrels)
+
+
+def _pages(text: str) -> list[Page]:
+    return [Page(number=number, text=page) for number, page in enumerate(text.split("\f"), 1)]
+
+
+@contextmanager
+def database() -> Iterator[Database]:
+    """An empty migrated database, gone afterwards."""
+    with tempfile.TemporaryDirectory() as state:
+        url = start_postgres(Path(state), 0, fsync=False)
+        try:
+            migrate(url)
+            set_app_password(url, "bench")
+            db = Database(url.replace("//postgres@", "//collections_app:bench@"), max_size=2, timeout_s=300)
+            yield db
+            db.close()
+        finally:
+            stop_postgres(Path(state))
 
 
 def main() -> None:
@@ -198,17 +223,8 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     for folder in parser.parse_args().folders:
         print(folder.name)
-        with tempfile.TemporaryDirectory() as state:
-            url = start_postgres(Path(state), 0, fsync=False)
-            try:
-                migrate(url)
-                set_app_password(url, "bench")
-                db = Database(url.replace("//postgres@", "//collections_app:bench@"), max_size=2)
-                kept = Path(".local") / "bench" / f"{folder.name}.npz"
-                measure(folder, db=db, embedder=KeptEmbedder(kept))
-                db.close()
-            finally:
-                stop_postgres(Path(state))
+        with database() as db:
+            measure(folder, db=db, embedder=KeptEmbedder(Path(".local/bench") / f"{folder.name}.npz"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 import pytest
 
-from chalicelib.model.ranking import best_children, first_of_each, fuse, semantic_weight_for
+from chalicelib.model.ranking import best_children, first_of_each, fuse, is_relevant, semantic_weight_for
 
 
 def test_fuse_scales_each_list_and_adds_them_by_weight() -> None:
@@ -16,6 +16,8 @@ def test_fuse_scales_each_list_and_adds_them_by_weight() -> None:
     assert (first.semantic_score, first.semantic_rank) == (0.7, 2)
     assert (last.lexical_score, last.lexical_rank) == (None, None)
     assert (last.semantic_score, last.semantic_rank) == (0.5, 3)
+    assert [round(hit.lexical_part, 9) for hit in hits] == [0.6, 0.3, 0.0, 0.0]
+    assert all(hit.score == hit.lexical_part + hit.semantic_part for hit in hits)
 
 
 def test_fuse_of_one_list_keeps_its_order_and_a_lone_hit_counts_fully() -> None:
@@ -56,7 +58,7 @@ def test_first_of_each_folds_pages_to_items_in_order() -> None:
     ],
 )
 def test_english_queries_trust_the_vectors_about_half(query: str) -> None:
-    assert semantic_weight_for(query) == 0.45
+    assert semantic_weight_for(query) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,21 @@ def test_english_queries_trust_the_vectors_about_half(query: str) -> None:
 )
 def test_other_languages_trust_the_words_more(query: str) -> None:
     assert semantic_weight_for(query) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("semantic_score", "coverage", "relevant"),
+    [
+        (0.42, None, True),
+        (0.41, None, False),
+        (0.41, 0.74, False),
+        (0.10, 0.75, True),
+        (None, 0.50, True),
+        (None, 0.49, False),
+        (None, None, False),
+    ],
+)
+def test_near_in_meaning_or_nearly_all_of_the_words_is_relevant(
+    semantic_score: float | None, coverage: float | None, relevant: bool
+) -> None:
+    assert is_relevant(semantic_score=semantic_score, coverage=coverage) is relevant

@@ -1,14 +1,13 @@
 """Cuts the part of a passage that is shown in a hit, with the places of the query's words in it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 # Private-use characters: what Postgres puts around each match.
 START, STOP = "\ue000", "\ue001"
 SNIPPET_CHARS = 320
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Snippet:
+class Snippet(Struct, frozen=True, kw_only=True):
     """`highlights` are (start, end) offsets into `text`."""
 
     text: str

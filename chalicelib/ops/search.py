@@ -1,17 +1,20 @@
-"""Find items by words and by meaning: BM25 over pages and exact cosine over chunks, fused (model/ranking)."""
+"""Find items by words and by meaning, each by its best page; copies of a passage are folded into the first."""
 
-import logging
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chalicelib import errors
+from msgspec import Struct
+from msgspec.structs import replace
+
 from chalicelib.model import ranking
-from chalicelib.model.lexical import with_bigrams
+from chalicelib.model.folding import fold
 from chalicelib.model.pipeline import ItemRef
-from chalicelib.model.ranking import Fused
+from chalicelib.model.ranking import Fused, Mode
 from chalicelib.model.snippets import START, STOP, Snippet, cut_snippet
-from chalicelib.providers import Embedder
-from chalicelib.stores import items
+from chalicelib.ops.rank import Ranking, fuse_pages, prepare_question, rank_pages, rerank
+from chalicelib.providers import Embedder, Reranker
+from chalicelib.stores import collections, items
 from chalicelib.stores import search as index
 from chalicelib.stores.search import Filters as Filters
 from chalicelib.stores.search import Page
@@ -20,113 +23,165 @@ from chalicelib.stores.tx import Row, Tx
 if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
 
-log = logging.getLogger("collections.search")
-EMBED_TIMEOUT_S = 5.0
+RERANKED = 50  # hits that the reranker sees
+SPARE = 4  # hits beyond the limit, in place of what is folded
+VALUES_PER_FACET = 50
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Hit:
-    """One item, by its best page and that page's best passage. `also_on_pages`: other matching pages, best first."""
+class Hit(Struct, frozen=True, kw_only=True):
+    """One item, by its best page and that page's best passage.
+
+    `score` is the rank's, or the reranker's when it took part. `also_on_pages`: other matching pages, best first.
+    `duplicates`: documents whose best passage this one's repeats.
+    """
 
     passage: Row
-    snippet: Snippet
+    score: float
     rank: Fused[Page]
+    coverage: float | None
+    rerank_score: float | None
     also_on_pages: tuple[int, ...]
+    duplicates: tuple[str, ...]
+
+    @property
+    def snippet(self) -> Snippet:
+        return cut_snippet(self.passage["marked"])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """`missing` names what could not take part ("semantic"); `semantic_weight` is its share of the score."""
+class Answer(Struct, frozen=True, kw_only=True):
+    """`missing` names what could not take part ("semantic", "reranker"); `semantic_weight` is its share of the score.
+
+    `facets` count the items that matched, not only those shown: rows of stores.search.list_facets; None: not asked for.
+    """
 
     hits: tuple[Hit, ...]
     semantic_weight: float
     missing: tuple[str, ...]
+    facets: tuple[Row, ...] | None = None
+
+
+class _Found(Struct, frozen=True, kw_only=True):
+    """What the database had: candidates' ranks with their passages, in order."""
+
+    ranked: Ranking
+    firsts: list[Fused[Page]]
+    passages: list[Row]
+    facets: tuple[Row, ...] | None
 
 
 def search_items(
-    user_id: str, query: str, *, filters: Filters, limit: int, db: "Database", embedder: Embedder
+    user_id: str,
+    query: str,
+    *,
+    filters: Filters,
+    limit: int,
+    db: "Database",
+    embedder: Embedder,
+    mode: Mode = "hybrid",
+    facets: bool = False,
+    reranker: Reranker | None = None,
 ) -> Answer:
-    """The best `limit` items for a text query. Without the embedder it goes on by words alone and says so."""
-    vector: list[float] | None = None
-    missing: tuple[str, ...] = ()
-    try:
-        vector = embedder.embed([query], timeout_s=EMBED_TIMEOUT_S)[0]
-    except errors.Unavailable as error:
-        log.warning("searching by words alone", extra={"error": error.code})
-        missing = ("semantic",)
-    model = (embedder.model, embedder.dimensions)
+    """The best `limit` items for a text query.
 
-    def read(tx: Tx) -> Answer:
-        scope = index.find_scope(tx, user_id)
-        if scope is None:
-            return Answer(hits=(), semantic_weight=0.0, missing=missing)
-        words = with_bigrams(query)
-        lexical = index.list_lexical(tx, scope, words, filters=filters, depth=ranking.DEPTH)
-        absent = missing
-        nearest: list[Row] = []
-        if vector is not None and scope.set_id is not None:
-            if (scope.model, scope.dimensions) != model:
-                absent = ("semantic",)
-            else:
-                nearest = index.list_semantic(
-                    tx, scope, vector, filters=filters, depth=ranking.NEAREST_CHUNKS
-                )
-        weight = ranking.semantic_weight_for(query) if nearest else 0.0
-        return _answer(tx, scope, words, lexical, nearest, weight=weight, limit=limit, missing=absent)
+    Without the embedder it goes on by words alone, without the reranker in the order it has, and says so. Raises
+    NotFound for a collection that is not there, Unavailable in mode "semantic" without the embedder.
+    """
+    question = prepare_question(query, embedder=embedder, mode=mode)
 
-    return db.transact(user_id, read)
+    def read(tx: Tx) -> _Found | None:
+        if filters.collection_id is not None:
+            collections.get(tx, user_id, filters.collection_id, field="filters.collection_id")
+        ranked = rank_pages(tx, user_id, question, filters=filters)
+        if ranked is None:
+            return None
+        return _read_candidates(
+            tx,
+            ranked,
+            question.words,
+            take=max(limit + SPARE, RERANKED if reranker else 0),
+            facets=facets,
+        )
+
+    found = db.transact(user_id, read)
+    if found is None:
+        return Answer(hits=(), semantic_weight=0.0, missing=question.missing, facets=() if facets else None)
+    missing, scores = found.ranked.missing, None
+    if reranker:
+        scores = rerank(query, [passage["text"] for passage in found.passages], reranker=reranker)
+        missing = missing if scores is not None else (*missing, "reranker")
+    return Answer(
+        hits=tuple(_folded(_hits(found, scores))[:limit]),
+        semantic_weight=found.ranked.semantic_weight,
+        missing=missing,
+        facets=found.facets,
+    )
 
 
-def search_by_example(ref: ItemRef, *, filters: Filters, limit: int, db: "Database") -> Answer:
-    """The items nearest to this one's mean vector, itself left out. Raises NotFound."""
+def search_by_example(
+    ref: ItemRef, *, filters: Filters, limit: int, db: "Database", facets: bool = False
+) -> Answer:
+    """The items nearest to this one's mean vector, itself left out; copies are what one looks for, and stay.
 
-    def read(tx: Tx) -> Answer:
+    Raises NotFound, also for a collection that is not there.
+    """
+
+    def read(tx: Tx) -> _Found | None:
         items.get(tx, ref)
+        if filters.collection_id is not None:
+            collections.get(tx, ref.user_id, filters.collection_id, field="filters.collection_id")
         scope = index.find_scope(tx, ref.user_id)
         vector = index.find_example_vector(tx, scope, ref.item_id) if scope else None
         if scope is None or vector is None:
-            return Answer(hits=(), semantic_weight=1.0, missing=())
+            return None
         nearest = index.list_semantic(
             tx, scope, vector, filters=filters, depth=ranking.NEAREST_CHUNKS, not_item=ref.item_id
         )
-        return _answer(tx, scope, "", {}, nearest, weight=1.0, limit=limit, missing=())
+        return _read_candidates(tx, fuse_pages(scope, {}, nearest, weight=1.0), "", take=limit, facets=facets)
 
-    return db.transact(ref.user_id, read)
+    found = db.transact(ref.user_id, read)
+    if found is None:
+        return Answer(hits=(), semantic_weight=1.0, missing=(), facets=() if facets else None)
+    return Answer(hits=tuple(_hits(found, None)), semantic_weight=1.0, missing=(), facets=found.facets)
 
 
-def _answer(
-    tx: Tx,
-    scope: index.Scope,
-    words: str,
-    lexical: dict[Page, float],
-    nearest: list[Row],
-    *,
-    weight: float,
-    limit: int,
-    missing: tuple[str, ...],
-) -> Answer:
-    best_chunk = _best_chunks(nearest)
-    semantic = {page: score for page, (_, score) in list(best_chunk.items())[: ranking.DEPTH]}
-    fused = ranking.fuse(lexical, semantic, semantic_weight=weight)
-    firsts = ranking.first_of_each(fused, lambda page: page[0])[:limit]
-    chosen = [(*hit.key, best_chunk[hit.key][0] if hit.key in best_chunk else None) for hit in firsts]
-    passages = index.list_passages(tx, scope, words, chosen, start=START, stop=STOP)
-    others: dict[str, list[int]] = {}
-    for hit in fused:
-        others.setdefault(hit.key[0], []).append(hit.key[1])
-    hits = [
-        Hit(
-            passage=passage,
-            snippet=cut_snippet(passage["marked"]),
-            rank=firsts[passage["position"] - 1],
-            also_on_pages=tuple(others[passage["item_id"]][1:6]),
+def _read_candidates(tx: Tx, ranked: Ranking, words: str, *, take: int, facets: bool) -> _Found:
+    firsts = ranking.first_of_each(ranked.pages, lambda page: page[0])
+    counted = None
+    if facets:
+        matched = [hit.key[0] for hit in firsts]
+        counted = tuple(index.list_facets(tx, ranked.scope.user_id, matched, most=VALUES_PER_FACET))
+    passages = index.list_passages(
+        tx, ranked.scope, words, ranked.chosen(firsts[:take]), start=START, stop=STOP
+    )
+    return _Found(ranked=ranked, firsts=firsts, passages=passages, facets=counted)
+
+
+def _hits(found: _Found, scores: Sequence[float] | None) -> list[Hit]:
+    """Best first, by the reranker's scores if there are any."""
+    pages: dict[str, list[int]] = defaultdict(list)
+    for page in found.ranked.pages:
+        pages[page.key[0]].append(page.key[1])
+    hits = []
+    for place, passage in enumerate(found.passages):
+        rank = found.firsts[passage["position"] - 1]
+        hits.append(
+            Hit(
+                passage=passage,
+                score=min(max(scores[place], 0.0), 1.0) if scores else rank.score,
+                rank=rank,
+                coverage=found.ranked.coverage.get(rank.key),
+                rerank_score=scores[place] if scores else None,
+                also_on_pages=tuple(pages[passage["item_id"]][1:6]),
+                duplicates=(),
+            )
         )
-        for passage in passages
-    ]
-    return Answer(hits=tuple(hits), semantic_weight=weight, missing=missing)
+    return sorted(hits, key=lambda hit: -(hit.rerank_score or 0.0)) if scores else hits
 
 
-def _best_chunks(nearest: list[Row]) -> dict[Page, tuple[int, float]]:
-    page_of: dict[int, Page] = {row["chunk_id"]: (row["item_id"], row["page"]) for row in nearest}
-    scores: dict[int, float] = {row["chunk_id"]: row["score"] for row in nearest}
-    return ranking.best_children(scores, page_of.__getitem__)
+def _folded(hits: list[Hit]) -> list[Hit]:
+    """Without the documents whose passage repeats an earlier hit's. Two photographs with one caption are two."""
+    places = fold([hit.passage["text"] if hit.passage["kind"] == "pdf" else "" for hit in hits])
+    copies: dict[int, list[str]] = defaultdict(list)
+    for place, hit in zip(places, hits, strict=True):
+        copies[place].append(hit.passage["item_id"])
+    return [replace(hits[place], duplicates=tuple(ids[1:])) for place, ids in copies.items()]

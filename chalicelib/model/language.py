@@ -1,0 +1,60 @@
+"""Guesses the language of a query, from its letters and its function words."""
+
+import re
+
+# Frequent words that the other languages here do not have, or have less often.
+_FUNCTION_WORDS = {
+    "en": """the of and or to in is are was were for with by on at from as that this these what how which who do does
+        did a an not can when where why has have had it its be been my""",
+    "de": """der die das und ein eine einer eines einem mit von vom für ist sind nicht auf den dem des im zum zur über
+        wie was wer wo wann warum welche welcher welches bei aus oder auch es war wird""",
+    "fr": """le la les et du de un une des dans pour sur avec est sont que qui quoi au aux ce cette où quand comment
+        pourquoi quel quelle pas ou par""",
+    "es": """el la los las un una con para por y del de en como que qué cuál dónde cuándo quién es son no más al""",
+    "it": """il lo gli la le di della dello delle dei che nel nella è sono un una con per come quale dove quando chi
+        non più""",
+    "pt": """o os a as um uma com não em da do das dos ao para por que qual onde quando quem é são mais no na""",
+    "nl": """het een de van op te voor met niet zijn is en wat hoe waar wanneer wie welke bij naar ook of""",
+}
+_WORDS = {code: frozenset(words.split()) for code, words in _FUNCTION_WORDS.items()}
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
+_KANA = re.compile("[ぁ-ゖァ-ヺ\uff66-\uff9f]")
+_SCRIPTS = {
+    "zh": re.compile(f"[{_HAN}]"),
+    "ja": re.compile(f"[{_HAN}ぁ-ゖァ-ヺー々\uff66-\uff9f]"),
+    "ko": re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]"),
+    "ru": re.compile("[\u0400-\u052f]"),
+    "ar": re.compile("[\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufeff]"),
+    "he": re.compile("[\u0590-\u05ff]"),
+    "el": re.compile("[\u0370-\u03ff\u1f00-\u1fff]"),
+    "th": re.compile("[\u0e00-\u0e7f]"),
+}
+_LETTER = re.compile(r"[^\W\d_]")
+_WORD = re.compile(r"[^\W\d_]++")
+_BEYOND_LATIN = re.compile("[^\x00-\u024f]")
+UNKNOWN_SCRIPT = "und"
+
+
+def language_of(query: str) -> str | None:
+    """Its code; "und" when it is in another script than ours, None when Latin words do not tell.
+
+    A script by its alphabet's biggest language; a third of the letters is enough, names stay in Latin.
+    """
+    letters = "".join(_LETTER.findall(query))
+    beyond = len(_BEYOND_LATIN.findall(letters))
+    if beyond * 3 > len(letters):
+        for code, script in _SCRIPTS.items():
+            if len(script.findall(letters)) * 2 > beyond and (code != "zh" or not _KANA.search(letters)):
+                return code
+        return UNKNOWN_SCRIPT
+    return _latin_language(query)
+
+
+def _latin_language(query: str) -> str | None:
+    words = _WORD.findall(query.lower())
+    counts = {code: sum(word in known for word in words) for code, known in _WORDS.items()}
+    best = max(counts, key=lambda code: counts[code])  # of equals English, which is first
+    if best == "en":
+        return "en" if counts["en"] else None
+    # One such word alone may be a name or a term (de novo, la niña); an accent settles it less often.
+    return best if counts[best] > 1 or not query.isascii() else None

@@ -1,0 +1,134 @@
+"""Finds the passages of a user's texts that bear on a question: what an answer is made from."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.model.chunking import estimate_tokens
+from chalicelib.model.joining import Piece, join_best, score_pieces
+from chalicelib.model.page_text import join_chunks
+from chalicelib.ops.rank import Ranking, prepare_question, rank_pages, rerank
+from chalicelib.providers import Embedder, Reranker
+from chalicelib.stores import search as index
+from chalicelib.stores.search import Filters
+from chalicelib.stores.tx import Row, Tx
+
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres import Database
+
+MOST_PAGES = 16  # of which passages are cut
+MOST_CHUNKS = 64  # of one page
+FOR_RERANKING = 3  # times what is wanted: the reranker is to have a choice
+
+
+class Passage(Struct, frozen=True, kw_only=True):
+    """Text of one page: neighbouring chunks, joined.
+
+    `text` is what `source` ("text", "caption", "ocr") has on this page between the two offsets; `page` is 1 for
+    an image. `score` is 0..1 within this answer. `lexical_score` is the page's BM25 and `coverage` the share of the
+    query's weight that its words have; `semantic_score` is the cosine of the passage's best chunk. None: not found
+    that way.
+    """
+
+    item_id: str
+    name: str
+    kind: str
+    source: str
+    page: int
+    char_start: int
+    char_end: int
+    text: str
+    score: float
+    lexical_score: float | None
+    semantic_score: float | None
+    coverage: float | None
+
+
+class Passages(Struct, frozen=True, kw_only=True):
+    """Best first. `missing` names what could not take part ("semantic", "reranker")."""
+
+    passages: tuple[Passage, ...]
+    missing: tuple[str, ...]
+
+
+def find_passages(
+    user_id: str,
+    query: str,
+    *,
+    filters: Filters,
+    max_tokens: int,
+    db: "Database",
+    embedder: Embedder,
+    reranker: Reranker | None = None,
+) -> Passages:
+    """The best passages that fit into `max_tokens` (estimated) together. None repeats another.
+
+    Of a collection that is gone there are none.
+    """
+    question = prepare_question(query, embedder=embedder)
+    room = max_tokens * FOR_RERANKING if reranker else max_tokens
+
+    def read(tx: Tx) -> tuple[list[Passage], tuple[str, ...]]:
+        ranked = rank_pages(tx, user_id, question, filters=filters)
+        if ranked is None:
+            return [], question.missing
+        chosen = ranked.chosen(ranked.pages[:MOST_PAGES])
+        rows = index.list_page_chunks(
+            tx, ranked.scope, question.words, ranked.vector, chosen, most=MOST_CHUNKS
+        )
+        return _joined(rows, ranked, max_tokens=room), ranked.missing
+
+    found, missing = db.transact(user_id, read)
+    if reranker:
+        scores = rerank(query, [passage.text for passage in found], reranker=reranker)
+        if scores is None:
+            missing = (*missing, "reranker")
+        else:
+            pairs = sorted(zip(scores, found, strict=True), key=lambda pair: -pair[0])
+            found = [replace(passage, score=min(max(score, 0.0), 1.0)) for score, passage in pairs]
+    return Passages(passages=tuple(_within(found, max_tokens)), missing=missing)
+
+
+def _joined(rows: list[Row], ranked: Ranking, *, max_tokens: int) -> list[Passage]:
+    pieces = [_piece(row, ranked) for row in rows]
+    scores = score_pieces(pieces, semantic_weight=ranked.semantic_weight)
+    return [
+        _passage([rows[n] for n in run], ranked, score=max(scores[n] for n in run))
+        for run in join_best(pieces, scores, max_tokens=max_tokens)
+    ]
+
+
+def _piece(row: Row, ranked: Ranking) -> Piece:
+    return Piece(
+        **{name: row[name] for name in ("ordinal", "char_start", "char_end", "text", "cosine", "likeness")},
+        page=(row["item_id"], row["page"], row["source"]),
+        page_score=ranked.pages[row["position"] - 1].score,
+        words=row["words"],
+    )
+
+
+def _passage(rows: list[Row], ranked: Ranking, *, score: float) -> Passage:
+    first, last = rows[0], rows[-1]
+    hit = ranked.pages[first["position"] - 1]
+    cosines = [row["cosine"] for row in rows if row["cosine"] is not None]
+    return Passage(
+        **{name: first[name] for name in ("item_id", "name", "kind", "source", "page", "char_start")},
+        char_end=last["char_end"],
+        text=join_chunks((row["char_start"] - first["char_start"], row["text"]) for row in rows),
+        score=score,
+        lexical_score=hit.lexical_score,
+        semantic_score=max(cosines, default=None),
+        coverage=ranked.coverage.get(hit.key),
+    )
+
+
+def _within(passages: list[Passage], max_tokens: int) -> Iterator[Passage]:
+    """Those that fit, one after the other; a long one makes no room for none."""
+    room = max_tokens
+    for passage in passages:
+        tokens = estimate_tokens(passage.text)
+        if tokens <= room:
+            room -= tokens
+            yield passage

@@ -1,0 +1,187 @@
+"""POST /api/v1/search: modes, filters, facets, folded copies, what a score is made of; and similar items."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from tests.long_pdf import make_long_pdf
+from tests.test_api_items import Api, api
+from tests.world import World, jpeg
+
+__all__ = ["api"]  # pytest finds fixtures by their names
+SEARCH = "/api/v1/search"
+TERMS = "The tenant pays the rent on the third working day of each month\nto the landlords account without charges"
+GARDEN = "Tomatoes are watered each morning at the root and tied to sticks\nwhen they flower in the second week of June"
+
+
+def find(api: Api, body: dict[str, Any]) -> list[str]:
+    status, answer, _ = api("POST", SEARCH, body)
+    assert status == 200, answer
+    return [hit["item_id"] for hit in answer["data"]]
+
+
+@pytest.fixture
+def documents(world: World) -> None:
+    world.ingest("alice/garden.pdf", make_long_pdf([GARDEN, "Potatoes and beans need no sticks at all"]))
+    world.ingest("alice/lease.pdf", make_long_pdf(["A lease of rooms", TERMS]))
+    world.ingest("alice/ripe-tomatoes.jpg", jpeg())
+
+
+def test_each_mode_ranks_by_its_own_list(documents: None, world: World, api: Api) -> None:
+    body = {"query": "tomatoes", "explain": True}
+    for mode, lists in {"hybrid": (True, True), "lexical": (True, False), "semantic": (False, True)}.items():
+        before = len(world.providers.embedded)
+        hits = api("POST", SEARCH, {**body, "mode": mode})[1]["data"]
+        assert {hits[0]["item_id"], hits[1]["item_id"]} == {"garden", "ripe-tomatoes"}, mode
+        why = hits[0]["explain"]
+        assert (why["lexical_rank"] is not None, why["semantic_rank"] is not None) == lists, mode
+        assert why["semantic_weight"] == {"hybrid": 0.5, "lexical": 0.0, "semantic": 1.0}[mode]
+        assert len(world.providers.embedded) - before == (mode != "lexical")
+
+
+def test_a_score_is_the_sum_of_its_explained_parts(documents: None, api: Api) -> None:
+    hits = api("POST", SEARCH, {"query": "rent of the tenant in June", "explain": True})[1]["data"]
+    assert len(hits) == 3
+    for hit in hits:
+        why = hit["explain"]
+        assert hit["score"] == why["lexical_part"] + why["semantic_part"]
+        assert (why["language"], why["rerank_score"]) == ("en", None)
+    coverage = {hit["item_id"]: hit["explain"]["coverage"] for hit in hits}
+    assert coverage["lease"] > coverage["garden"] > 0
+    assert coverage["ripe-tomatoes"] is None
+
+
+def test_all_of_the_words_is_full_coverage_and_unknown_words_lower_it(documents: None, api: Api) -> None:
+    def coverage(query: str) -> float:
+        hit = api("POST", SEARCH, {"query": query, "mode": "lexical", "explain": True})[1]["data"][0]
+        return hit["explain"]["coverage"]
+
+    assert coverage("rent tenant") == 1.0
+    assert 0.2 < coverage("rent zeppelin") < 0.5
+
+
+def test_by_meaning_alone_needs_the_embedder_and_by_words_does_not(
+    documents: None, world: World, api: Api
+) -> None:
+    world.providers.fail_with = [503]
+    assert api("POST", SEARCH, {"query": "tomatoes", "mode": "semantic"})[0] == 503
+    world.providers.fail_with = [503]
+    status, answer, _ = api("POST", SEARCH, {"query": "tomatoes", "mode": "lexical"})
+    assert (status, answer["missing"], len(answer["data"])) == (200, [], 2)
+    assert world.providers.fail_with == [503]
+
+
+def test_pages_bound_what_is_found(documents: None, api: Api) -> None:
+    def pages(wanted: dict[str, int], mode: str) -> set[tuple[str, int | None]]:
+        body = {"query": "tenant stick", "mode": mode, "filters": {"pages": wanted}}
+        return {(hit["item_id"], hit["page"]) for hit in api("POST", SEARCH, body)[1]["data"]}
+
+    for mode in ("lexical", "hybrid", "semantic"):
+        assert pages({"from": 2}, mode) == {("garden", 2), ("lease", 2)}, mode
+        assert ("lease", 2) not in pages({"to": 1}, mode), mode
+    assert ("garden", 1) in pages({"to": 1}, "lexical")
+    assert pages({"from": 3, "to": 9}, "hybrid") == set()
+
+
+def test_a_collection_bounds_what_is_found(documents: None, api: Api) -> None:
+    collection = api("POST", "/api/v1/collections", {"name": "House"})[1]["id"]
+    bounded = {"query": "tomatoes rent", "filters": {"collection_id": collection}}
+    assert find(api, bounded) == []
+    api("POST", f"/api/v1/collections/{collection}/items", {"item_ids": ["lease"]})
+    for mode in ("lexical", "hybrid", "semantic"):
+        assert find(api, {**bounded, "mode": mode}) == ["lease"], mode
+    assert find(api, {"item_id": "garden", "filters": {"collection_id": collection}}) == ["lease"]
+
+
+@pytest.mark.parametrize("collection", ["9f2d6c1e-0000-4000-8000-000000000000", "House", "'; --", "{}"])
+def test_an_unknown_collection_is_named(world: World, api: Api, collection: str) -> None:
+    world.ingest("alice/a.jpg", jpeg())
+    for wanted in ({"query": "a"}, {"item_id": "a"}):
+        status, problem, _ = api("POST", SEARCH, {**wanted, "filters": {"collection_id": collection}})
+        assert (status, problem["field"]) == (404, "filters.collection_id")
+
+
+def test_facets_count_all_that_matched(documents: None, world: World, api: Api) -> None:
+    collection = api("POST", "/api/v1/collections", {"name": "House"})[1]["id"]
+    api("POST", f"/api/v1/collections/{collection}/items", {"item_ids": ["lease", "garden"]})
+    world.sql("UPDATE items SET created_at = '2025-12-31T23:30:00-01:00' WHERE id = 'lease'")
+    world.sql("UPDATE items SET created_at = '2025-12-31T12:00:00Z' WHERE id <> 'lease'")
+    answer = api("POST", SEARCH, {"query": "tomatoes", "facets": True, "limit": 1})[1]
+    assert len(answer["data"]) == 1
+    facets = {
+        name: [(each["value"], each["name"], each["count"]) for each in values]
+        for name, values in answer["facets"].items()
+    }
+    assert facets == {
+        "kind": [("pdf", None, 2), ("image", None, 1)],
+        "tag": [("test label", None, 3)],
+        "collection": [(collection, "House", 2)],
+        "month": [("2025-12", None, 2), ("2026-01", None, 1)],
+    }
+    assert api("POST", SEARCH, {"query": "tomatoes"})[1]["facets"] is None
+    assert api("POST", SEARCH, {"item_id": "garden", "facets": True})[1]["facets"]["kind"] != []
+
+
+def test_copies_are_folded_into_the_first_and_named(world: World, api: Api) -> None:
+    for name, text in {"a": TERMS, "b": f"{TERMS}\nSigned", "c": GARDEN, "d": TERMS.upper()}.items():
+        world.ingest(f"alice/{name}.pdf", make_long_pdf([text]))
+    hits = api("POST", SEARCH, {"query": "rent of the tenant"})[1]["data"]
+    assert [sorted([hit["item_id"], *hit["duplicates"]]) for hit in hits] == [["a", "b", "d"], ["c"]]
+
+
+def test_pictures_are_never_folded_nor_is_what_differs_in_a_figure(world: World, api: Api) -> None:
+    for rent in (700, 750):
+        world.ingest(f"alice/{rent}.pdf", make_long_pdf([f"{TERMS}, {rent} euros"]))
+        world.ingest(f"alice/{rent}.jpg", jpeg(size=(rent // 10, 40)))
+    said = "It shows a red field, all of one colour, from edge to edge, and nothing else."
+    world.sql(f"UPDATE chunks SET text = '{said}' WHERE source = 'caption'")
+    hits = api("POST", SEARCH, {"query": "rent red field"})[1]["data"]
+    assert len(hits) == 4
+    assert all(hit["duplicates"] == [] for hit in hits)
+
+
+def test_similar_items_come_nearest_first_without_the_item_itself(documents: None, api: Api) -> None:
+    status, answer, _ = api("GET", "/api/v1/items/ripe-tomatoes/similar")
+    assert (status, answer["object"], answer["facets"]) == (200, "list", None)
+    scores = [hit["score"] for hit in answer["data"]]
+    assert sorted(hit["item_id"] for hit in answer["data"]) == ["garden", "lease"]
+    assert scores == sorted(scores, reverse=True)
+    assert len(api("GET", "/api/v1/items/ripe-tomatoes/similar?limit=1")[1]["data"]) == 1
+    assert api("GET", "/api/v1/items/garden/similar?kind=image")[1]["data"][0]["item_id"] == "ripe-tomatoes"
+    for path in ("/api/v1/items/nothing/similar", "/api/v1/items/garden/similar?kind=film"):
+        assert api("GET", path)[0] in (400, 404)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"query": "a", "mode": "psychic"}, "mode"),
+        ({"item_id": "a", "mode": "lexical"}, "mode"),
+        ({"query": "a", "filters": {"pages": {"from": 3, "to": 2}}}, "filters.pages.to"),
+        ({"query": "a", "filters": {"pages": {"from": 0}}}, "filters.pages.from"),
+        ({"query": "a", "filters": {"pages": {"first": 1}}}, "filters.pages.first"),
+        ({"query": "a", "filters": {"collection_id": ""}}, "filters.collection_id"),
+        ({"query": "a", "facets": "yes"}, "facets"),
+        ({"query": "a" * 2001}, "query"),
+        ({"query": "\u2003\n\t "}, "query"),
+    ],
+)
+def test_a_wrong_request_is_refused_by_field(api: Api, body: dict[str, Any], field: str) -> None:
+    status, problem, _ = api("POST", SEARCH, body)
+    assert (status, problem["field"]) == (400, field)
+
+
+def test_strange_queries_are_answered(documents: None, api: Api) -> None:
+    strange = [
+        "the of and",
+        "!!! ??? ...",
+        "tomatoes " * 222,
+        "'; DROP TABLE items; --",
+        "a & b | !c <-> d:*",
+    ]
+    for query, mode in itertools.product([*strange, "\ue000x\ue001"], ["hybrid", "lexical", "semantic"]):
+        body = {"query": query, "mode": mode, "explain": True, "facets": True}
+        status, answer, _ = api("POST", SEARCH, body)
+        assert status == 200, (query, mode)
+        assert all(0 <= hit["score"] <= 1 for hit in answer["data"]), (query, mode)

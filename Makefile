@@ -17,7 +17,7 @@ setup: $(READY) ## Make the environment .venv (the other targets do it when need
 run: $(READY) ## Start the local stack and the app; ends with its URL, stays up until Ctrl-C
 	@$(PY) -m local run
 
-demo: $(READY) ## Start, process the samples, print three searches, exit
+demo: $(READY) ## Start, process the samples, print three searches and an answer, exit
 	@$(PY) -m local demo
 
 test: $(READY) ## Run the tests

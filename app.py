@@ -9,7 +9,22 @@ from functools import cache
 from typing import Any
 
 from chalicelib import wiring
-from chalicelib.api import api_keys, failures, health, items, me, registration, search, sessions, uploads
+from chalicelib.api import (
+    api_keys,
+    collections,
+    conversations,
+    dependents,
+    documents,
+    failures,
+    health,
+    items,
+    me,
+    registration,
+    runs,
+    search,
+    sessions,
+    uploads,
+)
 from chalicelib.api.console import console
 from chalicelib.api.entry import App
 from chalicelib.api.gateway import gateway
@@ -17,7 +32,6 @@ from chalicelib.api.http import Edge
 from chalicelib.api.identity import identify
 from chalicelib.api.limits import admit_address, admit_caller
 from chalicelib.api.openapi import documented
-from chalicelib.events import handlers
 from chalicelib.settings import VERSION
 
 # Chalice loads the stage's variables before this file.
@@ -34,8 +48,17 @@ def edge() -> Edge:
     )
 
 
+def handlers() -> Any:
+    """What handles the events; the API's function never loads it."""
+    from chalicelib.events import handlers
+
+    return handlers
+
+
 app = App(app_name="collections", edge=edge)
-for module in (health, items, uploads, search, failures, registration, sessions, me, api_keys):
+for module in (health, items, dependents, documents, collections, uploads, search, conversations, runs):
+    app.add(module.routes)
+for module in (failures, registration, sessions, me, api_keys):
     app.add(module.routes)
 app.add(console(wiring.storage_origins))
 app.add(documented(app.declared, version=VERSION))
@@ -54,7 +77,7 @@ app.pass_on(gateway(wiring.upstreams))
     name="image_processor",
 )
 def on_object_created(event: Any) -> None:
-    handlers.object_created(event.to_dict(), event.context)
+    handlers().object_created(event.to_dict(), event.context)
 
 
 @app.on_cw_event(
@@ -65,22 +88,27 @@ def on_object_created(event: Any) -> None:
     name="analyzer",
 )
 def on_item_processed(event: Any) -> None:
-    handlers.item_processed(event.to_dict(), event.context)
+    handlers().item_processed(event.to_dict(), event.context)
 
 
 @app.on_cw_event({"source": ["collections.analyzer"], "detail-type": ["AnalysisComplete"]}, name="embedder")
 def on_analysis_complete(event: Any) -> None:
-    handlers.analysis_complete(event.to_dict(), event.context)
+    handlers().analysis_complete(event.to_dict(), event.context)
+
+
+@app.on_cw_event({"source": ["collections.api"], "detail-type": ["RunQueued"]}, name="runner")
+def on_run_queued(event: Any) -> None:
+    handlers().run_queued(event.to_dict(), event.context)
 
 
 @app.schedule("rate(1 minute)", name="relay")
 def on_minute_passed(event: Any) -> None:
-    handlers.minute_passed()
+    handlers().minute_passed()
 
 
 @app.schedule("rate(5 minutes)", name="sweeper")
 def on_five_minutes_passed(event: Any) -> None:
-    handlers.five_minutes_passed(event.to_dict())
+    handlers().five_minutes_passed(event.to_dict())
 
 
 @app.on_sqs_message(
@@ -88,4 +116,4 @@ def on_five_minutes_passed(event: Any) -> None:
 )
 def on_dead_letter(event: Any) -> None:
     for record in event:
-        handlers.dead_letter(record.to_dict()["messageId"], record.body)
+        handlers().dead_letter(record.to_dict()["messageId"], record.body)

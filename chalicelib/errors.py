@@ -14,6 +14,7 @@
     ├── Unavailable             a dependency is away; try again (retryable)
     │   ├── Throttled           a provider asks to slow down; retry_after_s says how long
     │   └── Misconfigured       our key, our policy, our setting: no attempt of the item is burnt
+    ├── ModelRefused            the chat model does not want to answer this
     ├── UpstreamFailed          a service behind the gateway gave no answer that can be handed on
     │   ├── UpstreamUnreachable it was not even asked: no connection
     │   └── UpstreamTimeout     it took too long
@@ -27,26 +28,24 @@ from typing import Any
 
 
 class CollectionsError(Exception):
-    """Base: `code` is stable and machine-readable, `message` is fit for a user."""
+    """Base: `code` is stable and machine-readable, `message` is fit for a user.
+
+    `field` is the path of the part of the request that is at fault, "" for none or the whole.
+    """
 
     code = "internal"
     retryable = False
 
-    def __init__(self, message: str, *, code: str | None = None) -> None:
+    def __init__(self, message: str, *, code: str | None = None, field: str = "") -> None:
         super().__init__(message)
         self.message = message
+        self.field = field
         if code is not None:
             self.code = code
 
 
 class InvalidInput(CollectionsError):
-    """The request is wrong; `field` is the path of the part that is, "" for the whole."""
-
     code = "invalid_input"
-
-    def __init__(self, message: str, *, field: str = "", code: str | None = None) -> None:
-        super().__init__(message, code=code)
-        self.field = field
 
 
 class Unauthenticated(CollectionsError):
@@ -116,6 +115,10 @@ class Throttled(Unavailable):
 
 class Misconfigured(Unavailable):
     code = "misconfigured"
+
+
+class ModelRefused(CollectionsError):
+    code = "model_refused"
 
 
 class UpstreamFailed(CollectionsError):

@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Literal, get_args
 
+from msgspec import Struct
+
 Environment = Literal["local", "dev", "staging", "production"]
+ChatProvider = Literal["openai", "anthropic"]
 VERSION = "0.1.0"
 _UPSTREAM = re.compile(r"UPSTREAM_([A-Z][A-Z0-9_]*)_SERVICE_URL\Z")
 _URL = re.compile(
@@ -35,8 +37,7 @@ class InvalidSetting(Exception):
     """A variable is missing or wrong; the message starts with its name and never holds its value."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """Named after their variables. None: not set, and what needs it says so when it is used."""
 
     environment: Environment
@@ -53,7 +54,14 @@ class Settings:
     embeddings_url: str | None
     embedding_model: str
     embedding_dimensions: int
-    embedding_api_key: str | None
+    chat_provider: ChatProvider | None
+    chat_url: str | None
+    chat_model: str | None
+    anthropic_api_key: str | None
+    openai_api_key: str | None
+    rerank_url: str | None
+    rerank_model: str | None
+    rerank_api_key: str | None
     analyzer_url: str | None
     upload_max_bytes: int
     upload_url_ttl_s: int
@@ -95,7 +103,14 @@ class Settings:
             embedding_dimensions=_integer(
                 env, "EMBEDDING_DIMENSIONS", default=1536, at_least=1, at_most=4000
             ),
-            embedding_api_key=env.get("OPENAI_API_KEY") or None,
+            chat_provider=_chat_provider(env),
+            chat_url=env.get("CHAT_URL") or None,
+            chat_model=env.get("CHAT_MODEL") or None,
+            anthropic_api_key=env.get("ANTHROPIC_API_KEY") or None,
+            openai_api_key=env.get("OPENAI_API_KEY") or None,
+            rerank_url=env.get("RERANK_URL") or None,
+            rerank_model=_required(env, "RERANK_MODEL") if env.get("RERANK_URL") else None,
+            rerank_api_key=env.get("RERANK_API_KEY") or None,
             analyzer_url=env.get("ANALYZER_URL") or None,
             upload_max_bytes=_integer(
                 env, "UPLOAD_MAX_BYTES", default=200 * 1024 * 1024, at_least=1, at_most=5 * 1024**3
@@ -127,6 +142,19 @@ def _secret(env: Mapping[str, str], name: str, *, required: bool) -> str | None:
     if (value is None and required) or (value is not None and len(value.encode()) < MIN_SECRET_BYTES):
         raise InvalidSetting(f"{name}: must be set, to at least {MIN_SECRET_BYTES} random bytes")
     return value
+
+
+def _chat_provider(env: Mapping[str, str]) -> ChatProvider | None:
+    """Whose wire format CHAT_MODEL is asked in. None: answers are made of quotes, without a model."""
+    if not env.get("CHAT_MODEL"):
+        if env.get("CHAT_URL"):
+            raise InvalidSetting("CHAT_MODEL: must be set, to a model that the server at CHAT_URL has")
+        return None
+    if env.get("ANTHROPIC_API_KEY") and not env.get("CHAT_URL"):
+        return "anthropic"
+    if not env.get("CHAT_URL") and not env.get("OPENAI_API_KEY"):
+        raise InvalidSetting("CHAT_MODEL: needs CHAT_URL, ANTHROPIC_API_KEY or OPENAI_API_KEY")
+    return "openai"
 
 
 def _rates(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from chalicelib import logs
 from chalicelib.errors import Misconfigured
 from chalicelib.model.tokens import Signing
-from chalicelib.providers import Analyzer, Embedder, Upstream
+from chalicelib.providers import Analyzer, ChatModel, Embedder, Reranker, Upstream
 from chalicelib.settings import InvalidSetting, Settings
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.blobs import Blobs
     from chalicelib.stores.bus import Bus
     from chalicelib.stores.dynamodb import Tables
+    from chalicelib.stores.local_copies import LocalCopies
     from chalicelib.stores.postgres import Database
     from chalicelib.stores.rate_limits import RateLimits
     from chalicelib.stores.sessions import Sessions
@@ -76,6 +77,13 @@ def blobs() -> "Blobs":
     from chalicelib.stores.blobs import Blobs
 
     return Blobs(_client("s3"), bucket=settings().images_bucket)
+
+
+@once
+def local_copies() -> "LocalCopies":
+    from chalicelib.stores.local_copies import LocalCopies
+
+    return LocalCopies(blobs(), max_bytes=settings().upload_max_bytes)
 
 
 @once
@@ -156,10 +164,36 @@ def embedder() -> Embedder:
         raise Misconfigured("No embedder is configured: set EMBEDDINGS_URL.", code="no_embedder")
     return OpenAIEmbedder(
         base_url=url,
-        api_key=settings().embedding_api_key,
+        api_key=settings().openai_api_key,
         model=settings().embedding_model,
         dimensions=settings().embedding_dimensions,
     )
+
+
+@once
+def chat_model() -> ChatModel | None:
+    """None: answers are made of quotes."""
+    from chalicelib.providers.chat_anthropic import ANTHROPIC_URL, AnthropicChat
+    from chalicelib.providers.chat_openai import OPENAI_URL, OpenAIChat
+
+    found = settings()
+    model, key = found.chat_model or "", found.openai_api_key
+    if found.chat_provider == "anthropic":
+        return AnthropicChat(base_url=ANTHROPIC_URL, api_key=found.anthropic_api_key or "", model=model)
+    if found.chat_provider == "openai":
+        return OpenAIChat(base_url=found.chat_url or OPENAI_URL, api_key=key, model=model)
+    return None
+
+
+@once
+def reranker() -> Reranker | None:
+    """None: search keeps the order it has."""
+    from chalicelib.providers.reranker_http import HttpReranker
+
+    found = settings()
+    if found.rerank_url is None or found.rerank_model is None:
+        return None
+    return HttpReranker(base_url=found.rerank_url, api_key=found.rerank_api_key, model=found.rerank_model)
 
 
 @once

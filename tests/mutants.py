@@ -91,6 +91,9 @@ def run(mutants: list[Mutant]) -> int:
     with TemporaryDirectory(prefix="collections-mutants-") as folder:
         copy = Path(folder) / "project"
         copy_project(copy)
+        named = tuple(dict.fromkeys(test for mutant in mutants for test in mutant.tests))
+        if failed := noticed_by(copy, named, timeout_s=TIMEOUT_S * 10):
+            raise RuntimeError(f"{failed} fails with nothing taken out, and would notice anything")
         for number, mutant in enumerate(mutants, 1):
             file = copy / mutant.file
             text = file.read_text(encoding="utf-8")
@@ -117,12 +120,12 @@ def copy_project(copy: Path) -> None:
             shutil.copy2(PROJECT / name, copy / name)
 
 
-def noticed_by(project: Path, tests: tuple[str, ...]) -> str | None:
+def noticed_by(project: Path, tests: tuple[str, ...], *, timeout_s: float = TIMEOUT_S) -> str | None:
     """The test that failed, None when all passed. One that hangs has noticed as well."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", *tests]
     try:
         done = subprocess.run(
-            command, cwd=project, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            command, cwd=project, capture_output=True, text=True, timeout=timeout_s, check=False
         )
     except subprocess.TimeoutExpired:
         return f"{tests[0]} hung"
@@ -151,7 +154,10 @@ def main() -> int:
     if given.write:
         DOCUMENT.write_text(document(), encoding="utf-8")
         return 0
-    return 1 if run(list(chosen(given.part))) else 0
+    mutants = list(chosen(given.part))
+    if not mutants:
+        parser.error(f"there is no mutant of {given.part}")
+    return 1 if run(mutants) else 0
 
 
 if __name__ == "__main__":

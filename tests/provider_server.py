@@ -4,7 +4,8 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +23,15 @@ class Providers:
     headers: dict[str, str] = field(default_factory=dict)
     embedded: list[str] = field(default_factory=list)
     analyzed: list[str] = field(default_factory=list)
+    chat: "Chat" = lambda _asked: {"sentences": []}
+    asked: list[Any] = field(default_factory=list)
+    chat_answer: Any = None
+    fail_chat_with: list[int] = field(default_factory=list)
+    delay_s: float = 0.0
+
+
+# What the chat model makes of the prompt, which is JSON; a string is sent as it is.
+Chat = Callable[[Any], Any]
 
 
 def embedding(text: str) -> list[float]:
@@ -47,12 +57,34 @@ def provider_server() -> Iterator[Providers]:
                 providers.embedded += body["input"]
                 data = [{"index": i, "embedding": embedding(text)} for i, text in enumerate(body["input"])]
                 return self._send(200, {"object": "list", "data": data, "model": body["model"]})
+            if self.path.endswith("/rerank"):  # the last document is the best
+                providers.asked.append(body)
+                scores = [n / len(body["documents"]) for n in range(len(body["documents"]))]
+                rows = [{"index": n, "relevance_score": score} for n, score in enumerate(scores)]
+                return self._send(200, {"results": rows[::-1]})
+            if self.path.endswith(("/chat/completions", "/v1/messages")):
+                time.sleep(providers.delay_s)
+                providers.asked.append(body)
+                if providers.fail_chat_with:
+                    status = providers.fail_chat_with.pop(0)
+                    return self._send(status, {"error": {"message": "no"}}, providers.headers)
+                return self._send(200, providers.chat_answer or self._chat(body))
             providers.analyzed.append(body["name"])
             first = (body["text"] or body["name"]).strip()[:80]
             answer = {"category": "photo", "summary": f"It shows {first}.", "labels": ["test label"]}
             self._send(
                 200, {**answer, "text_in_image": "", "language": "en", "provider": "test", "model": "t1"}
             )
+
+        def _chat(self, body: Any) -> Any:
+            value = providers.chat(json.loads(body["messages"][-1]["content"]))
+            if self.path.endswith("/v1/messages"):
+                block = {"type": "tool_use", "id": "t", "name": body["tools"][0]["name"], "input": value}
+                usage = {"input_tokens": 11, "output_tokens": 7}
+                return {"content": [block], "stop_reason": "tool_use", "usage": usage}
+            content = value if isinstance(value, str) else json.dumps(value)
+            choice = {"finish_reason": "stop", "message": {"role": "assistant", "content": content}}
+            return {"choices": [choice], "usage": {"prompt_tokens": 11, "completion_tokens": 7}}
 
         def _send(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
             raw = json.dumps(body).encode()

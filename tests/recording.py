@@ -56,6 +56,26 @@ OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], lis
         {"Bucket", "Key", "Body", "ContentType"},
         lambda p: objects("s3:PutObject", p["Bucket"], p["Key"]),
     ),
+    ("s3", "CreateMultipartUpload"): (
+        {"Bucket", "Key", "ContentType"},
+        lambda p: objects("s3:PutObject", p["Bucket"], p["Key"]),
+    ),
+    ("s3", "UploadPart"): (
+        {"Bucket", "Key", "UploadId", "PartNumber", "ContentLength"},
+        lambda p: objects("s3:PutObject", p["Bucket"], p["Key"]),
+    ),
+    ("s3", "ListParts"): (
+        {"Bucket", "Key", "UploadId"},
+        lambda p: objects("s3:ListMultipartUploadParts", p["Bucket"], p["Key"]),
+    ),
+    ("s3", "CompleteMultipartUpload"): (
+        {"Bucket", "Key", "UploadId", "MultipartUpload"},
+        lambda p: objects("s3:PutObject", p["Bucket"], p["Key"]),
+    ),
+    ("s3", "AbortMultipartUpload"): (
+        {"Bucket", "Key", "UploadId"},
+        lambda p: objects("s3:AbortMultipartUpload", p["Bucket"], p["Key"]),
+    ),
     # Not botocore's name: the presigned form, its parameters those of its policy document.
     ("s3", "PostObject"): (
         {"bucket", "key", "Content-Type"},
@@ -101,7 +121,8 @@ class Recorder:
         """Record what clients do that this session makes from now on; presigning counts."""
         session.events.register("provide-client-params", self._on_call)
         session.events.register("before-sign.s3.PutObject", self._on_sign)
-        session.events.register("after-call.s3.GetObject", self._on_answer)
+        for operation in ("GetObject", "HeadObject"):
+            session.events.register(f"after-call.s3.{operation}", self._on_answer)
 
     @contextmanager
     def during(self, function: str) -> Iterator[None]:
@@ -126,7 +147,7 @@ class Recorder:
 
     def _on_answer(self, parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         """S3 tells only those who may list the bucket that an object is missing; others are refused."""
-        if parsed.get("Error", {}).get("Code") == "NoSuchKey" and self._function:
+        if parsed.get("Error", {}).get("Code") in ("NoSuchKey", "404") and self._function:
             bucket = context["asked"]["Bucket"]
             self.calls[self._function].add(Call("s3:ListBucket", f"arn:aws:s3:::{bucket}"))
 
@@ -156,16 +177,23 @@ class Recorded(World):
             app.app.handler_map[function](envelope | event, context(remaining_s))
 
     def request(
-        self, method: str, route: str, body: Any = None, *, headers: dict[str, str] | None = None, **path: str
+        self,
+        method: str,
+        route: str,
+        body: Any = None,
+        *,
+        query: str = "",
+        headers: dict[str, str] | None = None,
+        **path: str,
     ) -> bytes:
-        """The answer's body; any status but those of success fails."""
+        """The answer's body; any status but those of success fails. `body`: bytes, or what becomes JSON."""
         self.routes.add((method, route))
         headers = (
             {"Content-Type": "application/json"} | (headers or {}) if body is not None else headers or {}
         )
-        raw = json.dumps(body).encode() if body is not None else b""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
         with self.recorder.during("api_handler"):
-            answer = self.client.http.request(method, route.format(**path), headers=headers, body=raw)
+            answer = self.client.http.request(method, route.format(**path) + query, headers=headers, body=raw)
         assert answer.status_code < 400, (method, route, answer.body)
         return bytes(answer.body)
 

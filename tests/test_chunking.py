@@ -34,8 +34,8 @@ def test_chunks_cover_every_character_that_shows_in_order(seed: int) -> None:
     text = "".join(rng.choices(alphabet, k=rng.randrange(400)))
     max_tokens = rng.randrange(1, 30)
     pages = [
-        Page(number=1, text=text, char_start=0),
-        Page(number=2, text=text[::-1], char_start=len(text) + 1),
+        Page(number=1, text=text),
+        Page(number=2, text=text[::-1]),
     ]
     drafts = chunk_pages(pages, max_tokens=max_tokens)
     assert [draft.ordinal for draft in drafts] == list(range(len(drafts)))

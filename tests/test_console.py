@@ -2,11 +2,22 @@
 
 import base64
 import hashlib
+import json
 import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import monotonic
+from types import MappingProxyType
+from typing import Any, ClassVar
 
+import pytest
 from chalice.test import Client
 
-from chalicelib.api.console import console
+from chalicelib.api.console import FOLDER, console
+from deploy.policies import ROOT
 from tests.sample_api import sample_app
 
 STORAGE = "https://bucket.s3.eu-west-1.amazonaws.com"
@@ -54,3 +65,103 @@ def test_script_and_page_agree_on_ids():
     used, there = set(re.findall(r'\$\("([\w-]+)"\)', text)), re.findall(r'\bid="([\w-]+)"', text)
     assert used <= set(there)
     assert len(there) == len(set(there))
+
+
+class TooManyAtOnce(BaseHTTPRequestHandler):
+    """The first two uploads are refused for a second each; `asked` is when they came."""
+
+    asked: ClassVar[list[float]] = []
+
+    def do_GET(self) -> None:
+        self.answer(200, {"data": [], "has_more": False, "next": None, "total": 0})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.asked.append(monotonic())
+        if len(self.asked) <= 2:
+            self.answer(429, {"detail": "Too many requests."}, {"Retry-After": "1"})
+        else:
+            self.answer(200, {"item": {"id": "a"}})
+
+    def answer(self, status: int, body: Any, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        raw = json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(raw))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+class InParts(TooManyAtOnce):
+    """Takes five bytes in parts of two. The first try of the second is refused, as when its URL has expired."""
+
+    told: ClassVar[list[Any]] = []
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"] or 0)
+        self.told.append((self.path, json.loads(self.rfile.read(length) or "null")))
+        left = [1, 2, 3] if self.path == "/api/v1/uploads" else [2, 3]
+        upload = {
+            "method": "PUT",
+            "id": "u",
+            "part_size_bytes": 2,
+            "parts": [{"number": n, "url": f"http://{self.headers['Host']}/{n}/{len(left)}"} for n in left],
+            "sent": [{"number": n, "etag": f"e{n}"} for n in {1, 2, 3} - {*left}],
+        }
+        self.answer(201, upload)
+
+    def do_PUT(self) -> None:
+        self.told.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+        self.answer(403 if self.path == "/2/3" else 200, {}, {"ETag": f"e{self.path[1]}"})
+
+
+def upload(server: type[BaseHTTPRequestHandler], size_bytes: int) -> Any:
+    """The notes beside a file that the page sends to this server."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), server) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{serving.server_port}/"
+        script = ["node", "tests/console_upload.js", url, str(size_bytes)]
+        ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+        serving.shutdown()
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+needs_node = pytest.mark.skipif(
+    shutil.which("node") is None, reason="the page's scripts need something to run them"
+)
+
+
+@needs_node
+def test_an_upload_waits_as_long_as_it_is_told_and_goes_on():
+    notes = upload(TooManyAtOnce, 9)
+    waiting = ["Too many at once: goes on in 1 s", "Sending"]
+    assert notes == ["Waiting", *waiting, *waiting, "You have it already."]
+    first, second, third = TooManyAtOnce.asked
+    assert second - first >= 1 and third - second >= 1
+
+
+@needs_node
+def test_a_large_file_is_sent_in_parts_and_goes_on_where_it_failed():
+    assert upload(InParts, 5) == ["Waiting", "Sent"]
+    (_, announced), *sent, (last, complete) = InParts.told
+    assert announced["size_bytes"] == 5
+    again = ("/api/v1/uploads/u/parts", None)
+    two = b"\x07\x07"
+    assert sent == [("/1/3", two), ("/2/3", two), again, ("/2/2", two), ("/3/2", two[:1])]
+    assert (last, complete["parts"]) == (
+        "/api/v1/uploads/u/complete",
+        [{"number": n, "etag": f"e{n}"} for n in (1, 2, 3)],
+    )
+
+
+def test_no_script_takes_anothers_name():
+    scripts = [path.read_text("utf-8") for path in FOLDER.glob("*.js")]
+    names = [
+        name
+        for text in scripts
+        for name in re.findall(r"^(?:async )?(?:function|const|let) (\w+)", text, re.M)
+    ]
+    assert len(names) == len(set(names)) > 50

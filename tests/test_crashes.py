@@ -17,6 +17,7 @@ from chalicelib.model.pipeline import Claim, ItemRef
 from chalicelib.ops import ingest
 from chalicelib.ops.manage import delete_item
 from chalicelib.ops.stages import WriteResults, run_stage
+from chalicelib.providers.decoder import Decoder
 from chalicelib.stores.blobs import Blobs
 from chalicelib.stores.postgres import Database
 from tests.conftest import create_database
@@ -37,6 +38,17 @@ def register(world: World, event: dict[str, Any]) -> ItemRef:
 
 def process(world: World, ref: ItemRef, work: Any) -> None:
     run_stage("process", ref, work, bucket=BUCKET, db=world.db, bus=wiring.bus())
+
+
+def process_item(world: World, claim: Claim, reader: Decoder | None = None) -> WriteResults | None:
+    return ingest.process_item(
+        claim,
+        db=world.db,
+        blobs=wiring.blobs(),
+        reader=reader or wiring.decoder(),
+        limits=FileLimits(),
+        time_left_s=lambda: 100.0,
+    )
 
 
 def at_this_moment(event: dict[str, Any]) -> dict[str, Any]:
@@ -68,17 +80,15 @@ def test_overwritten_and_overwritten_back(world: World) -> None:
 def test_deleted_while_it_is_decoded_leaves_no_objects(world: World) -> None:
     ref = register(world, world.put("alice/a.jpg", jpeg()))
 
-    def decode(path: str, announced: str | None) -> DecodedFile:
-        decoded = wiring.decoder().decode(path, announced)
-        delete_item(ref, db=world.db, blobs=wiring.blobs())
-        return decoded
+    class Slow(Decoder):
+        def decode(self, path: str, declared_media_type: str | None = None, **bounds: Any) -> DecodedFile:
+            decoded = super().decode(path, declared_media_type, **bounds)
+            delete_item(ref, db=world.db, blobs=wiring.blobs())
+            return decoded
 
-    def work(claim: Claim) -> WriteResults:
-        return ingest.process_item(
-            claim, db=world.db, blobs=wiring.blobs(), decode=decode, limits=FileLimits()
-        )
-
-    process(world, ref, work)
+    slow = Slow(limits=FileLimits())
+    process(world, ref, lambda claim: process_item(world, claim, slow))
+    slow.close()
     world.heal()
     assert world.objects() == []
 
@@ -87,8 +97,7 @@ def test_a_crash_between_writing_objects_and_finishing_leaves_none_behind(world:
     ref = register(world, world.put("alice/a.jpg", jpeg()))
 
     def work(claim: Claim) -> WriteResults:
-        decode = wiring.decoder().decode
-        ingest.process_item(claim, db=world.db, blobs=wiring.blobs(), decode=decode, limits=FileLimits())
+        process_item(world, claim)
         raise Misconfigured("cut off")
 
     process(world, ref, work)
@@ -140,11 +149,8 @@ def test_a_copy_whose_original_goes_away_meanwhile_is_an_item_itself(world: Worl
     world.ingest("alice/a.jpg", jpeg())
     ref = register(world, world.put("alice/b.jpg", jpeg()))
 
-    def work(claim: Claim) -> WriteResults:
-        decode = wiring.decoder().decode
-        results = ingest.process_item(
-            claim, db=world.db, blobs=wiring.blobs(), decode=decode, limits=FileLimits()
-        )
+    def work(claim: Claim) -> WriteResults | None:
+        results = process_item(world, claim)
         if fate == "deleted":
             delete_item(ALICE_A, db=world.db, blobs=wiring.blobs())
         else:

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from pypdfium2 import PdfDocument
 
-from chalicelib.errors import BadFile, InvalidInput, NotFound
-from chalicelib.model.files import REASONS, FileLimits, sniff_media_type
+from chalicelib.errors import BadFile, InvalidInput, NotFound, Unavailable
+from chalicelib.model.files import REASONS, FileLimits, Sitting, sniff_media_type
 from chalicelib.providers.decode_pdf import clean_page_text
 from chalicelib.providers.decoder import Decoder
 
@@ -187,13 +187,11 @@ def test_broken_exif_is_absent_and_not_an_error(decoder, save):
         assert len(found.camera or "") <= 200
 
 
-def test_pdf_gives_text_with_offsets_title_and_a_picture(decoder, save):
+def test_pdf_gives_text_title_and_a_picture(decoder, save):
     found = decoder.decode(save(make_pdf(text_at("First page"), "", text_at("Third page")), "a.pdf"))
     assert (found.kind, found.page_count, found.title) == ("pdf", 3, "A (small) title")
     assert [page.text for page in found.pages] == ["First page", "", "Third page"]
-    whole = "\f".join(page.text for page in found.pages)
-    for page in found.pages:
-        assert whole[page.char_start : page.char_start + len(page.text)] == page.text
+    assert [page.number for page in found.pages] == [1, 2, 3]
     preview = Image.open(io.BytesIO(found.preview_jpeg))
     assert preview.size == (found.width_px, found.height_px) == (800, 400)
     assert preview.getextrema()[0][0] < 60  # something was drawn
@@ -413,3 +411,29 @@ def test_every_reason_is_a_sentence_and_importing_the_decoder_loads_no_library()
 )
 def test_the_first_bytes_tell_the_type(head, media_type):
     assert sniff_media_type(head) == media_type
+
+
+def test_a_document_is_read_a_sitting_at_a_time(decoder, save):
+    path = save(make_pdf(*[text_at(f"Page {n}") for n in range(1, 6)]))
+    bounds = {"pages": Sitting(pages=2), "size": Sitting(text_size=7), "time": Sitting(seconds=-1)}
+    read = {name: decoder.decode(path, sitting=sitting) for name, sitting in bounds.items()}
+    assert {name: (len(found.pages), found.page_count) for name, found in read.items()} == {
+        "pages": (2, 5),
+        "size": (2, 5),
+        "time": (1, 5),
+    }
+    pages = decoder.read_pages(path, 4, text_size_left=12, sitting=Sitting())
+    assert [(page.number, page.text) for page in pages] == [(4, "Page 4"), (5, "Page 5")]
+    for first, left, code in ((4, 11, "text_too_large"), (6, 100, "corrupt")):
+        with pytest.raises(BadFile) as refused:
+            decoder.read_pages(path, first, text_size_left=left, sitting=Sitting())
+        assert refused.value.code == code
+
+
+def test_a_reader_that_had_too_little_time_blames_no_file(save):
+    slow, decoder = save(make_slow_pdf()), Decoder(limits=FileLimits())
+    for timeout_s in (0.5, -1.0):
+        with pytest.raises(Unavailable) as refused:
+            decoder.decode(slow, timeout_s=timeout_s)
+        assert refused.value.code == "out_of_time"
+    decoder.close()

@@ -65,6 +65,9 @@ UNKEYED = {
     "/api/v1/sessions": "answers tokens, which are never stored",
     "/api/v1/sessions/refresh": "answers tokens, which are never stored",
     "/api/v1/api-keys": "answers a key, which is never stored",
+    "/api/v1/uploads/{upload_id}/parts": "makes nothing",
+    "/api/v1/uploads/{upload_id}/complete": "safe to repeat by itself",
+    "/api/v1/runs/{run_id}/cancel": "safe to repeat by itself",
 }
 
 

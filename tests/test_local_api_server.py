@@ -1,6 +1,7 @@
 """`chalice local` as the stack runs it: routes as API Gateway matches them, HEAD, limits, threads."""
 
 import http.client
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -91,7 +92,8 @@ def test_head_and_the_next_request_on_the_connection_are_answered(port: int) -> 
 def test_a_body_over_the_gateways_limit_is_refused(port: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request("POST", "/upload", b"x" * (10 * 1024 * 1024 + 1))
-    assert connection.getresponse().status == 413
+    answer = connection.getresponse()
+    assert (answer.status, "POST /api/v1/uploads" in json.loads(answer.read())["detail"]) == (413, True)
 
 
 def test_requests_side_by_side_keep_their_own_request_and_context(port: int) -> None:

@@ -86,6 +86,18 @@ def test_a_page_is_described_by_its_media_type():
     assert content == {"text/html": {"schema": {"type": "string"}}}
 
 
+def test_a_file_for_a_body_and_the_pattern_of_a_path_are_described():
+    paths = document(real_app().declared, version="1")["paths"]
+    body = paths["/api/v1/documents"]["post"]["requestBody"]
+    assert body == {
+        "required": True,
+        "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
+    }
+    assert {"413", "415", "422"} <= set(paths["/api/v1/documents"]["post"]["responses"])
+    [by_hash] = paths["/api/v1/documents/by-hash/{file_hash}"]["get"]["parameters"]
+    assert by_hash["schema"] == {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+
+
 def test_bytes_in_json_are_refused():
     routes = Routes("raw")
 

@@ -102,4 +102,5 @@ def test_without_dynamodb_what_costs_money_waits_and_all_else_goes_on(
         assert api("GET", "/api/v1/items/a")[0] == 200
         assert status_in_time(api, "POST", "/api/v1/search", {"query": "a"}) == 503
         assert status_in_time(api, "POST", "/api/v1/uploads", NEW) == 503
+        assert status_in_time(api, "POST", "/api/v1/items/a/reprocess") == 503
         assert status_in_time(api, "DELETE", "/api/v1/items/a") == 204

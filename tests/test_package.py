@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api.problems import UPLOADS_PATH
 from deploy import zips
 from deploy.overlay import logical_id
 from deploy.package import CannotPackage, build, find_python, make_environment
@@ -104,6 +105,23 @@ def test_wheels_and_functions_agree_on_the_version_of_python(
 
 def functions(resources: dict[str, Any]) -> dict[str, Any]:
     return {name: each for name, each in resources.items() if each["Type"] == "AWS::Serverless::Function"}
+
+
+def test_the_parameters_reach_the_functions(package: Path, resources: dict[str, Any]) -> None:
+    declared = json.loads((package / "sam.json").read_text())["Parameters"]
+    for name, each in functions(resources).items():
+        variables = each["Properties"]["Environment"]["Variables"]
+        named = {value["Ref"] for value in variables.values() if isinstance(value, dict) and "Ref" in value}
+        assert {"DatabaseUrl", "SessionSecret"} <= named <= declared.keys(), name
+        assert variables["ENVIRONMENT"] == "dev"
+
+
+def test_the_gateway_says_where_large_files_go(resources: dict[str, Any]) -> None:
+    answers = resources["RestAPI"]["Properties"]["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+    too_large = answers["REQUEST_TOO_LARGE"]
+    assert UPLOADS_PATH in too_large["responseParameters"]["gatewayresponse.header.Link"]
+    problem = json.loads(too_large["responseTemplates"]["application/json"])
+    assert (problem["status"], f"POST {UPLOADS_PATH}" in problem["detail"]) == (413, True)
 
 
 def test_each_function_has_its_own_size_and_role(resources: dict[str, Any]) -> None:

@@ -20,10 +20,13 @@ from chalice.test import Client
 
 import app
 from chalicelib import wiring
+from chalicelib.model import files
 from deploy.policies import FUNCTIONS, OWN_ACCOUNT, ROOT, STAGES, policy
 from local.places import ACCOUNT
 from tests.local_stack.emulated import BUCKET
+from tests.long_pdf import make_long_pdf
 from tests.recording import FUNCTION_OF, OPERATIONS, Call, Recorded, Recorder
+from tests.test_multipart import send_part
 from tests.upstreams import raw_upstream
 from tests.world import World, jpeg
 
@@ -46,6 +49,7 @@ UNRECORDED_OF = {
 @pytest.fixture
 def recorded(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     monkeypatch.setenv("REGISTRATION_OPEN", "true")
+    monkeypatch.setattr(files, "PARTS_ABOVE_BYTES", 9)
     boto3.setup_default_session()
     recorder = Recorder()
     recorder.watch(boto3.DEFAULT_SESSION)
@@ -75,7 +79,7 @@ def statuses(world: World) -> dict[str, str]:
 
 
 def use_pipeline(world: Recorded) -> None:
-    """Images and documents, known bytes, an object and a preview that are gone, an index that takes two calls."""
+    """Images and documents, known bytes, an object and a preview that are gone, reading and an index in two calls."""
     world.ingest("alice/garden.jpg", jpeg())
     world.ingest("alice/copy.jpg", jpeg())
     world.ingest("alice/guide.pdf", PDF)
@@ -89,7 +93,9 @@ def use_pipeline(world: Recorded) -> None:
     world.deliver(world.published()[-1])
     world.deliver(world.published()[-1], remaining_s=1.0)
     world.run(world.published()[-1])
-    ready = dict.fromkeys(("garden", "guide", "slow"), "READY")
+    world.deliver(world.put("alice/long.pdf", make_long_pdf([*[""] * 500, "The end."])), remaining_s=6.5)
+    world.run(world.published()[-1])
+    ready = dict.fromkeys(("garden", "guide", "slow", "long"), "READY")
     assert statuses(world) == ready | {"blank": "FAILED"}
 
 
@@ -110,12 +116,17 @@ def use_api(world: Recorded) -> None:
     new = {"filename": "new.jpg", "content_type": "image/jpeg", "size_bytes": 9}
     upload = json.loads(world.request("POST", "/api/v1/uploads", new))
     world.request("GET", "/api/v1/uploads/{upload_id}", upload_id=upload["id"])
+    world.request("DELETE", "/api/v1/uploads/{upload_id}", upload_id=upload["id"])
+    use_uploads_in_parts(world)
     world.request("POST", "/api/v1/search", {"query": "garden"})
     for path in ("/", "/health", "/health/live", "/health/ready", "/api/v1/openapi.json", "/api/v1/items"):
         world.request("GET", path)
-    for part in ("", "/thumbnail", "/download", "/chunks", "/timeline"):
+    use_documents(world)
+    use_conversations(world)
+    for part in ("", "/thumbnail", "/download", "/chunks", "/timeline", "/dependents", "/similar"):
         world.request("GET", "/api/v1/items/{item_id}" + part, item_id="garden")
     world.request("POST", "/api/v1/items/{item_id}/reprocess", item_id="garden")
+    world.remove("alice/garden.jpg")
     world.request("DELETE", "/api/v1/items/{item_id}", item_id="garden")
     use_failures(world)
     use_accounts(world)
@@ -123,6 +134,65 @@ def use_api(world: Recorded) -> None:
         world.request(method, "/{proxy+}", **{"proxy+": "products"})
     served = {(method, path) for path, methods in app.app.routes.items() for method in methods}
     assert world.routes == {(method, path) for method, path in served if method != "OPTIONS"}
+
+
+def use_uploads_in_parts(world: Recorded) -> None:
+    """One is sent, resumed and completed, one given up, one forgotten."""
+    new = {"filename": "new.pdf", "content_type": "application/pdf", "size_bytes": 10}
+    sent, given_up, _forgotten = (json.loads(world.request("POST", "/api/v1/uploads", new)) for _ in range(3))
+    etag = send_part(sent["parts"][0]["url"], b"x" * 10)
+    one = "/api/v1/uploads/{upload_id}"
+    world.request("POST", one + "/parts", upload_id=sent["id"])
+    world.request("POST", one + "/complete", {"parts": [{"number": 1, "etag": etag}]}, upload_id=sent["id"])
+    world.request("DELETE", one, upload_id=given_up["id"])
+
+
+def use_documents(world: Recorded) -> None:
+    """One is sent, looked at, put into a collection with an image, taken out and deleted."""
+    of_a_pdf = {"Content-Type": "application/pdf"}
+    sent = world.request(
+        "POST", "/api/v1/documents", pdf("sent"), query="?filename=sent.pdf", headers=of_a_pdf
+    )
+    world.request("GET", "/api/v1/documents/by-hash/{file_hash}", file_hash=json.loads(sent)["file_hash"])
+    for path in ("", "/{document_id}", "/{document_id}/file"):
+        world.request("GET", "/api/v1/documents" + path, document_id="guide")
+    for part in ("", "/image"):
+        world.request("GET", "/api/v1/documents/{document_id}/pages/{n}" + part, document_id="guide", n="1")
+    made = json.loads(world.request("POST", "/api/v1/collections", {"name": "Garden"}))
+    world.request("GET", "/api/v1/collections")
+    one, both = "/api/v1/collections/{collection_id}", {"item_ids": ["guide", "garden"]}
+    world.request("POST", one + "/items", both, collection_id=made["id"])
+    for part in ("", "/items"):
+        world.request("GET", one + part, collection_id=made["id"])
+    world.request("PATCH", one, {"name": "Balcony"}, collection_id=made["id"])
+    world.request("DELETE", one + "/items/{item_id}", collection_id=made["id"], item_id="guide")
+    world.request("DELETE", one, collection_id=made["id"])
+    world.request("DELETE", "/api/v1/documents/{document_id}", document_id="sent")
+
+
+def use_conversations(world: Recorded) -> None:
+    """A question answered at once, one by the runner, one cancelled; a run whose event the bus did not get."""
+    talk = json.loads(world.request("POST", "/api/v1/conversations", {}))["id"]
+    one, later = "/api/v1/conversations/{conversation_id}", {"Prefer": "respond-async"}
+    runs = []
+    for headers in ({}, later, later, later):
+        asked = world.request(
+            "POST", one + "/messages", {"content": "Tomatoes?"}, headers=headers, conversation_id=talk
+        )
+        runs.append(json.loads(asked)["id"])
+    detail = {"run_id": runs[1], "user_id": "alice"}
+    world.invoke("runner", {"source": "collections.api", "detail-type": "RunQueued", "detail": detail})
+    world.request("POST", "/api/v1/runs/{run_id}/cancel", run_id=runs[2])
+    world.sql(f"UPDATE runs SET woken_at = NULL WHERE id = '{runs[3]}'")
+    world.invoke("relay", {})
+    assert world.sql(f"SELECT woken_at IS NOT NULL FROM runs WHERE id = '{runs[3]}'") == [(True,)]
+    world.request("GET", "/api/v1/runs")
+    world.request("GET", "/api/v1/runs/{run_id}", run_id=runs[1])
+    for part in ("", "/messages", "/export"):
+        world.request("GET", one + part, conversation_id=talk)
+    world.request("GET", "/api/v1/conversations")
+    world.request("PATCH", one, {"title": "Tomatoes"}, conversation_id=talk)
+    world.request("DELETE", one, conversation_id=talk)
 
 
 def use_failures(world: Recorded) -> None:
@@ -167,6 +237,7 @@ def use_what_heals(world: Recorded) -> None:
     world.deliver(world.put("alice/awaits-embedding.jpg", jpeg("black")))
     world.deliver(world.published()[-1])
     world.put("alice/unheard-of.jpg", jpeg("gray"))
+    world.sql("UPDATE uploads SET expires_at = now() - interval '2 hours' WHERE multipart_id IS NOT NULL")
     later = {"time": (datetime.now(UTC) + timedelta(minutes=5)).isoformat()}
     world.invoke("sweeper", later)
     last = world.published()[-1]["outbox_id"]
@@ -209,6 +280,7 @@ def operations_in_the_code(world: World) -> set[tuple[str, str]]:
     sources = [path.read_text() for path in (ROOT / "chalicelib").rglob("*.py")]
     trees = [ast.parse(source) for source in sources if "from botocore" in source]
     called = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    called |= {"upload_part"}  # only ever presigned, by its name
     names = {service: world.aws.client(service).meta.method_to_api_mapping for service in services}
     found = {(service, names[service][name]) for service in services for name in called & set(names[service])}
     return found | ({("s3", "PostObject")} if "generate_presigned_post" in called else set())

@@ -166,14 +166,23 @@ def test_the_readmes_session_works(stack: Running, tmp_path: Path) -> None:
     eventually(lambda: stack.get("/api/v1/items?text=photo.jpg&status=READY")["data"])
 
 
-def test_the_readmes_signing_in_works(stack: Running) -> None:
-    (session,) = re.findall(r"```sh\n(J=.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
-    url = f"http://127.0.0.1:{stack.ports.api}"
-    ran = subprocess.run(
-        ["bash", "-euc", session], env={**os.environ, "URL": url}, capture_output=True, text=True, timeout=60
+def test_the_readmes_asking_and_signing_in_work(stack: Running, tmp_path: Path) -> None:
+    asking, signing_in = re.findall(
+        r"```sh\n((?:J|WHO)=.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL
     )
-    assert ran.returncode == 0, ran.stderr
-    assert '"email":"ann@example.org"' in ran.stdout.rpartition("{")[2]
+    url = f"http://127.0.0.1:{stack.ports.api}"
+    for session, said in ((asking, "190 euros"), (asking + signing_in, '"email":"ann@example.org"')):
+        ran = subprocess.run(
+            ["bash", "-euc", session],
+            cwd=tmp_path,
+            env={**os.environ, "URL": url},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert said in ran.stdout
+    assert (tmp_path / "page.jpg").read_bytes().startswith(b"\xff\xd8\xff")
 
 
 def test_chalice_local_works_beside_the_running_stack(stack: Running) -> None:

@@ -23,9 +23,12 @@ import app
 import chalicelib.stores
 from chalicelib import wiring
 from chalicelib.api.http import Route
+from chalicelib.model import files
 from chalicelib.model.sessions import Session
 from chalicelib.model.tokens import make_access_token, new_session_id
 from tests.local_stack.emulated import BUCKET
+from tests.test_decoder import make_pdf
+from tests.test_multipart import send_part
 from tests.world import World, jpeg
 
 Ids = dict[str, str]
@@ -34,20 +37,31 @@ NEW = {"content_type": "image/jpeg", "size_bytes": 9}
 MISSING: Ids = {
     "item_id": "never-was",
     "upload_id": "00000000-0000-4000-8000-000000000000",
+    "part_etag": "0" * 32,
     "failure_id": "task-999999999",
     "sha256": "0" * 64,
     "key_id": "00000000-0000-4000-8000-000000000000",
     "email": "never-was@example.org",
+    "document_id": "never-was",
+    "file_hash": "0" * 64,
+    "n": "1",
+    "collection_id": "00000000-0000-4000-8000-000000000000",
+    "conversation_id": "00000000-0000-4000-8000-000000000000",
+    "run_id": "00000000-0000-4000-8000-000000000000",
 }
 BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
     ("POST", "/api/v1/search"): lambda ids: [
         {"query": ids["item_id"]},
         {"item_id": ids["item_id"]},
         {"query": "it shows", "filters": {"item_ids": [ids["item_id"]]}},
+        {"query": "it shows", "filters": {"collection_id": ids["collection_id"]}, "facets": True},
     ],
     ("POST", "/api/v1/uploads"): lambda ids: [
         {**NEW, "filename": "new.jpg"},
         {**NEW, "filename": "new.jpg", "sha256": ids["sha256"]},
+    ],
+    ("POST", "/api/v1/uploads/{upload_id}/complete"): lambda ids: [
+        {"parts": [{"number": 1, "etag": ids["part_etag"]}]}
     ],
     ("POST", "/api/v1/failures/redrive"): lambda ids: [{"item_id": ids["item_id"]}],
     ("POST", "/api/v1/registration"): lambda ids: [{"email": ids["email"], "password": "a password"}],
@@ -55,17 +69,33 @@ BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
     ("POST", "/api/v1/sessions/refresh"): lambda ids: [{"refresh_token": ids["email"]}],
     ("POST", "/api/v1/api-keys"): lambda ids: [{"name": "new", "scopes": ["read"]}],
     ("PATCH", "/api/v1/me"): lambda ids: [{}],
+    ("POST", "/api/v1/documents"): lambda ids: [f"%PDF-1.4 new {next(_numbers)}".encode()],
+    ("POST", "/api/v1/collections"): lambda ids: [{"name": f"new {next(_numbers)}"}],
+    ("PATCH", "/api/v1/collections/{collection_id}"): lambda ids: [{"description": "new"}],
+    ("POST", "/api/v1/collections/{collection_id}/items"): lambda ids: [{"item_ids": [ids["item_id"]]}],
+    ("POST", "/api/v1/conversations"): lambda ids: [{"title": "new"}],
+    ("PATCH", "/api/v1/conversations/{conversation_id}"): lambda ids: [{"title": ""}],
+    ("POST", "/api/v1/conversations/{conversation_id}/messages"): lambda ids: [
+        {"content": ids["item_id"]},
+        {"content": ids["item_id"], "item_ids": [ids["item_id"]]},
+        {"content": ids["item_id"], "collection_id": ids["collection_id"]},
+    ],
 }
-# A new key says nothing of whose it is.
-SILENT = {("POST", "/api/v1/api-keys")}
+QUERIES = {("POST", "/api/v1/documents"): "?filename=new.pdf"}
+# A new key says nothing of whose it is, nor do a new document, a new collection and a picture.
+SILENT = {("POST", "/api/v1/api-keys"), ("POST", "/api/v1/documents"), ("POST", "/api/v1/collections")}
+SILENT |= {("GET", "/api/v1/documents/{document_id}/pages/{n}/image"), ("POST", "/api/v1/conversations")}
 # In DynamoDB, under their user's key: no condition of SQL's, and no policy, keeps them apart.
 SESSIONS = {"/api/v1/sessions", "/api/v1/sessions/current"}
 # Open to everybody, and nobody's in particular; all others want to know who asks.
 PUBLIC = {"GET /", "GET /api/v1/openapi.json", "GET /health", "GET /health/live", "GET /health/ready"}
 PUBLIC |= {"GET /api/v1/registration", "POST /api/v1/registration"}
 PUBLIC |= {"POST /api/v1/sessions", "POST /api/v1/sessions/refresh"}
-# Deletions last: what they delete is asked for by the others.
-ROUTES = sorted(app.app.declared, key=lambda route: (route.method == "DELETE", route.path, route.method))
+# Deletions last, the innermost first: what they delete is asked for by the others.
+ROUTES = sorted(
+    app.app.declared,
+    key=lambda r: (r.method == "DELETE", (r.method == "DELETE") * -r.path.count("/"), r.path, r.method),
+)
 PRIVATE = [route for route in ROUTES if not route.public and not route.admin]
 
 
@@ -82,12 +112,12 @@ class Asked:
 
     @property
     def name(self) -> str:
-        return f"{self.route.method} {self.route.path} {json.dumps(self.body) if self.body else ''}".strip()
+        return f"{self.route.method} {self.route.path} {self.body or ''}".strip()
 
 
 @dataclass
 class Hall:
-    """Users of one app. Each has two items and an upload, and files whose name, text and key tell whose they are."""
+    """Users of one app. Each has things twice whose names, texts and keys tell whose they are."""
 
     world: World
     client: Client
@@ -96,37 +126,61 @@ class Hall:
 
     def make_ids(self, user: str) -> Ids:
         """New things of this user's, by the name of the path parameter, and what bodies need."""
-        item_id = f"{user}secret-{next(_numbers)}"
+        item_id, document_id = f"{user}secret-{next(_numbers)}", f"{user}secret-document-{next(_numbers)}"
+        pdf = make_pdf(f"BT /F 12 Tf 10 50 Td ({document_id}) Tj ET")
+        self.world.ingest(f"{user}/{document_id}.pdf", pdf)
         self.world.ingest(f"{user}/{item_id}.jpg", jpeg(size=(40 + next(_numbers), 40)))
+        named = self.ask(user, NEW_COLLECTION, {}, {"name": f"{user}secret {next(_numbers)}"})
+        collection = {"collection_id": json.loads(named.text)["id"]}
+        self.ask(user, FILL_COLLECTION, collection, {"item_ids": [item_id]})
         upload = self.ask(user, UPLOAD, {}, {**NEW, "filename": f"{user}secret.jpg"})
         key = self.ask(user, NEW_KEY, {}, {"name": f"{user}secret", "scopes": ["read"]})
         (task,) = self.world.sql(f"SELECT id FROM tasks WHERE item_id = '{item_id}' AND stage = 'embed'")
         return {
             "item_id": item_id,
             "upload_id": json.loads(upload.text)["id"],
+            "part_etag": send_part(json.loads(upload.text)["parts"][0]["url"], b"x" * 9),
             "failure_id": f"task-{task[0]}",
             "sha256": self.world.item(item_id)["sha256"],
             "key_id": json.loads(key.text)["id"],
             "email": f"{user}@example.org",
+            "document_id": document_id,
+            "file_hash": self.world.item(document_id)["sha256"],
+            "n": "1",
+            **collection,
+            **self.talk(user, item_id),
         }
+
+    def talk(self, user: str, item_id: str) -> Ids:
+        """A conversation with an answer, whose run is still to be done and tells whose it is."""
+        talk = {"conversation_id": json.loads(self.ask(user, NEW_TALK, {}, {}).text)["id"]}
+        assert self.ask(user, ASK, talk, {"content": f"{item_id}?"}).status == 201
+        (run,) = self.world.sql(
+            f"UPDATE runs SET state = 'queued', output = NULL, error_code = 'x', error_message = '{item_id}'"
+            f" WHERE input ->> 'conversation_id' = '{talk['conversation_id']}' RETURNING id::text"
+        )
+        return {**talk, "run_id": run[0]}
 
     def ask(self, user: str | None, route: Route, ids: Ids, body: Any, key: str | None = None) -> Asked:
         self.be(user)
         path = route.path.format(**{name: quote(value, safe="") for name, value in ids.items()})
-        raw = json.dumps(body).encode() if body is not None else b""
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        path += QUERIES.get((route.method, route.path), "")
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
+        headers = {"Content-Type": route.raw or "application/json"} if body is not None else {}
         if user:
             headers["Authorization"] = f"Bearer {self.sign_in(user)}"
         if key:
             headers["Idempotency-Key"] = key
         answer = self.client.http.request(route.method, path, headers=headers, body=raw)
-        return Asked(route, ids, body, answer.status_code, dict(answer.headers), answer.body.decode())
+        return Asked(
+            route, ids, body, answer.status_code, dict(answer.headers), answer.body.decode(errors="replace")
+        )
 
     def sign_in(self, user: str) -> str:
         """An access token of a new session, whose user agent tells whose it is."""
         now_s, session_id = int(time()), new_session_id(int(time()) * 1000)
         times = {"created_at": now_s, "last_used_at": now_s, "expires_at": now_s + 60}
-        names = {"refresh_sha256": "", "role": "user", "plan": "free", "address": ""}
+        names = {"refresh_sha256": "", "address": ""}
         session = Session(user_id=user, id=session_id, user_agent=f"{user}secret/1", **names, **times)
         wiring.sessions().insert(session)
         return make_access_token(wiring.signing(), user_id=user, session_id=session_id, now_s=now_s)
@@ -149,15 +203,24 @@ class Hall:
         return {table: self.world.sql(one.format(table, user))[0][0] for (table,) in tables}
 
 
-UPLOAD, SEARCH, NEW_KEY = (
+UPLOAD, SEARCH, NEW_KEY, NEW_COLLECTION, FILL_COLLECTION, NEW_TALK, ASK = (
     next(r for r in ROUTES if r.handler.__name__ == name)
-    for name in ("create_upload", "search_items", "create_api_key")
+    for name in (
+        "create_upload",
+        "search_items",
+        "create_api_key",
+        "create_collection",
+        "add_collection_items",
+        "create_conversation",
+        "create_message",
+    )
 )
 CONDITION = re.compile(r"(?:\b\w+\.)?\b(?:user_id|owner|id) = %\((?:user_id|owner)\)s")
 
 
 @pytest.fixture
 def hall(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hall]:
+    monkeypatch.setattr(files, "PARTS_ABOVE_BYTES", 8)
     monkeypatch.setenv("ENVIRONMENT", "dev")  # where nobody is an administrator
     hall = Hall(world, Client(app.app, project_dir=str(tmp_path)), monkeypatch)
     hall.be(None)
@@ -176,7 +239,8 @@ def hall(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 def requests(route: Route, ids: Ids) -> list[tuple[Ids, Any]]:
     """What to send to a route about these things: path parameters and body, several where it matters."""
     path = {name: ids[name] for name in re.findall(r"\{(\w+)\}", route.path)}
-    return [(path, body) for body in (BODIES[route.method, route.path](ids) if route.body else [None])]
+    takes_body = route.body or route.raw
+    return [(path, body) for body in (BODIES[route.method, route.path](ids) if takes_body else [None])]
 
 
 def tells_of(user: str, asked: Asked) -> bool:
@@ -210,6 +274,10 @@ def test_anothers_is_as_missing_as_what_never_was(hall: Hall) -> None:
     before = hall.rows("alice")
     assert leaks(hall, PRIVATE) == set()
     assert hall.rows("alice") == before
+
+
+def test_every_path_is_declared_but_the_gateways() -> None:
+    assert set(app.app.routes) - {route.path for route in ROUTES} == {"/{proxy+}"}
 
 
 def test_every_route_asks_who_it_is(hall: Hall) -> None:
@@ -250,7 +318,7 @@ def test_a_cursor_of_anothers_leads_to_ones_own(hall: Hall) -> None:
     assert [item["id"] for item in page["data"]] == [newest]
     hall.be("bob")
     page = json.loads(hall.client.http.get(f"/api/v1/items?after={page['next']}").body)
-    assert [item["id"][:9] for item in page["data"]] == ["bobsecret", "bobsecret"]
+    assert [item["id"][:9] for item in page["data"]] == ["bobsecret"] * 4
 
 
 def test_the_same_bytes_are_an_item_of_each(hall: Hall) -> None:

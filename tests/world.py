@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,11 +29,13 @@ HANDLERS = {
     "ImageProcessed": handlers.item_processed,
     "DocumentProcessed": handlers.item_processed,
     "AnalysisComplete": handlers.analysis_complete,
+    "RunQueued": handlers.run_queued,
 }
 
 
 def context(remaining_s: float = 100.0) -> Any:
-    return SimpleNamespace(get_remaining_time_in_millis=lambda: remaining_s * 1000)
+    end_s = monotonic() + remaining_s
+    return SimpleNamespace(get_remaining_time_in_millis=lambda: (end_s - monotonic()) * 1000)
 
 
 @dataclass
@@ -135,10 +138,13 @@ def forget_wiring() -> None:
     made_once = (
         "settings",
         "blobs",
+        "local_copies",
         "bus",
         "tables",
         "analyzer",
         "embedder",
+        "chat_model",
+        "reranker",
         "sessions",
         "signing",
         "oidc",

@@ -11,7 +11,7 @@ from chalice.app import Response as ChaliceResponse
 from chalicelib.api.http import JSON, Answer, Body, Caller, Edge, Query, Request, Route
 from chalicelib.api.idempotency import answer_once
 from chalicelib.api.limits import headers_of
-from chalicelib.api.parsing import parse_body, parse_path, parse_query
+from chalicelib.api.parsing import parse_body, parse_path, parse_query, parse_raw
 from chalicelib.api.problems import problem_of
 from chalicelib.errors import Forbidden, InvalidInput, RateLimited
 from chalicelib.model.limits import Admission
@@ -49,9 +49,9 @@ def _parse(route: Route, current: Any, edge: Edge, counted: list[Admission]) -> 
         user_id=caller.user_id if caller else "",
         caller=caller,
         address=address,
-        path=parse_path(event["pathParameters"] or {}),
+        path=parse_path(event["pathParameters"] or {}, route.patterns),
         query=parse_query(query, route.query or Query, route.repeatable),
-        body=_parse_body(current, route.body, route.max_body_bytes) if route.body else None,
+        body=_parse_body(current, route),
         headers=headers,
         request_id=current.context["requestId"],
         base_url=_base_url(event, headers),
@@ -70,13 +70,17 @@ def _identify(route: Route, headers: Mapping[str, str], edge: Edge, counted: lis
     return caller
 
 
-def _parse_body(current: Any, type_: type[Body], max_bytes: int) -> Body:
+def _parse_body(current: Any, route: Route) -> Body | bytes | None:
+    if not route.body and not route.raw:
+        return None
     content_type = current.headers.get("content-type", "")
     try:
         raw: bytes = current.raw_body
     except ValueError as error:  # API Gateway hands text on, with whatever was in it, and base64 that is none
         raise InvalidInput("The body is not UTF-8.", code="invalid_json") from error
-    return parse_body(raw, content_type, type_, max_bytes=max_bytes)
+    if route.raw:
+        return parse_raw(raw, content_type, route.raw, max_bytes=route.max_body_bytes)
+    return parse_body(raw, content_type, route.body, max_bytes=route.max_body_bytes) if route.body else None
 
 
 def _base_url(event: Mapping[str, Any], headers: Mapping[str, str]) -> str:

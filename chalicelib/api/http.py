@@ -15,23 +15,27 @@
     def create_upload(request: Request) -> Answer | Upload:
         return Answer(Existing(...), status=200, headers={"Location": ...})  # a status of `also`, any header
 
-A handler returns a value of the type `returns` names (Struct or dataclass, encoded as JSON with the
+A handler returns a value of the type `returns` names (a Struct, encoded as JSON with the
 declared status), an Answer, or None (204, or `status`). `returns="text/html; charset=utf-8"` declares a
 media type instead: the handler returns str, or bytes for what API Gateway treats as binary.
+`raw="application/pdf"` declares a body that is that file itself: `request.body` is its bytes. `patterns` says what
+path parameters look like: InvalidInput for one that does not.
 Errors are raised: every CollectionsError becomes a problem (problems.py), anything else a 500 that
 tells nothing. Headers that every answer has (request id, CORS, no-store, nosniff) are entry.py's.
 Who the caller is, `Edge.identify` says, called with the headers before the handler; not for `public=True`.
 `admin=True` is for operators. `scope` is what an API key needs: "read" for GET, "admin" for operators' routes, else
 "write", unless it is declared. `keyed=True`: takes an Idempotency-Key (idempotency.py); all that creates does.
+`may_run=True`: takes `Prefer: respond-async`; `also` then has 202, a run.
 `cost` is what a request counts as against the rate limits (model/limits.py): "plain" unless it is declared.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct, field
 
 from chalicelib.errors import CollectionsError
 from chalicelib.model.limits import Admission, Cost
@@ -50,11 +54,11 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Base of declared JSON bodies and of the objects in them."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True, kw_only=True):
     """Who is asking. An admin may use the routes that are declared `admin=True`, over all users' failures.
 
-    `scopes`: what the API key may do; whoever is signed in may do all. `session_id` is None for the others.
+    `scopes`: what the API key may do; whoever is signed in may do all. `ends_at`: when the key does, if it does.
+    `session_id` is None for the others.
     """
 
     user_id: str
@@ -62,10 +66,10 @@ class Caller:
     plan: str = "free"
     scopes: frozenset[Scope] = ALL_SCOPES
     session_id: str | None = None
+    ends_at: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True, kw_only=True):
     """What app.py tells the HTTP edge: who sent these headers (raises Unauthenticated), who may call from where.
 
     `admit_address` counts a request before it is known who asks, `admit_caller` after; both raise RateLimited.
@@ -77,8 +81,7 @@ class Edge:
     admit_caller: Callable[[Caller, Cost], Admission | None] = lambda _caller, _cost: None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """A parsed request: `path` unquoted, `query` and `body` of their declared types, `headers` of any case.
 
     `user_id` is "" and `caller` None on a public route. `base_url` has no slash at its end. `creation_id` is for
@@ -98,8 +101,7 @@ class Request:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """An answer that differs from the route's declaration in status or headers."""
 
     body: Any = None
@@ -107,8 +109,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Route:
+class Route(Struct, frozen=True, kw_only=True):
     """One declared endpoint, as openapi.py reads it. `returns` is a type, a media type, or None: no body."""
 
     method: str
@@ -118,6 +119,8 @@ class Route:
     summary: str
     query: type[Query] | None
     body: type[Body] | None
+    raw: str | None
+    patterns: Mapping[str, str]
     returns: Any
     status: int
     also: Mapping[int, Any]
@@ -125,6 +128,7 @@ class Route:
     public: bool
     admin: bool
     keyed: bool
+    may_run: bool
     scope: Scope
     cost: Cost
     max_body_bytes: int
@@ -161,6 +165,8 @@ class Routes:
         summary: str,
         query: type[Query] | None = None,
         body: type[Body] | None = None,
+        raw: str | None = None,
+        patterns: Mapping[str, str] | None = None,
         returns: Any = None,
         status: int | None = None,
         also: Mapping[int, Any] | None = None,
@@ -168,6 +174,7 @@ class Routes:
         public: bool = False,
         admin: bool = False,
         keyed: bool = False,
+        may_run: bool = False,
         scope: Scope | None = None,
         cost: Cost = "plain",
         max_body_bytes: int = 1_000_000,
@@ -181,6 +188,8 @@ class Routes:
                 summary=summary,
                 query=query,
                 body=body,
+                raw=raw,
+                patterns=patterns or {},
                 returns=returns,
                 status=status or (204 if returns is None else 200),
                 also=also or {},
@@ -188,6 +197,7 @@ class Routes:
                 public=public,
                 admin=admin,
                 keyed=keyed,
+                may_run=may_run,
                 scope=scope or ("admin" if admin else "read" if method == "GET" else "write"),
                 cost=cost,
                 max_body_bytes=max_body_bytes,

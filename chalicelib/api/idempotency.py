@@ -8,10 +8,10 @@ and answer, the next sending runs with the same `creation_id` and so finds what 
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 import msgspec
 from chalice.app import Response as ChaliceResponse
+from msgspec.structs import replace
 
 from chalicelib import wiring
 from chalicelib.api.http import Request, Route

@@ -34,6 +34,13 @@ _KEY_PARAMETER = {
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
     "description": "Send the request again under the same key, for 24 hours, and get the first answer of success.",
 }
+_PREFER_PARAMETER = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "schema": {"anyOf": [{"const": "respond-async"}, {"type": "string"}]},
+    "description": "respond-async: do not wait, answer 202 with a run. What takes long is answered so unasked.",
+}
 _HEADERS = {
     name: {"description": text, "schema": {"type": type_}}
     for name, type_, text in (
@@ -50,6 +57,7 @@ _HEADERS = {
         ("Retry-After", "integer", "Seconds until the same request may succeed."),
     )
 }
+_BINARY = {"type": "string", "format": "binary"}
 _PARAMETER = re.compile(r"\{(\w+)\+?\}")
 
 
@@ -111,9 +119,11 @@ def _operation(route: Route, schemas: Mapping[Any, Any], components: Mapping[str
         "summary": route.summary,
         "responses": _responses(route, schemas),
     }
-    parameters = [_path_parameter(name) for name in _PARAMETER.findall(route.path)]
+    parameters = [_path_parameter(name, route) for name in _PARAMETER.findall(route.path)]
     if route.keyed:
         parameters.append(_KEY_PARAMETER)
+    if route.may_run:
+        parameters.append(_PREFER_PARAMETER)
     if route.query:
         parameters += _query_parameters(_resolve(schemas[route.query], components))
     if parameters:
@@ -121,13 +131,17 @@ def _operation(route: Route, schemas: Mapping[Any, Any], components: Mapping[str
     if route.body:
         content = {JSON: {"schema": schemas[route.body]}}
         operation["requestBody"] = {"required": True, "content": content}
+    if route.raw:
+        operation["requestBody"] = {"required": True, "content": {route.raw: {"schema": _BINARY}}}
     if route.public:
         operation["security"] = []
     return operation
 
 
-def _path_parameter(name: str) -> dict[str, Any]:
-    schema = {"type": "string", "minLength": 1, "maxLength": MAX_PATH_PARAMETER_CHARS}
+def _path_parameter(name: str, route: Route) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_PATH_PARAMETER_CHARS}
+    if name in route.patterns:
+        schema = {"type": "string", "pattern": route.patterns[name]}
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
@@ -181,6 +195,6 @@ def _errors(route: Route) -> list[type[CollectionsError]]:
         raised += [InFlight, KeyReused]
     if "{" in route.path:
         raised.append(NotFound)
-    if route.body:
+    if route.body or route.raw:
         raised += [TooLarge, UnsupportedMediaType]
     return sorted(raised, key=lambda error: STATUS_OF_ERROR[error])

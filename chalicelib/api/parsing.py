@@ -9,8 +9,8 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from chalicelib.api.problems import UnsupportedMediaType
-from chalicelib.errors import InvalidInput, NotFound, TooLarge
+from chalicelib.api.problems import BodyTooLarge, UnsupportedMediaType
+from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.model.text import UNSTORABLE
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ _LOCATED = re.compile(r"(?P<what>.*) - at `(?P<key>key in )?\$\.?(?P<path>.*)`\Z
 _MEMBER = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>.*)`\Z", re.DOTALL)
 
 
-def parse_path(raw: Mapping[str, str]) -> dict[str, str]:
+def parse_path(raw: Mapping[str, str], patterns: Mapping[str, str]) -> dict[str, str]:
     """Unquoted path parameters. Raises NotFound for one that nothing can be stored under."""
     parsed = {}
     for name, value in raw.items():
@@ -35,6 +35,8 @@ def parse_path(raw: Mapping[str, str]) -> dict[str, str]:
             raise NotFound("There is nothing here.") from error
         if len(parsed[name]) > MAX_PATH_PARAMETER_CHARS or UNSTORABLE.search(parsed[name]):
             raise NotFound("There is nothing here.")
+        if name in patterns and not re.fullmatch(patterns[name], parsed[name]):
+            raise InvalidInput(f"Expected a text that matches {patterns[name]}.", field=name)
     return parsed
 
 
@@ -58,12 +60,23 @@ def parse_query(raw: Mapping[str, Sequence[str]], type_: type[T], repeatable: fr
 def parse_body(raw: bytes, content_type: str, type_: type[T], *, max_bytes: int) -> T:
     """Decode a JSON body stricter than JSON itself: see `_decode`."""
     if len(raw) > max_bytes:
-        raise TooLarge(f"The body is over {max_bytes} bytes. Files go through POST /api/v1/uploads.")
+        raise BodyTooLarge(max_bytes)
     if not raw:
         raise InvalidInput("The body is empty; a JSON object is expected.", code="invalid_json")
     if not _JSON_TYPE.match(content_type):
         raise UnsupportedMediaType("The body must be application/json in UTF-8.")
     return _convert(_decode(raw), type_, strict=True)
+
+
+def parse_raw(raw: bytes, content_type: str, expected: str, *, max_bytes: int) -> bytes:
+    """A body that is a file of the expected media type, as it came."""
+    if len(raw) > max_bytes:
+        raise BodyTooLarge(max_bytes)
+    if content_type.partition(";")[0].strip().lower() != expected:
+        raise UnsupportedMediaType(f"The body must be {expected}.")
+    if not raw:
+        raise InvalidInput("The body is empty.", code="empty_body")
+    return raw
 
 
 def _decode(raw: bytes) -> Any:

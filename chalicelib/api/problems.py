@@ -10,6 +10,7 @@ import msgspec
 from chalicelib import errors
 
 log = logging.getLogger("collections")
+UPLOADS_PATH = "/api/v1/uploads"
 
 
 class MethodNotAllowed(errors.CollectionsError):
@@ -26,6 +27,13 @@ class UnsupportedMediaType(errors.CollectionsError):
     code = "unsupported_media_type"
 
 
+class BodyTooLarge(errors.TooLarge):
+    """More than the route takes; where files of any size go, the problem and its Link header say."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"The body is over {max_bytes} bytes. Files go through POST {UPLOADS_PATH}.")
+
+
 STATUS_OF_ERROR: dict[type[Exception], HTTPStatus] = {
     errors.CollectionsError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.InvalidInput: HTTPStatus.BAD_REQUEST,
@@ -37,12 +45,14 @@ STATUS_OF_ERROR: dict[type[Exception], HTTPStatus] = {
     errors.InFlight: HTTPStatus.CONFLICT,
     errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.BadFile: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Throttled: HTTPStatus.SERVICE_UNAVAILABLE,  # a provider throttles us: no fault of the caller's
     errors.Misconfigured: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ModelRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UpstreamFailed: HTTPStatus.BAD_GATEWAY,
     errors.UpstreamUnreachable: HTTPStatus.BAD_GATEWAY,
     errors.UpstreamTimeout: HTTPStatus.GATEWAY_TIMEOUT,
@@ -83,7 +93,7 @@ def problem_of(error: Exception, *, request_id: str) -> tuple[Problem, dict[str,
         detail=detail,
         code=code,
         request_id=request_id,
-        field=(error.field or None) if isinstance(error, errors.InvalidInput) else None,
+        field=(error.field or None) if isinstance(error, errors.CollectionsError) else None,
     )
     return problem, {"Content-Type": CONTENT_TYPE, **_headers(error)}
 
@@ -93,6 +103,8 @@ def _headers(error: Exception) -> dict[str, str]:
         return {"WWW-Authenticate": 'Bearer realm="collections"'}
     if isinstance(error, MethodNotAllowed):
         return {"Allow": ", ".join(error.allowed)}
+    if isinstance(error, BodyTooLarge):
+        return {"Link": f'<{UPLOADS_PATH}>; rel="alternate"'}
     if isinstance(error, errors.Unavailable | errors.InFlight | errors.RateLimited):
         return {"Retry-After": str(max(1, ceil(error.retry_after_s or RETRY_AFTER_S)))}
     return {}

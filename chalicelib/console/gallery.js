@@ -28,9 +28,14 @@ async function call(method, url, body, signal) {
   const data = await answer.json().catch(() => ({}));
   if (!answer.ok) {
     const request = answer.status >= 500 && data.request_id ? ` (request ${data.request_id})` : "";
-    throw Object.assign(new Error((data.detail || `The server answered ${answer.status}.`) + request), { status: answer.status });
+    const retryAfterS = Number(answer.headers.get("Retry-After")) || 0;
+    throw Object.assign(new Error((data.detail || `The server answered ${answer.status}.`) + request), { status: answer.status, retryAfterS });
   }
   return { status: answer.status, data };
+}
+
+function show(section) {
+  for (const id of ["found", "chat", "gallery"]) $(id).hidden = id !== section;
 }
 
 function say(text) {

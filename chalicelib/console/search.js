@@ -30,8 +30,7 @@ function hitRow(hit) {
 async function find(request, title) {
   if (searching) searching.abort();
   const mine = searching = new AbortController();
-  $("found").hidden = false;
-  $("gallery").hidden = true;
+  show("found");
   $("found-title").textContent = title;
   $("found-count").textContent = "Searching…";
   try {
@@ -52,8 +51,7 @@ async function find(request, title) {
 function clearSearch() {
   if (searching) searching.abort();
   searching = null;
-  $("found").hidden = true;
-  $("gallery").hidden = false;
+  show("gallery");
   $("hits").replaceChildren();
 }
 

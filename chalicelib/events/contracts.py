@@ -1,37 +1,34 @@
 """The events we take, as AWS or an operator writes them. Unknown keys are ignored, missing ones refused."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 import msgspec
+from msgspec import Meta, Struct
 
 from chalicelib.errors import InvalidInput
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bucket:
+class Bucket(Struct, frozen=True, kw_only=True):
     name: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class S3Object:
+class S3Object(Struct, frozen=True, kw_only=True):
     key: str
     etag: str | None = None
     sequencer: str | None = None
     size: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ObjectDetail:
+class ObjectDetail(Struct, frozen=True, kw_only=True):
     bucket: Bucket
     object: S3Object
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ObjectCreated:
+class ObjectCreated(Struct, frozen=True, kw_only=True):
     """S3's own event through EventBridge, or our sweeper's wake-up in its shape."""
 
     detail: ObjectDetail
@@ -39,23 +36,31 @@ class ObjectCreated:
     time: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StageDetail:
+class StageDetail(Struct, frozen=True, kw_only=True):
     item_id: str
     user_id: str
     bucket: str
     original_key: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StageEvent:
+class StageEvent(Struct, frozen=True, kw_only=True):
     """ImageProcessed, DocumentProcessed or AnalysisComplete; a hand-made one needs no more than `detail`."""
 
     detail: StageDetail
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tick:
+class RunDetail(Struct, frozen=True, kw_only=True):
+    run_id: UUID
+    user_id: Annotated[str, Meta(pattern=r"^[^\x00\ud800-\udfff]{1,200}\Z")]
+
+
+class RunEvent(Struct, frozen=True, kw_only=True):
+    """RunQueued: somebody is to look at this run."""
+
+    detail: RunDetail
+
+
+class Tick(Struct, frozen=True, kw_only=True):
     """A schedule's event; `time` is when it was due."""
 
     time: datetime

@@ -11,7 +11,8 @@ from chalicelib.events import contracts
 from chalicelib.model.files import FileLimits
 from chalicelib.model.items import DERIVED_PREFIX, parse_key
 from chalicelib.model.pipeline import Claim, ItemRef
-from chalicelib.ops import analyze, deadletters, embed, ingest, publish, sweep
+from chalicelib.model.runs import RUNNER_LEASE_S, RunRef
+from chalicelib.ops import analyze, deadletters, embed, ingest, publish, runs, sweep
 from chalicelib.ops.stages import run_stage
 
 log = logging.getLogger("collections.events")
@@ -29,7 +30,7 @@ def object_created(event: dict[str, Any], context: Any) -> None:
     )
     ref = ingest.register_object(arrival, db=wiring.pipeline_database())
     if ref is not None:
-        _process(ref)
+        _process(ref, context)
 
 
 def item_processed(event: dict[str, Any], context: Any) -> None:
@@ -65,9 +66,22 @@ def analysis_complete(event: dict[str, Any], context: Any) -> None:
     run_stage("embed", ref, work, bucket=wiring.settings().images_bucket, db=db, bus=wiring.bus())
 
 
+def run_queued(event: dict[str, Any], context: Any) -> None:
+    """Do a run; of which kind it is, its row says."""
+    from chalicelib.events.run_kinds import work_on
+
+    detail = contracts.parse(event, contracts.RunEvent).detail
+    ref = RunRef(user_id=detail.user_id, run_id=str(detail.run_id))
+    time_left_s = _time_left_s(context)
+    runs.run_once(
+        ref, lambda claim: work_on(claim, time_left_s), lease_s=RUNNER_LEASE_S, db=wiring.pipeline_database()
+    )
+
+
 def minute_passed() -> None:
-    published = publish.relay_due_events(db=wiring.pipeline_database(), bus=wiring.bus())
-    log.info("relayed", extra={"published": published})
+    db, bus = wiring.pipeline_database(), wiring.bus()
+    published = publish.relay_due_events(db=db, bus=bus)
+    log.info("relayed", extra={"published": published, "runs": runs.relay_due_runs(db=db, bus=bus)})
 
 
 def five_minutes_passed(event: dict[str, Any]) -> None:
@@ -85,13 +99,16 @@ def dead_letter(message_id: str, body: str) -> None:
     deadletters.record_dead_letter(message_id, payload, db=wiring.pipeline_database())
 
 
-def _process(ref: ItemRef) -> None:
+def _process(ref: ItemRef, context: Any) -> None:
     settings = wiring.settings()
-    db, blobs, decoder = wiring.pipeline_database(), wiring.blobs(), wiring.decoder()
+    db, blobs, reader = wiring.pipeline_database(), wiring.blobs(), wiring.decoder()
     limits = FileLimits(max_bytes=settings.upload_max_bytes)
+    time_left_s = _time_left_s(context)
 
     def work(claim: Claim) -> Any:
-        return ingest.process_item(claim, db=db, blobs=blobs, decode=decoder.decode, limits=limits)
+        return ingest.process_item(
+            claim, db=db, blobs=blobs, reader=reader, limits=limits, time_left_s=time_left_s
+        )
 
     run_stage("process", ref, work, bucket=settings.images_bucket, db=db, bus=wiring.bus())
 

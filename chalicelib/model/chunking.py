@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from chalicelib.model.files import Page
 
@@ -15,8 +16,7 @@ _WORD = re.compile(r"\S++")
 _PIECE = re.compile(r"[A-Za-z\u00c0-\u024f]{1,7}|[0-9]{1,3}|\S")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChunkDraft:
+class ChunkDraft(Struct, frozen=True, kw_only=True):
     """A chunk before it is stored; page.text[char_start:char_end] == text, never blank at its ends."""
 
     ordinal: int
@@ -26,14 +26,16 @@ class ChunkDraft:
     text: str
 
 
-def chunk_pages(pages: Sequence[Page], *, max_tokens: int = MAX_TOKENS) -> list[ChunkDraft]:
+def chunk_pages(
+    pages: Sequence[Page], *, first_ordinal: int = 0, max_tokens: int = MAX_TOKENS
+) -> list[ChunkDraft]:
     """Chunks of all pages in reading order; none crosses a page, blank pages have none."""
     spans = ((page, *span) for page in pages for span in chunk_text(page.text, max_tokens=max_tokens))
     return [
         ChunkDraft(
             ordinal=ordinal, page=page.number, char_start=start, char_end=end, text=page.text[start:end]
         )
-        for ordinal, (page, start, end) in enumerate(spans)
+        for ordinal, (page, start, end) in enumerate(spans, start=first_ordinal)
     ]
 
 
@@ -58,7 +60,7 @@ def estimate_tokens(text: str) -> int:
 
 def _units(text: str, max_tokens: int) -> Iterator[tuple[int, int, int]]:
     """(start, end, tokens) of sentences; of the words of one too long; of slices of a word too long."""
-    for start, end in _sentences(text):
+    for start, end in sentence_spans(text):
         tokens = _bounded_estimate(text, start, end, max_tokens)
         if tokens <= max_tokens:
             yield start, end, tokens
@@ -79,7 +81,8 @@ def _bounded_estimate(text: str, start: int, end: int, max_tokens: int) -> int:
     return length if length == 1 or length > 16 * max_tokens else estimate_tokens(text[start:end])
 
 
-def _sentences(text: str) -> Iterator[tuple[int, int]]:
+def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of each sentence that shows, none blank at its ends."""
     start = 0
     for match in _SENTENCE_END.finditer(text):
         yield from _stripped(text, start, match.end())

@@ -6,9 +6,10 @@ import hashlib
 import json
 import re
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from chalicelib.errors import InvalidInput
 from chalicelib.model.text import UNSTORABLE
@@ -22,8 +23,7 @@ MAX_KEY_BYTES = 1024  # S3's limit
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Analysis:
+class Analysis(Struct, frozen=True, kw_only=True):
     """What an analyzer found. `text_in_image` is read text in reading order, "" when there is none."""
 
     category: str
@@ -35,8 +35,7 @@ class Analysis:
     model: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ObjectKey:
+class ObjectKey(Struct, frozen=True, kw_only=True):
     """`<user>/<name>` in the images bucket; `name` is the last part, whatever lies between."""
 
     user_id: str

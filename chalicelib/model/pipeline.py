@@ -5,8 +5,9 @@
 An event only says "look": what is to be done, and by whom, is in the tasks table.
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from chalicelib.model.items import Status
 
@@ -22,14 +23,12 @@ MISCONFIGURED_RETRY_S = 60.0
 STATUS_DURING: dict[Stage, Status] = {"process": "PROCESSING", "analyze": "ANALYZING", "embed": "EMBEDDING"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ItemRef:
+class ItemRef(Struct, frozen=True, kw_only=True):
     user_id: str
     item_id: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """The right to work on one stage of one item until the lease ends; `token` fences every write."""
 
     ref: ItemRef
@@ -38,8 +37,7 @@ class Claim:
     attempt: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """What goes on the bus. `stage` is the task it wakes, None when it only informs."""
 
     source: str

@@ -62,8 +62,8 @@ def _write_analysis(tx: Tx, ref: ItemRef, item: Row, analysis: Analysis, *, has_
     index.remove_item(tx, ref)
     chunks.delete(tx, ref, ["caption", "ocr"])
     items.insert_analysis(tx, ref, analysis)
-    described = Page(number=1, text=caption(item, analysis), char_start=0)
+    described = Page(number=1, text=caption(item, analysis))
     chunks.insert(tx, ref, "caption", chunk_pages([described]))
     if not has_text:
-        read = Page(number=1, text=analysis.text_in_image, char_start=0)
+        read = Page(number=1, text=analysis.text_in_image)
         chunks.insert(tx, ref, "ocr", chunk_pages([read]))

@@ -1,15 +1,16 @@
 """What a user reads: items, their chunks and timeline, uploads."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from chalicelib.errors import InvalidInput
 from chalicelib.model.items import decode_cursor, encode_cursor
 from chalicelib.model.pipeline import ItemRef
-from chalicelib.stores import chunks, items, uploads
+from chalicelib.stores import chunks, collections, items, uploads
 from chalicelib.stores.items import ItemFilters as ItemFilters
-from chalicelib.stores.tx import Row
+from chalicelib.stores.tx import Row, Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
@@ -18,14 +19,20 @@ if TYPE_CHECKING:
 def list_items(
     user_id: str, filters: ItemFilters, *, after: str | None, limit: int, db: "Database"
 ) -> tuple[list[Row], str | None]:
-    """A page of items with their analyses, newest first, and the cursor of the next page."""
+    """A page of items with their analyses, newest first, and the cursor of the next page.
+
+    Raises NotFound, naming the field, for a collection that there is not.
+    """
     since, until = window_in_utc(filters.since, filters.until)
     filters = replace(filters, since=since, until=until)
     position = decode_cursor(after) if after else None
-    rows = db.transact(
-        user_id, lambda tx: items.list_filtered(tx, user_id, filters, after=position, limit=limit + 1)
-    )
-    page, last = cut_page(rows, limit)
+
+    def read(tx: Tx) -> list[Row]:
+        if filters.collection_id is not None:
+            collections.get(tx, user_id, filters.collection_id, field="collection_id")
+        return items.list_filtered(tx, user_id, filters, after=position, limit=limit + 1)
+
+    page, last = cut_page(db.transact(user_id, read), limit)
     return page, encode_cursor(last["created_at"], last["id"]) if last else None
 
 

@@ -10,6 +10,7 @@ from chalicelib.logs import redact
 from chalicelib.model import pipeline
 from chalicelib.model.items import parse_key
 from chalicelib.model.pipeline import ItemRef, Stage
+from chalicelib.model.runs import DETAIL_TYPE
 from chalicelib.model.text import UNSTORABLE
 from chalicelib.ops.ingest import Arrival, announce_object
 from chalicelib.stores import failures, items, outbox, tasks
@@ -84,6 +85,12 @@ def _redrive_letter(event: dict[str, Any], *, db: "Database", bus: "Bus", bucket
         ref = ItemRef(user_id=user_id, item_id=item_id)
         if db.transact(user_id, lambda tx: _wake_if_open(tx, ref, stage, bucket=bucket)):
             return
+    run_id = _text(detail.get("run_id"))
+    if event.get("detail-type") == DETAIL_TYPE and user_id and run_id:
+        from chalicelib.ops.runs import rewake_run
+
+        rewake_run(user_id, run_id, db=db)
+        return
     key = _text(_dict(detail.get("object")).get("key")) or _text(detail.get("original_key"))
     bucket_name = _text(_dict(detail.get("bucket")).get("name")) or _text(detail.get("bucket"))
     if key is None or bucket_name != bucket:

@@ -1,8 +1,9 @@
 """What the operator sees of everything that went wrong, and how it is tried again."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from chalicelib.errors import NotFound
 from chalicelib.model import pipeline

@@ -1,9 +1,10 @@
 """Answers a repeated request once: who has an Idempotency-Key, and what was answered under it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
+
+from msgspec import Struct
 
 from chalicelib.errors import InFlight, KeyReused
 from chalicelib.stores import idempotency_keys, users
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 LOCK_S = 35  # longer than the API's function may run (.chalice/config.json): who holds a lock longer is dead
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeyClaim:
+class KeyClaim(Struct, frozen=True, kw_only=True):
     """The right to answer under this key; `creation_id` stays the same for whoever takes over."""
 
     user_id: str
@@ -25,8 +25,7 @@ class KeyClaim:
     creation_id: UUID
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeptAnswer:
+class KeptAnswer(Struct, frozen=True, kw_only=True):
     status: int
     headers: Mapping[str, str]
     body: str

@@ -11,8 +11,20 @@ from chalicelib.model.items import DERIVED_PREFIX, parse_key
 from chalicelib.model.pipeline import Event, ItemRef, Stage
 from chalicelib.ops.ingest import Arrival, register_object
 from chalicelib.ops.publish import publish
+from chalicelib.ops.runs import expire_runs
 from chalicelib.ops.stages import fail_item
-from chalicelib.stores import cache_entries, failures, idempotency_keys, items, outbox, sweeps, tasks, uploads
+from chalicelib.ops.uploads import abort_abandoned
+from chalicelib.stores import (
+    cache_entries,
+    failures,
+    idempotency_keys,
+    items,
+    outbox,
+    runs,
+    sweeps,
+    tasks,
+    uploads,
+)
 from chalicelib.stores.outbox import Outgoing
 from chalicelib.stores.tx import Row, Tx
 
@@ -39,15 +51,18 @@ def sweep(*, db: "Database", blobs: "Blobs", bus: "Bus", now: datetime) -> dict[
         counts["found_objects"] = reconcile_objects(db=db, blobs=blobs, before=now - SETTLED_AFTER)
     finally:
         counts |= _heal(db=db, bus=bus, bucket=blobs.bucket)
-    return counts | {"deleted_objects": delete_objects(db=db, blobs=blobs)}
+    counts["deleted_objects"] = delete_objects(db=db, blobs=blobs)
+    return counts | {"aborted_uploads": abort_abandoned(db=db, blobs=blobs)}
 
 
 def _heal(*, db: "Database", bus: "Bus", bucket: str) -> dict[str, int]:
     return {
         "expired_leases": _in_batches(lambda tx: _take_back_expired(tx, bucket), db=db, bus=bus),
         "lost_wake_ups": _in_batches(lambda tx: _wake_lost(tx, bucket), db=db, bus=bus),
+        "expired_runs": expire_runs(db=db),
         "expired_uploads": db.transact_as_system(uploads.expire),
         "pruned_events": db.transact_as_system(outbox.prune),
+        "pruned_runs": db.transact_as_system(runs.prune),
         "pruned_letters": db.transact_as_system(failures.prune_letters),
         "pruned_keys": db.transact_as_system(idempotency_keys.prune),
         "pruned_answers": db.transact_as_system(cache_entries.prune),

@@ -5,17 +5,17 @@ translates its library's exceptions: Unavailable, Throttled and Misconfigured ar
 another attempt, BadFile is not.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
-from chalicelib.model.files import Kind
+from msgspec import Struct
+
+from chalicelib.model.files import DecodedFile, Kind, Page, Sitting
 from chalicelib.model.gateway import Outbound, UpstreamAnswer
 from chalicelib.model.items import Analysis as Analysis
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AnalysisRequest:
+class AnalysisRequest(Struct, frozen=True, kw_only=True):
     """What an analyzer sees of an item: a preview of at most 2,000 px, or the first pages' text, or both."""
 
     kind: Kind
@@ -24,6 +24,22 @@ class AnalysisRequest:
     preview_jpeg: bytes | None
     text: str
     language_hint: str | None = None
+
+
+class FileReader(Protocol):
+    """Parses what may be hostile. A call raises BadFile, and Unavailable when `timeout_s` ended before its verdict."""
+
+    def decode(
+        self, path: str, declared_media_type: str | None, *, sitting: Sitting, timeout_s: float
+    ) -> DecodedFile:
+        """What is in a file; of a document the pages of one sitting, one at least."""
+        ...
+
+    def read_pages(
+        self, path: str, first_page: int, *, text_size_left: int, sitting: Sitting, timeout_s: float
+    ) -> tuple[Page, ...]:
+        """The pages of a document's next sitting, one at least. Together they come to `text_size_left` at most."""
+        ...
 
 
 class Analyzer(Protocol):
@@ -40,6 +56,36 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
         """One vector of `dimensions` floats a text, in order. At most 256 texts a call."""
+        ...
+
+
+class ChatAnswer(Struct, frozen=True, kw_only=True):
+    """`value` is JSON as the model wrote it, asked for by a schema but not checked against it."""
+
+    value: Any
+    input_tokens: int
+    output_tokens: int
+
+
+class ChatModel(Protocol):
+    """`provider` and `model` are kept with every answer."""
+
+    provider: str
+    model: str
+
+    def complete(
+        self, system: str, prompt: str, *, schema: Mapping[str, Any], max_tokens: int, timeout_s: float
+    ) -> ChatAnswer:
+        """One answer in JSON to one prompt. `schema` is an object's, its `title` a plain word.
+
+        Raises ModelRefused; Unavailable, coded "model_cut_off" when the answer is longer than `max_tokens`.
+        """
+        ...
+
+
+class Reranker(Protocol):
+    def rerank(self, query: str, documents: Sequence[str], *, timeout_s: float) -> list[float]:
+        """How well each document answers the query, in the documents' order; most models' scores are 0..1."""
         ...
 
 

@@ -25,7 +25,15 @@ _MISCONFIGURED_CODES = {"insufficient_quota", "invalid_api_key", "model_not_foun
 class JsonApi:
     """A provider's HTTP API. `name` is what error messages call it; safe to share between threads."""
 
-    def __init__(self, *, name: str, base_url: str, api_key: str | None, max_answer_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        base_url: str,
+        api_key: str | None,
+        max_answer_bytes: int,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
             raise Misconfigured(f"The base URL of {name} must be http(s)://host[:port][/path].")
@@ -35,6 +43,7 @@ class JsonApi:
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
+        self._headers |= headers or {}
         self._max_answer_bytes = max_answer_bytes
         self._local = threading.local()
 
@@ -60,7 +69,7 @@ class JsonApi:
             raise self._refusal(response, answer)
         try:
             return json.loads(answer)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Unavailable(f"{self._name} answered something that is not JSON.") from None
 
     def unusable(self, why: str) -> Unavailable:

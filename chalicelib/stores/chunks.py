@@ -24,8 +24,19 @@ def delete(tx: Tx, ref: ItemRef, sources: Sequence[str]) -> None:
     tx.run(SQL["delete"], user_id=ref.user_id, item_id=ref.item_id, sources=list(sources))
 
 
+def extent(tx: Tx, ref: ItemRef) -> tuple[int, int]:
+    """How much of a document's own text is here: chunks, and what they come to as model.files.text_size counts."""
+    row = tx.all(SQL["extent"], user_id=ref.user_id, item_id=ref.item_id)[0]
+    return int(row["chunks"]), int(row["size"])
+
+
 def list_page(tx: Tx, ref: ItemRef, *, after: int, limit: int) -> list[Row]:
     return tx.all(SQL["list"], user_id=ref.user_id, item_id=ref.item_id, after=after, limit=limit)
+
+
+def list_of_page(tx: Tx, ref: ItemRef, page: int) -> list[Row]:
+    """The chunks of one page, of all sources, each source's in order of their offsets."""
+    return tx.all(SQL["list_of_page"], user_id=ref.user_id, item_id=ref.item_id, page=page)
 
 
 def opening_text(tx: Tx, ref: ItemRef, *, max_chars: int) -> str:

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from chalicelib.stores.sql import statements
 from chalicelib.stores.tx import Row, Tx
@@ -12,8 +14,7 @@ from chalicelib.stores.tx import Row, Tx
 SQL = statements(__file__)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FailureFilters:
+class FailureFilters(Struct, frozen=True, kw_only=True):
     """None: no such condition. `since` is inclusive, `until` is not."""
 
     id: str | None = None

@@ -1,8 +1,10 @@
 """Items, their analyses and their timeline."""
 
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.model.items import Analysis, ObjectKey, Status
@@ -13,9 +15,11 @@ from chalicelib.stores.tx import Row, Tx
 SQL = statements(__file__)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ItemFilters:
-    """None: no such condition. `tag` is a label of the analysis; `text` is in the name, title, category or summary."""
+class ItemFilters(Struct, frozen=True, kw_only=True):
+    """None: no such condition. `tag` is a label of the analysis; `text` is in the name, title, category or summary.
+
+    `collection_id` is of a collection there is.
+    """
 
     kind: str | None = None
     status: Status | None = None
@@ -23,6 +27,7 @@ class ItemFilters:
     text: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    collection_id: str | None = None
 
 
 def insert(tx: Tx, key: ObjectKey, *, etag: str | None) -> str:
@@ -75,20 +80,29 @@ def list_filtered(
 ) -> list[Row]:
     """Newest first, each with its current analysis's columns."""
     after_at, after_id = after or (None, None)
-    values = {**asdict(filters), "text": filters.text and _containing(filters.text)}
+    values = {**asdict(filters), "text": filters.text and containing(filters.text)}
     return tx.all(SQL["list"], user_id=user_id, after_at=after_at, after_id=after_id, limit=limit, **values)
 
 
-def set_content(tx: Tx, ref: ItemRef, *, sha256: str, size_bytes: int, etag: str) -> None:
-    """Settle which bytes this item is; the caller holds lock_sha256 and has looked for a duplicate."""
-    tx.run(
+def set_content(tx: Tx, ref: ItemRef, *, sha256: str, size_bytes: int, etag: str) -> Row:
+    """Settle which bytes this item is; the caller holds lock_sha256 and has looked for a duplicate.
+
+    Answers pages_read and page_count: 0 pages unless the reading of these very bytes is under way.
+    """
+    return tx.all(
         SQL["set_content"],
         user_id=ref.user_id,
         id=ref.item_id,
         sha256=sha256,
         size_bytes=size_bytes,
         etag=etag,
-    )
+    )[0]
+
+
+def set_pages_read(tx: Tx, ref: ItemRef, pages_read: int, *, before: int | None = None) -> bool:
+    """Move the checkpoint; with `before`, only if it is there: False when the transaction runs again, done already."""
+    values = {"pages_read": pages_read, "before": before}
+    return tx.run(SQL["set_pages_read"], user_id=ref.user_id, id=ref.item_id, **values) > 0
 
 
 def set_processed(tx: Tx, ref: ItemRef, **columns: Any) -> None:
@@ -155,7 +169,7 @@ def timeline(tx: Tx, ref: ItemRef, *, after: int, limit: int) -> list[Row]:
     return tx.all(SQL["timeline"], user_id=ref.user_id, id=ref.item_id, after=after, limit=limit)
 
 
-def _containing(text: str) -> str:
+def containing(text: str) -> str:
     """A LIKE pattern for any text that contains this one, letter by letter."""
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"

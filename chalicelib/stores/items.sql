@@ -18,13 +18,19 @@ SELECT pg_advisory_xact_lock(hashtext('item'), hashtext(%(user_id)s || %(sha256)
 
 -- :name set_content
 UPDATE items
-SET sha256 = %(sha256)s, size_bytes = %(size_bytes)s, etag = %(etag)s, updated_at = now()
+SET sha256 = %(sha256)s, size_bytes = %(size_bytes)s, etag = %(etag)s, updated_at = now(),
+    pages_read = CASE WHEN sha256 = %(sha256)s AND pages_read < page_count THEN pages_read ELSE 0 END
 WHERE user_id = %(user_id)s AND id = %(id)s
+RETURNING pages_read, page_count
+
+-- :name set_pages_read
+UPDATE items SET pages_read = %(pages_read)s, updated_at = now()
+WHERE user_id = %(user_id)s AND id = %(id)s AND pages_read = coalesce(%(before)s, pages_read)
 
 -- :name set_processed
 UPDATE items
 SET kind = %(kind)s, media_type = %(media_type)s,
-    width_px = %(width_px)s, height_px = %(height_px)s, page_count = %(page_count)s, title = %(title)s,
+    width_px = %(width_px)s, height_px = %(height_px)s, page_count = %(page_count)s, pages_read = %(pages_read)s, title = %(title)s,
     taken_at = %(taken_at)s, camera = %(camera)s, latitude = %(latitude)s, longitude = %(longitude)s,
     thumbnail_key = %(thumbnail_key)s, preview_key = %(preview_key)s, updated_at = now()
 WHERE user_id = %(user_id)s AND id = %(id)s
@@ -42,7 +48,7 @@ WHERE user_id = %(user_id)s AND id = %(id)s
 
 -- :name restart
 UPDATE items
-SET status = 'PENDING', failure_code = NULL, failure_message = NULL, generation = generation + 1, updated_at = now(),
+SET status = 'PENDING', failure_code = NULL, failure_message = NULL, generation = generation + 1, pages_read = 0, updated_at = now(),
     key = %(key)s, name = %(name)s, etag = %(etag)s,
     sha256 = CASE WHEN etag IS DISTINCT FROM %(etag)s THEN NULL ELSE sha256 END
 WHERE user_id = %(user_id)s AND id = %(id)s
@@ -68,6 +74,9 @@ WHERE i.user_id = %(user_id)s
   AND (%(text)s::text IS NULL OR concat_ws(' ', i.name, i.title, a.category, a.summary) ILIKE %(text)s)
   AND (%(since)s::timestamptz IS NULL OR i.created_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR i.created_at < %(until)s)
+  AND (%(collection_id)s::uuid IS NULL OR EXISTS (
+          SELECT FROM collection_items c
+          WHERE c.user_id = i.user_id AND c.collection_id = %(collection_id)s::uuid AND c.item_id = i.id))
   AND (%(after_at)s::timestamptz IS NULL OR (i.created_at, i.id) < (%(after_at)s, %(after_id)s))
 ORDER BY i.created_at DESC, i.id DESC
 LIMIT %(limit)s

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from chalicelib.model.pipeline import Event, ItemRef
 from chalicelib.stores.sql import statements
@@ -13,8 +14,7 @@ SQL = statements(__file__)
 LOCK_S = 30  # how long a publisher has before the relay takes the row over
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True, kw_only=True):
     """A row on its way to the bus."""
 
     id: int

@@ -31,13 +31,13 @@ class PoisonedDecoder:
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
 
-    def decode(self, path: str, announced: str | None) -> DecodedFile:
+    def decode(self, path: str, announced: str | None, **bounds: Any) -> DecodedFile:
         body = Path(path).read_bytes()
         if RAISES in body:
             raise RuntimeError("a fault in our reader")
         if KILLS in body:
             os.kill(os.getpid(), signal.SIGKILL)
-        return self._decoder.decode(path, announced)
+        return self._decoder.decode(path, announced, **bounds)
 
 
 def invoke(function: str, event: dict[str, Any]) -> None:

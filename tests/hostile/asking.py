@@ -33,7 +33,11 @@ FIELDS = {
     "name": "n",
     "scopes": ["read"],
     "content": "words",
+    "item_ids": ["never-was"],
+    "title": "t",
+    "parts": [{"number": 1, "etag": "0" * 32}],
 }
+FITTING = {"n": "1", "file_hash": "0" * 64}
 ALSO_NEEDED = {"/api/v1/search": {"query": "words"}, "/api/v1/failures/redrive": {"reason": "never-was"}}
 
 
@@ -64,7 +68,10 @@ def ask(world: World, monkeypatch: pytest.MonkeyPatch) -> Ask:
     ) -> Reply:
         event = rest_event(method, path, multiValueQueryStringParameters=query)
         event["pathParameters"] = {name: quoted(value) for name, value in (ids or {}).items()}
-        event["headers"] = {"Content-Type": "application/json", "Accept": "*/*", **headers}
+        type_ = (
+            "application/pdf" if isinstance(body, bytes) and body.startswith(b"%PDF") else "application/json"
+        )
+        event["headers"] = {"Content-Type": type_, "Accept": "*/*", **headers}
         if body is not None:
             raw = body if isinstance(body, bytes) else json.dumps(body).encode()
             event |= {"body": base64.b64encode(raw).decode(), "isBase64Encoded": True}
@@ -122,8 +129,10 @@ def proper(answer: dict[str, Any], about: Any) -> Reply:
     return Reply(status=status, body=body, headers=headers)
 
 
-def filled(route: Route, change: dict[str, Any] | None = None) -> dict[str, Any] | None:
+def filled(route: Route, change: dict[str, Any] | None = None) -> Any:
     """A body that the route takes, or that it would but for the change."""
+    if route.raw:
+        return b"%PDF-1.4 of no pages"
     if route.body is None:
         return None
     fields = inspect.signature(route.body).parameters.values()
@@ -132,7 +141,8 @@ def filled(route: Route, change: dict[str, Any] | None = None) -> dict[str, Any]
 
 
 def ids_of(route: Route, value: str) -> dict[str, str]:
-    return dict.fromkeys(re.findall(r"\{(\w+)\+?\}", route.path), value)
+    """This value for all that its path names, but for what has a pattern: that fits."""
+    return {name: FITTING.get(name, value) for name in re.findall(r"\{(\w+)\+?\}", route.path)}
 
 
 def names_in(type_: Any) -> tuple[str, ...]:

@@ -40,7 +40,8 @@ CREATE TABLE messages (
     role text NOT NULL CHECK (role IN ('user', 'assistant')),
     content text NOT NULL,
     question text,
-    outcome text CHECK (outcome IN ('answered', 'nothing_relevant', 'nothing_verified')),
+    outcome text CHECK (outcome IN ('answered', 'nothing_relevant', 'nothing_verified', 'refused')),
+    reply_to uuid,
     collection_id uuid,
     item_ids text[],
     dropped int NOT NULL DEFAULT 0,
@@ -54,6 +55,7 @@ CREATE TABLE messages (
     UNIQUE (user_id, conversation_id, ordinal),
     FOREIGN KEY (user_id, conversation_id) REFERENCES conversations (user_id, id) ON DELETE CASCADE
 );
+COMMENT ON COLUMN messages.reply_to IS 'of an answer: the question, which others may have followed meanwhile';
 COMMENT ON COLUMN messages.question IS 'of an answer: what was searched for, the question rewritten with the history';
 COMMENT ON COLUMN messages.dropped IS 'of an answer: sentences left out because no quote of theirs stood the check';
 COMMENT ON COLUMN messages.collection_id IS 'of a question: what it was bounded to, which may be gone since';
@@ -107,11 +109,26 @@ COMMENT ON COLUMN runs.last_error IS 'for the operator: the exception and its ca
 CREATE INDEX runs_created ON runs (user_id, created_at DESC, id DESC);
 CREATE INDEX runs_open ON runs (run_after) WHERE state IN ('queued', 'running');
 
+-- A page's chunks are read for passages, page texts and citations; without it all of a long document's are.
+CREATE INDEX chunks_page ON chunks (user_id, item_id, page);
 ALTER TABLE items ADD COLUMN pages_read int NOT NULL DEFAULT 0;
 COMMENT ON COLUMN items.pages_read IS 'checkpoint: the text of so many pages is in chunks; equals page_count once it is processed';
 UPDATE items SET pages_read = coalesce(page_count, 0);
 ALTER TABLE uploads ADD COLUMN multipart_id text;
 COMMENT ON COLUMN uploads.multipart_id IS 'S3''s, of an upload in parts that is not complete yet';
+
+CREATE INDEX uploads_in_parts ON uploads (status) WHERE multipart_id IS NOT NULL;
+
+-- A document is one from the moment it is announced or named as a PDF, also when it then cannot be read.
+CREATE OR REPLACE VIEW documents WITH (security_invoker = true) AS
+    SELECT user_id, id AS document_id, sha256 AS file_hash, name AS filename, created_at AS upload_date, status, page_count,
+           jsonb_build_object('title', title, 'size_bytes', size_bytes, 'media_type', media_type) AS metadata,
+           kind IS NOT NULL AS is_read, pages_read, failure_code, failure_message
+    FROM items i
+    WHERE kind = 'pdf'
+       OR (kind IS NULL AND (name ILIKE '%.pdf' OR EXISTS (
+              SELECT FROM uploads u
+              WHERE u.user_id = i.user_id AND u.item_id = i.id AND u.content_type = 'application/pdf')));
 
 DO $$
 DECLARE name text;

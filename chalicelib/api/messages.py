@@ -1,0 +1,109 @@
+"""Messages as the API shows them: questions, and answers with their citations."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+import msgspec
+
+from chalicelib.model.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from chalicelib.ops import conversations
+
+Row = dict[str, Any]
+
+
+class Citation(msgspec.Struct, frozen=True, kw_only=True):
+    """`quote` is what the item's stored text has between `page_start` and `page_end`: it was found there.
+
+    It bears out the sentence of the answer from `answer_start` to `answer_end`. All four count characters (code
+    points). `source`: the text itself, an image's caption, or what was read from a picture. `stale`: the item has
+    changed or was deleted since. `page` and what shows it: null for an image, or when the item is gone.
+    """
+
+    ordinal: int
+    item_id: str
+    item_name: str
+    source: Literal["text", "caption", "ocr"]
+    page: int | None
+    quote: str
+    page_start: int
+    page_end: int
+    answer_start: int
+    answer_end: int
+    verified: Literal[True] = True
+    stale: bool
+    page_url: str | None
+    page_image_url: str | None
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A question (role user), bounded by `collection_id` or `item_ids` when they are given; or an answer to one.
+
+    Of an answer: `reply_to` is the question's id, `question` what was searched for, `dropped` how many sentences were
+    left out because no quote of theirs was found, `missing` what could not take part, `stale` whether any citation
+    is. Without a chat model, answers are sentences of the items themselves, and `provider` is "extractive".
+    """
+
+    object: Literal["message"] = "message"
+    id: str
+    conversation_id: str
+    ordinal: int
+    role: Literal["user", "assistant"]
+    content: str
+    created_at: datetime
+    collection_id: str | None
+    item_ids: list[str] | None
+    reply_to: str | None
+    outcome: Outcome | None
+    question: str | None
+    citations: list[Citation]
+    stale: bool
+    dropped: int
+    missing: list[str]
+    provider: str | None
+    model: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+
+
+_PLAIN = (
+    *(
+        "id",
+        "conversation_id",
+        "ordinal",
+        "role",
+        "content",
+        "created_at",
+        "collection_id",
+        "item_ids",
+        "reply_to",
+    ),
+    *("outcome", "question", "dropped", "missing", "provider", "model", "input_tokens", "output_tokens"),
+)
+_QUOTED = (
+    *("ordinal", "item_id", "item_name", "source", "quote", "page_start", "page_end", "answer_start"),
+    *("answer_end", "stale"),
+)
+
+
+def message_of(message: "conversations.Message") -> Message:
+    citations = [_citation(row) for row in message.citations]
+    stale = any(citation.stale for citation in citations)
+    return Message(**{name: message.row[name] for name in _PLAIN}, citations=citations, stale=stale)
+
+
+def _citation(row: Row) -> Citation:
+    page_url = image_url = None
+    if row["kind"] == "pdf":
+        page_url = f"/api/v1/documents/{quote(row['item_id'], safe='')}/pages/{row['page']}"
+        # What was read from a picture has no place on the page that could be marked.
+        marked = f"?highlight={row['page_start']}-{row['page_end']}" if row["source"] == "text" else ""
+        image_url = f"{page_url}/image{marked}"
+    return Citation(
+        **{name: row[name] for name in _QUOTED},
+        page=row["page"] if row["kind"] != "image" else None,
+        page_url=page_url,
+        page_image_url=image_url,
+    )

@@ -1,0 +1,158 @@
+"""Finds a quote in the text it is said to be from, and tells how much it proves.
+
+What a model writes down differs from what it read in ways that mean nothing: white space and line breaks,
+typographic quotes and dashes, ligatures, soft hyphens, hyphenation, composed accents, capitals. These are
+made equal. All else must be there word for word: a quote that begins or ends inside a word or a number
+("safe to use" in "unsafe to use", "5 million" in "1.5 million") is not found.
+"""
+
+import re
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Iterable
+from functools import lru_cache
+
+MIN_WEIGHT = 12  # letters and digits; one of a script without spaces counts for three
+MAX_QUOTE_CHARS = 5_000
+_EDGE = "\x01"  # stands where a word begins or ends; no text has it, for control characters are left out
+_DASHES = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d")
+_SAME = {
+    **dict.fromkeys("‘’‚‛′`´", "'"),
+    **dict.fromkeys("“”„‟″«»", '"'),
+    **dict.fromkeys(_DASHES, "-"),
+    "…": "...",
+}
+_TRIMMED = " \n'\"“”‘’„«».,;:…"
+_JOINERS = frozenset(".,:/-")
+_NUMBER = re.compile(r"\d++(?:[.,:/]\d++)*+")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S++|\bwww\.\S++|[^\s@]{1,64}@\S++", re.IGNORECASE)
+# Thai and Lao, Burmese, Khmer, kana and Han; Han beyond the first plane is told by its number alone.
+_UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0xA4CF), (0xF900, 0xFAFF))
+
+
+class Source:
+    """A text made ready for finding quotes in it; linear in the text, and in each quote with the text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._folded, self._offsets = _fold(text)
+
+    def find(self, quote: str, *, near: int = 0) -> tuple[int, int] | None:
+        """(start, end) of the quote in `text`: from `near` on, else the first there is.
+
+        None: it is not there, or it is too little to prove anything.
+        """
+        if len(quote) > MAX_QUOTE_CHARS:
+            return None
+        return self._find(quote.strip(), near) or self._find(quote.strip(_TRIMMED), near)
+
+    def _find(self, quote: str, near: int) -> tuple[int, int] | None:
+        needle, _ = _fold(quote)
+        if not _proves_something(needle):
+            return None
+        at = self._folded.find(needle, bisect_left(self._offsets, near))
+        if at < 0:
+            at = self._folded.find(needle)
+        if at < 0:
+            return None
+        spelt = [n for n in range(at, at + len(needle)) if self._folded[n] != _EDGE]
+        return self._offsets[spelt[0]], self._offsets[spelt[-1]] + 1
+
+
+def says_more(sentence: str, borne_out_by: Iterable[str]) -> bool:
+    """Whether it has a number, or an address on the net, that none of these texts has.
+
+    Of all that a sentence may say beyond its quotes, this is what can be told without understanding it.
+    """
+    known = " ".join(map(_plain, borne_out_by))
+    said = _plain(sentence)
+    addresses = {address.rstrip(").,;:]>\"'") for address in _ADDRESS.findall(said)}
+    return not set(_numbers(said)) <= set(_numbers(known)) or any(each not in known for each in addresses)
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _numbers(text: str) -> list[str]:
+    """As they are written, but without what groups thousands."""
+    return [re.sub(r",(?=\d{3}(?:\D|$))", "", number) for number in _NUMBER.findall(text)]
+
+
+def _proves_something(folded: str) -> bool:
+    unspaced = sum(map(_is_unspaced, folded))
+    weight = sum(char.isalnum() for char in folded) + 2 * unspaced
+    return weight >= MIN_WEIGHT and (unspaced > 0 or " " in folded)
+
+
+def _fold(text: str) -> tuple[str, list[int]]:
+    """The text with all that means nothing made equal and an edge at each word's ends; where each is in `text`."""
+    chars, places = _unhyphenated(*_equal_characters(text))
+    folded, offsets = list[str](), list[int]()
+    inside = False
+    for n, char in enumerate(chars):
+        if _is_word(chars, n) != inside:
+            inside = not inside
+            folded.append(_EDGE)
+            offsets.append(places[n])
+        folded.append(" " if char == "\n" else char)
+        offsets.append(places[n])
+    if inside:
+        folded.append(_EDGE)
+        offsets.append(places[-1])
+    return "".join(folded), offsets
+
+
+def _equal_characters(text: str) -> tuple[list[str], list[int]]:
+    """Runs of white space as one blank, or one line break when there is one in it."""
+    chars, places = list[str](), list[int]()
+    for place, char in enumerate(text):
+        if char.isspace():
+            blank = "\n" if char in "\n\r\u2028" else " "
+            if chars and chars[-1] in " \n":
+                chars[-1] = "\n" if "\n" in (blank, chars[-1]) else " "
+                continue
+            chars.append(blank)
+            places.append(place)
+            continue
+        for folded in _fold_character(char):
+            chars.append(folded)
+            places.append(place)
+    return chars, places
+
+
+@lru_cache(maxsize=8192)
+def _fold_character(char: str) -> str:
+    if char in _SAME:
+        return _SAME[char]
+    if unicodedata.category(char) in ("Cc", "Cf", "Cs"):  # soft hyphens and joiners show nothing
+        return ""
+    return unicodedata.normalize("NFD", char.casefold())
+
+
+def _unhyphenated(chars: list[str], places: list[int]) -> tuple[list[str], list[int]]:
+    """Without the dashes between two letters, which a line's end may have put there: well-known is wellknown."""
+    kept = list[int]()
+    n = 0
+    while n < len(chars):
+        if chars[n] == "-" and kept and chars[kept[-1]].isalpha():
+            after = n + 2 if chars[n + 1 : n + 2] == ["\n"] else n + 1
+            if after < len(chars) and chars[after].isalpha():
+                n = after
+                continue
+        kept.append(n)
+        n += 1
+    return [chars[n] for n in kept], [places[n] for n in kept]
+
+
+def _is_word(chars: list[str], n: int) -> bool:
+    char = chars[n]
+    if char in _JOINERS:
+        before, after = chars[n - 1] if n else " ", chars[n + 1] if n + 1 < len(chars) else " "
+        return after.isdigit() and (before.isdigit() or (char == "-" and not before.isalnum()))
+    return (char.isalnum() or unicodedata.combining(char) > 0) and not _is_unspaced(char)
+
+
+def _is_unspaced(char: str) -> bool:
+    code = ord(char)
+    return code >= 0x0E00 and (any(a <= code <= b for a, b in _UNSPACED) or code >= 0x20000)

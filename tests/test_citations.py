@@ -1,0 +1,110 @@
+"""Quotes are found in spite of what means nothing, and not found when a word, a number or an end of one differs."""
+
+from time import process_time
+
+import pytest
+
+from chalicelib.model.citations import MAX_QUOTE_CHARS, Source, says_more
+
+FOUND = {
+    "word for word": ("He bought a red bicycle.", "bought a red bicycle", "bought a red bicycle"),
+    "with its full stop": ("He bought a red bicycle.", "bought a red bicycle.", "bought a red bicycle."),
+    "with a full stop it has not": ("a red bicycle was here", "red bicycle was here.", "red bicycle was here"),
+    "white space": ("a red\n  bicycle\twas here", "red bicycle was here", "red\n  bicycle\twas here"),
+    "no-break space": ("a red\u00a0bicycle was here", "red bicycle was here", "red\u00a0bicycle was here"),
+    "capitals": ("A RED Bicycle was here", "a red bicycle was", "A RED Bicycle was"),
+    "ligatures": ("the of\ufb01ce in the a\ufb04uent town", "office in the affluent", "of\ufb01ce in the a\ufb04uent"),
+    "a ligature in the quote": ("the first office there", "\ufb01rst o\ufb03ce there", "first office there"),
+    "soft hyphens": ("soft\u00adware engi\u00adneering", "software engineering", "soft\u00adware engi\u00adneering"),
+    "hyphenated at a line's end": ("an exam-\nple of this", "an example of this", "an exam-\nple of this"),
+    "a hyphen at a line's end": ("a well-\nknown example", "a well-known example", "a well-\nknown example"),
+    "typographic dashes": ("from 1914\u20131918 it lasted", "1914-1918 it lasted", "1914\u20131918 it lasted"),
+    "a typographic minus": ("at \u22125 degrees Celsius", "at -5 degrees Celsius", "at \u22125 degrees Celsius"),
+    "typographic quotes": ("it’s a “very good” one", "it's a \"very good\" one", "it’s a “very good” one"),
+    "in quotation marks": ("a red bicycle was here", "\u201cred bicycle was here\u201d", "red bicycle was here"),
+    "decomposed accents": ("the cafe\u0301 is open late", "the caf\u00e9 is open", "the cafe\u0301 is open"),
+    "composed accents": ("the caf\u00e9 is open late", "the cafe\u0301 is open", "the caf\u00e9 is open"),
+    "sharp s": ("die lange Stra\u00dfe entlang", "LANGE STRASSE ENTLANG", "lange Stra\u00dfe entlang"),
+    "an ellipsis": ("and so on\u2026 he said then", "so on... he said then", "so on\u2026 he said then"),
+    "invisible characters": ("zero\u200bwidth and\ufeff more", "zerowidth and more", "zero\u200bwidth and\ufeff more"),
+    "NUL in the quote": ("a red bicycle was here", "red bi\x00cycle was here", "red bicycle was here"),
+    "Chinese": ("東京都は日本の首都です", "日本の首都", "日本の首都"),
+    "emoji before it": ("\U0001f600\U0001f600 one red bicycle", "one red bicycle", "one red bicycle"),
+}  # fmt: skip
+NOT_FOUND = {
+    "a paraphrase": ("He bought a red bicycle.", "he purchased a red bicycle"),
+    "a word left out": ("He did not buy a red bicycle.", "He did buy a red bicycle"),
+    "left out with dots": ("He did not buy the red old bicycle.", "He did not buy ... old bicycle"),
+    "a beginning inside a word": ("it is unsafe to use in water", "safe to use in water"),
+    "an end inside a word": ("all of this is probable cause", "all of this is probab"),
+    "a beginning inside a number": ("he paid 1.5 million dollars", "5 million dollars"),
+    "a beginning after a thousand": ("he paid 12,500 dollars then", "500 dollars then"),
+    "an end inside a number": ("they counted about 1,000 of them", "they counted about 1"),
+    "without the sign": ("it was -5 degrees Celsius there", "5 degrees Celsius there"),
+    "another number": ("he paid 15 million dollars", "he paid 16 million dollars"),
+    "a power as digits": ("ten to the 10\u00b2 metres long", "ten to the 102 metres long"),
+    "without the accent": ("the caf\u00e9 is open late", "the cafe is open late"),
+    "too little": ("the the the and the of it", "the"),
+    "little words": ("it is of the so they say", "it is of the"),
+    "one word": ("Donaudampfschifffahrtsgesellschaft fährt", "Donaudampfschifffahrtsgesellschaft"),
+    "nothing": ("a red bicycle", ""),
+    "only marks": ("a ... \u201c\u201d ... b", "... \u201c\u201d ..."),
+    "too much": ("ab " * 4_000, "ab " * (MAX_QUOTE_CHARS // 3 + 1)),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_means_nothing_does_not_hide_a_quote(name: str) -> None:
+    text, quote, expected = FOUND[name]
+    span = Source(text).find(quote)
+    assert span is not None
+    assert text[slice(*span)] == expected
+
+
+@pytest.mark.parametrize("name", NOT_FOUND)
+def test_what_is_not_there_is_not_found(name: str) -> None:
+    text, quote = NOT_FOUND[name]
+    assert Source(text).find(quote) is None
+
+
+def test_of_several_places_the_one_in_the_passage_is_taken() -> None:
+    text = "It rained all day. Then it was dry. It rained all day."
+    assert Source(text).find("It rained all day", near=20) == (36, 53)
+    assert Source(text).find("It rained all day", near=40) == (0, 17)
+
+
+@pytest.mark.parametrize("piece", ["a", "a ", "a-", "-\n", "\u0301", "1.", "\ufb03", "\x00", " \n"])
+def test_long_texts_take_time_in_proportion(piece: str) -> None:
+    def seconds(length: int) -> float:
+        start = process_time()
+        Source(piece * length).find((piece * length)[: MAX_QUOTE_CHARS - 4] + " end")
+        return process_time() - start
+
+    seconds(1_000)
+    assert seconds(100_000) < 0.1 + 30 * seconds(10_000)
+
+
+def test_a_quote_of_100_kb_is_refused_unread() -> None:
+    source = Source("word " * 10_000)
+    start = process_time()
+    assert source.find("word " * 20_000) is None
+    assert process_time() - start < 0.01
+
+
+@pytest.mark.parametrize(
+    ("sentence", "known", "expected"),
+    [
+        ("It costs 12 euros.", ["the price is 12 euros"], False),
+        ("It costs 13 euros.", ["the price is 12 euros"], True),
+        ("It costs 1,200 euros.", ["the price is 1200 euros"], False),
+        ("It costs 1.5 euros.", ["the price is 15 euros"], True),
+        ("In 2019 it rose by 4 percent.", ["it rose by 4 percent", "what happened in 2019?"], False),
+        ("See https://evil.example/x?q=1", ["it rose by 4 percent"], True),
+        ("See https://good.example/a.", ["as https://good.example/a says"], False),
+        ("Write to eve@evil.example now.", ["it rose by 4 percent"], True),
+        ("See www.evil.example now.", ["it rose"], True),
+        ("It rose.", [], False),
+    ],
+)  # fmt: skip
+def test_figures_and_addresses_must_be_in_the_quotes(sentence: str, known: list[str], expected: bool) -> None:
+    assert says_more(sentence, known) is expected

@@ -1,0 +1,97 @@
+"""Which questions lean on those before them, and which sentences answer one when no model is asked."""
+
+import pytest
+
+from chalicelib.model.extraction import MAX_CHARS, choose_sentences, sentences_of, shortlist
+from chalicelib.model.questions import MAX_CARRIED_WORDS, MAX_SEARCHED_CHARS, leans_on_history, stand_alone
+
+LEANING = [
+    "And in winter?",
+    "How much does it cost?",
+    "Why?",
+    "What about the second one?",
+    "how about red ones",
+    "Who wrote them?",
+    "Und im Winter?",
+    "Wie teuer ist das?",
+    "Pourquoi ?",
+    "Et en hiver ?",
+    "¿Y en invierno?",
+    "Why not?",
+    "more",
+    "?",
+]
+STANDING = [
+    "How much water do tomatoes need in summer?",
+    "When was the lighthouse at Cape Horn built?",
+    "What is the travel policy on business class flights?",
+    "Wie viel Wasser brauchen Tomaten im Sommer?",
+    "Why do planets not twinkle?",
+    "Is there a cat?",
+    "cat",
+    "Which of the two contracts signed in May names a penalty, and how high is it for late delivery?",
+]
+
+
+@pytest.mark.parametrize("question", LEANING)
+def test_a_question_that_leans_is_carried_by_the_one_before(question: str) -> None:
+    assert leans_on_history(question)
+    searched = stand_alone(question, ["What did ships pay?", "How do I water tomatoes on a balcony?"])
+    assert searched == f"{question} water tomatoes balcony"
+
+
+@pytest.mark.parametrize("question", STANDING)
+def test_a_question_that_stands_alone_is_left_as_it_is(question: str) -> None:
+    assert stand_alone(question, ["How do I water orchids on a balcony?"]) == question
+
+
+def test_the_first_question_stands_alone() -> None:
+    assert stand_alone("And it?", []) == "And it?"
+
+
+def test_what_is_carried_has_an_end() -> None:
+    before = " ".join(f"word{n}" for n in range(400))
+    assert len(stand_alone("And it?", [before]).split()) == 2 + MAX_CARRIED_WORDS
+    assert len(stand_alone("x" * 5_000, [])) == MAX_SEARCHED_CHARS
+
+
+POTS = "Tomatoes need a pot of forty litres."
+FROST = "Frost kills tomato plants within one night."
+WALLS = "The wall keeps the warmth of the day for hours."
+
+
+def test_the_sentences_with_the_rare_words_of_the_question_are_chosen() -> None:
+    sentences = [POTS, WALLS, FROST]
+    assert choose_sentences("Does frost kill tomatoes?", "", sentences, None) == [2]
+    assert choose_sentences("Which pot do tomatoes need?", "", sentences, None) == [0]
+
+
+def test_meaning_counts_where_words_do_not() -> None:
+    assert choose_sentences("Is cold dangerous?", "", [POTS, WALLS, FROST], [0.1, 0.2, 0.9]) == [2]
+
+
+def test_nothing_is_chosen_where_nothing_is_worth_saying() -> None:
+    assert choose_sentences("Who won the cup?", "", [POTS, WALLS, FROST], [0.2, 0.1, 0.3]) == []
+    assert choose_sentences("Who won the cup?", "", [], None) == []
+
+
+def test_no_sentence_is_said_twice_and_four_are_enough() -> None:
+    again = "Frost kills tomato plants within one night, always."
+    assert choose_sentences("Does frost kill tomatoes?", "", [FROST, again], None) == [0]
+    many = [
+        f"Frost number {word} kills."
+        for word in ("alpha beta gamma", "delta eta", "iota kappa", "rho", "tau")
+    ]
+    assert len(choose_sentences("frost", "", many, None)) == 4
+
+
+def test_of_many_sentences_those_with_the_questions_words_are_looked_at() -> None:
+    sentences = [*[f"{WALLS} {n}" for n in range(40)], FROST]
+    assert shortlist("Does frost kill tomatoes?", "", sentences) == [*range(23), 40]
+
+
+def test_sentences_are_whole_or_cut_at_a_word() -> None:
+    assert sentences_of(f"{POTS} {FROST} Short. {POTS}\n\nTomatoes, page 4") == [POTS, FROST]
+    (cut,) = sentences_of("word " * 200)
+    assert len(cut) <= MAX_CHARS and cut.endswith("word")
+    assert sentences_of("x" * 1_000) == ["x" * MAX_CHARS]

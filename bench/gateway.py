@@ -2,14 +2,16 @@
 
 python -m bench.gateway
 
-Directly means http.client with a connection a request, as the gateway has: what is compared is routing, headers,
-identity and the event, not whether connections are kept. The upstream is a process of its own on this machine, so
-that nothing hides the difference; behind a network of 5 ms the same microseconds are a few per cent.
+Directly means http.client with a connection a request, as the gateway has, and the body in base64, as API Gateway
+takes it from any function: what is compared is routing, headers, identity and the event, not whether connections are
+kept. The upstream is a process of its own on this machine, so that nothing hides the difference; behind a network of
+5 ms the same microseconds are a few per cent.
 """
 
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from http.client import HTTPConnection
 from time import monotonic
@@ -84,7 +86,7 @@ def event(path: str) -> dict[str, Any]:
 def directly(port: int, path: str) -> None:
     connection = HTTPConnection("127.0.0.1", port, timeout=25)
     connection.request("GET", path, headers=HEADERS)
-    connection.getresponse().read()
+    b64encode(connection.getresponse().read()).decode()
     connection.close()
 
 
@@ -102,7 +104,7 @@ def seconds_a_call(call: Callable[[], None]) -> float:
 
 
 def main() -> bool:
-    """Print the figures by the answer's size; whether the small one's ratio is within the budget."""
+    """Print the figures by the answer's size; whether the ratios are within the budget."""
     server = subprocess.Popen([sys.executable, "-c", UPSTREAM], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None

@@ -32,6 +32,7 @@ from chalicelib.api.http import Edge
 from chalicelib.api.identity import identify
 from chalicelib.api.limits import admit_address, admit_caller
 from chalicelib.api.openapi import documented
+from chalicelib.events import handlers
 from chalicelib.settings import VERSION
 
 # Chalice loads the stage's variables before this file.
@@ -46,13 +47,6 @@ def edge() -> Edge:
         admit_address=admit_address,
         admit_caller=admit_caller,
     )
-
-
-def handlers() -> Any:
-    """What handles the events; the API's function never loads it."""
-    from chalicelib.events import handlers
-
-    return handlers
 
 
 app = App(app_name="collections", edge=edge)
@@ -77,7 +71,7 @@ app.pass_on(gateway(wiring.upstreams))
     name="image_processor",
 )
 def on_object_created(event: Any) -> None:
-    handlers().object_created(event.to_dict(), event.context)
+    handlers.object_created(event.to_dict(), event.context)
 
 
 @app.on_cw_event(
@@ -88,27 +82,27 @@ def on_object_created(event: Any) -> None:
     name="analyzer",
 )
 def on_item_processed(event: Any) -> None:
-    handlers().item_processed(event.to_dict(), event.context)
+    handlers.item_processed(event.to_dict(), event.context)
 
 
 @app.on_cw_event({"source": ["collections.analyzer"], "detail-type": ["AnalysisComplete"]}, name="embedder")
 def on_analysis_complete(event: Any) -> None:
-    handlers().analysis_complete(event.to_dict(), event.context)
+    handlers.analysis_complete(event.to_dict(), event.context)
 
 
 @app.on_cw_event({"source": ["collections.api"], "detail-type": ["RunQueued"]}, name="runner")
 def on_run_queued(event: Any) -> None:
-    handlers().run_queued(event.to_dict(), event.context)
+    handlers.run_queued(event.to_dict(), event.context)
 
 
 @app.schedule("rate(1 minute)", name="relay")
 def on_minute_passed(event: Any) -> None:
-    handlers().minute_passed()
+    handlers.minute_passed()
 
 
 @app.schedule("rate(5 minutes)", name="sweeper")
 def on_five_minutes_passed(event: Any) -> None:
-    handlers().five_minutes_passed(event.to_dict())
+    handlers.five_minutes_passed(event.to_dict())
 
 
 @app.on_sqs_message(
@@ -116,4 +110,4 @@ def on_five_minutes_passed(event: Any) -> None:
 )
 def on_dead_letter(event: Any) -> None:
     for record in event:
-        handlers().dead_letter(record.to_dict()["messageId"], record.body)
+        handlers.dead_letter(record.to_dict()["messageId"], record.body)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -14,9 +14,9 @@ from chalicelib.api.runs import Run, run_of
 from chalicelib.api.search import ItemId
 from chalicelib.errors import Conflict, TooLarge
 from chalicelib.model.runs import RunRef
-
-if TYPE_CHECKING:
-    from chalicelib.ops import ask
+from chalicelib.ops import ask, conversations, runs
+from chalicelib.ops.answer import Models
+from chalicelib.ops.ask import Asked
 
 Row = dict[str, Any]
 routes = Routes("conversations")
@@ -90,8 +90,6 @@ def _conversation(row: Row) -> Conversation:
     summary="Begin a conversation.",
 )
 def create_conversation(request: Request) -> Conversation:
-    from chalicelib.ops import conversations
-
     row = conversations.begin_conversation(
         request.user_id, str(request.creation_id), title=request.body.title, db=wiring.database()
     )
@@ -105,8 +103,6 @@ def create_conversation(request: Request) -> Conversation:
     summary="List conversations, the one last spoken in first.",
 )
 def list_conversations(request: Request) -> ConversationList:
-    from chalicelib.ops import conversations
-
     query: ListConversations = request.query
     rows, cursor = conversations.list_conversations(
         request.user_id, after=query.after, limit=query.limit, db=wiring.database()
@@ -118,8 +114,6 @@ def list_conversations(request: Request) -> ConversationList:
 
 @routes.get("/api/v1/conversations/{conversation_id}", returns=Conversation, summary="Read a conversation.")
 def get_conversation(request: Request) -> Conversation:
-    from chalicelib.ops import conversations
-
     return _conversation(conversations.read_conversation(*_place(request), db=wiring.database()))
 
 
@@ -130,8 +124,6 @@ def get_conversation(request: Request) -> Conversation:
     summary="Name a conversation; with an empty title it goes by its first question.",
 )
 def rename_conversation(request: Request) -> Conversation:
-    from chalicelib.ops import conversations
-
     row = conversations.name_conversation(*_place(request), request.body.title, db=wiring.database())
     return _conversation(row)
 
@@ -140,8 +132,6 @@ def rename_conversation(request: Request) -> Conversation:
     "/api/v1/conversations/{conversation_id}", summary="Delete a conversation with all that was said in it."
 )
 def delete_conversation(request: Request) -> None:
-    from chalicelib.ops import conversations
-
     conversations.delete_conversation(*_place(request), db=wiring.database())
 
 
@@ -152,8 +142,6 @@ def delete_conversation(request: Request) -> None:
     summary="A conversation as Markdown, its citations as footnotes.",
 )
 def export_conversation(request: Request) -> Answer:
-    from chalicelib.ops import conversations
-
     text = conversations.export_conversation(*_place(request), db=wiring.database())
     return Answer(text, headers={"Content-Disposition": 'attachment; filename="conversation.md"'})
 
@@ -165,8 +153,6 @@ def export_conversation(request: Request) -> Answer:
     summary="List what was said, oldest first.",
 )
 def list_messages(request: Request) -> MessageList:
-    from chalicelib.ops import conversations
-
     query: ListMessages = request.query
     found, cursor = conversations.list_messages(
         *_place(request), after=query.after, limit=query.limit, db=wiring.database()
@@ -189,9 +175,6 @@ def list_messages(request: Request) -> MessageList:
     summary="Ask a question and get the answer; 202 with a run when that takes longer than a request may.",
 )
 def create_message(request: Request) -> Answer | Message:
-    from chalicelib.ops import ask, conversations, runs
-    from chalicelib.ops.answer import Models
-
     give_up_at = monotonic() + ANSWER_WITHIN_S
     models = Models(embedder=wiring.embedder(), reranker=wiring.reranker(), chat=wiring.chat_model())
     db, ref = wiring.database(), RunRef(user_id=request.user_id, run_id=str(request.creation_id))
@@ -207,9 +190,7 @@ def create_message(request: Request) -> Answer | Message:
     return message_of(found) if found else _accepted(row, {})
 
 
-def _asked(request: Request) -> "ask.Asked":
-    from chalicelib.ops.ask import Asked
-
+def _asked(request: Request) -> Asked:
     body: NewMessage = request.body
     return Asked(
         conversation_id=request.path["conversation_id"],

@@ -1,15 +1,13 @@
 """Messages as the API shows them: questions, and answers with their citations."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 import msgspec
 
 from chalicelib.model.outcomes import Outcome
-
-if TYPE_CHECKING:
-    from chalicelib.ops import conversations
+from chalicelib.ops import conversations
 
 Row = dict[str, Any]
 
@@ -88,7 +86,7 @@ _QUOTED = (
 )
 
 
-def message_of(message: "conversations.Message") -> Message:
+def message_of(message: conversations.Message) -> Message:
     citations = [_citation(row) for row in message.citations]
     stale = any(citation.stale for citation in citations)
     return Message(**{name: message.row[name] for name in _PLAIN}, citations=citations, stale=stale)

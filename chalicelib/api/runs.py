@@ -11,6 +11,7 @@ from chalicelib.api.http import Query, Request, Routes
 from chalicelib.api.messages import Message, message_of
 from chalicelib.errors import Conflict
 from chalicelib.model.runs import Kind, State
+from chalicelib.ops import conversations, runs
 
 Row = dict[str, Any]
 routes = Routes("runs")
@@ -79,8 +80,6 @@ def run_of(row: Row, message: Message | None = None) -> Run:
 
 @routes.get("/api/v1/runs", query=ListRuns, returns=RunList, summary="List runs, newest first.")
 def list_runs(request: Request) -> RunList:
-    from chalicelib.ops import runs
-
     query: ListRuns = request.query
     rows, cursor = runs.list_runs(
         request.user_id, state=query.state, after=query.after, limit=query.limit, db=wiring.database()
@@ -90,8 +89,6 @@ def list_runs(request: Request) -> RunList:
 
 @routes.get("/api/v1/runs/{run_id}", returns=Run, summary="Read a run, with what came of it.")
 def get_run(request: Request) -> Run:
-    from chalicelib.ops import conversations, runs
-
     row = runs.read_run(request.user_id, request.path["run_id"], db=wiring.database())
     if not row["output"]:
         return run_of(row)
@@ -106,6 +103,4 @@ def get_run(request: Request) -> Run:
     summary="Cancel a run; what it has not written down yet, it never will.",
 )
 def cancel_run(request: Request) -> Run:
-    from chalicelib.ops import runs
-
     return run_of(runs.cancel_run(request.user_id, request.path["run_id"], db=wiring.database()))

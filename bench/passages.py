@@ -1,6 +1,4 @@
-"""Prints how much of the answers' text is among the first 1,024 tokens that find_passages returns.
-
-python -m bench.passages FOLDER [FOLDER ...]
+"""How much of the answers' text is among the first 1,024 tokens that find_passages returns; bench.retrieval prints it.
 
 A folder is one of bench.retrieval's. With a spans.jsonl (query_id, doc_id, start, end: offsets into the
 document's text, in which form feeds part pages) its own documents and answers are used. Without it, long
@@ -8,14 +6,13 @@ documents are made of its short ones: up to 2,500, those with answers among them
 3,000 characters or more, 25 pages a document; the answers to a query are its relevant texts.
 """
 
-import argparse
 import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.retrieval import USER, Document, KeptEmbedder, database, load, read_lines, read_qrels
+from bench.corpus import USER, Document, KeptEmbedder, load, read_lines, read_qrels
 from chalicelib.model import joining
 from chalicelib.model.chunking import estimate_tokens
 from chalicelib.ops.passages import find_passages
@@ -144,19 +141,3 @@ def _page_starts(text: str) -> list[int]:
     for page in text.split("\f")[:-1]:
         starts.append(starts[-1] + len(page) + 1)
     return starts
-
-
-def main() -> None:
-    assert __doc__
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
-    for folder in parser.parse_args().folders:
-        print(folder.name)
-        with database() as db:
-            measure(folder, db=db, embedder=KeptEmbedder(Path(".local/bench") / f"{folder.name}-long.npz"))
-
-
-if __name__ == "__main__":
-    main()

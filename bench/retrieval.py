@@ -5,39 +5,25 @@ python -m bench.retrieval FOLDER [FOLDER ...]
 A folder holds corpus.jsonl (_id, title, text), queries.jsonl (_id, text) and qrels.tsv (query,
 document, grade). Every document becomes an item of one page and goes through the app's chunking,
 index and search, in a Postgres of its own. Vectors are kept in .local/bench for the next run.
+Then the same of passages in long documents: see bench.passages.
 """
 
 import argparse
-import hashlib
-import json
 import math
-import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
+from bench import passages
+from bench.corpus import USER, Document, KeptEmbedder, database, load, read_lines, read_qrels
 from chalicelib.model import ranking
-from chalicelib.model.chunking import chunk_pages
-from chalicelib.model.files import Page
-from chalicelib.model.items import parse_key
-from chalicelib.model.pipeline import ItemRef
 from chalicelib.ops.search import search_items
-from chalicelib.stores import chunks, index, items, search, users
-from chalicelib.stores.migrate import migrate, set_app_password
+from chalicelib.stores import search
 from chalicelib.stores.postgres import Database
 from chalicelib.stores.search import Filters
 from chalicelib.stores.tx import Tx
-from local.models.minilm import MiniLM
-from local.postgres import start_postgres, stop_postgres
 
-USER = "bench"
 DEPTH = 100
-Qrels = dict[str, dict[str, int]]
 System = Callable[[str], list[str]]
 TS_RANK_CD = """
     SELECT item_id FROM (
@@ -46,69 +32,6 @@ TS_RANK_CD = """
         WHERE user_id = %(user_id)s AND to_tsvector('english', text) @@ q GROUP BY item_id
     ) ranked ORDER BY rank DESC, item_id LIMIT %(limit)s
 """
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Document:
-    """Form feeds in its text part pages."""
-
-    id: str
-    text: str
-
-
-class KeptEmbedder:
-    """The local model behind the app's Protocol, each vector computed once and kept in a file."""
-
-    model = "all-MiniLM-L6-v2"
-    dimensions = 384
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._model = MiniLM()
-        self._known: dict[str, np.ndarray] = {}
-        if file.exists():
-            with np.load(file) as kept:
-                self._known = dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
-        self._kept = len(self._known)
-
-    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
-        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
-        if new:
-            self._known |= dict(zip(new, self._model.encode(list(new.values())), strict=True))
-        return [self._known[key].tolist() for key in keys]
-
-    def keep(self) -> None:
-        if len(self._known) == self._kept:
-            return
-        self._kept = len(self._known)
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(self._file, keys=np.array(list(self._known)), vectors=np.stack(list(self._known.values())))
-
-
-def load(documents: Sequence[Document], *, db: Database, embedder: KeptEmbedder) -> None:
-    """Index the documents as the pipeline does, in transactions of fifty; their vectors are kept."""
-
-    def write(tx: Tx, document: Document) -> None:
-        users.ensure(tx, USER)
-        set_id = index.ensure_set(tx, model=embedder.model, dimensions=embedder.dimensions)
-        ref = ItemRef(user_id=USER, item_id=items.insert(tx, parse_key(f"{USER}/{document.id}"), etag=None))
-        items.set_status(tx, ref, "READY")
-        chunks.insert(tx, ref, "text", chunk_pages(_pages(document.text)))
-        rows = chunks.list_unembedded(tx, ref, set_id=set_id, after=0, limit=10_000)
-        vectors = embedder.embed([row["text"] for row in rows], timeout_s=60)
-        index.add_vectors(tx, USER, set_id=set_id, ids=[row["id"] for row in rows], vectors=vectors)
-        index.add_item(tx, ref)
-
-    for start in range(0, len(documents), 50):
-        some = documents[start : start + 50]
-        # All at once, so that the model gets full batches, and no transaction waits for it.
-        drafts = (draft for document in some for draft in chunk_pages(_pages(document.text)))
-        embedder.embed([draft.text for draft in drafts], timeout_s=60)
-        embedder.keep()
-        db.transact(USER, lambda tx, some=some: [write(tx, document) for document in some])  # type: ignore[misc]
-        print(f"\r  indexed {start + len(some):,} of {len(documents):,}", end="", flush=True)
-    print()
 
 
 def systems(db: Database, embedder: KeptEmbedder) -> dict[str, System]:
@@ -184,37 +107,6 @@ def measure(folder: Path, *, db: Database, embedder: KeptEmbedder) -> None:
         print(f"  {name:28}{means[0]:7.3f}  {means[1]:9.3f}  {means[2]:10.3f}  {each_ms:10.1f}")
 
 
-def read_lines(path: Path) -> list[dict[str, str]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def read_qrels(path: Path) -> Qrels:
-    qrels: Qrels = defaultdict(dict)
-    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
-        query_id, document_id, grade = line.split("\t")
-        qrels[query_id][document_id] = int(grade)
-    return dict(qrels)
-
-
-def _pages(text: str) -> list[Page]:
-    return [Page(number=number, text=page) for number, page in enumerate(text.split("\f"), 1)]
-
-
-@contextmanager
-def database() -> Iterator[Database]:
-    """An empty migrated database, gone afterwards."""
-    with tempfile.TemporaryDirectory() as state:
-        url = start_postgres(Path(state), 0, fsync=False)
-        try:
-            migrate(url)
-            set_app_password(url, "bench")
-            db = Database(url.replace("//postgres@", "//collections_app:bench@"), max_size=2, timeout_s=300)
-            yield db
-            db.close()
-        finally:
-            stop_postgres(Path(state))
-
-
 def main() -> None:
     assert __doc__
     parser = argparse.ArgumentParser(
@@ -223,8 +115,9 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     for folder in parser.parse_args().folders:
         print(folder.name)
-        with database() as db:
-            measure(folder, db=db, embedder=KeptEmbedder(Path(".local/bench") / f"{folder.name}.npz"))
+        for what, kept in ((measure, folder.name), (passages.measure, f"{folder.name}-long")):
+            with database() as db:
+                what(folder, db=db, embedder=KeptEmbedder(Path(".local/bench") / f"{kept}.npz"))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ def die_with_parent() -> None:
 
 def _run(stop_signal: signal.Signals, user: str, command: list[str]) -> int:
     """Run `command` as `user` ("": this one); SIGTERM and the parent's death reach it as `stop_signal`."""
-    signal.signal(stop_signal, signal.SIG_DFL)  # a shell's `make run &` has SIGINT ignored, and so would the program
+    # A script's `make run &` has SIGINT ignored, and so would the program.
+    signal.signal(stop_signal, signal.SIG_DFL)
     program = subprocess.Popen(command, stdin=subprocess.DEVNULL, user=user or None)
 
     def stop(*_: object) -> None:

@@ -66,6 +66,24 @@ def test_a_child_ends_when_its_parent_is_killed(command: list[str]) -> None:
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
+def test_a_stop_reaches_a_program_even_where_the_shell_ignores_that_signal() -> None:
+    """As in `make run &` of a script: SIGINT is ignored there, and by all that is started from there."""
+    command = [
+        "sh",
+        "-c",
+        "trap '' INT; exec \"$@\"",
+        "-",
+        *module_command("local.leash", "SIGINT", ""),
+        "sleep",
+        "60",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    leash = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
+    assert wait_until(lambda: [p.name() for p in psutil.Process(leash.pid).children()] == ["sleep"])
+    leash.terminate()
+    assert leash.wait(timeout=10) != 0
+
+
 def test_a_child_that_dies_is_started_again_and_that_is_said(tmp_path: Path) -> None:
     said: list[str] = []
     child = Child(

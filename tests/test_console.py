@@ -165,3 +165,91 @@ def test_no_script_takes_anothers_name():
         for name in re.findall(r"^(?:async )?(?:function|const|let) (\w+)", text, re.M)
     ]
     assert len(names) == len(set(names)) > 50
+
+
+class Answering(TooManyAtOnce):
+    """Takes a question, answers it by a run, and then has both in the conversation."""
+
+    told: ClassVar[list[Any]] = []
+    run: ClassVar[dict[str, Any]] = {"state": "succeeded"}
+
+    def do_POST(self) -> None:
+        self.told.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+        is_question = self.path.endswith("/messages")
+        self.answer(
+            202 if is_question else 201, {"id": "r", "state": "queued"} if is_question else {"id": "t"}
+        )
+
+    def do_GET(self) -> None:
+        self.told.append((self.path.partition("?")[0], None))
+        found = [QUESTION, ANSWER] if "/messages" in self.path else []
+        answer = self.run if "/runs/" in self.path else {"data": found, "has_more": False, "next": None}
+        self.answer(200, answer)
+
+
+IMAGE = "/api/v1/documents/plan/pages/2/image?highlight=0-9"
+QUESTION = {"role": "user", "content": "When?", "citations": []}
+CITATION = {"item_id": "plan", "item_name": "plan.pdf", "page": 2, "quote": "on <b>May 1</b>", "stale": False}
+ANSWER = {
+    "role": "assistant",
+    "content": "\U0001f331 In May. And <i>not</i> before.",  # offsets count characters, not UTF-16 units
+    "dropped": 1,
+    "citations": [
+        {**CITATION, "ordinal": 1, "answer_end": 9, "page_image_url": IMAGE},
+        {**CITATION, "ordinal": 2, "answer_end": 32, "page_image_url": IMAGE, "stale": True},
+    ],
+}
+
+
+def ask() -> Any:
+    """What the page shows once it has asked this server."""
+    Answering.told.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        script = ["node", "tests/console_chat.js", f"http://127.0.0.1:{serving.server_port}/"]
+        ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+        serving.shutdown()
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+@needs_node
+def test_an_answer_stands_there_with_its_quotes_at_their_places():
+    page = ask()
+    talk = "/api/v1/conversations/t/messages"
+    assert Answering.told[:4] == [
+        ("/api/v1/conversations", {}),
+        (talk, {"content": "When?", "collection_id": "c"}),
+        ("/api/v1/runs/r", None),
+        (talk, None),
+    ]
+    assert page["talk"] == [
+        {"user": [{"plain": ["When?"]}]},
+        {
+            "assistant": [
+                {
+                    "plain": [
+                        "\U0001f331 In May.",
+                        {"cite": "1"},
+                        " And <i>not</i> before.",
+                        {"cite stale": "2"},
+                        "",
+                    ]
+                },
+                {"where cut": "1. plan.pdf, page 2: “on <b>May 1</b>”"},
+                {"where cut stale": "2. plan.pdf, page 2: “on <b>May 1</b>”"},
+                {"about": "1 sentence left out: not found in your items word for word."},
+            ]
+        },
+    ]
+    (name, shows, is_fresh), stale = page["sources"]
+    assert (name, is_fresh) == ("plan.pdf, page 2", True)
+    assert shows.endswith(IMAGE)
+    assert stale == [name, "", False]  # what it holds now is not shown in place of what was quoted
+
+
+@needs_node
+def test_a_run_that_failed_says_why_and_leaves_no_half_of_a_talk(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Answering, "run", {"state": "failed", "error": {"message": "The model is away."}})
+    page = ask()
+    assert (page["talk"], page["said"]) == ([], "The model is away.")

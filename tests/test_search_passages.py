@@ -50,8 +50,7 @@ def test_a_passage_is_what_the_page_has_between_its_offsets(report: None, world:
     assert best.lexical_score is not None
     assert best.semantic_score is not None
     for passage in found:
-        if passage.source == "text":
-            assert pages[passage.page][passage.char_start : passage.char_end] == passage.text
+        assert pages[passage.page][passage.char_start : passage.char_end] == passage.text
     assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
 
 
@@ -124,3 +123,16 @@ def test_vectors_of_another_model_take_no_part(report: None, world: World) -> No
     world.sql("UPDATE embedding_sets SET model = 'another'")
     found = find(world, "rent of the house in Tartu")
     assert (found.missing, found.passages[0].semantic_score) == (("semantic",), None)
+
+
+def test_what_is_said_about_a_document_is_no_passage_of_it_and_of_a_picture_it_is(world: World) -> None:
+    """The words are the files' names, and so in both captions."""
+    world.ingest("alice/harbour festival.pdf", make_long_pdf([FILLER]))
+    world.ingest("alice/harbour festival.jpg", jpeg())
+    assert (
+        len(world.sql("SELECT id FROM chunks WHERE source = 'caption' AND text ILIKE '%harbour festival%'"))
+        == 2
+    )
+    found = find(world, "harbour festival").passages
+    assert {(p.kind, p.source) for p in found} >= {("image", "caption")}
+    assert ("pdf", "caption") not in {(p.kind, p.source) for p in found}

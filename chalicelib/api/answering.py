@@ -19,12 +19,24 @@ from chalicelib.model.limits import Admission
 
 def answer_request(route: Route, current: Any, edge: Callable[[], Edge]) -> ChaliceResponse:
     """Count and parse Chalice's current request, call the handler, encode what it returns. Raises nothing."""
+
+    def work(counted: list[Admission]) -> ChaliceResponse:
+        request = _parse(route, current, edge(), counted)
+        return answer_once(route, request, _respond) if route.keyed else _respond(route, request)
+
+    return answer_counted(work, request_id=current.context["requestId"])
+
+
+def answer_counted(work: Callable[[list[Admission]], ChaliceResponse], *, request_id: str) -> ChaliceResponse:
+    """What `work` answers, or the problem that it raises, with the headers of the limits it was counted against.
+
+    `work` puts its admissions into the list that it is given.
+    """
     counted: list[Admission] = []
     try:
-        request = _parse(route, current, edge(), counted)
-        response = answer_once(route, request, _respond) if route.keyed else _respond(route, request)
+        response = work(counted)
     except Exception as error:  # noqa: BLE001  answered and logged as a 500; beyond is Chalice's own
-        response = problem_response(error, request_id=current.context["requestId"])
+        response = problem_response(error, request_id=request_id)
         if isinstance(error, RateLimited):
             counted = [error.admission]
     response.headers.update(headers_of(counted))
@@ -78,9 +90,9 @@ def _parse_body(current: Any, route: Route) -> Body | bytes | None:
         raw: bytes = current.raw_body
     except ValueError as error:  # API Gateway hands text on, with whatever was in it, and base64 that is none
         raise InvalidInput("The body is not UTF-8.", code="invalid_json") from error
-    if route.raw:
-        return parse_raw(raw, content_type, route.raw, max_bytes=route.max_body_bytes)
-    return parse_body(raw, content_type, route.body, max_bytes=route.max_body_bytes) if route.body else None
+    if route.body:
+        return parse_body(raw, content_type, route.body, max_bytes=route.max_body_bytes)
+    return parse_raw(raw, content_type, route.raw or "", max_bytes=route.max_body_bytes)
 
 
 def _base_url(event: Mapping[str, Any], headers: Mapping[str, str]) -> str:

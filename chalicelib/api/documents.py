@@ -14,7 +14,7 @@ from chalicelib.api.uploads import FileName
 from chalicelib.errors import BadFile, Conflict, NotFound
 from chalicelib.model.items import Status
 from chalicelib.model.pipeline import ItemRef
-from chalicelib.ops import browse, documents, manage
+from chalicelib.ops import documents, manage
 
 routes = Routes("documents")
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -167,8 +167,7 @@ def delete_document(request: Request) -> None:
     "/api/v1/documents/{document_id}/file", status=302, summary="Redirect to the PDF itself, for an hour."
 )
 def get_document_file(request: Request) -> Answer:
-    _read(request)
-    item = browse.read_item(_ref(request), db=wiring.database())
+    item = documents.read_document_item(_ref(request), db=wiring.database())
     url = wiring.blobs().presign_download(item["key"], ttl_s=manage.DOWNLOAD_TTL_S, filename=item["name"])
     return Answer(status=302, headers={"Location": url})
 

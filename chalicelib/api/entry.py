@@ -36,8 +36,10 @@ ALWAYS = {
     "Strict-Transport-Security": "max-age=31536000",  # browsers heed it over TLS only
     "X-Content-Type-Options": "nosniff",
 }
-EXPOSED = "Content-Disposition, Idempotency-Replayed, Link, Location, Preference-Applied, RateLimit"
-EXPOSED += ", RateLimit-Policy, Retry-After, X-Request-Id"
+EXPOSED = (
+    "Content-Disposition, Idempotency-Replayed, Link, Location, Preference-Applied, "
+    "RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+)
 ACCEPTED = "Authorization, Content-Type, Idempotency-Key, Prefer, X-Api-Key, X-Request-Id"
 PREFLIGHT_MAX_AGE_S = 600
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{8,128}\Z")

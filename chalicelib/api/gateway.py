@@ -9,12 +9,11 @@ from typing import Any
 from chalice.app import Response as ChaliceResponse
 
 from chalicelib import wiring
-from chalicelib.api.answering import problem_response
+from chalicelib.api.answering import answer_counted
 from chalicelib.api.entry import preflight
 from chalicelib.api.http import Edge, Scope
-from chalicelib.api.limits import headers_of
 from chalicelib.api.problems import MethodNotAllowed
-from chalicelib.errors import Forbidden, InvalidInput, NotFound, RateLimited
+from chalicelib.errors import Forbidden, InvalidInput, NotFound
 from chalicelib.model.gateway import (
     Client,
     Headers,
@@ -60,15 +59,10 @@ def gateway(
     """What App.pass_on wants: those of the routes whose upstream there is."""
 
     def answer(current: Any, edge: Callable[[], Edge]) -> ChaliceResponse:
-        counted: list[Admission] = []
-        try:
-            response = _answer(current, edge(), upstreams(), routes, counted)
-        except Exception as error:  # noqa: BLE001  answered and logged as a 500
-            response = problem_response(error, request_id=current.context["requestId"])
-            if isinstance(error, RateLimited):
-                counted = [error.admission]
-        response.headers.update(headers_of(counted))
-        return response
+        return answer_counted(
+            lambda counted: _answer(current, edge(), upstreams(), routes, counted),
+            request_id=current.context["requestId"],
+        )
 
     return answer
 

@@ -8,6 +8,7 @@ from typing import Any
 from chalicelib import wiring
 from chalicelib.errors import InvalidInput
 from chalicelib.events import contracts
+from chalicelib.events.run_kinds import work_on
 from chalicelib.model.files import FileLimits
 from chalicelib.model.items import DERIVED_PREFIX, parse_key
 from chalicelib.model.pipeline import Claim, ItemRef
@@ -68,8 +69,6 @@ def analysis_complete(event: dict[str, Any], context: Any) -> None:
 
 def run_queued(event: dict[str, Any], context: Any) -> None:
     """Do a run; of which kind it is, its row says."""
-    from chalicelib.events.run_kinds import work_on
-
     detail = contracts.parse(event, contracts.RunEvent).detail
     ref = RunRef(user_id=detail.user_id, run_id=str(detail.run_id))
     time_left_s = _time_left_s(context)

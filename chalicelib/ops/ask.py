@@ -10,12 +10,12 @@ from uuid import UUID, uuid5
 
 from msgspec import Struct
 
-from chalicelib.errors import Conflict, NotFound, Unavailable
+from chalicelib.errors import Conflict, Unavailable
 from chalicelib.model.runs import REQUEST_LEASE_S, RunClaim, RunRef
 from chalicelib.ops.answer import HISTORY_MESSAGES, LEAST_S, Answered, Models, Question, Turn, answer_question
 from chalicelib.ops.conversations import MAX_MESSAGES, checked_id
 from chalicelib.ops.runs import TimeUp, WriteOutput, run_once, wake
-from chalicelib.stores import citations, collections, conversations, messages, runs
+from chalicelib.stores import citations, collections, conversations, items, messages, runs
 from chalicelib.stores.search import Filters
 from chalicelib.stores.tx import Row, Tx
 
@@ -150,10 +150,7 @@ def _write_answer(tx: Tx, claim: RunClaim, asked: Row, answered: Answered) -> di
 def _require_scope(tx: Tx, user_id: str, asked: Asked) -> None:
     if asked.collection_id is not None:
         collections.get(tx, user_id, asked.collection_id, field="collection_id")
-    unknown = conversations.list_unknown_items(tx, user_id, asked.item_ids or ())
-    if unknown:
-        named = ", ".join(unknown[:10]) + (", ..." if len(unknown) > 10 else "")
-        raise NotFound(f"There are no such items: {named}.", field="item_ids")
+    items.require_all(tx, user_id, asked.item_ids or (), field="item_ids")
 
 
 def _derived(ref: RunRef, what: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 from chalicelib.errors import Conflict, InvalidInput, NotFound
 from chalicelib.model.items import decode_cursor, encode_cursor
 from chalicelib.ops.browse import cut_page
-from chalicelib.stores import collections, users
+from chalicelib.stores import collections, items, users
 from chalicelib.stores.tx import Row, Tx
 
 if TYPE_CHECKING:
@@ -70,11 +70,7 @@ def add_items(user_id: str, collection_id: str, item_ids: Sequence[str], *, db: 
 
     def add(tx: Tx) -> Row:
         collections.update(tx, user_id, collection_id)
-        found = collections.lock_items(tx, user_id, item_ids)
-        missing = [item_id for item_id in dict.fromkeys(item_ids) if item_id not in found]
-        if missing:
-            named = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
-            raise NotFound(f"There are no such items: {named}.", field="item_ids")
+        items.require_all(tx, user_id, item_ids, field="item_ids")
         collections.add_items(tx, user_id, collection_id, item_ids)
         return collections.get(tx, user_id, collection_id)
 

@@ -91,6 +91,16 @@ def read_document(user_id: str, document_id: str, *, db: "Database") -> Row:
     return db.transact(user_id, lambda tx: documents.get(tx, user_id, document_id))
 
 
+def read_document_item(ref: ItemRef, *, db: "Database") -> Row:
+    """The item that the document is. Raises NotFound, of an image too."""
+
+    def read(tx: Tx) -> Row:
+        documents.get(tx, ref.user_id, ref.item_id)
+        return items.get(tx, ref)
+
+    return db.transact(ref.user_id, read)
+
+
 def read_document_by_hash(user_id: str, file_hash: str, *, db: "Database") -> Row:
     """The document whose bytes have this SHA-256. Raises NotFound."""
     row = db.transact(user_id, lambda tx: documents.find_by_hash(tx, user_id, file_hash))

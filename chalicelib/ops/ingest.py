@@ -50,11 +50,10 @@ def register_bytes(
         if ref is None:
             return None, False
         items.lock(tx, ref)
-        items.lock_sha256(tx, ref.user_id, sha256)
-        other = items.find_by_sha256(tx, ref.user_id, sha256)
-        if other is not None and other["id"] != ref.item_id:
-            _merge_into(tx, ref, other["id"], sha256, bucket=bucket)
-            return ItemRef(user_id=ref.user_id, item_id=other["id"]), False
+        original = _find_original(tx, ref, sha256)
+        if original is not None:
+            _merge_into(tx, ref, original, sha256, bucket=bucket)
+            return ItemRef(user_id=ref.user_id, item_id=original), False
         items.set_content(tx, ref, sha256=sha256, size_bytes=size_bytes, etag=arrival.etag or "")
         return ref, True
 
@@ -179,8 +178,7 @@ def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> tuple
     And how far this one has been read.
     """
     tasks.hold(tx, claim)
-    items.lock_sha256(tx, claim.ref.user_id, got.sha256)
-    other = items.find_by_sha256(tx, claim.ref.user_id, got.sha256)
+    original = _find_original(tx, claim.ref, got.sha256)
     received = uploads.set_received(tx, claim.ref, key=key, etag=got.etag, sequencer=None)
     announced, size_bytes = received["sha256"], received["size_bytes"]
     if announced is not None and announced != got.sha256:
@@ -188,10 +186,17 @@ def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> tuple
     if size_bytes is not None and size_bytes != got.size_bytes:
         said = f"The file has {got.size_bytes:,} bytes, announced were {size_bytes:,}."
         raise BadFile(said, code="size_mismatch")
-    if other is not None and other["id"] != claim.ref.item_id:
-        return str(other["id"]), Progress()
+    if original is not None:
+        return original, Progress()
     content = items.set_content(tx, claim.ref, sha256=got.sha256, size_bytes=got.size_bytes, etag=got.etag)
     return None, find_progress(tx, claim.ref, content)
+
+
+def _find_original(tx: Tx, ref: ItemRef, sha256: str) -> str | None:
+    """The other item that has these bytes; nobody else settles whose they are before the transaction ends."""
+    items.lock_sha256(tx, ref.user_id, sha256)
+    found = items.find_by_sha256(tx, ref.user_id, sha256)
+    return str(found["id"]) if found is not None and found["id"] != ref.item_id else None
 
 
 def _merge_into(tx: Tx, duplicate: ItemRef, original_id: str, sha256: str, *, bucket: str) -> None:

@@ -43,11 +43,6 @@ def delete(tx: Tx, user_id: str, collection_id: str) -> bool:
     return tx.run(SQL["delete"], user_id=user_id, id=collection_id) == 1
 
 
-def lock_items(tx: Tx, user_id: str, item_ids: Sequence[str]) -> set[str]:
-    """Those of the items that there are, kept from being deleted until the transaction ends."""
-    return {row["id"] for row in tx.all(SQL["lock_items"], user_id=user_id, item_ids=list(item_ids))}
-
-
 def add_items(tx: Tx, user_id: str, collection_id: str, item_ids: Sequence[str]) -> None:
     """The collection and the items are there and locked; what is in it already stays."""
     tx.run(SQL["add_items"], user_id=user_id, id=collection_id, item_ids=list(item_ids))

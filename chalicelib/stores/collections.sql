@@ -26,10 +26,6 @@ WHERE user_id = %(user_id)s AND id::text = %(id)s
 -- :name delete
 DELETE FROM collections WHERE user_id = %(user_id)s AND id::text = %(id)s
 
--- In one order, so that no two wait for each other; and none of them is deleted before this transaction ends.
--- :name lock_items
-SELECT id FROM items WHERE user_id = %(user_id)s AND id = ANY (%(item_ids)s) ORDER BY id FOR KEY SHARE
-
 -- :name add_items
 INSERT INTO collection_items (user_id, collection_id, item_id)
 SELECT %(user_id)s, %(id)s::uuid, item_id FROM unnest(%(item_ids)s::text[]) AS added (item_id)

@@ -1,6 +1,5 @@
 """Conversations; their messages are in messages.py. Ids are UUIDs, checked before they come here."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from chalicelib.errors import NotFound
@@ -46,12 +45,6 @@ def touch(tx: Tx, user_id: str, conversation_id: str) -> None:
 def delete(tx: Tx, user_id: str, conversation_id: str) -> bool:
     """With all its messages; whether there was such a conversation."""
     return tx.run(SQL["delete"], user_id=user_id, id=conversation_id) == 1
-
-
-def list_unknown_items(tx: Tx, user_id: str, item_ids: Sequence[str]) -> list[str]:
-    """Those of the ids that no item has, in order."""
-    rows = tx.all(SQL["unknown_items"], user_id=user_id, item_ids=list(item_ids))
-    return [row["item_id"] for row in rows]
 
 
 def _missing() -> NotFound:

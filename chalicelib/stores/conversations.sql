@@ -24,7 +24,3 @@ UPDATE conversations SET updated_at = clock_timestamp() WHERE user_id = %(user_i
 
 -- :name delete
 DELETE FROM conversations WHERE user_id = %(user_id)s AND id = %(id)s::uuid
-
--- :name unknown_items
-SELECT item_id FROM unnest(%(item_ids)s::text[]) AS asked (item_id)
-WHERE NOT EXISTS (SELECT FROM items i WHERE i.user_id = %(user_id)s AND i.id = asked.item_id)

@@ -5,18 +5,17 @@ JOIN collections c ON c.user_id = i.user_id AND c.id = i.collection_id
 WHERE i.user_id = %(user_id)s AND i.item_id = %(item_id)s
 ORDER BY lower(c.name), c.id LIMIT %(limit)s
 
--- A conversation without a title goes by its first question.
+-- Titled as in conversations.sql.
 -- :name conversations
 SELECT v.id::text, cited.answers, count(*) OVER () AS found,
-       coalesce(nullif(v.title, ''), (SELECT left(m.content, 100) FROM messages m
-                                      WHERE m.user_id = v.user_id AND m.conversation_id = v.id AND m.role = 'user'
-                                      ORDER BY m.ordinal LIMIT 1), '') AS title
+       coalesce(nullif(v.title, ''), left(q.content, 80), '') AS title
 FROM (SELECT m.conversation_id, count(DISTINCT m.id) AS answers
       FROM citations c
       JOIN messages m ON m.user_id = c.user_id AND m.id = c.message_id
       WHERE c.user_id = %(user_id)s AND c.item_id = %(item_id)s
       GROUP BY m.conversation_id) cited
 JOIN conversations v ON v.user_id = %(user_id)s AND v.id = cited.conversation_id
+LEFT JOIN messages q ON q.user_id = v.user_id AND q.conversation_id = v.id AND q.ordinal = 1
 ORDER BY v.updated_at DESC, v.id LIMIT %(limit)s
 
 -- :name derived

@@ -1,5 +1,6 @@
 """Items, their analyses and their timeline."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -56,6 +57,16 @@ def lock(tx: Tx, ref: ItemRef) -> Row:
     if row is None:
         raise NotFound("There is no such item.")
     return row
+
+
+def require_all(tx: Tx, user_id: str, item_ids: Sequence[str], *, field: str) -> None:
+    """Keep them all from being deleted until the transaction ends. Raises NotFound, naming those there are not."""
+    rows = tx.all(SQL["lock_all"], user_id=user_id, ids=list(item_ids))
+    found = {row["id"] for row in rows}
+    missing = [item_id for item_id in dict.fromkeys(item_ids) if item_id not in found]
+    if missing:
+        named = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
+        raise NotFound(f"There are no such items: {named}.", field=field)
 
 
 def get_with_analysis(tx: Tx, ref: ItemRef) -> Row:

@@ -10,6 +10,10 @@ SELECT * FROM items WHERE user_id = %(user_id)s AND id = %(id)s
 -- :name lock
 SELECT * FROM items WHERE user_id = %(user_id)s AND id = %(id)s FOR UPDATE
 
+-- In one order, so that no two wait for each other.
+-- :name lock_all
+SELECT id FROM items WHERE user_id = %(user_id)s AND id = ANY (%(ids)s) ORDER BY id FOR KEY SHARE
+
 -- :name find_by_sha256
 SELECT * FROM items WHERE user_id = %(user_id)s AND sha256 = %(sha256)s
 

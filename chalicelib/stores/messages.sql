@@ -8,15 +8,18 @@ SELECT %(user_id)s, %(id)s::uuid, %(conversation_id)s::uuid, coalesce(max(ordina
 FROM messages WHERE user_id = %(user_id)s AND conversation_id = %(conversation_id)s::uuid
 ON CONFLICT (user_id, id) DO NOTHING
 
--- :name get
+-- :name messages
 SELECT id::text, conversation_id::text, ordinal, role, content, reply_to::text, question, outcome, collection_id::text,
        item_ids, dropped, missing, provider, model, input_tokens, output_tokens, created_at
-FROM messages WHERE user_id = %(user_id)s AND id = %(id)s::uuid
+FROM messages WHERE user_id = %(user_id)s
+
+-- :name get
+-- :include messages
+  AND id = %(id)s::uuid
 
 -- :name list
-SELECT id::text, conversation_id::text, ordinal, role, content, reply_to::text, question, outcome, collection_id::text,
-       item_ids, dropped, missing, provider, model, input_tokens, output_tokens, created_at
-FROM messages WHERE user_id = %(user_id)s AND conversation_id = %(conversation_id)s::uuid AND ordinal > %(after)s
+-- :include messages
+  AND conversation_id = %(conversation_id)s::uuid AND ordinal > %(after)s
 ORDER BY ordinal LIMIT %(limit)s
 
 -- :name count

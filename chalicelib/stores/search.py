@@ -12,11 +12,8 @@ from chalicelib.stores.tx import Row, Tx
 
 SQL = statements(__file__)
 Page = tuple[str, int]  # (item id, page number)
-Chosen = tuple[
-    str, int, int | None
-]  # (item id, page number, chunk; None: the one that has most of the words)
-
-
+# (item id, page number, chunk; None: the one that has most of the words)
+Chosen = tuple[str, int, int | None]
 LAST_PAGE = 2**31 - 1
 
 

@@ -98,26 +98,27 @@ ORDER BY h.position
 WITH weighted AS MATERIALIZED (
     -- :include query_terms
 ), found AS MATERIALIZED (
-    SELECT h.position, c.*, v.vector, to_tsvector('english', c.text) AS lexemes
+    SELECT h.position, i.name, i.kind, c.*, v.vector, to_tsvector('english', c.text) AS lexemes
     FROM unnest(%(item_ids)s::text[], %(pages)s::int[], %(chunk_ids)s::bigint[]) WITH ORDINALITY
          AS h (item_id, page, chunk_id, position)
+    JOIN items i ON i.user_id = %(user_id)s AND i.id = h.item_id
     CROSS JOIN LATERAL (
         SELECT * FROM chunks c WHERE c.user_id = %(user_id)s AND c.item_id = h.item_id AND c.page = h.page
+          AND (c.source <> 'caption' OR i.kind = 'image') -- a document's is about it: nobody could read it on the page
         ORDER BY abs(c.id - coalesce(h.chunk_id, 0)), c.id LIMIT %(most)s
     ) c
     LEFT JOIN vectors v ON v.set_id = %(set_id)s AND v.owner = %(owner)s AND v.chunk_id = c.id
 ), average AS MATERIALIZED (
     SELECT greatest(avg(length(lexemes)), 1)::float8 AS length FROM found
 )
-SELECT f.position, i.name, i.kind, f.item_id, f.source, f.page, f.ordinal, f.char_start, f.char_end, f.text,
+SELECT f.position, f.name, f.kind, f.item_id, f.source, f.page, f.ordinal, f.char_start, f.char_end, f.text,
        1 - (f.vector <=> %(vector)s::halfvec) AS cosine,
        1 - (f.vector <=> lag(f.vector) OVER (PARTITION BY f.position, f.source ORDER BY f.ordinal)) AS likeness,
        coalesce((
            SELECT sum(w.qtf * w.idf * cardinality(l.positions) * 1.9::float8 / (cardinality(l.positions)
                       + 0.9::float8 * (0.6::float8 + 0.4::float8 * length(f.lexemes) / a.length)))
            FROM unnest(f.lexemes) l JOIN weighted w ON w.term = hashtext(l.lexeme)), 0) AS words
-FROM found f JOIN items i ON i.user_id = %(user_id)s AND i.id = f.item_id CROSS JOIN average a
-WHERE f.source <> 'caption' OR i.kind = 'image' -- a document's caption is about it: nobody could read it on the page
+FROM found f CROSS JOIN average a
 ORDER BY f.position, f.source, f.ordinal
 
 -- What the matched items are, by kind, tag, collection and month; of each the most frequent.

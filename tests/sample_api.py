@@ -157,3 +157,52 @@ def post(body: bytes | dict[str, Any], **headers: str) -> HTTPResponse:
     """POST /api/v1/things with a JSON body, or with these bytes for one."""
     raw = body if isinstance(body, bytes) else json.encode(body)
     return call("POST", "/api/v1/things", headers={**JSON_HEADERS, **headers}, body=raw)
+
+
+def problem(answer: Any, status: int) -> dict[str, Any]:
+    """The problem document of an answer, after checking what every problem has."""
+    body = json.decode(answer.body)
+    assert (answer.status_code, body["status"]) == (status, status)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert body["request_id"] == answer.headers["X-Request-Id"]
+    assert body["title"]
+    assert body["detail"]
+    return body
+
+
+def rest_event(method: str, resource: str, **more: Any) -> dict[str, Any]:
+    context = {
+        "resourcePath": resource,
+        "httpMethod": method,
+        "path": f"/api{resource}",
+        "requestId": "aws-request-id",
+        "domainName": "x.execute-api.eu-west-1.amazonaws.com",
+    }
+    return {
+        "resource": resource,
+        "path": resource,
+        "httpMethod": method,
+        "headers": {"X-Forwarded-Proto": "https", "Accept": "*/*"},
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "requestContext": context,
+        "body": None,
+        "isBase64Encoded": False,
+    } | more
+
+
+def v2_event(method: str, path: str, **more: Any) -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {
+            "http": {"method": method, "path": path, "sourceIp": "192.0.2.1"},
+            "requestId": "aws-request-id",
+            "stage": "$default",
+        },
+        "isBase64Encoded": False,
+    } | more

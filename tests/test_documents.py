@@ -18,7 +18,7 @@ from chalicelib import errors, wiring
 from chalicelib.events import handlers
 from chalicelib.ops import documents
 from tests.local_stack.emulated import BUCKET
-from tests.test_api_http import rest_event
+from tests.sample_api import rest_event
 from tests.test_api_items import Api, api
 from tests.world import World, jpeg
 

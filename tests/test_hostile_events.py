@@ -11,7 +11,7 @@ from chalicelib import errors
 from chalicelib.events import handlers
 from tests.hostile.asking import Ask, ask, proper
 from tests.hostile.strings import TEXTS
-from tests.test_api_http import rest_event, v2_event
+from tests.sample_api import rest_event, v2_event
 from tests.world import World, jpeg
 
 __all__ = ["ask"]  # pytest finds fixtures by their names

@@ -19,7 +19,7 @@ from chalice.local import create_local_server
 import app
 from chalicelib.api.http import Edge, Route
 from chalicelib.api.identity import identify
-from tests.test_api_http import rest_event
+from tests.sample_api import rest_event
 from tests.world import World
 
 # What a field takes, by its name: enough to fill in whatever a route asks for.

@@ -75,10 +75,7 @@ class Decoder:
         if declared_kind not in (None, KIND_OF_MEDIA_TYPE[media_type]):
             raise bad_file("mislabelled", self._limits)
         with self._lock:
-            header = self._run(
-                {"path": os.path.abspath(path), "media_type": media_type, "sitting": asdict(sitting)},
-                timeout_s=timeout_s,
-            )
+            header = self._run(path, timeout_s, media_type=media_type, sitting=asdict(sitting))
             blobs = _read_blobs(self._scratch.fileno(), header)
             return DecodedFile(
                 **header["fields"],
@@ -104,13 +101,11 @@ class Decoder:
             raise bad_file("unsupported_format", self._limits)
         with self._lock:
             header = self._run(
-                {
-                    "path": os.path.abspath(path),
-                    "first_page": first_page,
-                    "text_size_left": text_size_left,
-                    "sitting": asdict(sitting),
-                },
-                timeout_s=timeout_s,
+                path,
+                timeout_s,
+                first_page=first_page,
+                text_size_left=text_size_left,
+                sitting=asdict(sitting),
             )
             blobs = _read_blobs(self._scratch.fileno(), header)
             return paginate((text.decode() for text in blobs), first=first_page)
@@ -129,13 +124,7 @@ class Decoder:
             raise bad_file("unsupported_format", self._limits)
         with self._lock:
             header = self._run(
-                {
-                    "path": os.path.abspath(path),
-                    "page_number": page_number,
-                    "width_px": width_px,
-                    "spans": list(spans),
-                },
-                timeout_s=PAGE_TIMEOUT_S,
+                path, PAGE_TIMEOUT_S, page_number=page_number, width_px=width_px, spans=list(spans)
             )
             return next(_read_blobs(self._scratch.fileno(), header))
 
@@ -157,13 +146,14 @@ class Decoder:
             raise bad_file("unsupported_format", self._limits)
         return media_type
 
-    def _run(self, request: dict[str, Any], *, timeout_s: float | None = None) -> dict[str, Any]:
+    def _run(self, path: str, timeout_s: float | None, **request: Any) -> dict[str, Any]:
         """The header of the result that is now in the scratch file. Holds the lock."""
+        path = os.path.abspath(path)
         os.ftruncate(self._scratch.fileno(), 0)
         allowed_s = self._limits.timeout_s
         given_s = allowed_s if timeout_s is None else max(0.0, min(timeout_s, allowed_s))
         limits = asdict(replace(self._limits, timeout_s=given_s))
-        line = json.dumps({**request, "limits": limits}).encode() + b"\n"
+        line = json.dumps({"path": path, **request, "limits": limits}).encode() + b"\n"
         # Lost before or during the first: not the file's doing.
         word = self._ask(line, given_s) or self._ask(line, given_s)
         if word == "too_slow" and given_s < allowed_s:
@@ -174,7 +164,7 @@ class Decoder:
             return header
         if code == "no_such_page":
             raise NotFound(f"The document has no page {request['page_number']}.")
-        if code == "corrupt" and _is_cut_off(request["path"]):
+        if code == "corrupt" and _is_cut_off(path):
             code = "truncated"
         raise bad_file(code if code in REASONS else "decoder_crashed", self._limits)
 

@@ -1,11 +1,14 @@
 """Limits: GCRA's arithmetic over any schedule, who is held to what, and what the edge answers."""
 
 import random
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from chalicelib.model.limits import (
+    LET_THROUGH_UNCOUNTED,
     MICROSECONDS,
     Admission,
     Limit,
@@ -16,7 +19,7 @@ from chalicelib.model.limits import (
     caller_limits,
     judge,
 )
-from chalicelib.settings import InvalidSetting, Settings
+from chalicelib.settings import RATE_LIMITS, InvalidSetting, Settings
 
 RATES = {
     "address": ((4, 2), (40, 60)),
@@ -197,3 +200,18 @@ def test_an_operator_changes_what_he_names() -> None:
 def test_a_wrong_limit_is_refused_at_start_by_the_variables_name(value: str) -> None:
     with pytest.raises(InvalidSetting, match=r"^RATE_LIMITS: must be "):
         Settings.from_env({**ENVIRONMENT, "RATE_LIMITS": value})
+
+
+def test_the_document_says_what_holds() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "limits.md").read_text()
+    told: dict[str, str] = {}
+    for names, bursts, sustained in re.findall(
+        r"^\| (`.+`) \| .* \| ([\w/, ]+) \| ([\w/, ]+) \|$", text, re.MULTILINE
+    ):
+        for name, burst, all_day in zip(
+            re.findall(r"`([\w.]+)`", names), bursts.split(", "), sustained.split(", "), strict=True
+        ):
+            told[name] = f"{burst} {all_day}"
+    assert told == RATE_LIMITS
+    away = dict(re.findall(r"^\| `(plain|costly|login)` \| .* \| (let through|503)", text, re.MULTILINE))
+    assert away == {cost: "let through" if let else "503" for cost, let in LET_THROUGH_UNCOUNTED.items()}

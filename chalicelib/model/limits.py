@@ -20,8 +20,9 @@ from msgspec import Struct
 MICROSECONDS = 1_000_000
 DEFAULT_PLAN = "free"
 
-# What a route costs. "none": not limited, for what touches nothing. "costly": counts against the caller's smaller
-# limit as well. "login": against one of the address, and the route itself counts against the account's.
+# What a route costs. "none": not limited, for health checks and what is static. "costly": counts against the
+# caller's smaller limit as well. "login": against one of the address, and the route itself counts against the
+# account's.
 Cost = Literal["none", "plain", "costly", "login"]
 # While DynamoDB is away nobody can be counted: reads and writes go on; what costs money, and the guessing of
 # passwords, wait.

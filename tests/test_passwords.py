@@ -1,5 +1,6 @@
 """Passwords: how they are checked, changed, and kept from being guessed."""
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import app
 from chalicelib import wiring
 from chalicelib.errors import Conflict, InvalidInput, Unauthenticated, Unavailable
 from chalicelib.model import passwords
@@ -16,6 +18,7 @@ from chalicelib.ops import accounts, sessions
 from chalicelib.stores.postgres import Database
 from chalicelib.stores.sessions import Sessions
 from tests.people import PASSWORD, People, people
+from tests.sample_api import rest_event
 
 __all__ = ["people"]
 
@@ -193,6 +196,29 @@ def test_guessing_a_password_is_throttled_whether_there_is_an_account_or_not(peo
     assert people.log_in("bob@example.org").status == 401
 
 
+def log_in_from(address: str, password: str) -> int:
+    event = rest_event(
+        "POST", "/api/v1/sessions", body=json.dumps({"email": "ann@example.org", "password": password})
+    )
+    event["requestContext"]["identity"] = {"sourceIp": address}
+    event["headers"]["Content-Type"] = "application/json"
+    status: int = app.app(event, None)["statusCode"]
+    return status
+
+
+def test_guessing_from_elsewhere_locks_nobody_out_where_they_are_signed_in(people: People) -> None:
+    people.register("ann@example.org")
+    assert log_in_from("2001:db8::1", PASSWORD) == 201
+    people.set(RATE_LIMITS='{"account": "3/2h 3/2h", "login": "900/1m 9000/1h"}')
+    guesses = [log_in_from(f"203.0.113.{n}", "a wrong password") for n in range(5)]
+    assert guesses == [401, 401, 401, 429, 429]
+    assert log_in_from("203.0.113.9", PASSWORD) == 429
+    at_home = [
+        log_in_from("2001:db8::2", password) for password in (PASSWORD, "wrong once", "wrong twice", PASSWORD)
+    ]
+    assert at_home == [201, 401, 401, 429], "guessing is limited there, too"
+
+
 def test_another_spelling_of_an_address_is_no_way_round_the_throttle(people: People) -> None:
     """Postgres makes "i" of the Turkish capital, Python makes two characters of it."""
     people.register("admin@example.org")
@@ -211,8 +237,8 @@ def test_guessing_the_current_password_is_guessing_as_well(people: People) -> No
     people.set(RATE_LIMITS='{"account": "3/1h 3/1h", "login": "900/1m 9000/1h"}')
     token = people.join("ann@example.org")["access_token"]
     change = {"password": "an altogether new one", "current_password": "a wrong password"}
-    statuses = [people("PATCH", "/api/v1/me", change, token=token).status for _ in range(3)]
-    assert statuses == [400, 400, 429], "one was the login"
+    statuses = [people("PATCH", "/api/v1/me", change, token=token).status for _ in range(6)]
+    assert statuses == [400] * 5 + [429], "three count for this place; of the account's, one was the login"
     assert people.log_in("ann@example.org").status == 429
 
 

@@ -5,7 +5,6 @@ limit with its quota `q` in a window of `w` seconds, RateLimit what remains of i
 there is more. A refusal lists the limits that refused.
 """
 
-import hashlib
 from collections.abc import Sequence
 from math import ceil
 from time import time_ns
@@ -29,10 +28,17 @@ def admit_caller(caller: Caller, cost: Cost) -> Admission | None:
     )
 
 
-def admit_login(email: str) -> None:
-    """To be called before a password is looked at, whether there is such an account or not. Raises RateLimited."""
-    account = hashlib.sha256(email.lower().encode()).hexdigest()
-    _admit(f"account:{account}", limits.account_limits(wiring.settings().rates), "login")
+def admit_login(email: str, address: str) -> None:
+    """To be called before a password is looked at. Raises RateLimited."""
+    ops.admit_login(
+        email,
+        address,
+        limits.account_limits(wiring.settings().rates),
+        db=wiring.database(),
+        sessions=wiring.sessions(),
+        store=wiring.rate_limits(),
+        now_us=time_ns() // 1000,
+    )
 
 
 def headers_of(admissions: Sequence[Admission]) -> dict[str, str]:

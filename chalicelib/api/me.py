@@ -57,7 +57,7 @@ def change_me(request: Request) -> Me:
         if change.current_password is UNSET:
             raise InvalidInput("A new password needs the current one.", field="current_password")
         # Guessing it here counts as guessing it at the login.
-        admit_login(_me(request).email or request.user_id)
+        admit_login(_me(request).email or request.user_id, request.address)
         accounts.change_password(
             request.user_id,
             current=change.current_password,

@@ -78,7 +78,7 @@ class ListSessions(Query, frozen=True, kw_only=True):
     summary="Sign in.",
 )
 def log_in(request: Request) -> NewTokens:
-    admit_login(request.body.email)
+    admit_login(request.body.email, request.address)
     user_agent = UNSTORABLE.sub("", request.headers.get("user-agent", ""))[:MAX_USER_AGENT_CHARS]
     return _shown(
         sessions.log_in(

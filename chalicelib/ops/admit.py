@@ -1,14 +1,22 @@
 """Whether somebody may ask once more: counted, or let through while nobody can be counted."""
 
+import hashlib
 from collections.abc import Sequence
+from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import RateLimited, Unavailable
-from chalicelib.model.limits import LET_THROUGH_UNCOUNTED, MICROSECONDS, Admission, Cost, Limit
+from chalicelib.model.limits import LET_THROUGH_UNCOUNTED, MICROSECONDS, Admission, Cost, Limit, address_key
+from chalicelib.stores import accounts
 
 if TYPE_CHECKING:
+    from chalicelib.stores.postgres import Database
     from chalicelib.stores.rate_limits import RateLimits
+    from chalicelib.stores.sessions import Sessions
+
+SESSIONS_LOOKED_AT = 100
+NOBODY = "u-nobody"
 
 
 def admit(
@@ -32,3 +40,35 @@ def admit(
         retry_after_s=retry_after_s,
         admission=admission,
     )
+
+
+def admit_login(
+    email: str,
+    address: str,
+    limits: Sequence[Limit],
+    *,
+    db: "Database",
+    sessions: "Sessions",
+    store: "RateLimits",
+    now_us: int,
+) -> None:
+    """Count one attempt at an account's password, whether there is such an account or not.
+
+    Where the account is signed in, attempts from elsewhere do not count against it: nobody locks its owner out by
+    guessing. Raises RateLimited, and Unavailable.
+    """
+    account = f"account:{hashlib.sha256(email.lower().encode()).hexdigest()}"
+    try:
+        admit(account, limits, cost="login", store=store, now_us=now_us)
+    except RateLimited:
+        place = address_key(address)
+        if not _is_signed_in_at(email, place, db=db, sessions=sessions, now_s=now_us // MICROSECONDS):
+            raise
+        admit(f"{account}@{place}", limits, cost="login", store=store, now_us=now_us)
+
+
+def _is_signed_in_at(email: str, place: str, *, db: "Database", sessions: "Sessions", now_s: int) -> bool:
+    """Without an account somebody's sessions are looked up as well: how long it takes tells nothing."""
+    account = db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))
+    live = sessions.list_live(account["user_id"] if account else NOBODY, before=None, now_s=now_s)
+    return any(address_key(session.address) == place for session in islice(live, SESSIONS_LOOKED_AT))

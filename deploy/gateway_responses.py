@@ -1,25 +1,63 @@
-"""What API Gateway answers by itself, before any of our code runs."""
+"""What API Gateway answers by itself, before any of our code runs or when it gave no answer: problems like ours.
+
+A page of any origin may read them: they are the same for everybody.
+"""
 
 import json
+from http import HTTPStatus
 from typing import Any
 
-# Of a body over 10 MB, or that in base64 is over the 6 MB Lambda takes: about 4.5 MB of PDF.
-TOO_LARGE = json.dumps(
-    {
+READABLE = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Link, Retry-After"}
+UNANSWERED = "The app gave no answer in time; try again soon."
+
+
+def answer(status: HTTPStatus, code: str, detail: str, **headers: str) -> dict[str, Any]:
+    """With `headers` in the spelling of Python."""
+    problem = {
         "type": "about:blank",
-        "title": "Request Entity Too Large",
-        "status": 413,
-        "detail": "The body is too large. Files go through POST /api/v1/uploads.",
-        "code": "too_large",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        "code": code,
         "request_id": "$context.requestId",
     }
-)
+    return {
+        "statusCode": status.value,
+        "responseParameters": parameters({name.replace("_", "-"): value for name, value in headers.items()}),
+        "responseTemplates": {"application/json": json.dumps(problem)},
+    }
+
+
+def parameters(headers: dict[str, str]) -> dict[str, str]:
+    """As API Gateway takes constant headers: in quotes of their own."""
+    return {f"gatewayresponse.header.{name}": f"'{value}'" for name, value in {**READABLE, **headers}.items()}
+
+
 GATEWAY_RESPONSES: dict[str, Any] = {
     "x-amazon-apigateway-gateway-responses": {
-        "REQUEST_TOO_LARGE": {
-            "statusCode": 413,
-            "responseParameters": {"gatewayresponse.header.Link": "'</api/v1/uploads>; rel=\"alternate\"'"},
-            "responseTemplates": {"application/json": TOO_LARGE},
-        }
+        # A body over 10 MB, or one that in base64 is over the 6 MB Lambda takes: about 4.5 MB of PDF.
+        "REQUEST_TOO_LARGE": answer(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "too_large",
+            "The body is too large. Files go through POST /api/v1/uploads.",
+            Link='</api/v1/uploads>; rel="alternate"',
+        ),
+        "THROTTLED": answer(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "rate_limited",
+            "Too many requests; try again in 1 s.",
+            Retry_After="1",
+        ),
+        "MISSING_AUTHENTICATION_TOKEN": answer(HTTPStatus.NOT_FOUND, "not_found", "There is nothing here."),
+        "INTEGRATION_TIMEOUT": answer(
+            HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", UNANSWERED, Retry_After="5"
+        ),
+        "INTEGRATION_FAILURE": answer(
+            HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", UNANSWERED, Retry_After="5"
+        ),
+        "DEFAULT_4XX": {"responseParameters": parameters({})},
+        "DEFAULT_5XX": answer(
+            HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side."
+        ),
     }
 }

@@ -10,9 +10,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from chalicelib.api.problems import UPLOADS_PATH
+from chalicelib.api.problems import STATUS_OF_ERROR, UPLOADS_PATH, Problem
 from deploy import zips
 from deploy.overlay import logical_id
 from deploy.package import CannotPackage, build, find_python, make_environment
@@ -116,12 +117,19 @@ def test_the_parameters_reach_the_functions(package: Path, resources: dict[str, 
         assert variables["ENVIRONMENT"] == "dev"
 
 
-def test_the_gateway_says_where_large_files_go(resources: dict[str, Any]) -> None:
+def test_what_the_gateway_answers_by_itself_is_a_problem_like_ours(resources: dict[str, Any]) -> None:
     answers = resources["RestAPI"]["Properties"]["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+    ours = {(STATUS_OF_ERROR[error], error.code) for error in STATUS_OF_ERROR if hasattr(error, "code")}
+    for name, each in answers.items():
+        headers = each["responseParameters"]
+        assert headers["gatewayresponse.header.Access-Control-Allow-Origin"] == "'*'", name
+        if name != "DEFAULT_4XX":  # which has many statuses
+            problem = msgspec.json.decode(each["responseTemplates"]["application/json"], type=Problem)
+            assert (problem.status, problem.code) in ours and problem.status == each["statusCode"], name
+            assert problem.status not in (429, 503) or "gatewayresponse.header.Retry-After" in headers, name
     too_large = answers["REQUEST_TOO_LARGE"]
     assert UPLOADS_PATH in too_large["responseParameters"]["gatewayresponse.header.Link"]
-    problem = json.loads(too_large["responseTemplates"]["application/json"])
-    assert (problem["status"], f"POST {UPLOADS_PATH}" in problem["detail"]) == (413, True)
+    assert f"POST {UPLOADS_PATH}" in too_large["responseTemplates"]["application/json"]
 
 
 def test_each_function_has_its_own_size_and_role(resources: dict[str, Any]) -> None:

@@ -1,10 +1,6 @@
-"""Who may ask what behind the gateway, what an upstream is told of the caller, and what is served nowhere."""
+"""Who may ask what behind the gateway, and what is served nowhere."""
 
-import base64
-import hashlib
-import hmac
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,11 +19,13 @@ from tests.upstreams import (
     answering,
     body_of,
     gateway_app,
+    key_of,
     problem_of,
     raw_upstream,
     rest_event,
     service,
     v2_event,
+    verified,
 )
 from tests.world import World
 
@@ -143,80 +141,6 @@ def test_who_asks_too_often_reaches_no_upstream(there: RawUpstream) -> None:
 
 
 # What an upstream is told
-
-
-def verified(header: str, key: bytes, *, audience: str, method: str, path: str) -> dict[str, Any]:
-    """As an upstream checks it: docs/gateway.md has the same lines."""
-    signed, _, signature = header.rpartition(",")
-    given = base64.urlsafe_b64decode(signature + "==")
-    assert hmac.compare_digest(given, hmac.digest(key, signed.encode(), hashlib.sha256)), "signature"
-    version, _, encoded = signed.partition(",")
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(encoded + "=="))
-    asked = (version, claims["aud"], claims["method"], claims["path"])
-    assert asked == ("v1", audience, method, path), "another request's"
-    assert claims["exp"] > time.time(), "too old"
-    return claims
-
-
-def key_of(upstream: str) -> bytes:
-    return hmac.digest(SECRET.encode(), f"collections gateway identity 1 {upstream}".encode(), "sha256")
-
-
-def test_the_caller_is_told_in_a_signed_header(there: RawUpstream) -> None:
-    ask(there, "POST", "/users/a%2Fb", query={"q": ["1"]}, body=b"x")
-    claims = verified(
-        header(there, "X-Collections-Identity") or "",
-        key_of("user"),
-        audience="user",
-        method="POST",
-        path="/users/a%2Fb",
-    )
-    assert (claims["sub"], claims["roles"], claims["jti"]) == ("alice", ["user"], "aws-request-id")
-    assert time.time() < claims["exp"] <= time.time() + 60
-    ask(there, "GET", "/admin/x", user="admin")
-    claims = verified(
-        header(there, "X-Collections-Identity") or "",
-        key_of("admin"),
-        audience="admin",
-        method="GET",
-        path="/base/x",
-    )
-    assert (claims["sub"], claims["roles"]) == ("admin", ["user", "admin"])
-
-
-def test_an_identity_is_for_one_upstream_and_for_this_request_only(there: RawUpstream) -> None:
-    ask(there, "GET", "/users/a")
-    given = header(there, "X-Collections-Identity") or ""
-    good = {"audience": "user", "method": "GET", "path": "/users/a"}
-    assert verified(given, key_of("user"), **good)
-    for wrong in ({"path": "/users/b"}, {"method": "DELETE"}, {"audience": "admin"}):
-        with pytest.raises(AssertionError, match="another request's"):
-            verified(given, key_of("user"), **good | wrong)
-    with pytest.raises(AssertionError, match="signature"):
-        verified(given, key_of("admin"), **good)
-    version, claims, signature = given.split(",")
-    other = base64.urlsafe_b64encode(
-        base64.urlsafe_b64decode(claims + "==").replace(b"alice", b"admin")
-    ).decode()
-    for forged in (f"{version},{other.rstrip('=')},{signature}", f"v2,{claims},{signature}"):
-        with pytest.raises(AssertionError, match="signature"):
-            verified(forged, key_of("user"), **good)
-
-
-def test_nobody_is_nobody(there: RawUpstream) -> None:
-    ask(there, "GET", "/open", user="alice", headers=[("X-Collections-Identity", "v1,forged,x")])
-    assert header(there, "X-Collections-Identity") is None
-
-
-@pytest.mark.parametrize(
-    ("path", "passed"), [("/users", None), ("/open", None), ("/own-login", "Bearer alice")]
-)
-def test_credentials_stay_here_unless_the_route_says_so(
-    there: RawUpstream, path: str, passed: str | None
-) -> None:
-    ask(there, "GET", path, headers=[("X-Api-Key", "k-1")])
-    assert header(there, "Authorization") == passed
-    assert header(there, "X-Api-Key") == ("k-1" if passed else None)
 
 
 # Routes and methods

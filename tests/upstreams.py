@@ -1,6 +1,8 @@
 """Upstream services on raw sockets: what arrives is kept to the byte, what goes back is whatever the test says."""
 
 import base64
+import hashlib
+import hmac
 import json
 import socket
 import ssl
@@ -8,7 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from chalicelib.api.entry import App
@@ -204,3 +206,20 @@ def problem_of(answer: Mapping[str, Any]) -> tuple[int, str]:
     assert problem["status"] == answer["statusCode"]
     assert problem["request_id"] == answer["headers"]["X-Request-Id"] == "aws-request-id"
     return problem["status"], problem["code"]
+
+
+def verified(header: str, key: bytes, *, audience: str, method: str, path: str) -> dict[str, Any]:
+    """As an upstream checks it: docs/gateway.md has the same lines."""
+    signed, _, signature = header.rpartition(",")
+    given = base64.urlsafe_b64decode(signature + "==")
+    assert hmac.compare_digest(given, hmac.digest(key, signed.encode(), hashlib.sha256)), "signature"
+    version, _, encoded = signed.partition(",")
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(encoded + "=="))
+    asked = (version, claims["aud"], claims["method"], claims["path"])
+    assert asked == ("v1", audience, method, path), "another request's"
+    assert claims["exp"] > time(), "too old"
+    return claims
+
+
+def key_of(upstream: str) -> bytes:
+    return hmac.digest(SECRET.encode(), f"collections gateway identity 1 {upstream}".encode(), "sha256")

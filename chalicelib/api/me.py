@@ -31,7 +31,7 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MeChange(Body, frozen=True, kw_only=True):
-    """A new password needs the current one, and ends all other sessions."""
+    """A new password needs the current one, and ends all other sessions; API keys stay."""
 
     name: Name | UnsetType = UNSET
     password: Password | UnsetType = UNSET

@@ -33,15 +33,16 @@ def parameters(headers: dict[str, str]) -> dict[str, str]:
     return {f"gatewayresponse.header.{name}": f"'{value}'" for name, value in {**READABLE, **headers}.items()}
 
 
+# Of a body over 10 MB, or one that in base64 is over the 6 MB Lambda takes: about 4.5 MB of PDF.
+TOO_LARGE = answer(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "too_large",
+    "The body is too large. Files go through POST /api/v1/uploads.",
+    Link='</api/v1/uploads>; rel="alternate"',
+)
 GATEWAY_RESPONSES: dict[str, Any] = {
     "x-amazon-apigateway-gateway-responses": {
-        # A body over 10 MB, or one that in base64 is over the 6 MB Lambda takes: about 4.5 MB of PDF.
-        "REQUEST_TOO_LARGE": answer(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "too_large",
-            "The body is too large. Files go through POST /api/v1/uploads.",
-            Link='</api/v1/uploads>; rel="alternate"',
-        ),
+        "REQUEST_TOO_LARGE": TOO_LARGE,
         "THROTTLED": answer(
             HTTPStatus.TOO_MANY_REQUESTS,
             "rate_limited",

@@ -67,7 +67,8 @@ def _capture(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
 
 def handle_request(gateway: Any, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Any:
     if body and len(body) > MAX_BODY_BYTES:
-        raise RequestTooLong({"Content-Type": "application/json"}, TOO_LARGE.encode())
+        problem = TOO_LARGE["responseTemplates"]["application/json"]
+        raise RequestTooLong({"Content-Type": "application/json"}, problem.encode())
     return _handle_request(gateway, method, path, headers, body)
 
 

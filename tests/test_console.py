@@ -46,10 +46,10 @@ def test_only_the_pages_own_script_and_style_run():
     assert not re.search(r"<[a-z]+ [^>]*\b(on\w+|style)=", text)
 
 
-def test_files_go_to_storage_and_pictures_come_from_it():
+def test_files_go_to_storage_and_the_only_pictures_are_those_that_were_fetched():
     _, policy = page()
     assert policy["connect-src"] == ["'self'", STORAGE]
-    assert policy["img-src"] == ["'self'", STORAGE, "data:"]
+    assert policy["img-src"] == ["blob:", "data:"]
 
 
 def test_nothing_goes_in_as_markup_and_nothing_comes_from_elsewhere():
@@ -184,7 +184,7 @@ class Answering(TooManyAtOnce):
         self.told.append((self.path.partition("?")[0], None))
         found = [QUESTION, ANSWER] if "/messages" in self.path else []
         answer = self.run if "/runs/" in self.path else {"data": found, "has_more": False, "next": None}
-        self.answer(200, answer)
+        self.answer(200, {"picture": self.path} if "/image" in self.path else answer)
 
 
 IMAGE = "/api/v1/documents/plan/pages/2/image?highlight=0-9"
@@ -244,7 +244,7 @@ def test_an_answer_stands_there_with_its_quotes_at_their_places():
     ]
     (name, shows, is_fresh), stale = page["sources"]
     assert (name, is_fresh) == ("plan.pdf, page 2", True)
-    assert shows.endswith(IMAGE)
+    assert json.loads(shows) == {"picture": IMAGE}
     assert stale == [name, "", False]  # what it holds now is not shown in place of what was quoted
 
 

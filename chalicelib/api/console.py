@@ -15,7 +15,7 @@ PART = re.compile(r'<link rel="stylesheet" href="([\w.]+)">|<script src="([\w.]+
 
 def console(storage_origins: Callable[[], tuple[str, ...]]) -> Routes:
     """Routes that serve the page. `storage_origins` are S3's, such as https://bucket.s3.eu-west-1.amazonaws.com:
-    where the page may send files and show thumbnails from."""
+    where the page may send files and fetch thumbnails from; it shows only pictures that it has fetched."""
     routes = Routes("console")
 
     @cache
@@ -50,7 +50,7 @@ def assemble(storage_origins: tuple[str, ...]) -> tuple[str, str]:
         "default-src 'none'",
         f"script-src {' '.join(hashes['script'])}",
         f"style-src {' '.join(hashes['style'])}",
-        f"img-src {storage} data:",
+        "img-src blob: data:",
         f"connect-src {storage}",
         "base-uri 'none'",
         "form-action 'none'",

@@ -25,9 +25,9 @@ function showSource(citation) {
   $("source-quote").textContent = citation.quote;
   $("source-stale").hidden = !citation.stale;
   $("source-page").hidden = citation.stale; // it would show something else, or nothing
-  $("source-page").src = citation.stale ? "" : BASE + url.replace(/^\//, "");
   $("source-page").alt = `Where it says: ${citation.quote}`;
   $("source").showModal();
+  return attempt(() => draw($("source-page"), citation.stale ? "" : url));
 }
 
 function citationButton(citation, className, text) {
@@ -68,7 +68,6 @@ async function openConversation(id) {
   sure(false);
   $("talk").replaceChildren(...rows);
   $("export").hidden = $("forget").hidden = !conversation;
-  if (conversation) $("export").href = path("conversations", conversation, "export");
   if (rows.length) rows[rows.length - 1].scrollIntoView({ block: "nearest" });
 }
 
@@ -130,6 +129,7 @@ $("question").addEventListener("keydown", (event) => {
   event.preventDefault();
   $("ask").requestSubmit();
 });
+$("export").addEventListener("click", () => attempt(() => save(path("conversations", conversation, "export"), "conversation.md")));
 $("forget").addEventListener("blur", () => sure(false));
 $("forget").addEventListener("click", () => attempt(async () => {
   if (!surely) { sure(true); return; }

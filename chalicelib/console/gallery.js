@@ -1,7 +1,6 @@
 "use strict";
 // Everything that comes from a file or a user goes in by textContent, never as markup.
 const $ = (id) => document.getElementById(id);
-const BASE = location.pathname.replace(/\/?$/, "/"); // the stage's prefix on API Gateway
 const PAGE = 60, POLL_BUSY_MS = 2000, POLL_IDLE_MS = 15000;
 const STATES = { PENDING: "Waiting", PROCESSING: "Reading", ANALYZING: "Analyzing", EMBEDDING: "Indexing", READY: "Ready", FAILED: "Failed" };
 const STEPS = Object.keys(STATES); // READY's place is how many steps there are
@@ -15,27 +14,8 @@ function make(tag, className, text) {
   return element;
 }
 
-function path(...parts) {
-  return BASE + "api/v1/" + parts.map(encodeURIComponent).join("/");
-}
-
-async function call(method, url, body, signal) {
-  const headers = body ? { "Content-Type": "application/json" } : {};
-  const answer = await fetch(url, { method, headers, signal, body: body && JSON.stringify(body) }).catch((error) => {
-    throw error.name === "AbortError" ? error : new Error("The server cannot be reached.");
-  });
-  if (answer.status === 204) return { status: 204, data: null };
-  const data = await answer.json().catch(() => ({}));
-  if (!answer.ok) {
-    const request = answer.status >= 500 && data.request_id ? ` (request ${data.request_id})` : "";
-    const retryAfterS = Number(answer.headers.get("Retry-After")) || 0;
-    throw Object.assign(new Error((data.detail || `The server answered ${answer.status}.`) + request), { status: answer.status, retryAfterS });
-  }
-  return { status: answer.status, data };
-}
-
 function show(section) {
-  for (const id of ["found", "chat", "gallery"]) $(id).hidden = id !== section;
+  for (const id of ["entry", "found", "chat", "gallery"]) $(id).hidden = id !== section;
 }
 
 function say(text) {
@@ -61,25 +41,6 @@ function settled(item) {
 function showStatus(element, item) {
   element.dataset.status = item.status;
   element.textContent = STATES[item.status] + (settled(item) ? "" : "…");
-}
-
-function showPicture(holder, item, alt) {
-  const url = item.thumbnail_url ? BASE + item.thumbnail_url.replace(/^\//, "") : "";
-  const ending = item.name.includes(".") ? item.name.split(".").pop().slice(0, 5) : "";
-  if (holder.dataset.url !== url || !holder.firstChild) {
-    holder.dataset.url = url;
-    holder.dataset.kind = item.kind;
-    holder.replaceChildren(make("span", "", ending || item.kind || "File"));
-    if (url) {
-      const image = make("img");
-      image.loading = "lazy";
-      image.addEventListener("error", () => image.remove());
-      image.src = url;
-      holder.append(image);
-    }
-  }
-  const image = holder.querySelector("img");
-  if (image) image.alt = alt;
 }
 
 function newCard(id) {
@@ -159,7 +120,7 @@ async function refresh() {
     if (away) say(""); // only what this function has said: others' words stay
     away = false;
   } catch (error) {
-    wait = POLL_BUSY_MS;
+    wait = Math.max(POLL_BUSY_MS, (error.retryAfterS || 0) * 1000);
     away = true;
     say(`${error.message} Trying again…`);
   }
@@ -176,5 +137,4 @@ $("more").addEventListener("click", async () => {
   const first = $("grid").children[before]; // the button may be gone, and the focus with it
   if (first) first.firstChild.focus({ preventScroll: true });
 });
-document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
-addEventListener("DOMContentLoaded", refresh); // when the other scripts are there too
+document.addEventListener("visibilitychange", () => { if (user && !document.hidden) refresh(); });

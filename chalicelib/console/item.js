@@ -25,7 +25,6 @@ function fillItem(item, timeline) {
   $("detail-name").textContent = item.name;
   showStatus($("detail-status"), item);
   showPicture($("detail-picture"), item, item.analysis ? item.analysis.summary : item.name);
-  $("download").href = path("items", item.id, "download");
   $("similar").hidden = item.status !== "READY";
   $("facts").replaceChildren(...Object.entries(factsOf(item)).filter(([, value]) => value !== null && value !== undefined)
     .flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]));
@@ -76,6 +75,7 @@ async function act(work) {
   acting = false;
 }
 
+$("download").addEventListener("click", () => act((id) => save(path("items", id, "download"))));
 $("reprocess").addEventListener("click", () => act(async (id) => {
   await call("POST", path("items", id, "reprocess"));
   await refresh();

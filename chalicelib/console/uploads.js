@@ -124,7 +124,7 @@ function drag(change) {
   return (event) => {
     if (!event.dataTransfer.types.includes("Files")) return; // dragged text is the browser's business
     event.preventDefault();
-    depth = change(depth);
+    depth = user ? change(depth) : 0;
     document.body.classList.toggle("dragging", depth > 0);
   };
 }
@@ -133,6 +133,6 @@ addEventListener("dragenter", drag((now) => now + 1));
 addEventListener("dragleave", drag((now) => now - 1));
 addEventListener("dragover", drag((now) => now));
 addEventListener("drop", drag(() => 0));
-addEventListener("drop", (event) => uploadAll(event.dataTransfer.files));
+addEventListener("drop", (event) => { if (user) uploadAll(event.dataTransfer.files); });
 for (const id of ["pick", "pick-first"]) $(id).addEventListener("click", () => $("files").click());
 $("files").addEventListener("change", () => { uploadAll($("files").files); $("files").value = ""; });

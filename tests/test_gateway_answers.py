@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api.gateway import SANDBOX
 from chalicelib.providers import upstream
 from tests.upstreams import (
     ORIGIN,
@@ -56,6 +57,7 @@ def test_hop_by_hop_headers_of_an_answer_stay_here() -> None:
         answer = ask(found, rest_event("GET", "/users"))
     theirs = set(answer["headers"]) - set(ask_nothing()["headers"])
     assert theirs == {"X-Kept"}
+    assert answer["headers"]["Content-Security-Policy"].startswith("default-src 'none'")
 
 
 def ask_nothing() -> dict[str, Any]:
@@ -70,7 +72,8 @@ def test_an_upstreams_security_headers_go_before_ours_and_its_cors_does_not() ->
     with raw_upstream(answering("200 OK", b"", *given, *cors, *twice)) as found:
         answer = ask(found, rest_event("GET", "/users", headers=[("Origin", ORIGIN)]))
     headers = answer["headers"]
-    assert headers["Content-Security-Policy"] == "default-src 'self'"
+    policies = answer["multiValueHeaders"]["Content-Security-Policy"]
+    assert policies == ["default-src 'self'", SANDBOX] and "allow-same-origin" not in SANDBOX
     assert headers["Cache-Control"] == "max-age=5"
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Access-Control-Allow-Origin"] == ORIGIN

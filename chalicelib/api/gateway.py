@@ -32,6 +32,8 @@ _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?\Z|\[[0-9A-Fa-f:.]{2,45}\](:
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}\Z")
 OURS = frozenset({"Ratelimit", "Ratelimit-Policy"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
+# Beside a policy of the upstream's own: its pages come from the console's origin, where the console keeps tokens.
+SANDBOX = "sandbox allow-downloads allow-forms allow-popups allow-scripts"
 
 
 class Passed(ChaliceResponse):
@@ -171,5 +173,7 @@ def _grouped(headers: Headers, *, own_cors: bool) -> tuple[dict[str, str], dict[
     values["Content-Type"] = values.get("Content-Type", ["application/octet-stream"])[:1]
     if "Vary" in values:
         values["Vary"].append("Origin")
+    if "Content-Security-Policy" in values:
+        values["Content-Security-Policy"].append(SANDBOX)
     repeated = {name: each for name, each in values.items() if len(each) > 1 or name == "Set-Cookie"}
     return {name: each[0] for name, each in values.items() if name not in repeated}, repeated

@@ -21,8 +21,9 @@ PUBLISHES = {
     "api_handler": ["collections.sweeper", "collections.api"],
     # Wakes itself with the sweeper's event when its time ran out in a long document.
     "image_processor": [*PROCESSED, "collections.sweeper"],
-    # Has processed first what an operator's hand-made event names and nobody has seen.
-    "analyzer": ["collections.analyzer", "collections.sweeper"],
+    # Wakes itself with the document processor's event when its time ran out in a long scan, and has processed first
+    # what an operator's hand-made event names and nobody has seen.
+    "analyzer": ["collections.analyzer", "collections.documentprocessor", "collections.sweeper"],
     # Wakes itself with the analyzer's event when its time ran out.
     "embedder": ["collections.analyzer", "collections.embedder"],
     "relay": [
@@ -43,7 +44,7 @@ BUCKET = {
         ("AbortMultipartUpload", "*"),
     ],
     "image_processor": [("ListBucket", ""), ("GetObject", "*"), ("PutObject", "_derived/*")],
-    "analyzer": [("ListBucket", ""), ("GetObject", "_derived/*")],
+    "analyzer": [("ListBucket", ""), ("GetObject", "*")],
     "sweeper": [("ListBucket", ""), ("GetObject", "*"), ("DeleteObject", "*"), ("AbortMultipartUpload", "*")],
 }
 # The API's statements on DynamoDB: name, the variable that names the table, actions.

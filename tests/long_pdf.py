@@ -33,7 +33,8 @@ def _objects(texts: list[str], image_px: int) -> Iterator[bytes]:
         used = f"/Resources<</Font<</F 3 0 R>>/XObject<</I {page + 2} 0 R>>>>"
         yield f"{page} 0 obj <</Type/Page/Parent 2 0 R/Contents {page + 1} 0 R{used}>> endobj\n".encode()
         lines = "".join(f"({line}) Tj T*\n" for line in text.split("\n"))
-        drawn = f"q 600 0 0 800 0 0 cm /I Do Q\nBT /F 9 Tf 11 TL 20 780 Td\n{lines}ET".encode("cp1252")
+        behind = "q 600 0 0 800 0 0 cm /I Do Q\n" if image_px else ""
+        drawn = f"{behind}BT /F 9 Tf 11 TL 20 780 Td\n{lines}ET".encode("cp1252")
         yield b"%d 0 obj <</Length %d>> stream\n%b\nendstream endobj\n" % (page + 1, len(drawn), drawn)
         image = f"/Width {image_px}/Height {image_px}/ColorSpace/DeviceGray/BitsPerComponent 8"
         pixels = os.urandom(image_px * image_px)

@@ -5,6 +5,7 @@ import json
 import re
 import threading
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ class Providers:
     headers: dict[str, str] = field(default_factory=dict)
     embedded: list[str] = field(default_factory=list)
     analyzed: list[str] = field(default_factory=list)
+    read: "Read" = lambda _jpeg: ""
+    pages: list[str | int] = field(default_factory=list)  # what `read` said, call by call
     chat: "Chat" = lambda _asked: {"sentences": []}
     asked: list[Any] = field(default_factory=list)
     chat_answer: Any = None
@@ -30,7 +33,9 @@ class Providers:
     delay_s: float = 0.0
 
 
-# What the chat model makes of the prompt, which is JSON; a string is sent as it is.
+# What is written on a page's picture, or the status of an answer without it.
+Read = Callable[[bytes], str | int]
+# What the chat model makes of the prompt, which is JSON; a string is sent as it is, and so is a whole completion.
 Chat = Callable[[Any], Any]
 
 
@@ -69,6 +74,11 @@ def provider_server() -> Iterator[Providers]:
                     status = providers.fail_chat_with.pop(0)
                     return self._send(status, {"error": {"message": "no"}}, providers.headers)
                 return self._send(200, providers.chat_answer or self._chat(body))
+            if self.path.endswith("/read"):
+                said = providers.read(b64decode(body["page_jpeg"]))
+                providers.pages.append(said)
+                status = said if isinstance(said, int) else 200
+                return self._send(status, {"text": said}, providers.headers)
             providers.analyzed.append(body["name"])
             first = (body["text"] or body["name"]).strip()[:80]
             answer = {"category": "photo", "summary": f"It shows {first}.", "labels": ["test label"]}
@@ -82,6 +92,8 @@ def provider_server() -> Iterator[Providers]:
                 block = {"type": "tool_use", "id": "t", "name": body["tools"][0]["name"], "input": value}
                 usage = {"input_tokens": 11, "output_tokens": 7}
                 return {"content": [block], "stop_reason": "tool_use", "usage": usage}
+            if isinstance(value, dict) and "choices" in value:
+                return value
             content = value if isinstance(value, str) else json.dumps(value)
             choice = {"finish_reason": "stop", "message": {"role": "assistant", "content": content}}
             return {"choices": [choice], "usage": {"prompt_tokens": 11, "completion_tokens": 7}}

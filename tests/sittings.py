@@ -83,9 +83,9 @@ def read(
     run_stage("process", ALICE_A, work, bucket=BUCKET, db=world.db, bus=wiring.bus())
 
 
-def put(world: World, texts: list[str]) -> dict[str, Any]:
+def put(world: World, texts: list[str], *, image_px: int = 0) -> dict[str, Any]:
     """A document that is registered, and not read yet."""
-    event = world.put("alice/a.pdf", make_long_pdf(texts))
+    event = world.put("alice/a.pdf", make_long_pdf(texts, image_px=image_px))
     ingest.register_object(
         ingest.Arrival(
             key=ingest.parse_key("alice/a.pdf"),

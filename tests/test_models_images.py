@@ -120,6 +120,21 @@ def test_a_letter_is_read_line_by_line(analyzer: ImageAnalyzer) -> None:
     ]
 
 
+def test_a_sheet_of_fine_print_keeps_its_lines_and_the_spaces_between_words(analyzer: ImageAnalyzer) -> None:
+    lines = [
+        f"Fee of berth {n} is {n * 7} dollars, harbour lease rope boat crane notice." for n in range(301, 316)
+    ]
+    page, jpeg = Image.new("L", (2000, 2828), 250), BytesIO()
+    font = ImageFont.load_default(size=38)
+    for row, line in enumerate(lines):
+        ImageDraw.Draw(page).text((200, 160 + 64 * row), line, fill=25, font=font)
+    page.save(jpeg, "JPEG", quality=85)
+    read = analyzer.read_page(jpeg.getvalue()).split("\n")
+    assert len(read) == len(lines)
+    found = [word in said.split() for line, said in zip(lines, read, strict=True) for word in line.split()]
+    assert sum(found) > 0.9 * len(found)
+
+
 def test_a_preview_that_is_no_image_is_a_bad_file(analyzer: ImageAnalyzer) -> None:
     broken = AnalysisRequest(
         kind="image", name="a", media_type="image/jpeg", preview_jpeg=struct.pack(">I", 7), text=""

@@ -1,5 +1,6 @@
 """The models' server as the app meets it: over HTTP, through the app's own clients."""
 
+import io
 import json
 import os
 import signal
@@ -14,14 +15,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from chalicelib.errors import BadFile, Misconfigured
 from chalicelib.providers import AnalysisRequest
 from chalicelib.providers.analyzer_http import HttpAnalyzer
 from chalicelib.providers.embedder_openai import OpenAIEmbedder
 from local.models.server import Models, ModelsServer
+from local.models.wire import error_body
+from tests.scans import draw_page, joined, scanned_pdf
+from tests.talking import Talk, talk
+from tests.world import forget_wiring
 
+__all__ = ["talk"]  # pytest finds fixtures by their names
 MODEL = "all-MiniLM-L6-v2"
+SAMPLES = Path(__file__).parent.parent / "samples"
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +115,43 @@ def test_the_apps_analyzer_gets_a_description_or_a_bad_file(server: ModelsServer
     broken = AnalysisRequest(kind="image", name="a.jpg", media_type="image/jpeg", preview_jpeg=b"no", text="")
     with pytest.raises(BadFile):
         analyzer.analyze(broken, timeout_s=30)
+
+
+def test_the_apps_analyzer_reads_a_page_or_has_a_bad_file(server: ModelsServer) -> None:
+    analyzer = HttpAnalyzer(base_url=f"http://127.0.0.1:{server.server_port}", api_key=None)
+    jpeg = io.BytesIO()
+    draw_page(0, "The harbour office\nis open on Monday").save(jpeg, "JPEG")
+    assert (
+        analyzer.read_page(jpeg.getvalue(), timeout_s=60).split("\n")[-1].replace(" ", "") == "isopenonMonday"
+    )
+    with pytest.raises(BadFile):
+        analyzer.read_page(b"no picture", timeout_s=30)
+    assert post(server, "/read", b'{"page_jpeg": 7}') == (
+        400,
+        error_body("page_jpeg must be base64.", kind="invalid_request_error", param="page_jpeg"),
+    )
+
+
+def test_a_scanned_document_is_read_found_and_cited(
+    server: ModelsServer, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page by page by the keyless models, from its pictures to a citation of its second page."""
+    monkeypatch.setenv("ANALYZER_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("EMBEDDINGS_URL", f"http://127.0.0.1:{server.server_port}/v1")
+    monkeypatch.setenv("EMBEDDING_MODEL", MODEL)
+    monkeypatch.setenv("EMBEDDING_DIMENSIONS", "384")
+    forget_wiring()
+    letter = io.BytesIO()
+    Image.open(SAMPLES / "scan0007.jpg").save(letter, "PDF")
+    talk.world.ingest("alice/scan.pdf", joined(scanned_pdf([(1, "Post of the week")]), letter.getvalue()))
+    document = talk("GET", "/api/v1/documents/scan").body
+    assert (document["status"], document["unread_pages"]) == ("READY", 0)
+    page = talk("GET", "/api/v1/documents/scan/pages/2").body
+    assert page["source"] == "ocr" and "The saddle bag you\nasked about has arrived" in page["text"]
+    answer = talk.answer(talk.begin(), "Where has the saddle bag arrived from?")
+    (cited, *_) = answer["citations"]
+    assert (cited["page"], cited["source"]) == (2, "ocr")
+    assert page["text"][cited["page_start"] : cited["page_end"]] == cited["quote"]
 
 
 def test_the_process_ends_with_whoever_holds_its_standard_input() -> None:

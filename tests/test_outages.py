@@ -18,6 +18,7 @@ import pytest
 import app
 from chalicelib import wiring
 from chalicelib.errors import Unavailable
+from chalicelib.model.files import FileLimits
 from chalicelib.model.pipeline import Claim, ItemRef
 from chalicelib.ops.analyze import analyze_item
 from chalicelib.ops.stages import WriteResults, run_stage
@@ -292,7 +293,17 @@ def test_postgres_away_at_the_finish_loses_and_doubles_nothing(
 
     def work(claim: Claim) -> WriteResults:
         db = wiring.pipeline_database()
-        results = analyze_item(claim, db=db, blobs=wiring.blobs(), analyzer=wiring.analyzer(), timeout_s=10)
+        results = analyze_item(
+            claim,
+            db=db,
+            blobs=wiring.blobs(),
+            copies=wiring.local_copies(),
+            render=wiring.decoder().render_page,
+            analyzer=wiring.analyzer(),
+            limits=FileLimits(),
+            time_left_s=lambda: 10.0,
+        )
+        assert results is not None
         if fate == "away":
             postgres.be("refuse")
         else:

@@ -90,7 +90,7 @@ def test_the_probes_above_do_find_what_is_allowed() -> None:
         ("image_processor", "s3:PutObject", "user/cat.jpg", False),
         ("image_processor", "s3:DeleteObject", "user/cat.jpg", False),
         ("analyzer", "s3:GetObject", "_derived/user/cat.webp", True),
-        ("analyzer", "s3:GetObject", "user/cat.jpg", False),
+        ("analyzer", "s3:GetObject", "user/scan.pdf", True),
         ("analyzer", "s3:PutObject", "user/cat.jpg", False),
         ("embedder", "s3:PutObject", "_derived/user/cat.webp", False),
         ("embedder", "s3:GetObject", "user/cat.jpg", False),

@@ -26,6 +26,7 @@ from local.places import ACCOUNT
 from tests.local_stack.emulated import BUCKET
 from tests.long_pdf import make_long_pdf
 from tests.recording import FUNCTION_OF, OPERATIONS, Call, Recorded, Recorder
+from tests.scans import scanned_pdf
 from tests.test_multipart import send_part
 from tests.upstreams import raw_upstream
 from tests.world import World, jpeg
@@ -79,7 +80,7 @@ def statuses(world: World) -> dict[str, str]:
 
 
 def use_pipeline(world: Recorded) -> None:
-    """Images and documents, known bytes, an object and a preview that are gone, reading and an index in two calls."""
+    """Images and documents, known bytes, an object and a preview that are gone; each stage's work in two calls."""
     world.ingest("alice/garden.jpg", jpeg())
     world.ingest("alice/copy.jpg", jpeg())
     world.ingest("alice/guide.pdf", PDF)
@@ -95,7 +96,10 @@ def use_pipeline(world: Recorded) -> None:
     world.run(world.published()[-1])
     world.deliver(world.put("alice/long.pdf", make_long_pdf([*[""] * 500, "The end."])), remaining_s=6.5)
     world.run(world.published()[-1])
-    ready = dict.fromkeys(("garden", "guide", "slow", "long"), "READY")
+    world.deliver(world.put("alice/scan.pdf", scanned_pdf([(1, ""), (2, "")])))
+    world.deliver(world.published()[-1], remaining_s=20.0)
+    world.run(world.published()[-1])
+    ready = dict.fromkeys(("garden", "guide", "slow", "long", "scan"), "READY")
     assert statuses(world) == ready | {"blank": "FAILED"}
 
 

@@ -35,7 +35,11 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """An item that is a PDF, or was announced or named as one. `file_hash` is the SHA-256. Nulls: not known yet."""
+    """An item that is a PDF, or was announced or named as one. `file_hash` is the SHA-256. Nulls: not known yet.
+
+    `unread_pages` counts the scanned pages whose text has not been read off them: while ANALYZING those to come, once
+    READY those beyond the first 500.
+    """
 
     object: Literal["document"] = "document"
     document_id: str
@@ -44,6 +48,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     upload_date: datetime
     status: Status
     page_count: int | None
+    unread_pages: int
     metadata: Metadata
     failure: Failure | None
     file_url: str
@@ -59,6 +64,7 @@ class DocumentList(msgspec.Struct, frozen=True, kw_only=True):
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """`source`: the PDF's own text, what was read off a scanned page, or null: there is neither.
 
+    `is_unread`: it is a scan that has not been read yet, or is beyond the first 500 of its document.
     Citations' offsets are characters within `text`.
     """
 
@@ -68,6 +74,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     page_count: int
     text: str
     source: Literal["text", "ocr"] | None
+    is_unread: bool
     image_url: str
     previous_url: str | None
     next_url: str | None
@@ -88,6 +95,8 @@ class NewDocument(Query, frozen=True, kw_only=True):
 
 
 class PageImage(Query, frozen=True, kw_only=True):
+    """`width` is the picture's, in pixels."""
+
     width: Annotated[int, Meta(ge=100, le=2000)] = 1200
     highlight: Annotated[tuple[Highlight, ...], Meta(max_length=50)] = ()
 
@@ -189,6 +198,7 @@ def get_page(request: Request) -> Page:
         page_count=page.page_count,
         text=page.text,
         source=page.source,
+        is_unread=page.is_unread,
         image_url=f"{pages}/{page.number}/image",
         previous_url=f"{pages}/{page.number - 1}" if page.number > 1 else None,
         next_url=f"{pages}/{page.number + 1}" if page.number < page.page_count else None,
@@ -227,6 +237,7 @@ def _document(row: Row) -> Document:
     code = row["failure_code"]
     return Document(
         **{name: row[name] for name in _PLAIN},
+        unread_pages=len(row["unread_pages"]),
         metadata=Metadata(**row["metadata"]),
         failure=Failure(code=code, message=row["failure_message"]) if code else None,
         file_url=f"{_url(row['document_id'])}/file",

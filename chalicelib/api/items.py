@@ -42,7 +42,10 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """`taken_at` is the camera's local time. Nulls: not known yet, or not of this kind of file."""
+    """`taken_at` is the camera's local time. Nulls: not known yet, or not of this kind of file.
+
+    `unread_pages` counts the scanned pages whose text has not been read off them: see Document.
+    """
 
     object: Literal["item"] = "item"
     id: str
@@ -54,6 +57,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int | None
     sha256: str | None
     page_count: int | None
+    unread_pages: int
     width_px: int | None
     height_px: int | None
     taken_at: str | None
@@ -108,6 +112,11 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListItems(Query, frozen=True, kw_only=True):
+    """`tag` is a label of the analysis; `text` is in the name, title, category or summary.
+
+    `since` and `until` bound when items were created; the former is inclusive.
+    """
+
     limit: Limit = 20
     after: Annotated[str, Meta(max_length=1024)] | None = None
     kind: Kind | None = None
@@ -137,6 +146,7 @@ def item_of(row: Row) -> Item:
     located = row["latitude"] is not None and row["longitude"] is not None
     return Item(
         **{name: row[name] for name in _PLAIN},
+        unread_pages=len(row["unread_pages"]),
         taken_at=row["taken_at"].isoformat() if row["taken_at"] else None,
         location=Location(latitude=row["latitude"], longitude=row["longitude"]) if located else None,
         thumbnail_url=f"/api/v1/items/{quote(row['id'], safe='')}/thumbnail"

@@ -45,11 +45,17 @@ def item_processed(event: dict[str, Any], context: Any) -> None:
             arrival = ingest.Arrival(key=parse_key(detail.original_key))
             ingest.announce_object(arrival, bucket=bucket, db=db, bus=bus)
         return
-    time_left_s = _time_left_s(context)
 
     def work(claim: Claim) -> Any:
         return analyze.analyze_item(
-            claim, db=db, blobs=wiring.blobs(), analyzer=wiring.analyzer(), timeout_s=time_left_s()
+            claim,
+            db=db,
+            blobs=wiring.blobs(),
+            copies=wiring.local_copies(),
+            render=wiring.decoder().render_page,
+            analyzer=wiring.analyzer(),
+            limits=FileLimits(max_bytes=wiring.settings().upload_max_bytes),
+            time_left_s=_time_left_s(context),
         )
 
     run_stage("analyze", ref, work, bucket=bucket, db=db, bus=bus)

@@ -1,6 +1,6 @@
 """What files we take: media types, how they announce themselves, limits, and why one is refused."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -63,10 +63,11 @@ class Sitting(Struct, frozen=True, kw_only=True):
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """One page's text, "" when there is none on it."""
+    """One page's text, "" when there is none on it. Of a scan the picture shows more than the text says."""
 
     number: int
     text: str
+    is_scan: bool = False
 
 
 class DecodedFile(Struct, frozen=True, kw_only=True):
@@ -114,9 +115,17 @@ def bad_file(code: str, limits: FileLimits) -> BadFile:
     return BadFile(REASONS[code].format(limits=limits), code=code)
 
 
-def paginate(texts: Iterable[str], *, first: int = 1) -> tuple[Page, ...]:
-    """Pages numbered from `first`."""
-    return tuple(Page(number=number, text=text) for number, text in enumerate(texts, start=first))
+def paginate(texts: Iterable[str], *, first: int = 1, scans: Collection[int] = ()) -> tuple[Page, ...]:
+    """Pages numbered from `first`; `scans` are the numbers of those that are."""
+    return tuple(
+        Page(number=number, text=text, is_scan=number in scans)
+        for number, text in enumerate(texts, start=first)
+    )
+
+
+def scans_of(pages: Iterable[Page]) -> list[int]:
+    """The numbers of those that are scans, in order."""
+    return [page.number for page in pages if page.is_scan]
 
 
 def text_size(text: str) -> int:

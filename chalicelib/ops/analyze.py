@@ -1,12 +1,17 @@
-"""Ask the analyzer what an item shows or says, and keep the answer as its current analysis."""
+"""Ask the analyzer what an item shows or says, and keep the answer as its current analysis.
+
+A document's scanned pages are read before, so that it is asked about their text too.
+"""
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chalicelib.model.chunking import chunk_pages
-from chalicelib.model.files import Page
+from chalicelib.model.files import FileLimits, Page
 from chalicelib.model.items import Analysis
 from chalicelib.model.pipeline import Claim, ItemRef
+from chalicelib.ops.read_scans import Render, read_scans
 from chalicelib.ops.stages import WriteResults
 from chalicelib.providers import AnalysisRequest, Analyzer
 from chalicelib.stores import chunks, index, items
@@ -14,6 +19,7 @@ from chalicelib.stores.tx import Row, Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.blobs import Blobs
+    from chalicelib.stores.local_copies import LocalCopies
     from chalicelib.stores.postgres import Database
 
 OPENING_CHARS = 8_000
@@ -26,10 +32,32 @@ def is_processed(ref: ItemRef, *, db: "Database") -> bool:
 
 
 def analyze_item(
-    claim: Claim, *, db: "Database", blobs: "Blobs", analyzer: Analyzer, timeout_s: float
-) -> WriteResults:
-    """One provider call; answers what writes the analysis and the text it read."""
+    claim: Claim,
+    *,
+    db: "Database",
+    blobs: "Blobs",
+    copies: "LocalCopies",
+    render: Render,
+    analyzer: Analyzer,
+    limits: FileLimits,
+    time_left_s: Callable[[], float],
+) -> WriteResults | None:
+    """A provider call a scanned page, and one more; answers what writes the analysis and an image's text.
+
+    None when time ran out between pages: the next call goes on where this one stopped.
+    """
     ref = claim.ref
+    scans_are_read = read_scans(
+        claim,
+        db=db,
+        copies=copies,
+        render=render,
+        analyzer=analyzer,
+        limits=limits,
+        time_left_s=time_left_s,
+    )
+    if not scans_are_read:
+        return None
     item, text = db.transact(
         ref.user_id, lambda tx: (items.get(tx, ref), chunks.opening_text(tx, ref, max_chars=OPENING_CHARS))
     )
@@ -40,8 +68,8 @@ def analyze_item(
         preview_jpeg=blobs.get(item["preview_key"]),
         text=text,
     )
-    analysis = analyzer.analyze(request, timeout_s=timeout_s)
-    return lambda tx: _write_analysis(tx, ref, item, analysis, has_text=bool(text))
+    analysis = analyzer.analyze(request, timeout_s=time_left_s())
+    return lambda tx: _write_analysis(tx, ref, item, analysis)
 
 
 def caption(item: Row, analysis: Analysis) -> str:
@@ -58,12 +86,11 @@ def caption(item: Row, analysis: Analysis) -> str:
     return said.strip()
 
 
-def _write_analysis(tx: Tx, ref: ItemRef, item: Row, analysis: Analysis, *, has_text: bool) -> None:
+def _write_analysis(tx: Tx, ref: ItemRef, item: Row, analysis: Analysis) -> None:
     index.remove_item(tx, ref)
-    chunks.delete(tx, ref, ["caption", "ocr"])
+    chunks.delete(tx, ref, ["caption"])
     items.insert_analysis(tx, ref, analysis)
     described = Page(number=1, text=caption(item, analysis))
     chunks.insert(tx, ref, "caption", chunk_pages([described]))
-    if not has_text:
-        read = Page(number=1, text=analysis.text_in_image)
-        chunks.insert(tx, ref, "ocr", chunk_pages([read]))
+    if item["kind"] == "image":
+        chunks.replace_page(tx, ref, Page(number=1, text=analysis.text_in_image))

@@ -30,12 +30,16 @@ Render = Callable[..., bytes]  # a local path, a page and keywords: see provider
 
 
 class PageText(Struct, frozen=True, kw_only=True):
-    """`text` is of `source`: the PDF's own text, or what was read off a scanned page; "" and None for neither."""
+    """`text` is of `source`: the PDF's own text, or what was read off a scanned page; "" and None for neither.
+
+    `is_unread`: it is a scan that has not been read, or is beyond the most that are.
+    """
 
     number: int
     page_count: int
     text: str
     source: Source | None
+    is_unread: bool
 
 
 def create_document(
@@ -130,7 +134,7 @@ def render_page(
     copies: "LocalCopies",
     render: Render,
 ) -> bytes:
-    """The page as a JPEG with these parts of its text marked; one that has no text of its own stays unmarked.
+    """The page as a JPEG with these parts of its text marked; one whose text was read off it stays unmarked.
 
     Raises as read_page does, and InvalidInput for a part that the text does not have.
     """
@@ -142,7 +146,8 @@ def render_page(
     for start, end in highlights:
         if not start < end <= len(page.text):
             raise InvalidInput(f"The page's text has {len(page.text)} characters.", field="highlight")
-    spans = [shown_span(page.text, start, end) for start, end in highlights]
+    marked = highlights if page.source == "text" else ()
+    spans = [shown_span(page.text, start, end) for start, end in marked]
     with copies.open(ref.user_id, item["key"], sha256=item["sha256"]) as path:
         return render(path, number, width_px=width_px, spans=spans)
 
@@ -159,6 +164,7 @@ def _read_page(tx: Tx, ref: ItemRef, number: int) -> PageText:
         page_count=document["page_count"],
         text=join_chunks(texts[source]) if source else "",
         source=source,
+        is_unread=number in document["unread_pages"],
     )
 
 

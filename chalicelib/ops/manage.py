@@ -1,5 +1,6 @@
 """What a user does with items: delete, process again; where the files of a user's uploads go."""
 
+import re
 from typing import TYPE_CHECKING
 
 from chalicelib import errors
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
 
 DOWNLOAD_TTL_S = 3600
+# Forms and XML change control characters on their way; S3 puts a sent file's own name in place of ${filename}.
+_NOT_IN_A_NAME = re.compile(r"[/\\\x01-\x1f\x7f]|\$(?=\{filename\})")
 DELETE_TIMEOUT_S = 20.0  # taking 2,000 pages out of the index takes seconds; API Gateway waits 29
 
 
 def object_key(user_id: str, folder: str, filename: str) -> ObjectKey:
     """Where a file of this name goes. Raises InvalidInput for a name that none can have."""
-    name = filename.replace("/", "_").replace("\\", "_")
+    name = _NOT_IN_A_NAME.sub("_", filename)
     full = f"{user_id}/{folder}/{name}"
     if len(full.encode()) > MAX_KEY_BYTES or not name.strip("."):  # browsers take dots out of an address
         raise errors.InvalidInput("This name is too long, or has only dots.", field="filename")

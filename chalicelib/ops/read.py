@@ -6,6 +6,7 @@
 
 So there are never two readings' texts at once: until the first sitting is kept there is the earlier one's, as it
 was found before, and from then on the beginning of the new one, which is searched once it is embedded.
+Which pages are scans is kept with their sitting; they are read by ops/read_scans.py, in the next stage.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 from chalicelib.errors import BadFile
 from chalicelib.model import pipeline
 from chalicelib.model.chunking import ChunkDraft, chunk_pages
-from chalicelib.model.files import DecodedFile, FileLimits, Page, Sitting, text_size
+from chalicelib.model.files import DecodedFile, FileLimits, Page, Sitting, scans_of, text_size
 from chalicelib.model.items import derived_folder
 from chalicelib.model.pipeline import Claim, ItemRef
 from chalicelib.ops.stages import WriteResults
@@ -148,6 +149,7 @@ def _first_sitting(
             height_px=decoded.height_px,
             page_count=decoded.page_count,
             pages_read=progress.pages,
+            unread_pages=scans_of(decoded.pages),
             title=decoded.title,
             taken_at=decoded.taken_at,
             camera=decoded.camera,
@@ -166,6 +168,7 @@ def _next_sitting(ref: ItemRef, pages: tuple[Page, ...], before: Progress) -> tu
 
     def write(tx: Tx) -> None:
         if items.set_pages_read(tx, ref, progress.pages, before=before.pages):
+            items.add_unread_pages(tx, ref, scans_of(pages))
             chunks.insert(tx, ref, "text", drafts)
 
     return write, progress
@@ -194,3 +197,4 @@ def _forget_text(tx: Tx, claim: Claim) -> None:
     tasks.hold(tx, claim)
     chunks.delete(tx, claim.ref, ["text"])
     items.set_pages_read(tx, claim.ref, 0)
+    items.forget_unread_pages(tx, claim.ref)

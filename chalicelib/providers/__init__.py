@@ -47,6 +47,10 @@ class Analyzer(Protocol):
         """Describe one item. Idempotent; costs one provider call."""
         ...
 
+    def read_page(self, page_jpeg: bytes, *, timeout_s: float) -> str:
+        """What is written on a page, in reading order, "" for nothing. Idempotent; costs one provider call."""
+        ...
+
 
 class Embedder(Protocol):
     """Vectors are L2-normalised, so that a dot product is a cosine similarity."""

@@ -1,4 +1,8 @@
-"""Descriptions of items from a server of our own that speaks POST /analyze; locally, the keyless models."""
+"""Descriptions and pages' texts from a server that speaks POST /analyze and /read; locally, the keyless models.
+
+An AnalysisRequest's fields, the preview as base64, go to /analyze, which answers an Analysis's fields; a page's
+picture goes to /read as {"page_jpeg": base64}, which answers {"text": what is written on it, in reading order}.
+"""
 
 from base64 import b64encode
 from typing import Any
@@ -9,10 +13,11 @@ from chalicelib.providers.provider_http import JsonApi
 
 _MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _MAX_CATEGORY, _MAX_SUMMARY, _MAX_LABEL, _MAX_LABELS, _MAX_TEXT = 64, 2_000, 64, 32, 1_000_000
+_MAX_PAGE_TEXT = 100_000  # a newspaper's page has 30,000 characters
 
 
 class HttpAnalyzer:
-    """Sends an AnalysisRequest's fields as JSON, the preview as base64; takes an Analysis's fields back."""
+    """BadFile when the server refuses what it is sent; see JsonApi.post for the rest."""
 
     def __init__(self, *, base_url: str, api_key: str | None) -> None:
         self._api = JsonApi(
@@ -20,7 +25,7 @@ class HttpAnalyzer:
         )
 
     def analyze(self, request: AnalysisRequest, *, timeout_s: float) -> Analysis:
-        """Describes one item; BadFile when the analyzer refuses it; see JsonApi.post for the rest."""
+        """Describes one item. What is too long is cut."""
         preview = request.preview_jpeg
         payload = {
             "kind": request.kind,
@@ -30,13 +35,21 @@ class HttpAnalyzer:
             "text": request.text,
             "language_hint": request.language_hint,
         }
+        return self._analysis(self._ask("/analyze", payload, timeout_s))
+
+    def read_page(self, page_jpeg: bytes, *, timeout_s: float) -> str:
+        """What is written on a page, cut to 100,000 characters."""
+        answer = self._ask("/read", {"page_jpeg": b64encode(page_jpeg).decode()}, timeout_s)
+        return self._text(answer.get("text"), "text", _MAX_PAGE_TEXT)
+
+    def _ask(self, path: str, payload: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         try:
-            answer = self._api.post("/analyze", payload, timeout_s=timeout_s)
+            answer = self._api.post(path, payload, timeout_s=timeout_s)
         except InvalidInput as error:
             raise BadFile("The analyzer cannot read this file.", code="analyzer_refused") from error
         if not isinstance(answer, dict):
-            raise self._api.unusable("something that is not an analysis")
-        return self._analysis(answer)
+            raise self._api.unusable("something that is not an object")
+        return answer
 
     def _analysis(self, answer: dict[str, Any]) -> Analysis:
         labels = answer.get("labels")
@@ -57,5 +70,5 @@ class HttpAnalyzer:
     def _text(self, value: object, field: str, max_chars: int) -> str:
         """`value` without NULs and lone surrogates, which Postgres refuses, cut to `max_chars`."""
         if not isinstance(value, str):
-            raise self._api.unusable(f"an analysis whose {field} is not text")
+            raise self._api.unusable(f"something whose {field} is not text")
         return value.replace("\0", "").encode("utf-8", "ignore").decode()[:max_chars].strip()

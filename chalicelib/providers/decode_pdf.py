@@ -1,21 +1,25 @@
 """PDFs to text and a picture of a page. Touches hostile bytes: runs in the decoder's child only."""
 
+import ctypes
 import re
 from collections.abc import Callable, Sequence
 from time import monotonic
 
 from PIL import Image
-from pypdfium2 import PdfDocument, PdfiumError
+from pypdfium2 import PdfDocument, PdfiumError, PdfPage
+from pypdfium2 import raw as pdfium
 from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY, FPDF_ERR_SUCCESS
 
 from chalicelib.errors import NotFound
-from chalicelib.model.files import DecodedFile, FileLimits, Page, Sitting, bad_file, paginate, text_size
+from chalicelib.model.files import DecodedFile, FileLimits, Page, Sitting, bad_file, text_size
 from chalicelib.providers.decode_image import PREVIEW_PX, clean_text, to_jpeg, to_thumbnail
 from chalicelib.providers.page_marks import NOT_TEXT, mark_spans
 
 MAX_RENDER_PX = 4000
 MAX_JPEG_BYTES = 4_000_000  # a function answers 6 MB at most, in base64
 _MAX_POINT_PX = 4.0  # 288 dpi: a stamp-sized page does not become a poster
+_STAMP_CHARS = 100  # a scanner, a court or a library prints fewer on a scan
+_OBJECTS_LOOKED_AT = 50  # a scan is among the first; a drawing has a million
 
 _REASON_OF_ERROR = {
     FPDF_ERR_PASSWORD: "encrypted",
@@ -126,33 +130,55 @@ def _read_pages(
     document: PdfDocument, first: int, *, left: int, limits: FileLimits, sitting: Sitting, end_at: float
 ) -> tuple[Page, ...]:
     """One page at least. `left` is what the text may come to, here and on all pages that follow."""
-    texts: list[str] = []
+    pages: list[Page] = []
     size = 0
     for index in range(first - 1, min(len(document), first - 1 + sitting.pages)):
-        text = _read_text(document, index, max_chars=left - size, limits=limits)
-        size += text_size(text)
-        texts.append(text)
+        pages.append(_read_page(document, index, max_chars=left - size, limits=limits))
+        size += text_size(pages[-1].text)
         if size >= sitting.text_size or monotonic() >= end_at:
             break
-    return paginate(texts, first=first)
+    return tuple(pages)
 
 
-def _read_text(document: PdfDocument, index: int, *, max_chars: int, limits: FileLimits) -> str:
-    """One page's text, "" for a page that is broken while its document is not."""
+def _read_page(document: PdfDocument, index: int, *, max_chars: int, limits: FileLimits) -> Page:
+    """One page; one that is broken while its document is not is empty."""
     try:
         page = document[index]
         text_page = page.get_textpage()
     except PdfiumError:
-        return ""
+        return Page(number=index + 1, text="")
     # Before the text is copied out. Cleaning takes a little away, hence twice.
     if text_page.count_chars() > 2 * max_chars:
         raise bad_file("text_too_large", limits)
     text = clean_page_text(text_page.get_text_bounded())
     text_page.close()
+    is_scan = _is_scan(page, text)
     page.close()
     if text_size(text) > max_chars:
         raise bad_file("text_too_large", limits)
-    return text
+    return Page(number=index + 1, text=text, is_scan=is_scan)
+
+
+def _is_scan(page: PdfPage, text: str) -> bool:
+    """Whether the page shows anything and has no text, or has a stamp's on a picture of half its size."""
+    if not text:
+        return pdfium.FPDFPage_CountObjects(page) + pdfium.FPDFPage_GetAnnotCount(page) > 0
+    if len(text) >= _STAMP_CHARS:
+        return False
+    width, height = page.get_size()
+    objects = min(pdfium.FPDFPage_CountObjects(page), _OBJECTS_LOOKED_AT)
+    return any(_picture_area(page, number) >= width * height / 2 for number in range(objects))
+
+
+def _picture_area(page: PdfPage, number: int) -> float:
+    """In square points; 0 of what is no picture. A form may hold one: scanners' programs wrap theirs."""
+    thing = pdfium.FPDFPage_GetObject(page, number)
+    if pdfium.FPDFPageObj_GetType(thing) not in (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_FORM):
+        return 0.0
+    left, bottom, right, top = edges = [ctypes.c_float() for _ in range(4)]
+    if not pdfium.FPDFPageObj_GetBounds(thing, *edges):
+        return 0.0
+    return (right.value - left.value) * (top.value - bottom.value)
 
 
 def clean_page_text(text: str) -> str:

@@ -81,7 +81,7 @@ class Decoder:
                 **header["fields"],
                 thumbnail_jpeg=next(blobs),
                 preview_jpeg=next(blobs),
-                pages=paginate(text.decode() for text in blobs),
+                pages=paginate((text.decode() for text in blobs), scans=set(header["scans"])),
             )
 
     def read_pages(
@@ -108,7 +108,7 @@ class Decoder:
                 sitting=asdict(sitting),
             )
             blobs = _read_blobs(self._scratch.fileno(), header)
-            return paginate((text.decode() for text in blobs), first=first_page)
+            return paginate((text.decode() for text in blobs), first=first_page, scans=set(header["scans"]))
 
     def render_page(
         self, path: str, page_number: int, *, width_px: int, spans: Sequence[tuple[int, int]] = ()

@@ -26,7 +26,7 @@ from msgspec.structs import asdict
 from PIL import Image
 
 from chalicelib.errors import CollectionsError
-from chalicelib.model.files import DecodedFile, FileLimits, Sitting
+from chalicelib.model.files import DecodedFile, FileLimits, Sitting, scans_of
 from chalicelib.providers.decode_image import decode_image
 from chalicelib.providers.decode_pdf import decode_pdf, draw_pdf_page, read_pdf_pages
 
@@ -190,14 +190,15 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
             pages = read_pdf_pages(
                 path, first_page=first, text_size_left=left, limits=limits, sitting=sitting
             )
-            return {"code": None}, [page.text.encode() for page in pages]
+            return {"code": None, "scans": scans_of(pages)}, [page.text.encode() for page in pages]
         if request["media_type"] == "application/pdf":
             decoded = decode_pdf(path, limits=limits, sitting=sitting)
         else:
             decoded = decode_image(path, media_type=request["media_type"], limits=limits)
     except CollectionsError as error:
         return {"code": error.code}, []
-    return {"code": None, "fields": _plain_fields(decoded)}, _blobs(decoded)
+    header = {"code": None, "fields": _plain_fields(decoded), "scans": scans_of(decoded.pages)}
+    return header, _blobs(decoded)
 
 
 def _plain_fields(decoded: DecodedFile) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from chalicelib.model.chunking import ChunkDraft
+from chalicelib.model.chunking import ChunkDraft, chunk_pages
+from chalicelib.model.files import Page
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.stores.sql import statements
 from chalicelib.stores.tx import Row, Tx
@@ -24,8 +25,15 @@ def delete(tx: Tx, ref: ItemRef, sources: Sequence[str]) -> None:
     tx.run(SQL["delete"], user_id=ref.user_id, item_id=ref.item_id, sources=list(sources))
 
 
+def replace_page(tx: Tx, ref: ItemRef, page: Page) -> None:
+    """Keep what was read off a scan in place of all that was kept of the page before."""
+    tx.run(SQL["delete_page"], user_id=ref.user_id, item_id=ref.item_id, page=page.number)
+    row = tx.all(SQL["next_ordinal"], user_id=ref.user_id, item_id=ref.item_id, source="ocr")[0]
+    insert(tx, ref, "ocr", chunk_pages([page], first_ordinal=row["ordinal"]))
+
+
 def extent(tx: Tx, ref: ItemRef) -> tuple[int, int]:
-    """How much of a document's own text is here: chunks, and what they come to as model.files.text_size counts."""
+    """How much of a document's pages is here: chunks, and what they come to as model.files.text_size counts."""
     row = tx.all(SQL["extent"], user_id=ref.user_id, item_id=ref.item_id)[0]
     return int(row["chunks"]), int(row["size"])
 
@@ -40,7 +48,7 @@ def list_of_page(tx: Tx, ref: ItemRef, page: int) -> list[Row]:
 
 
 def opening_text(tx: Tx, ref: ItemRef, *, max_chars: int) -> str:
-    """The first characters of a document's own text, "" when it has none."""
+    """The first characters of a document, of its own text and what was read off its scans; "" when it has none."""
     row = tx.one(SQL["opening_text"], user_id=ref.user_id, item_id=ref.item_id, max_chars=max_chars)
     return (row and row["text"]) or ""
 

@@ -1,5 +1,6 @@
 """Items, their analyses and their timeline."""
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -40,10 +41,11 @@ def insert(tx: Tx, key: ObjectKey, *, etag: str | None) -> str:
     raise Conflict("An item with this name is being made right now.")
 
 
-def get(tx: Tx, ref: ItemRef) -> Row:
+def get(tx: Tx, ref: ItemRef, *, field: str = "") -> Row:
+    """Raises NotFound, naming the field that has the id."""
     row = find(tx, ref)
     if row is None:
-        raise NotFound("There is no such item.")
+        raise NotFound("There is no such item.", field=field)
     return row
 
 
@@ -116,6 +118,21 @@ def set_pages_read(tx: Tx, ref: ItemRef, pages_read: int, *, before: int | None 
     return tx.run(SQL["set_pages_read"], user_id=ref.user_id, id=ref.item_id, **values) > 0
 
 
+def add_unread_pages(tx: Tx, ref: ItemRef, pages: Sequence[int]) -> None:
+    """These scans, all behind those that are known, are yet to be read."""
+    tx.run(SQL["add_unread_pages"], user_id=ref.user_id, id=ref.item_id, pages=list(pages))
+
+
+def forget_unread_pages(tx: Tx, ref: ItemRef) -> None:
+    """There is none any more, and none has been read."""
+    tx.run(SQL["forget_unread_pages"], user_id=ref.user_id, id=ref.item_id)
+
+
+def set_scan_read(tx: Tx, ref: ItemRef, page: int) -> None:
+    """The page is no longer unread. Idempotent."""
+    tx.run(SQL["set_scan_read"], user_id=ref.user_id, id=ref.item_id, page=page)
+
+
 def set_processed(tx: Tx, ref: ItemRef, **columns: Any) -> None:
     tx.run(SQL["set_processed"], user_id=ref.user_id, id=ref.item_id, **columns)
 
@@ -180,7 +197,7 @@ def timeline(tx: Tx, ref: ItemRef, *, after: int, limit: int) -> list[Row]:
     return tx.all(SQL["timeline"], user_id=ref.user_id, id=ref.item_id, after=after, limit=limit)
 
 
-def containing(text: str) -> str:
-    """A LIKE pattern for any text that contains this one, letter by letter."""
+def containing(text: str) -> list[str]:
+    """LIKE patterns for any text that contains this one, letter by letter, with its accents composed or apart."""
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+    return list(dict.fromkeys(f"%{unicodedata.normalize(form, escaped)}%" for form in ("NFC", "NFD")))

@@ -31,10 +31,21 @@ RETURNING pages_read, page_count
 UPDATE items SET pages_read = %(pages_read)s, updated_at = now()
 WHERE user_id = %(user_id)s AND id = %(id)s AND pages_read = coalesce(%(before)s, pages_read)
 
+-- :name add_unread_pages
+UPDATE items SET unread_pages = unread_pages || %(pages)s::int[] WHERE user_id = %(user_id)s AND id = %(id)s
+
+-- :name forget_unread_pages
+UPDATE items SET unread_pages = '{}', scans_read = 0 WHERE user_id = %(user_id)s AND id = %(id)s
+
+-- :name set_scan_read
+UPDATE items SET unread_pages = array_remove(unread_pages, %(page)s), scans_read = scans_read + 1, updated_at = now()
+WHERE user_id = %(user_id)s AND id = %(id)s AND %(page)s = ANY (unread_pages)
+
 -- :name set_processed
 UPDATE items
 SET kind = %(kind)s, media_type = %(media_type)s,
-    width_px = %(width_px)s, height_px = %(height_px)s, page_count = %(page_count)s, pages_read = %(pages_read)s, title = %(title)s,
+    width_px = %(width_px)s, height_px = %(height_px)s, page_count = %(page_count)s, title = %(title)s,
+    pages_read = %(pages_read)s, unread_pages = %(unread_pages)s::int[], scans_read = 0,
     taken_at = %(taken_at)s, camera = %(camera)s, latitude = %(latitude)s, longitude = %(longitude)s,
     thumbnail_key = %(thumbnail_key)s, preview_key = %(preview_key)s, updated_at = now()
 WHERE user_id = %(user_id)s AND id = %(id)s
@@ -58,7 +69,8 @@ SET status = 'PENDING', failure_code = NULL, failure_message = NULL, generation 
 WHERE user_id = %(user_id)s AND id = %(id)s
 
 -- :name clear_derived
-UPDATE items SET thumbnail_key = NULL, preview_key = NULL, kind = NULL, sha256 = NULL
+UPDATE items
+SET thumbnail_key = NULL, preview_key = NULL, kind = NULL, sha256 = NULL, unread_pages = '{}', scans_read = 0
 WHERE user_id = %(user_id)s AND id = %(id)s
 
 -- :name move_key
@@ -75,7 +87,7 @@ WHERE i.user_id = %(user_id)s
   AND (%(kind)s::text IS NULL OR i.kind = %(kind)s)
   AND (%(status)s::text IS NULL OR i.status = %(status)s)
   AND (%(tag)s::text IS NULL OR %(tag)s = ANY (a.labels))
-  AND (%(text)s::text IS NULL OR concat_ws(' ', i.name, i.title, a.category, a.summary) ILIKE %(text)s)
+  AND (%(text)s::text[] IS NULL OR concat_ws(' ', i.name, i.title, a.category, a.summary) ILIKE ANY (%(text)s::text[]))
   AND (%(since)s::timestamptz IS NULL OR i.created_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR i.created_at < %(until)s)
   AND (%(collection_id)s::uuid IS NULL OR EXISTS (

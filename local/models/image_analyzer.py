@@ -1,4 +1,4 @@
-"""Describes an image from what can be known of it: its text, what a classifier sees, its colours."""
+"""Describes an image from what can be known of it: its text, what a classifier sees, its colours; reads pages."""
 
 import re
 from io import BytesIO
@@ -29,11 +29,7 @@ class ImageAnalyzer:
         """BadFile when the preview cannot be decoded; ValueError without one."""
         if request.preview_jpeg is None:
             raise ValueError("an image's analysis needs its preview")
-        try:
-            image = Image.open(BytesIO(request.preview_jpeg))
-            image.load()
-        except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-            raise BadFile("The preview of the image cannot be decoded.", code="undecodable") from error
+        image = _decode(request.preview_jpeg)
         read, look = self._reader.read(image), look_at(image)
         category = categorize(read, look)
         guesses = self._classifier.classify(image) if category in ("photograph", "drawing") else []
@@ -47,6 +43,19 @@ class ImageAnalyzer:
             provider=_PROVIDER,
             model=_MODEL,
         )
+
+    def read_page(self, page_jpeg: bytes) -> str:
+        """What is written on a page. BadFile when its picture cannot be decoded."""
+        return self._reader.read(_decode(page_jpeg)).text
+
+
+def _decode(jpeg: bytes) -> Image.Image:
+    try:
+        image = Image.open(BytesIO(jpeg))
+        image.load()
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise BadFile("The picture cannot be decoded.", code="undecodable") from error
+    return image
 
 
 def categorize(read: ReadText, look: Look) -> str:

@@ -1,4 +1,4 @@
-"""Serves the keyless models on 127.0.0.1: GET /health, POST /v1/embeddings, POST /analyze.
+"""Serves the keyless models on 127.0.0.1: GET /health, POST /v1/embeddings, POST /analyze, POST /read.
 
     python -m local.models.server --port 8003
 
@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.server import ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -27,9 +27,20 @@ from local.models import minilm
 from local.models.document_analyzer import DocumentAnalyzer
 from local.models.handler import ModelsHandler
 from local.models.minilm import MiniLM
-from local.models.wire import Refused, analysis_answer, embeddings_answer, parse_analysis_request, parse_texts
+from local.models.wire import (
+    Refused,
+    analysis_answer,
+    embeddings_answer,
+    parse_analysis_request,
+    parse_page,
+    parse_texts,
+)
 from local.models.words import Words
 
+if TYPE_CHECKING:
+    from local.models.image_analyzer import ImageAnalyzer
+
+T = TypeVar("T")
 _AT_ONCE = 2
 _SLICE_TEXTS = 16
 _WAIT_S = 120.0
@@ -43,7 +54,7 @@ class Models:
         self._embedder = MiniLM()
         self._words = Words(minilm.model_folder())
         self._documents = DocumentAnalyzer(embedder=self._embedder, words=self._words)
-        self._analyze_images: Callable[[AnalysisRequest], Analysis]
+        self._image_analyzer: ImageAnalyzer
         self._images_loaded = threading.Event()
         self._load_error: Exception | None = None
         # Threads of their own bound the work and keep its memory in few malloc arenas.
@@ -69,27 +80,36 @@ class Models:
         )
 
     def analyze(self, body: Any) -> dict[str, Any]:
-        """Answers an analysis request; a PDF without text is read as the picture of its first page."""
+        """Answers an analysis request; a PDF without text is seen as the picture of its first page."""
         request = parse_analysis_request(body)
-        task = self._analyses.submit(self._analysis, request)
+        return analysis_answer(self._look(lambda: self._analysis(request), param="preview_jpeg"))
+
+    def read(self, body: Any) -> dict[str, Any]:
+        """Answers a request to read a page."""
+        page_jpeg = parse_page(body)
+        return {"text": self._look(lambda: self._images().read_page(page_jpeg), param="page_jpeg")}
+
+    def _look(self, work: Callable[[], T], *, param: str) -> T:
+        task = self._analyses.submit(work)
         try:
-            return analysis_answer(task.result(_WAIT_S))
+            return task.result(_WAIT_S)
         except BadFile as error:
-            raise Refused(422, error.message, param="preview_jpeg", code=error.code) from error
+            raise Refused(422, error.message, param=param, code=error.code) from error
         finally:
             task.cancel()
 
     def _analysis(self, request: AnalysisRequest) -> Analysis:
         if request.kind == "pdf" and (request.text.strip() or request.preview_jpeg is None):
             return self._documents.analyze(request)
-        self._wait_for_images()
-        return self._analyze_images(request)
+        return self._images().analyze(request)
 
-    def _wait_for_images(self) -> None:
+    def _images(self) -> "ImageAnalyzer":
+        """The image models, waited for."""
         if not self._images_loaded.wait(_WAIT_S):
             raise TimeoutError("the image models are still loading")
         if self._load_error is not None:
             raise self._load_error
+        return self._image_analyzer
 
     def _load_images(self) -> None:
         # Imported here: they take a second, and the server is to answer before.
@@ -98,10 +118,9 @@ class Models:
         from local.models.ocr import TextReader
 
         try:
-            analyzer = ImageAnalyzer(
+            self._image_analyzer = ImageAnalyzer(
                 reader=TextReader(self._words), classifier=ImageClassifier(), words=self._words
             )
-            self._analyze_images = analyzer.analyze
         except (OSError, ValueError, RuntimeError) as error:
             self._load_error = error
         finally:
@@ -118,7 +137,7 @@ class ModelsServer(ThreadingHTTPServer):
     def __init__(self, port: int, models: Models) -> None:
         super().__init__(("127.0.0.1", port), ModelsHandler)
         self.health = models.health
-        self.posts = {"/v1/embeddings": models.embed, "/analyze": models.analyze}
+        self.posts = {"/v1/embeddings": models.embed, "/analyze": models.analyze, "/read": models.read}
 
 
 def _share_malloc_arenas() -> None:

@@ -1,4 +1,4 @@
-"""The JSON of the models' server: OpenAI's for /v1/embeddings, our own for /analyze."""
+"""The JSON of the models' server: OpenAI's for /v1/embeddings, our own for /analyze and /read."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -74,16 +74,27 @@ def parse_analysis_request(body: Any) -> AnalysisRequest:
     for name, value in texts.items():
         if not isinstance(value, str):
             raise Refused(400, f"{name} must be a text.", param=name)
-    try:
-        preview_jpeg = None if preview is None else b64decode(preview, validate=True)
-    except (ValueError, TypeError) as error:
-        raise Refused(400, "preview_jpeg must be base64.", param="preview_jpeg") from error
+    preview_jpeg = None if preview is None else _decoded(preview, "preview_jpeg")
     if preview_jpeg is None and kind == "image":
         raise Refused(400, "An image needs its preview.", param="preview_jpeg")
     hint = body.get("language_hint")
     return AnalysisRequest(
         kind=kind, preview_jpeg=preview_jpeg, language_hint=hint if isinstance(hint, str) else None, **texts
     )
+
+
+def parse_page(body: Any) -> bytes:
+    """The page's JPEG of a request to read it; Refused when there is none."""
+    if not isinstance(body, dict):
+        raise Refused(400, "The body must be a JSON object.")
+    return _decoded(body.get("page_jpeg"), "page_jpeg")
+
+
+def _decoded(value: Any, name: str) -> bytes:
+    try:
+        return b64decode(value, validate=True)
+    except (ValueError, TypeError) as error:
+        raise Refused(400, f"{name} must be base64.", param=name) from error
 
 
 def analysis_answer(analysis: Analysis) -> dict[str, Any]:

@@ -6,6 +6,7 @@
 import socketserver
 import sys
 import threading
+import uuid
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -68,7 +69,10 @@ def _capture(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
 def handle_request(gateway: Any, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Any:
     if body and len(body) > MAX_BODY_BYTES:
         problem = TOO_LARGE["responseTemplates"]["application/json"]
-        raise RequestTooLong({"Content-Type": "application/json"}, problem.encode())
+        given = TOO_LARGE["responseParameters"].items()
+        constant = {name.removeprefix("gatewayresponse.header."): value.strip("'") for name, value in given}
+        body = problem.replace("$context.requestId", str(uuid.uuid4())).encode()
+        raise RequestTooLong({"Content-Type": "application/json", **constant}, body)
     return _handle_request(gateway, method, path, headers, body)
 
 

@@ -96,6 +96,19 @@ def test_a_late_event_of_a_deleted_item_does_not_bring_it_back(world: World, api
     assert api("GET", "/api/v1/items")[1]["data"] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("a\r\nb\x7f.jpg", "a__b_.jpg"), ("a ${filename}.jpg", "a _{filename}.jpg"), ("a+%20é &?#.jpg",) * 2],
+)
+def test_a_file_goes_where_it_was_announced_whatever_its_name(
+    world: World, api: Api, name: str, kept: str
+) -> None:
+    new = {"filename": name, "content_type": "image/jpeg", "size_bytes": len(jpeg())}
+    _, form, _ = api("POST", "/api/v1/uploads", new)
+    upload(form, jpeg())
+    assert (world.objects(), form["key"].rpartition("/")[2]) == ([form["key"]], kept)
+
+
 def test_bytes_other_than_announced_fail(world: World, api: Api) -> None:
     new = {"filename": "a.jpg", "content_type": "image/jpeg", "size_bytes": 5, "sha256": "0" * 64}
     _, form, _ = api("POST", "/api/v1/uploads", new)
@@ -128,10 +141,11 @@ def test_known_bytes_need_no_upload(world: World, api: Api) -> None:
     [
         ({"content_type": "text/html"}, 400, "content_type"),
         ({"size_bytes": 0}, 400, "size_bytes"),
-        ({"size_bytes": 300 * 1024 * 1024}, 413, None),
+        ({"size_bytes": 300 * 1024 * 1024}, 413, "size_bytes"),
         ({"filename": ""}, 400, "filename"),
         ({"user_id": "bob"}, 400, "user_id"),
         ({"sha256": "xyz"}, 400, "sha256"),
+        ({"sha256": "0" * 64 + "\n"}, 400, "sha256"),
     ],
 )
 def test_a_wrong_upload_is_refused_by_field(

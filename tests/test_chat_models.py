@@ -1,7 +1,10 @@
 """The chat models' HTTP clients against a real server: what is sent, what is understood, what each refusal becomes."""
 
+import contextlib
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -143,6 +146,8 @@ OPENAI_ERRORS: list[tuple[int, Any, type[CollectionsError], str]] = [
     (200, completion(message={"content": "[" * 200_000}), Unavailable, "unavailable"),
     (200, {"choices": []}, Unavailable, "unavailable"),
     (200, {**completion(), "usage": {"prompt_tokens": "many"}}, Unavailable, "unavailable"),
+    (200, {**completion(), "usage": {"prompt_tokens": float("inf")}}, Unavailable, "unavailable"),
+    (200, {**completion(), "usage": {"completion_tokens": [1]}}, Unavailable, "unavailable"),
     (200, [], Unavailable, "unavailable"),
     (200, b"[" * 200_000, Unavailable, "unavailable"),
     (200, b"<html>", Unavailable, "unavailable"),
@@ -159,6 +164,8 @@ ANTHROPIC_ERRORS: list[tuple[int, Any, type[CollectionsError], str]] = [
     (200, message(stop_reason="refusal", content=[]), ModelRefused, "model_refused"),
     (200, message(content=[{"type": "text", "text": "Sure!"}]), Unavailable, "unavailable"),
     (200, message(content="Sure!"), Unavailable, "unavailable"),
+    (200, message(usage={"output_tokens": float("inf")}), Unavailable, "unavailable"),
+    (200, message(usage={"cache_read_input_tokens": "many"}), Unavailable, "unavailable"),
     (200, {"type": "error"}, Unavailable, "unavailable"),
     (200, None, Unavailable, "unavailable"),
     (400, {"type": "error", "error": {"type": "invalid_request_error"}}, Unavailable, "model_rejected"),
@@ -190,6 +197,45 @@ def refuse(
         ask(chat)
     assert (type(raised.value), raised.value.code) == (error, code)
     assert KEY not in raised.value.message
+
+
+@pytest.mark.parametrize(("said", "kept"), [(10**30, 10**9), (-5, 0), (None, 0), ("7", 7), (2.0, 2)])
+def test_what_is_counted_can_be_kept(server: Server, said: Any, kept: int) -> None:
+    server.body = {**completion(), "usage": {"prompt_tokens": said, "completion_tokens": said}}
+    answer = ask(openai(server))
+    assert (answer.input_tokens, answer.output_tokens) == (kept, kept)
+    server.body = message(usage={"input_tokens": said, "output_tokens": said})
+    answer = ask(anthropic(server))
+    assert (answer.input_tokens, answer.output_tokens) == (kept, kept)
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}\r\nX: y", f"{KEY}\u2019"])
+def test_a_key_that_fits_no_header_is_said_to_be_wrong_without_being_said(key: str) -> None:
+    for chat in (OpenAIChat, AnthropicChat):
+        with pytest.raises(Misconfigured, match="has a key with characters") as raised:
+            chat(base_url="http://127.0.0.1:1", api_key=key, model="m")
+        assert KEY not in str(raised.value)
+
+
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+def test_an_answer_in_drops_has_no_more_time_than_another(connection: str) -> None:
+    def drip(listener: socket.socket) -> None:
+        peer, _ = listener.accept()
+        with peer, contextlib.suppress(OSError):
+            peer.recv(65_536)
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: {connection}\r\n\r\n"
+            peer.sendall(head.encode())
+            for _ in range(100):
+                time.sleep(0.1)
+                peer.sendall(b" ")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        chat = OpenAIChat(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", api_key=KEY, model="m")
+        start = time.monotonic()
+        with pytest.raises(Unavailable, match="in time"):
+            chat.complete("", "", schema=SCHEMA, max_tokens=9, timeout_s=0.7)
+        assert time.monotonic() - start < 3
 
 
 @pytest.mark.parametrize(

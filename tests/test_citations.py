@@ -17,6 +17,8 @@ FOUND = {
     "a ligature in the quote": ("the first office there", "\ufb01rst o\ufb03ce there", "first office there"),
     "soft hyphens": ("soft\u00adware engi\u00adneering", "software engineering", "soft\u00adware engi\u00adneering"),
     "hyphenated at a line's end": ("an exam-\nple of this", "an example of this", "an exam-\nple of this"),
+    "hyphenated and copied with a blank": ("an exam-\nple of this", "an exam- ple of this", "an exam-\nple of this"),
+    "numbers below each other": ("as a table 12\n500\nand so on", "table 12 500 and so on", "table 12\n500\nand so on"),
     "a hyphen at a line's end": ("a well-\nknown example", "a well-known example", "a well-\nknown example"),
     "typographic dashes": ("from 1914\u20131918 it lasted", "1914-1918 it lasted", "1914\u20131918 it lasted"),
     "a typographic minus": ("at \u22125 degrees Celsius", "at -5 degrees Celsius", "at \u22125 degrees Celsius"),
@@ -29,6 +31,12 @@ FOUND = {
     "invisible characters": ("zero\u200bwidth and\ufeff more", "zerowidth and more", "zero\u200bwidth and\ufeff more"),
     "NUL in the quote": ("a red bicycle was here", "red bi\x00cycle was here", "red bicycle was here"),
     "Chinese": ("東京都は日本の首都です", "日本の首都", "日本の首都"),
+    "between long dashes": ("the man\u2014an older keeper\u2014counts", "an older keeper", "an older keeper"),
+    "a long dash in it": ("the man\u2014old keeper\u2014counts", "the man\u2014old keeper", "the man\u2014old keeper"),
+    "a number at a line's end": ("a COVID-\n19 vaccine", "COVID-19 vaccine", "COVID-\n19 vaccine"),
+    "a contraction": ("they can\u2019t swim here", "they can't swim", "they can\u2019t swim"),
+    "thousands apart": ("about 12\u202f500 euros in all", "about 12 500 euros", "about 12\u202f500 euros"),
+    "after a year": ("since 1999 500 people came", "500 people came", "500 people came"),
     "emoji before it": ("\U0001f600\U0001f600 one red bicycle", "one red bicycle", "one red bicycle"),
 }  # fmt: skip
 NOT_FOUND = {
@@ -41,6 +49,13 @@ NOT_FOUND = {
     "a beginning after a thousand": ("he paid 12,500 dollars then", "500 dollars then"),
     "an end inside a number": ("they counted about 1,000 of them", "they counted about 1"),
     "without the sign": ("it was -5 degrees Celsius there", "5 degrees Celsius there"),
+    "without its not": ("that they really can't swim", "that they really can"),
+    "without its \u2019s": ("it belongs to the owner\u2019s son", "it belongs to the owner"),
+    "after thousands apart": ("it costs 12\u00a0500 euros in all", "500 euros in all"),
+    "before thousands apart": ("it costs about 12 500 euros", "it costs about 12"),
+    "after a thousand's apostrophe": ("it costs 12\u2019500 francs in all", "500 francs in all"),
+    "without the decimal point": ("it costs .5 million francs", "5 million francs"),
+    "without the mark on a kana": ("私は明日行きますが雨です", "私は明日行きますか"),
     "another number": ("he paid 15 million dollars", "he paid 16 million dollars"),
     "a power as digits": ("ten to the 10\u00b2 metres long", "ten to the 102 metres long"),
     "without the accent": ("the caf\u00e9 is open late", "the cafe is open late"),
@@ -104,7 +119,44 @@ def test_a_quote_of_100_kb_is_refused_unread() -> None:
         ("Write to eve@evil.example now.", ["it rose by 4 percent"], True),
         ("See www.evil.example now.", ["it rose"], True),
         ("It rose.", [], False),
+        ("It was -5 degrees.", ["it was 5 degrees"], True),
+        ("It was 5 degrees.", ["it was \u22125 degrees"], True),
+        ("It was minus 5 degrees.", ["it was \u22125 degrees"], False),
+        ("It was 5 to 10 degrees.", ["it was 5-10 degrees"], False),
+        ("It is 102 metres.", ["it is 10\u00b2 metres"], True),
+        ("It is 10\u00b2 metres.", ["it is 10\u00b2 metres"], False),
+        ("Add 11 cups.", ["add 1\u00bd cups"], True),
+        ("It costs 12 million euros.", ["it costs 12 euros"], True),
+        ("It costs 12 million euros.", ["it costs 12 million euros"], False),
+        ("It costs 1.5 million euros.", ["it costs 1,500,000 euros"], False),
+        ("It costs 500,000 euros.", ["it costs 0.5 million euros"], False),
+        ("Es kostet 1,5 Milliarden Euro.", ["it costs 1.5 billion euros"], False),
+        ("It costs 1.5 euros.", ["it costs 1.5 million euros"], True),
+        ("It has 1.2345 million.", ["it has 1.2345 million"], False),
+        ("It costs 500 euros.", ["it costs 12\u00a0500 euros"], True),
+        ("It costs 500 francs.", ["it costs 12'500 francs"], True),
+        ("It costs 12,500 or 12 500 euros.", ["it costs 12\u00a0500 euros"], False),
+        ("It costs 12,500 euros.", ["it costs 12 500 euros"], False),
+        ("In room 12 500 people sat.", ["500 people sat in room 12"], False),
+        ("It costs 4\u200b7 euros.", ["it costs 4 or 7 euros"], True),
+        ("Log in at evil.example/x", ["it rose"], True),
+        ("See [this](javascript:alert) now.", ["see this now"], True),
+        ("Log in at www\u200b.evil.example now.", ["it rose"], True),
+        ("Log in at evil.example.", ["log in at notevil.example"], True),
+        ("Log in at good.example.", ["log in at https://good.example/a."], False),
+        ("It rose, e.g. at 5 a.m. in St. Gallen.", ["it rose at 5"], False),
     ],
 )  # fmt: skip
 def test_figures_and_addresses_must_be_in_the_quotes(sentence: str, known: list[str], expected: bool) -> None:
     assert says_more(sentence, known) is expected
+
+
+@pytest.mark.parametrize("piece", ["a", "a.", "a-", "1.", "1 million ", "1 ", "@", "://", "-", "\u00bd"])
+def test_long_sentences_take_time_in_proportion(piece: str) -> None:
+    def seconds(length: int) -> float:
+        start = process_time()
+        says_more(piece * length, [piece * length])
+        return process_time() - start
+
+    seconds(100)
+    assert seconds(10_000) < 0.1 + 30 * seconds(1_000)

@@ -56,6 +56,10 @@ def test_make_read_change_delete(api: Api) -> None:
         ({}, "name"),
         ({"name": ""}, "name"),
         ({"name": " \u2003"}, "name"),
+        ({"name": "\u200b\u2066"}, "name"),
+        ({"name": "Gar\nden"}, "name"),
+        ({"name": "Gar\u2028den"}, "name"),
+        ({"name": "\ufb2c" * 34}, "name"),
         ({"name": "x" * 101}, "name"),
         ({"name": "x", "description": "x" * 2001}, "description"),
         ({"name": "x", "user_id": "bob"}, "user_id"),
@@ -64,6 +68,12 @@ def test_make_read_change_delete(api: Api) -> None:
 def test_what_is_wrong_is_named(api: Api, body: dict[str, Any], field: str) -> None:
     status, problem, _ = api("POST", PATH, body)
     assert (status, problem["field"]) == (400, field)
+
+
+def test_a_name_is_one_of_a_kind_however_it_is_written(world: World, api: Api) -> None:
+    made = make(api, "Cafe\u0301 \U0001f468\u200d\U0001f469")
+    assert made["name"] == "Caf\u00e9 \U0001f468\u200d\U0001f469"
+    assert api("POST", PATH, {"name": "CAF\u00c9 \U0001f468\u200d\U0001f469"})[0] == 409
 
 
 def test_a_name_is_one_of_a_kind_in_whatever_case(world: World, api: Api) -> None:

@@ -15,10 +15,11 @@ from tests.talking import TALKS, Talk, document, talk
 
 __all__ = ["talk"]  # pytest finds fixtures by their names
 
-TOMATOES = document(
+PAGES = (
     "Tomatoes on a balcony need a pot of forty litres.\nWater them every morning in summer, and twice in a heat wave.",
     "Frost kills tomato plants within one night.\nBring the pots inside before the first frost of October.",
 )
+TOMATOES = document(*PAGES)
 
 
 def test_an_answer_quotes_the_page_it_is_from(talk: Talk) -> None:
@@ -69,6 +70,15 @@ def test_nothing_relevant_is_said_to_be_nothing(talk: Talk) -> None:
     answer = talk.answer(talk.begin(), "Which quarterly dividends did shareholders receive?")
     assert (answer["outcome"], answer["citations"], answer["dropped"]) == ("nothing_relevant", [], 0)
     assert answer["content"] == "I found nothing in your items that answers this."
+
+
+@pytest.mark.parametrize("status", [413, 422, 503])
+def test_what_the_embedder_does_not_take_is_answered_by_words(talk: Talk, status: int) -> None:
+    talk.world.ingest("alice/garden.pdf", TOMATOES)
+    talk.world.providers.fail_with = [status, status]
+    answer = talk.answer(talk.begin(), "When does frost kill tomato plants?")
+    assert talk.world.providers.fail_with == []
+    assert (answer["outcome"], answer["missing"]) == ("answered", ["semantic"])
 
 
 def test_without_any_items_nothing_is_found(talk: Talk) -> None:
@@ -156,6 +166,8 @@ def test_conversations_are_listed_by_what_was_last_said(talk: Talk) -> None:
 
 def test_a_conversation_is_named_and_deleted(talk: Talk) -> None:
     place = talk.begin()
+    begun = talk("POST", TALKS, {})
+    assert talk("GET", begun.headers["Location"]).body == begun.body
     talk.answer(place, "What is there?")
     named = talk("PATCH", f"{TALKS}/{place}", {"title": " Mine "})
     assert (named.status, named.body["title"]) == (200, "Mine")
@@ -209,23 +221,30 @@ def test_many_ask_at_once_and_nothing_is_lost(talk: Talk) -> None:
     assert {message["reply_to"] for message in said if message["role"] == "assistant"} == set(questions)
 
 
-def test_a_conversation_that_is_full_is_not_lengthened(talk: Talk) -> None:
+def test_a_conversation_is_full_when_its_questions_answers_would_be_too_many(talk: Talk) -> None:
     place = talk.begin()
     talk.world.sql(
         "INSERT INTO messages (user_id, id, conversation_id, ordinal, role, content)"
-        f" SELECT 'alice', gen_random_uuid(), '{place}', n, 'user', 'x' FROM generate_series(1, 999) n"
+        f" SELECT 'alice', gen_random_uuid(), '{place}', n, 'user', 'x' FROM generate_series(1, 499) n"
     )
+    assert talk.ask(place, "The last?", headers={"Prefer": "respond-async"}).status == 202
     reply = talk.ask(place, "One more?")
     assert (reply.status, reply.code) == (409, "conversation_full")
 
 
-@pytest.mark.parametrize("fate", ["changed", "deleted"])
+@pytest.mark.parametrize("fate", ["changed", "deleted", "read otherwise", "read in part", "not read yet"])
 def test_a_citation_is_stale_once_its_item_is_not_what_it_was(talk: Talk, fate: str) -> None:
     talk.world.ingest("alice/garden.pdf", TOMATOES)
     place = talk.begin()
     talk.answer(place, "When does frost kill tomato plants?")
     if fate == "changed":
-        talk.world.ingest("alice/garden.pdf", document("Frost is good for tomatoes, it is said now."))
+        talk.world.ingest("alice/garden.pdf", document(*PAGES, "The pages before are what they were."))
+    elif fate == "read otherwise":
+        talk.world.sql("UPDATE chunks SET text = replace(text, 'night', 'weeks')")
+    elif fate == "read in part":
+        talk.world.sql("UPDATE chunks SET text = left(text, 20), char_end = char_start + 20")
+    elif fate == "not read yet":
+        talk.world.sql("DELETE FROM chunks")
     else:
         assert talk("DELETE", "/api/v1/items/garden").status == 204
     answer = talk.messages(place)[1]
@@ -233,6 +252,19 @@ def test_a_citation_is_stale_once_its_item_is_not_what_it_was(talk: Talk, fate: 
     assert answer["stale"]
     assert (first["stale"], first["quote"]) == (True, "Frost kills tomato plants within one night.")
     assert (first["page_image_url"] is None) == (fate == "deleted")
+
+
+def test_a_quote_over_several_chunks_is_found_and_is_not_stale(talk: Talk) -> None:
+    rows = [f"Frost number {n} of the long winter killed the tomato plants of yard {n}." for n in range(60)]
+    talk.world.ingest("alice/garden.pdf", document("\n".join(rows)))
+    quote = " ".join(rows[10:30])
+    talk.use_model(
+        lambda _: {"sentences": [{"text": "Frost killed.", "citations": [{"passage": 1, "quote": quote}]}]}
+    )
+    (cited,) = talk.answer(talk.begin(), "Which frost of winter killed the tomato plants?")["citations"]
+    within = f"char_start BETWEEN {cited['page_start']} AND {cited['page_end']}"
+    assert talk.world.sql(f"SELECT count(*) > 1 FROM chunks WHERE {within}") == [(True,)]
+    assert (" ".join(cited["quote"].split()), cited["stale"]) == (quote, False)
 
 
 def test_anothers_items_are_not_there_to_be_asked(talk: Talk) -> None:

@@ -90,6 +90,11 @@ def test_as_api_gateway_hands_it_over(world: World) -> None:
     assert answer["isBase64Encoded"] and base64.b64decode(answer["body"]).startswith(b"\xff\xd8\xff")
 
 
+def test_a_name_on_two_lines_is_taken(world: World, send: Send) -> None:
+    answer = send(name="two\r\nlines.pdf")
+    assert (answer.status_code, json.loads(answer.body)["filename"]) == (201, "two__lines.pdf")
+
+
 def test_the_same_bytes_are_one_document(world: World, send: Send) -> None:
     first, again = send(), send(name="other.pdf")
     assert (first.status_code, again.status_code) == (201, 200)
@@ -229,6 +234,14 @@ def test_documents_are_listed_filtered_and_no_images(world: World, api: Api, sen
     found = api("GET", f"{PATH}?collection_id={garden['id']}")[1]["data"]
     assert [each["document_id"] for each in found] == ["one"]
     assert api("GET", f"{PATH}?collection_id=never-was")[1]["field"] == "collection_id"
+
+
+@pytest.mark.parametrize("typed", ["caf\u00e9", "CAFE\u0301"])
+def test_a_name_is_found_however_its_accents_are_written(api: Api, send: Send, typed: str) -> None:
+    for number, name in enumerate(("Cafe\u0301 1.pdf", "Caf\u00e9 2.pdf", "Cafe 3.pdf")):
+        send(PDF + bytes(number + 1), name=name)
+    for path in (PATH, "/api/v1/items"):
+        assert len(api("GET", f"{path}?text={quote(typed)}")[1]["data"]) == 2
 
 
 def test_one_is_found_by_its_hash(api: Api, send: Send) -> None:

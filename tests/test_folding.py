@@ -1,5 +1,7 @@
 import time
 
+import pytest
+
 from chalicelib.model.folding import MIN_WORDS, fold
 
 TERMS = "The tenant pays the rent on the third working day of each month to the landlord's account, without charges."
@@ -20,6 +22,13 @@ def test_another_figure_makes_it_another_text() -> None:
     first, second = (f"{TERMS} The rent is {amount} euros." for amount in (700, 750))
     assert fold([first, second, first]) == [0, 1, 0]
     assert fold([first, TERMS]) == [0, 0]
+
+
+@pytest.mark.parametrize("denied", ["does not pay", "can't pay", "zahlt nie"])
+def test_a_rule_and_its_opposite_are_two_texts(denied: str) -> None:
+    forbidden = TERMS.replace("pays", denied)
+    assert fold([TERMS, forbidden, TERMS]) == [0, 1, 0]
+    assert fold([forbidden, TERMS, forbidden]) == [0, 1, 0]
 
 
 def test_what_is_short_or_empty_is_never_folded() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from chalicelib.errors import InvalidInput
 from chalicelib.model.items import decode_cursor, encode_cursor, parse_key
-from chalicelib.model.lexical import with_bigrams
-from chalicelib.model.snippets import START, STOP, cut_snippet
+from chalicelib.model.lexical import pairs_in, with_bigrams
+from chalicelib.model.snippets import START, STOP, cut_snippet, mark_pairs
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,11 @@ def test_a_snippet_shows_where_most_matches_are() -> None:
 def test_a_snippet_without_matches_is_the_beginning() -> None:
     snippet = cut_snippet("first " + "word " * 200)
     assert snippet.text.startswith("first word") and snippet.highlights == ()
+
+
+def test_a_snippet_shows_the_pairs_of_a_text_without_spaces() -> None:
+    pairs = pairs_in(with_bigrams("東京都 go 庭"))
+    assert pairs == pairs_in("東京都") == {"東京", "京都"}
+    snippet = cut_snippet(mark_pairs(f"in 東京都の京 and {START}go{STOP} 京都", pairs))
+    assert snippet.text == "in 東京都の京 and go 京都"
+    assert [snippet.text[a:b] for a, b in snippet.highlights] == ["東京都", "go", "京都"]

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -93,7 +94,10 @@ def test_a_body_over_the_gateways_limit_is_refused(port: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request("POST", "/upload", b"x" * (10 * 1024 * 1024 + 1))
     answer = connection.getresponse()
-    assert (answer.status, "POST /api/v1/uploads" in json.loads(answer.read())["detail"]) == (413, True)
+    problem = json.loads(answer.read())
+    assert (answer.status, "POST /api/v1/uploads" in problem["detail"]) == (413, True)
+    assert answer.headers["Link"] == '</api/v1/uploads>; rel="alternate"'
+    assert uuid.UUID(problem["request_id"])
 
 
 def test_requests_side_by_side_keep_their_own_request_and_context(port: int) -> None:

@@ -98,6 +98,13 @@ def test_a_file_for_a_body_and_the_pattern_of_a_path_are_described():
     assert by_hash["schema"] == {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
+def test_what_parameters_mean_and_where_a_redirect_leads_are_described():
+    paths = document(real_app().declared, version="1")["paths"]
+    assert "`tag` is a label" in paths["/api/v1/items"]["get"]["description"]
+    redirect = paths["/api/v1/items/{item_id}/download"]["get"]["responses"]["302"]
+    assert redirect["headers"]["Location"] == {"$ref": "#/components/headers/Location"}
+
+
 def test_bytes_in_json_are_refused():
     routes = Routes("raw")
 

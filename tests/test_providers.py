@@ -169,6 +169,8 @@ def test_retry_after_is_read_as_seconds_and_as_a_date(provider: Provider, embedd
         ({"data": [{"index": 0, "embedding": [1, float("nan")]}]}, "no direction"),
         ({"data": [{"index": 0, "embedding": [0, 0]}]}, "no direction"),
         ({"data": [{"index": 0, "embedding": "%%%"}]}, "not a list of embeddings"),
+        ({"data": [{"index": 0, "embedding": [10**400, 1]}]}, "not a list of embeddings"),
+        ({"data": [{"index": "one", "embedding": [1, 2]}]}, "not a list of embeddings"),
         ({"data": [{"index": 0, "embedding": "YWJj"}]}, "not a list of embeddings"),
         ({"data": [None]}, "not a list of embeddings"),
         (["no"], "not a list of embeddings"),
@@ -259,3 +261,19 @@ def test_a_file_that_the_analyzer_refuses_is_a_bad_file(provider: Provider) -> N
     with pytest.raises(BadFile) as raised:
         HttpAnalyzer(base_url=provider.url, api_key=None).analyze(a_request(), timeout_s=5)
     assert raised.value.code == "analyzer_refused"
+
+
+def test_a_page_that_is_read_is_sent_as_it_is_and_its_text_is_bounded(provider: Provider) -> None:
+    analyzer = HttpAnalyzer(base_url=provider.url, api_key=None)
+    provider.answer = fixed(200, {"text": "\0 One line.\nAnother. \n", "more": 1})
+    assert analyzer.read_page(b"jpeg", timeout_s=5) == "One line.\nAnother."
+    assert provider.asked == [("/read", None, {"page_jpeg": "anBlZw=="})]
+    provider.answer = fixed(200, {"text": "x" * 200_000})
+    assert len(analyzer.read_page(b"jpeg", timeout_s=5)) == 100_000
+    for wrong in ([], {}, {"text": None}, {"text": ["a"]}):
+        provider.answer = fixed(200, wrong)
+        with pytest.raises(Unavailable):
+            analyzer.read_page(b"jpeg", timeout_s=5)
+    provider.answer = fixed(422, {"error": {"code": "undecodable"}})
+    with pytest.raises(BadFile):
+        analyzer.read_page(b"jpeg", timeout_s=5)

@@ -75,6 +75,23 @@ def test_nothing_is_chosen_where_nothing_is_worth_saying() -> None:
     assert choose_sentences("Who won the cup?", "", [], None) == []
 
 
+@pytest.mark.parametrize("denied", ["are not allowed", "aren't allowed", "are never allowed"])
+def test_a_rule_and_its_opposite_are_both_said(denied: str) -> None:
+    rule = "Pets are allowed in the office on all working days of the week."
+    sentences = [rule, rule.replace("are allowed", denied), rule.replace("all", "all of the")]
+    assert choose_sentences("Are pets allowed in the office?", "", sentences, None) == [0, 1]
+
+
+@pytest.mark.parametrize(("similarity", "chosen"), [(0.74, []), (0.76, [2])])
+def test_what_is_from_passages_that_seem_to_be_of_something_else_must_be_better(
+    similarity: float, chosen: list[int]
+) -> None:
+    sentences, similarities = [POTS, WALLS, FROST], [0.1, 0.2, similarity]
+    assert choose_sentences("Is it cold?", "", sentences, similarities) == [2]
+    assert choose_sentences("Is it cold?", "", sentences, similarities, is_relevant=False) == chosen
+    assert choose_sentences("Does frost kill?", "", sentences, None, is_relevant=False) == []
+
+
 def test_no_sentence_is_said_twice_and_four_are_enough() -> None:
     again = "Frost kills tomato plants within one night, always."
     assert choose_sentences("Does frost kill tomatoes?", "", [FROST, again], None) == [0]
@@ -94,4 +111,20 @@ def test_sentences_are_whole_or_cut_at_a_word() -> None:
     assert sentences_of(f"{POTS} {FROST} Short. {POTS}\n\nTomatoes, page 4") == [POTS, FROST]
     (cut,) = sentences_of("word " * 200)
     assert len(cut) <= MAX_CHARS and cut.endswith("word")
-    assert sentences_of("x" * 1_000) == ["x" * MAX_CHARS]
+    (cut,) = sentences_of("one\nword\na\nline\n" * 50)
+    assert MAX_CHARS // 2 < len(cut) <= MAX_CHARS and cut.split()[-1] in ("one", "word", "a", "line")
+    assert sentences_of("第1 条" + "東" * 1_000) == ["第1 条" + "東" * (MAX_CHARS - 4)]
+    assert sentences_of("東" * 1_000) == ["東" * MAX_CHARS]
+
+
+def test_only_what_a_citation_can_quote_is_a_sentence() -> None:
+    assert sentences_of("It is red. Price: 45 EUR. Donaudampfschifffahrt! 价格是五十元。") == [
+        "价格是五十元。"
+    ]
+
+
+def test_sentences_that_differ_in_a_figure_are_both_said() -> None:
+    london = "A hotel in the city may cost at most 190 euros for every night there."
+    berlin = "A hotel in the city may cost at most 140 euros for every night there."
+    again = f"Text in 20 lines: {london}"
+    assert choose_sentences("What may a hotel cost?", "", [london, berlin, again], None) == [0, 1]

@@ -47,6 +47,8 @@ def test_scores_come_in_the_documents_order(provider: Provider, reranker: HttpRe
         [{"index": 0, "relevance_score": 1}, {"index": 1}],
         [{"index": 0, "relevance_score": 1}, {"index": 1, "relevance_score": "NaN"}],
         [{"index": [], "relevance_score": 1}],
+        [{"index": 0, "relevance_score": 1}, {"index": "one", "relevance_score": 1}],
+        [{"index": 0, "relevance_score": 10**400}, {"index": 1, "relevance_score": 1}],
         "none",
         None,
     ],

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+import app
 from chalicelib import wiring
 from chalicelib.api import conversations as routes
+from chalicelib.api.openapi import document as document_of
 from chalicelib.events import handlers
 from tests.talking import TALKS, Talk, document, run_event, talk
 from tests.test_untrusted_text import TRUE, obey
@@ -48,6 +50,13 @@ def test_an_answer_that_nobody_waits_for(talk: Talk, place: str) -> None:
     assert (done["state"], done["attempts"], done["error"]) == ("succeeded", 1, None)
     assert done["output"]["message"] == talk.messages(place)[1]
     assert done["output"]["message"]["citations"][0]["quote"] == TRUE
+
+
+def test_where_a_run_is_and_that_it_was_asked_for_is_described() -> None:
+    described = document_of(app.app.declared, version="1")["paths"]
+    for path in (f"{TALKS}/{{conversation_id}}/messages", "/api/v1/conversations"):
+        headers = described[path]["post"]["responses"].get("202", {}).get("headers", {})
+        assert ({"Location", "Preference-Applied"} <= set(headers)) == path.endswith("/messages")
 
 
 def test_runs_are_listed_newest_first(talk: Talk, place: str) -> None:

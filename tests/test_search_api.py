@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from chalicelib.model.pipeline import ItemRef
+from chalicelib.stores import index
 from tests.long_pdf import make_long_pdf
 from tests.test_api_items import Api, api
 from tests.world import World, jpeg
@@ -130,6 +132,16 @@ def test_copies_are_folded_into_the_first_and_named(world: World, api: Api) -> N
     assert [sorted([hit["item_id"], *hit["duplicates"]]) for hit in hits] == [["a", "b", "d"], ["c"]]
 
 
+def test_copies_leave_room_for_what_comes_after_them(world: World, api: Api) -> None:
+    for number in range(8):
+        world.ingest(f"alice/copy-{number}.pdf", make_long_pdf([f"{TERMS} {'x' * number}"]))
+    for number in range(3):
+        world.ingest(f"alice/photo-{number}.jpg", jpeg(size=(60 + number, 40)))
+    hits = api("POST", SEARCH, {"query": "rent of the tenant", "limit": 3})[1]["data"]
+    assert [len(hit["duplicates"]) for hit in hits] == [7, 0, 0]
+    assert {hit["kind"] for hit in hits[1:]} == {"image"}
+
+
 def test_pictures_are_never_folded_nor_is_what_differs_in_a_figure(world: World, api: Api) -> None:
     for rent in (700, 750):
         world.ingest(f"alice/{rent}.pdf", make_long_pdf([f"{TERMS}, {rent} euros"]))
@@ -151,6 +163,52 @@ def test_similar_items_come_nearest_first_without_the_item_itself(documents: Non
     assert api("GET", "/api/v1/items/garden/similar?kind=image")[1]["data"][0]["item_id"] == "ripe-tomatoes"
     for path in ("/api/v1/items/nothing/similar", "/api/v1/items/garden/similar?kind=film"):
         assert api("GET", path)[0] in (400, 404)
+
+
+def test_all_ways_to_search_count_as_costly(documents: None, api: Api) -> None:
+    for answer in (api("GET", "/api/v1/items/garden/similar"), api("POST", SEARCH, {"query": "rent"})):
+        assert '"costly-burst"' in answer[2]["RateLimit-Policy"]
+
+
+def test_what_is_like_an_item_without_vectors_cannot_be_told(world: World, api: Api) -> None:
+    world.ingest("alice/photo.jpg", jpeg())
+    world.deliver(world.put("alice/garden.pdf", make_long_pdf([GARDEN])))
+    for answer in (api("GET", "/api/v1/items/garden/similar"), api("POST", SEARCH, {"item_id": "garden"})):
+        assert (answer[0], answer[1]["data"], answer[1]["missing"]) == (200, [], ["semantic"])
+    status, problem, _ = api("POST", SEARCH, {"item_id": "nothing"})
+    assert (status, problem["field"]) == (404, "item_id")
+
+
+@pytest.mark.parametrize("query", ["2021", "10", "Customer", "string"])
+def test_what_postgres_would_misread_is_found(world: World, api: Api, query: str) -> None:
+    world.ingest(
+        "alice/seasons.pdf",
+        make_long_pdf(["Season 2020-2021, 5\u201310 degrees", "List<Customer> of <string>"]),
+    )
+    assert find(api, {"query": query, "mode": "lexical"}) == ["seasons"]
+
+
+def test_what_is_written_without_spaces_is_shown_where_it_was_found(world: World, api: Api) -> None:
+    world.ingest("alice/tokyo.pdf", make_long_pdf([" ".join(f"word{n}" for n in range(300))]))
+    world.ingest("alice/京都の庭園.jpg", jpeg())
+    ((last,),) = world.sql("SELECT max(id) FROM chunks WHERE item_id = 'tokyo'")
+    world.sql(f"UPDATE chunks SET text = '今日は京都の庭園に行きました' WHERE id = {last}")
+    world.sql("DELETE FROM pages WHERE item_id = 'tokyo'")
+    world.db.transact("alice", lambda tx: index.add_item(tx, ItemRef(user_id="alice", item_id="tokyo")))
+    hits = api("POST", SEARCH, {"query": "京都の庭", "mode": "lexical"})[1]["data"]
+    assert {(hit["item_id"], hit["chunk_id"] == last) for hit in hits} == {
+        ("tokyo", True),
+        ("京都の庭園", False),
+    }
+    for hit in hits:
+        assert [hit["snippet"][a:b] for a, b in hit["highlights"]] == ["京都の庭"]
+
+
+@pytest.mark.parametrize("text", ["Cafe\u0301", "CAF\u00c9"])
+def test_letters_are_found_however_their_accents_are_written(world: World, api: Api, text: str) -> None:
+    world.ingest(f"alice/{text} menu.jpg", jpeg())
+    for query in ("caf\u00e9", "cafe\u0301"):
+        assert len(find(api, {"query": query, "mode": "lexical"})) == 1, query
 
 
 @pytest.mark.parametrize(

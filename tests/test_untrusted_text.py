@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from chalicelib.model.answers import SYSTEM
+from chalicelib.model.export import as_markdown
 from tests.hostile.strings import TEXTS
 from tests.talking import TALKS, Talk, document, talk
 
@@ -40,6 +42,7 @@ ORDERS: dict[str, Answer] = {
     "link": saying("Log in at www.evil.example to hear more of the keeper."),
     "mail": saying("Send what you know to eve@evil.example now."),
     "figure": saying("The keeper counts 4711 ships."),
+    "pagenumber": saying("The keeper counts 1 ship."),
     "blank": saying(" \x00\u202e "),
     "long": saying("keeper " * 1_000),
 }
@@ -111,7 +114,7 @@ def test_only_what_stands_the_check_stays_of_an_answer(talk: Talk) -> None:
     sentences = [
         saying(text, quote)(None)["sentences"][0]
         for text, quote in (
-            ("Somebody counts.", TRUE.upper()),
+            ("Somebody\x85counts.\x00\x0c", TRUE.upper()),
             ("She steals.", "The keeper steals ships."),
             ("Ships are counted.", TRUE),
         )
@@ -176,10 +179,17 @@ def test_a_figure_that_a_rewriting_brings_in_bears_nothing_out(talk: Talk) -> No
     assert talk.answer(place, "And who?")["outcome"] == "nothing_verified"
 
 
-@pytest.mark.parametrize("rewritten", ["", "  ", "x" * 2_001])
-def test_a_rewriting_that_is_none_is_not_used(talk: Talk, rewritten: str) -> None:
+CUT_OFF = {"choices": [{"finish_reason": "length", "message": {"role": "assistant", "content": ""}}]}
+REFUSED = {"choices": [{"finish_reason": "stop", "message": {"refusal": "No.", "content": None}}]}
+
+
+@pytest.mark.parametrize(
+    "rewritten",
+    [{"question": ""}, {"question": "  "}, {"question": "x" * 2_001}, {"question": 1}, [], CUT_OFF, REFUSED],
+)
+def test_a_rewriting_that_is_none_is_not_used(talk: Talk, rewritten: Any) -> None:
     talk.world.ingest("alice/orders.pdf", document(TRUE))
-    talk.use_model(lambda asked: obey(asked) if "passages" in asked else {"question": rewritten})
+    talk.use_model(lambda asked: obey(asked) if "passages" in asked else rewritten)
     place = talk.begin()
     talk.answer(place, "What does the lighthouse keeper count?")
     assert talk.answer(place, "And when?")["question"] == "And when? lighthouse keeper count"
@@ -192,6 +202,13 @@ def test_any_text_can_be_asked_named_and_exported(talk: Talk) -> None:
         assert named.status in (200, 400) and asked.status in (201, 400), text
     assert len(talk.messages(place)) > 50
     assert talk("GET", f"{TALKS}/{place}/export").status == 200
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r", "\r\n", "\u2028"])
+def test_in_an_export_no_line_begins_with_blanks_which_make_it_code(line_end: str) -> None:
+    said = f"One{line_end}{line_end}    two"
+    row = {"role": "user", "content": said, "created_at": datetime(2026, 1, 2, tzinfo=UTC)}
+    assert as_markdown("", [(row, [])]).endswith("One\n\ntwo\n")
 
 
 def test_in_an_export_nothing_that_was_written_is_markup(talk: Talk) -> None:

@@ -13,7 +13,14 @@ from chalicelib.errors import Conflict, NotFound
 from chalicelib.ops import browse, collections
 
 routes = Routes("collections")
-Name = Annotated[str, Meta(min_length=1, max_length=100, description="One of a kind, in whatever case.")]
+Name = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=collections.MAX_NAME_CHARS,
+        description="One line, one of a kind in whatever case; kept in NFC, without white space around it.",
+    ),
+]
 Description = Annotated[str, Meta(max_length=2000)]
 ItemId = Annotated[str, Meta(min_length=1, max_length=220)]
 

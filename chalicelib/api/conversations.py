@@ -89,11 +89,11 @@ def _conversation(row: Row) -> Conversation:
     keyed=True,
     summary="Begin a conversation.",
 )
-def create_conversation(request: Request) -> Conversation:
+def create_conversation(request: Request) -> Answer:
     row = conversations.begin_conversation(
         request.user_id, str(request.creation_id), title=request.body.title, db=wiring.database()
     )
-    return _conversation(row)
+    return Answer(_conversation(row), headers={"Location": f"/api/v1/conversations/{row['id']}"})
 
 
 @routes.get(

@@ -16,8 +16,9 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True):
     """`quote` is what the item's stored text has between `page_start` and `page_end`: it was found there.
 
     It bears out the sentence of the answer from `answer_start` to `answer_end`. All four count characters (code
-    points). `source`: the text itself, an image's caption, or what was read from a picture. `stale`: the item has
-    changed or was deleted since. `page` and what shows it: null for an image, or when the item is gone.
+    points). `source`: the text itself, an image's caption, or what was read from a picture. `stale`: the item was
+    deleted since, has other bytes, or reads otherwise there. `page`: null for an image, as long as there is one. What
+    shows it: null for an image, or when the item is gone.
     """
 
     ordinal: int
@@ -39,9 +40,11 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True):
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A question (role user), bounded by `collection_id` or `item_ids` when they are given; or an answer to one.
 
-    Of an answer: `reply_to` is the question's id, `question` what was searched for, `dropped` how many sentences were
-    left out because no quote of theirs was found, `missing` what could not take part, `stale` whether any citation
-    is. Without a chat model, answers are sentences of the items themselves, and `provider` is "extractive".
+    Of an answer: `reply_to` is the question's id, `question` what was searched for, `dropped` how many sentences did
+    not stand the check, `missing` what could not take part (semantic: it was searched by words alone; reranker),
+    `stale` whether any citation is. `outcome`: answered; nothing_relevant, when the items have nothing on it;
+    nothing_verified, when no sentence stood the check; refused, by the model. `content` says so too. Without a chat
+    model, answers are sentences of the items themselves, and `provider` is "extractive".
     """
 
     object: Literal["message"] = "message"

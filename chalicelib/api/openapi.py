@@ -55,8 +55,11 @@ _HEADERS = {
             'What remains of them: "name";r=requests;t=seconds until there is one more, ...',
         ),
         ("Retry-After", "integer", "Seconds until the same request may succeed."),
+        ("Location", "string", "Where the file is, or the run."),
+        ("Preference-Applied", "string", "respond-async, when that was asked for."),
     )
 }
+_HEADERS_OF_STATUS = {"302": ["Location"], "429": ["Retry-After"], "503": ["Retry-After"]}
 _BINARY = {"type": "string", "format": "binary"}
 _PARAMETER = re.compile(r"\{(\w+)\+?\}")
 
@@ -125,7 +128,10 @@ def _operation(route: Route, schemas: Mapping[Any, Any], components: Mapping[str
     if route.may_run:
         parameters.append(_PREFER_PARAMETER)
     if route.query:
-        parameters += _query_parameters(_resolve(schemas[route.query], components))
+        query = _resolve(schemas[route.query], components)
+        parameters += _query_parameters(query)
+        if "description" in query:
+            operation["description"] = query["description"]
     if parameters:
         operation["parameters"] = parameters
     if route.body:
@@ -178,7 +184,9 @@ def _responses(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     responses["default"] = {"description": "Any other error", **problem}
     limited = [] if route.cost == "none" else ["RateLimit-Policy", "RateLimit"]
     for code, response in responses.items():
-        names = [*limited, *(["Retry-After"] if code in ("429", "503") else [])]
+        names = [*limited, *_HEADERS_OF_STATUS.get(code, ())]
+        if route.may_run and code == "202":
+            names += ["Location", "Preference-Applied"]
         if names:
             response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     return responses

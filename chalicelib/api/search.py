@@ -31,7 +31,7 @@ class PageRange(Body, frozen=True, kw_only=True):
 
 
 class SearchFilters(Body, frozen=True, kw_only=True):
-    """Of the items searched; `since` and `until` bound when they were created."""
+    """Of the items searched; `since`, inclusive, and `until` bound when they were created."""
 
     item_ids: Annotated[list[ItemId], Meta(max_length=1000)] | None = None
     tag: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
@@ -97,6 +97,7 @@ def search_items(request: Request) -> SearchAnswer:
     query=ListSimilar,
     returns=SearchAnswer,
     errors=(NotFound,),
+    cost="costly",
     summary="List the items nearest to an item, by meaning.",
 )
 def list_similar(request: Request) -> SearchAnswer:

@@ -71,7 +71,7 @@ class Facets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`missing` names what could not take part just now."""
+    """`missing` names what could not take part just now: semantic, too, when the example has no vectors yet."""
 
     object: Literal["list"] = "list"
     data: list[SearchHit]

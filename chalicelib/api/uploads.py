@@ -16,10 +16,12 @@ from chalicelib.ops import browse, uploads
 
 routes = Routes("uploads")
 FileName = Annotated[
-    str, Meta(min_length=1, max_length=255, description="With its extension; / and \\ become _.")
+    str,
+    Meta(min_length=1, max_length=255, description="With its extension; /, \\ and control characters: _."),
 ]
 Sha256 = Annotated[
-    str, Meta(pattern="^[0-9a-f]{64}$", description="Of the bytes: known ones need no upload.")
+    str,
+    Meta(pattern="^[0-9a-f]{64}$", max_length=64, description="Of the bytes: known ones need no upload."),
 ]
 
 

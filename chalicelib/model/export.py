@@ -48,5 +48,6 @@ def _plain(text: str) -> str:
 
 def _escaped(text: str) -> str:
     """Its lines as they are, in them only text: no markup, no HTML, nothing that becomes a link."""
-    lines = [line.strip() for line in text.splitlines()] if "\n" in text else [text]
+    lines = text.splitlines()
+    lines = [line.strip() for line in lines] if len(lines) > 1 else [text]
     return _MARKUP.sub(r"\\\1", "\n".join(lines)).translate(_ENTITIES)

@@ -8,19 +8,25 @@ MIN_WORDS = 12  # a heading that two documents share makes neither a copy of the
 _SHINGLE_WORDS = 3
 _SHARE = 0.8  # of a passage's shingles that an earlier passage has too
 _WORD = re.compile(r"\w++")
+# Words that turn a sentence into its opposite; t is that of can't, n that of n'est.
+_DENYING = """not no never none neither nor without cannot t nicht nie niemals ohne kein keine keinen keinem keiner
+    keines ne n pas jamais sans aucun aucune nunca sin ni non mai senza não sem niet geen nooit zonder"""
+DENIALS = frozenset(_DENYING.split())
 
 
 class Said:
     """The passages so far.
 
-    One says already what another says when it has nearly all of its runs of three words, and every figure: two
-    bills of one firm differ in nothing else.
+    One says already what another says when it has nearly all of its runs of three words, every figure, and, unless
+    it has all of the runs, denies as often: two bills of one firm differ in nothing else, nor do a rule and its
+    opposite.
     """
 
     def __init__(self) -> None:
         self._count = 0
         self._having: dict[tuple[str, ...], list[int]] = defaultdict(list)  # shingle -> passages that have it
         self._figures: dict[int, set[str]] = {}
+        self._denials: dict[int, int] = {}
 
     def add(self, text: str) -> int:
         """The number of the earliest passage that says it already; else its own, counted from 0."""
@@ -30,10 +36,14 @@ class Said:
         figures = {word for word in words if any(map(str.isdigit, word))}
         shared = Counter(other for shingle in shingles for other in self._having.get(shingle, ()))
         least = _SHARE * len(shingles)
-        same = [other for other, n in shared.items() if n >= least and figures <= self._figures[other]]
+        denials = sum(word in DENIALS for word in words)
+        alike = (
+            other for other, n in shared.items() if n == len(shingles) or denials == self._denials[other]
+        )
+        same = [other for other in alike if shared[other] >= least and figures <= self._figures[other]]
         if len(words) >= MIN_WORDS and same:
             return min(same)
-        self._figures[number] = figures
+        self._figures[number], self._denials[number] = figures, denials
         for shingle in shingles:
             self._having[shingle].append(number)
         return number

@@ -1,5 +1,8 @@
 """Cuts the part of a passage that is shown in a hit, with the places of the query's words in it."""
 
+from collections.abc import Collection
+from itertools import groupby
+
 from msgspec import Struct
 
 # Private-use characters: what Postgres puts around each match.
@@ -24,6 +27,16 @@ def cut_snippet(marked: str, *, max_chars: int = SNIPPET_CHARS) -> Snippet:
     end = _word_end(text, start + max_chars)
     inside = tuple((a - start, b - start) for a, b in spans if start <= a and b <= end)
     return Snippet(text=text[start:end], highlights=inside)
+
+
+def mark_pairs(marked: str, pairs: Collection[str]) -> str:
+    """Marked too where these pairs of characters are, in what is written without spaces: to Postgres it is one word."""
+    inside = {n for at in range(len(marked) - 1) if marked[at : at + 2] in pairs for n in (at, at + 1)}
+    parts = []
+    for is_inside, places in groupby(range(len(marked)), key=inside.__contains__):
+        part = "".join(marked[n] for n in places)
+        parts.append(f"{START}{part}{STOP}" if is_inside else part)
+    return "".join(parts)
 
 
 def _unmark(marked: str) -> tuple[str, list[tuple[int, int]]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from msgspec import Struct
 
-from chalicelib.errors import ModelRefused, Unavailable
+from chalicelib.errors import InvalidInput, ModelRefused, Unavailable
 from chalicelib.model import answers
 from chalicelib.model.answers import Checked, Citation, Claimed, Draft, Rewritten, Sentence
 from chalicelib.model.chunking import estimate_tokens
@@ -32,6 +32,7 @@ T = TypeVar("T")
 PASSAGE_TOKENS, MODEL_PASSAGE_TOKENS = 1_024, 3_000
 ANSWER_TOKENS, QUESTION_TOKENS = 2_048, 256
 HISTORY_MESSAGES, HISTORY_TOKENS = 10, 2_000
+NO_REWRITING = {"model_cut_off", "model_unusable"}  # one that reasons may spend all its tokens on that
 LEAST_S = 2.0  # the model is not asked with less time than this
 EMBED_TIMEOUT_S = 10.0
 
@@ -106,8 +107,16 @@ def answer_question(
             )
         except ModelRefused:
             outcome = "refused"
-    elif passages:
-        draft = _extract(question.text, searched, passages, models.embedder, time_left_s)
+    elif not asking:
+        draft = _extract(
+            question.text,
+            searched,
+            found.passages,
+            models.embedder,
+            time_left_s,
+            is_relevant=bool(passages),
+        )
+        passages = found.passages
     checked = _check(draft, passages, question, db=db)
     if draft.sentences:
         outcome = "answered" if checked.citations else "nothing_verified"
@@ -161,7 +170,7 @@ class _Asking:
 
 
 def _stand_alone(question: Question, asking: _Asking | None) -> str:
-    """What to search for. A model that makes nothing of the history is not asked to: the words then do."""
+    """What to search for. When the model makes nothing of the history, the words do."""
     by_words = stand_alone(question.text, [turn.question for turn in question.history if turn.question])
     if asking is None or not question.history:
         return by_words
@@ -170,6 +179,10 @@ def _stand_alone(question: Question, asking: _Asking | None) -> str:
     try:
         answer = asking.ask(answers.REWRITING, prompt, answers.REWRITTEN, Rewritten, QUESTION_TOKENS)
     except ModelRefused:
+        return by_words
+    except Unavailable as error:
+        if error.code not in NO_REWRITING:
+            raise
         return by_words
     rewritten = UNSTORABLE.sub("", answer.question).strip()
     return rewritten if 0 < len(rewritten) <= MAX_SEARCHED_CHARS else by_words
@@ -201,13 +214,16 @@ def _extract(
     passages: Sequence[Passage],
     embedder: Embedder,
     time_left_s: Callable[[], float],
+    *,
+    is_relevant: bool,
 ) -> Draft:
     """The sentences that answer best, each its own quote."""
     places = [(n, text) for n, passage in enumerate(passages, 1) for text in sentences_of(passage.text)]
     places = [places[n] for n in shortlist(question, searched, [text for _, text in places])]
     texts = [text for _, text in places]
     timeout_s = min(EMBED_TIMEOUT_S, time_left_s())
-    chosen = choose_sentences(question, searched, texts, _similarities(searched, texts, embedder, timeout_s))
+    similarities = _similarities(searched, texts, embedder, timeout_s)
+    chosen = choose_sentences(question, searched, texts, similarities, is_relevant=is_relevant)
     return Draft(
         sentences=tuple(
             Sentence(text=texts[n], citations=(Claimed(passage=places[n][0], quote=texts[n]),))
@@ -224,7 +240,7 @@ def _similarities(
         return None
     try:
         asked, *vectors = embedder.embed([question, *texts], timeout_s=timeout_s)
-    except Unavailable:
+    except (InvalidInput, Unavailable):
         return None
     return [sum(a * b for a, b in zip(asked, vector, strict=True)) for vector in vectors]
 

@@ -51,7 +51,8 @@ def queue_answer(ref: RunRef, asked: Asked, *, db: "Database") -> None:
         ):
             return
         _require_scope(tx, user_id, asked)
-        if messages.count(tx, user_id, conversation_id) >= MAX_MESSAGES - 1:
+        questions = messages.count_questions(tx, user_id, conversation_id)
+        if questions >= MAX_MESSAGES // 2:  # each may get an answer
             raise Conflict("This conversation is full; begin another.", code="conversation_full")
         messages.insert(
             tx,

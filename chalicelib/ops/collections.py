@@ -1,5 +1,6 @@
 """What a user does with collections: make, list, read, change, delete; put items in and take them out."""
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
 
 T = TypeVar("T")
+MAX_NAME_CHARS = 100
 
 
 def create_collection(
@@ -84,10 +86,15 @@ def remove_item(user_id: str, collection_id: str, item_id: str, *, db: "Database
 
 
 def _checked(name: str) -> str:
-    stripped = name.strip()
-    if not stripped:
+    """One spelling of what looks the same: composed, without white space around it."""
+    composed = unicodedata.normalize("NFC", name).strip()
+    kinds = [unicodedata.category(character) for character in composed]
+    if all(kind[0] in "CZ" for kind in kinds):
         raise InvalidInput("A name must have something to see in it.", field="name")
-    return stripped
+    # Composing makes three characters of some Hebrew ones.
+    if not {"Cc", "Zl", "Zp"}.isdisjoint(kinds) or len(composed) > MAX_NAME_CHARS:
+        raise InvalidInput(f"A name is one line of at most {MAX_NAME_CHARS} characters.", field="name")
+    return composed
 
 
 def _naming(user_id: str, work: Callable[[Tx], T], *, db: "Database") -> T:

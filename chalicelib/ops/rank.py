@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from chalicelib import errors
 from chalicelib.model import ranking
-from chalicelib.model.lexical import with_bigrams
+from chalicelib.model.lexical import for_tsvector
 from chalicelib.model.ranking import Fused, Mode
 from chalicelib.providers import Embedder, Reranker
 from chalicelib.stores import search as index
@@ -62,14 +62,14 @@ def prepare_question(query: str, *, embedder: Embedder, mode: Mode = "hybrid") -
     if mode != "lexical":
         try:
             vector = embedder.embed([query], timeout_s=EMBED_TIMEOUT_S)[0]
-        except errors.Unavailable as error:
+        except (errors.InvalidInput, errors.Unavailable) as error:  # too long for it, or away
             if mode == "semantic":
                 raise
             log.warning("searching by words alone", extra={"error": error.code})
             missing = ("semantic",)
     return Question(
         text=query,
-        words=with_bigrams(query),
+        words=for_tsvector(query),
         mode=mode,
         vector=vector,
         model=(embedder.model, embedder.dimensions),

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from chalicelib.model import ranking
 from chalicelib.model.folding import fold
+from chalicelib.model.lexical import pairs_in
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.model.ranking import Fused, Mode
-from chalicelib.model.snippets import START, STOP, Snippet, cut_snippet
+from chalicelib.model.snippets import START, STOP, Snippet, cut_snippet, mark_pairs
 from chalicelib.ops.rank import Ranking, fuse_pages, prepare_question, rank_pages, rerank
 from chalicelib.providers import Embedder, Reranker
 from chalicelib.stores import collections, items
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
 
 RERANKED = 50  # hits that the reranker sees
-SPARE = 4  # hits beyond the limit, in place of what is folded
+SPARE = 4  # hits beyond the limit, in place of what is folded; when more is, all that matched are read
 VALUES_PER_FACET = 50
 
 
@@ -88,33 +89,21 @@ def search_items(
     """
     question = prepare_question(query, embedder=embedder, mode=mode)
 
-    def read(tx: Tx) -> _Found | None:
+    def find(tx: Tx, take: int | None) -> _Found | None:
         if filters.collection_id is not None:
             collections.get(tx, user_id, filters.collection_id, field="filters.collection_id")
         ranked = rank_pages(tx, user_id, question, filters=filters)
-        if ranked is None:
-            return None
-        return _read_candidates(
-            tx,
-            ranked,
-            question.words,
-            take=max(limit + SPARE, RERANKED if reranker else 0),
-            facets=facets,
-        )
+        return _read_candidates(tx, ranked, question.words, take=take, facets=facets) if ranked else None
 
-    found = db.transact(user_id, read)
+    take = max(limit + SPARE, RERANKED if reranker else 0)
+    found = db.transact(user_id, lambda tx: find(tx, take))
     if found is None:
         return Answer(hits=(), semantic_weight=0.0, missing=question.missing, facets=() if facets else None)
-    missing, scores = found.ranked.missing, None
-    if reranker:
-        scores = rerank(query, [passage["text"] for passage in found.passages], reranker=reranker)
-        missing = missing if scores is not None else (*missing, "reranker")
-    return Answer(
-        hits=tuple(_folded(_hits(found, scores))[:limit]),
-        semantic_weight=found.ranked.semantic_weight,
-        missing=missing,
-        facets=found.facets,
-    )
+    answer = _best_of(found, query, limit=limit, reranker=reranker)
+    if len(answer.hits) < limit and take < len(found.firsts):  # copies took the places of other items
+        found = db.transact(user_id, lambda tx: find(tx, None)) or found
+        answer = _best_of(found, query, limit=limit, reranker=reranker)
+    return answer
 
 
 def search_by_example(
@@ -122,11 +111,11 @@ def search_by_example(
 ) -> Answer:
     """The items nearest to this one's mean vector, itself left out; copies are what one looks for, and stay.
 
-    Raises NotFound, also for a collection that is not there.
+    An item without vectors finds nothing, and `missing` says so. Raises NotFound, also for a collection.
     """
 
     def read(tx: Tx) -> _Found | None:
-        items.get(tx, ref)
+        items.get(tx, ref, field="item_id")
         if filters.collection_id is not None:
             collections.get(tx, ref.user_id, filters.collection_id, field="filters.collection_id")
         scope = index.find_scope(tx, ref.user_id)
@@ -140,19 +129,33 @@ def search_by_example(
 
     found = db.transact(ref.user_id, read)
     if found is None:
-        return Answer(hits=(), semantic_weight=1.0, missing=(), facets=() if facets else None)
+        return Answer(hits=(), semantic_weight=1.0, missing=("semantic",), facets=() if facets else None)
     return Answer(hits=tuple(_hits(found, None)), semantic_weight=1.0, missing=(), facets=found.facets)
 
 
-def _read_candidates(tx: Tx, ranked: Ranking, words: str, *, take: int, facets: bool) -> _Found:
+def _best_of(found: _Found, query: str, *, limit: int, reranker: Reranker | None) -> Answer:
+    missing, scores = found.ranked.missing, None
+    if reranker:
+        scores = rerank(query, [passage["text"] for passage in found.passages], reranker=reranker)
+        missing = missing if scores is not None else (*missing, "reranker")
+    return Answer(
+        hits=tuple(_folded(_hits(found, scores))[:limit]),
+        semantic_weight=found.ranked.semantic_weight,
+        missing=missing,
+        facets=found.facets,
+    )
+
+
+def _read_candidates(tx: Tx, ranked: Ranking, words: str, *, take: int | None, facets: bool) -> _Found:
     firsts = ranking.first_of_each(ranked.pages, lambda page: page[0])
     counted = None
     if facets:
         matched = [hit.key[0] for hit in firsts]
         counted = tuple(index.list_facets(tx, ranked.scope.user_id, matched, most=VALUES_PER_FACET))
-    passages = index.list_passages(
-        tx, ranked.scope, words, ranked.chosen(firsts[:take]), start=START, stop=STOP
-    )
+    pairs, chosen = pairs_in(words), ranked.chosen(firsts[:take])
+    passages = index.list_passages(tx, ranked.scope, words, chosen, pairs=pairs, start=START, stop=STOP)
+    if pairs:
+        passages = [{**passage, "marked": mark_pairs(passage["marked"], pairs)} for passage in passages]
     return _Found(ranked=ranked, firsts=firsts, passages=passages, facets=counted)
 
 

@@ -55,7 +55,7 @@ def announce_upload(
         taken = ", ".join(files.KIND_OF_MEDIA_TYPE)
         raise errors.InvalidInput(f"This type is not taken; these are: {taken}.", field="content_type")
     if size_bytes > max_bytes:
-        raise errors.TooLarge(f"At most {max_bytes:,} bytes are taken.")
+        raise errors.TooLarge(f"At most {max_bytes:,} bytes are taken.", field="size_bytes")
     key = object_key(user_id, folder, filename)
 
     def record(tx: Tx) -> tuple[Row | None, Row | None]:

@@ -77,7 +77,7 @@ def check_draft(draft: Draft, evidence: Evidence, *, question: str) -> Checked:
     content, kept = "", list[Citation]()
     dropped = max(0, len(draft.sentences) - MAX_SENTENCES)
     for sentence in draft.sentences[:MAX_SENTENCES]:
-        text = " ".join(_UNSEEN.sub("", sentence.text).split())
+        text = " ".join(_UNSEEN.sub("", " ".join(sentence.text.split())).split())
         start = len(content) + 1 if content else 0
         found = _found(sentence, evidence, start, start + len(text))
         if (
@@ -101,7 +101,7 @@ def _found(sentence: Sentence, evidence: Evidence, start: int, end: int) -> list
 
 
 def _known(found: Sequence[Citation], question: str) -> Iterator[str]:
-    """Where a sentence's figures may be from."""
+    """Where a sentence's figures may be from. A page's number bears out nothing but itself."""
     yield question
     for citation in found:
-        yield from (citation.quote, citation.item_name, str(citation.page))
+        yield from (citation.quote, citation.item_name)

@@ -5,7 +5,7 @@ from typing import Any
 
 from chalicelib.errors import InvalidInput, ModelRefused, Unavailable
 from chalicelib.providers import ChatAnswer
-from chalicelib.providers.provider_http import JsonApi
+from chalicelib.providers.provider_http import JsonApi, token_count
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 VERSION = "2023-06-01"
@@ -49,8 +49,8 @@ class AnthropicChat:
         try:
             reason, usage = answer["stop_reason"], answer.get("usage") or {}
             called = [block["input"] for block in answer["content"] if block["type"] == "tool_use"]
-            tokens = sum(int(usage.get(name) or 0) for name in _INPUT_COUNTS)
-            written = int(usage.get("output_tokens") or 0)
+            tokens = token_count(*(usage.get(name) for name in _INPUT_COUNTS))
+            written = token_count(usage.get("output_tokens"))
         except (LookupError, TypeError, AttributeError, ValueError):
             raise self._api.unusable("something that is not a message") from None
         if reason == "refusal":

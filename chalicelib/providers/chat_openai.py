@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.errors import InvalidInput, ModelRefused, Unavailable
 from chalicelib.providers import ChatAnswer
-from chalicelib.providers.provider_http import JsonApi
+from chalicelib.providers.provider_http import JsonApi, token_count
 
 OPENAI_URL = "https://api.openai.com/v1"
 _MAX_ANSWER_BYTES = 4 * 1024 * 1024
@@ -46,7 +46,7 @@ class OpenAIChat:
             choice, usage = answer["choices"][0], answer.get("usage") or {}
             message, reason = choice["message"], choice.get("finish_reason")
             refused = message.get("refusal") or reason == "content_filter"
-            counts = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
+            counts = token_count(usage.get("prompt_tokens")), token_count(usage.get("completion_tokens"))
         except (LookupError, TypeError, AttributeError, ValueError):
             raise self._api.unusable("something that is not a completion") from None
         if refused:

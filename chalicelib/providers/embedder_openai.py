@@ -41,8 +41,8 @@ class OpenAIEmbedder:
 
     def _vectors(self, answer: Any, count: int) -> list[list[float]]:
         try:
-            found = {row["index"]: _floats(row["embedding"]) for row in answer["data"]}
-        except (KeyError, TypeError, ValueError):
+            found = {int(row["index"]): _floats(row["embedding"]) for row in answer["data"]}
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise self._api.unusable("something that is not a list of embeddings") from None
         if sorted(found) != list(range(count)) or len(answer["data"]) != count:
             raise self._api.unusable(f"{len(found)} embeddings for {count} texts")

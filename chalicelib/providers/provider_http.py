@@ -19,6 +19,7 @@ from chalicelib.errors import CollectionsError, InvalidInput, Misconfigured, Thr
 
 _MAX_RETRY_AFTER_S = 3600.0
 _MAX_ERROR_BYTES = 64 * 1024
+_MAX_TOKENS = 10**9
 _MISCONFIGURED_CODES = {"insufficient_quota", "invalid_api_key", "model_not_found"}
 
 
@@ -44,6 +45,8 @@ class JsonApi:
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._headers |= headers or {}
+        if not all(re.fullmatch(r"[\x20-\x7e]+", value) for value in self._headers.values()):
+            raise Misconfigured(f"{name} has a key with characters that no header can have.")
         self._max_answer_bytes = max_answer_bytes
         self._local = threading.local()
 
@@ -92,6 +95,7 @@ class JsonApi:
         if connection.sock is not None:
             connection.sock.settimeout(_left(deadline))
         connection.request("POST", path, body, self._headers)
+        self._local.sock = connection.sock  # which the connection lets go of when the answer is its last
         return connection.getresponse()
 
     def _read(self, response: HTTPResponse, limit: int, deadline: float) -> bytes:
@@ -101,9 +105,9 @@ class JsonApi:
             size += len(part)
             if size > limit:
                 raise Unavailable(f"{self._name} answered more than {limit} bytes.")
-            sock = self._local.connection.sock
-            if sock is not None:
-                sock.settimeout(_left(deadline))
+            left_s, sock = _left(deadline), self._local.sock
+            if sock.fileno() >= 0:  # else all has been read
+                sock.settimeout(left_s)
         response.close()  # read1 never says that it is at the end; the connection stays
         return b"".join(parts)
 
@@ -126,6 +130,14 @@ class JsonApi:
         if connection is not None:
             connection.close()
             self._local.connection = None
+
+
+def token_count(*given: Any) -> int:
+    """Of what a provider says it counted, the sum: no less than none, no more than can be kept. Raises ValueError."""
+    try:
+        return min(max(sum(int(each or 0) for each in given), 0), _MAX_TOKENS)
+    except (TypeError, OverflowError) as error:
+        raise ValueError("This is no number of tokens.") from error
 
 
 def _left(deadline: float) -> float:

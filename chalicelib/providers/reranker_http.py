@@ -24,8 +24,8 @@ class HttpReranker:
         answer = self._api.post("/rerank", payload, timeout_s=timeout_s)
         try:
             rows = answer["results"] if "results" in answer else answer["data"]
-            scores = {row["index"]: float(row["relevance_score"]) for row in rows}
-        except (KeyError, TypeError, ValueError):
+            scores = {int(row["index"]): float(row["relevance_score"]) for row in rows}
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise self._api.unusable("something that is not a list of scores") from None
         if sorted(scores) != list(range(len(documents))) or not all(map(math.isfinite, scores.values())):
             raise self._api.unusable(f"{len(scores)} scores for {len(documents)} documents")

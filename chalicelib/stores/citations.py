@@ -40,7 +40,7 @@ def insert_many(tx: Tx, user_id: str, message_id: str, citations: Sequence[Citat
 
 
 def list_of_messages(tx: Tx, user_id: str, message_ids: Sequence[str]) -> dict[str, list[Row]]:
-    """By message, in order; `kind` is null and `stale` true when the item is gone."""
+    """By message, in order; `kind` is null when the item is gone."""
     rows = tx.all(SQL["list"], user_id=user_id, message_ids=list(message_ids))
     return {key: list(group) for key, group in groupby(rows, key=lambda row: row["message_id"])}
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from chalicelib.errors import NotFound
+from chalicelib.model.ids import checked_uuid
 from chalicelib.stores.sql import statements
 from chalicelib.stores.tx import Row, Tx
 
@@ -17,9 +18,9 @@ def insert(tx: Tx, user_id: str, collection_id: str, *, name: str, description: 
 
 def get(tx: Tx, user_id: str, collection_id: str, *, field: str = "") -> Row:
     """With its `item_count`. Raises NotFound, naming the field that has the id."""
-    row = tx.one(SQL["get"], user_id=user_id, id=collection_id)
+    row = tx.one(SQL["get"], user_id=user_id, id=checked_uuid(collection_id, _missing(field)))
     if row is None:
-        raise NotFound("There is no such collection.", field=field)
+        raise _missing(field)
     return row
 
 
@@ -34,13 +35,13 @@ def update(
 ) -> None:
     """Change what is not None, and lock it. Raises NotFound; a Conflict when another has the name."""
     values = {"name": name, "description": description}
-    if not tx.run(SQL["update"], user_id=user_id, id=collection_id, **values):
-        raise NotFound("There is no such collection.")
+    if not tx.run(SQL["update"], user_id=user_id, id=_checked(collection_id), **values):
+        raise _missing()
 
 
 def delete(tx: Tx, user_id: str, collection_id: str) -> bool:
-    """Whether there was one; its items stay."""
-    return tx.run(SQL["delete"], user_id=user_id, id=collection_id) == 1
+    """Whether there was one; its items stay. Raises NotFound for what is no id."""
+    return tx.run(SQL["delete"], user_id=user_id, id=_checked(collection_id)) == 1
 
 
 def add_items(tx: Tx, user_id: str, collection_id: str, item_ids: Sequence[str]) -> None:
@@ -49,5 +50,13 @@ def add_items(tx: Tx, user_id: str, collection_id: str, item_ids: Sequence[str])
 
 
 def remove_item(tx: Tx, user_id: str, collection_id: str, item_id: str) -> bool:
-    """Whether it was in it."""
-    return tx.run(SQL["remove_item"], user_id=user_id, id=collection_id, item_id=item_id) == 1
+    """Whether it was in it. Raises NotFound for what is no collection's id."""
+    return tx.run(SQL["remove_item"], user_id=user_id, id=_checked(collection_id), item_id=item_id) == 1
+
+
+def _checked(collection_id: str) -> str:
+    return checked_uuid(collection_id, _missing())
+
+
+def _missing(field: str = "") -> NotFound:
+    return NotFound("There is no such collection.", field=field)

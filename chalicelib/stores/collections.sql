@@ -11,7 +11,7 @@ WHERE c.user_id = %(user_id)s
 
 -- :name get
 -- :include counted
-  AND c.id::text = %(id)s
+  AND c.id = %(id)s::uuid
 
 -- :name list
 -- :include counted
@@ -21,10 +21,10 @@ ORDER BY c.created_at DESC, c.id::text DESC LIMIT %(limit)s
 -- :name update
 UPDATE collections
 SET name = coalesce(%(name)s, name), description = coalesce(%(description)s, description), updated_at = now()
-WHERE user_id = %(user_id)s AND id::text = %(id)s
+WHERE user_id = %(user_id)s AND id = %(id)s::uuid
 
 -- :name delete
-DELETE FROM collections WHERE user_id = %(user_id)s AND id::text = %(id)s
+DELETE FROM collections WHERE user_id = %(user_id)s AND id = %(id)s::uuid
 
 -- :name add_items
 INSERT INTO collection_items (user_id, collection_id, item_id)
@@ -33,4 +33,4 @@ ON CONFLICT DO NOTHING
 
 -- :name remove_item
 DELETE FROM collection_items
-WHERE user_id = %(user_id)s AND collection_id::text = %(id)s AND item_id = %(item_id)s
+WHERE user_id = %(user_id)s AND collection_id = %(id)s::uuid AND item_id = %(item_id)s

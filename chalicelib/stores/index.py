@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pgvector import HalfVector
 
-from chalicelib.model.lexical import with_bigrams
+from chalicelib.model.lexical import for_tsvector
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.stores.sql import statements
 from chalicelib.stores.tx import Row, Tx
@@ -38,7 +38,7 @@ def add_run(tx: Tx, ref: ItemRef, run: Row) -> None:
         **item,
         owner=owner,
         numbers=[text["number"] for text in texts],
-        texts=[with_bigrams(text["text"]) for text in texts],
+        texts=[for_tsvector(text["text"]) for text in texts],
     )
 
 

@@ -69,8 +69,8 @@ def list_page(tx: Tx, user_id: str, conversation_id: str, *, after: int, limit: 
     return tx.all(SQL["list"], user_id=user_id, conversation_id=conversation_id, after=after, limit=limit)
 
 
-def count(tx: Tx, user_id: str, conversation_id: str) -> int:
-    return int(tx.all(SQL["count"], user_id=user_id, conversation_id=conversation_id)[0]["count"])
+def count_questions(tx: Tx, user_id: str, conversation_id: str) -> int:
+    return int(tx.all(SQL["count_questions"], user_id=user_id, conversation_id=conversation_id)[0]["count"])
 
 
 def list_before(tx: Tx, user_id: str, conversation_id: str, *, ordinal: int, limit: int) -> list[Row]:

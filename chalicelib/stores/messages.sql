@@ -22,8 +22,9 @@ FROM messages WHERE user_id = %(user_id)s
   AND conversation_id = %(conversation_id)s::uuid AND ordinal > %(after)s
 ORDER BY ordinal LIMIT %(limit)s
 
--- :name count
-SELECT count(*) AS count FROM messages WHERE user_id = %(user_id)s AND conversation_id = %(conversation_id)s::uuid
+-- :name count_questions
+SELECT count(*) AS count FROM messages
+WHERE user_id = %(user_id)s AND conversation_id = %(conversation_id)s::uuid AND role = 'user'
 
 -- What was said before a question, the last first.
 -- :name list_before

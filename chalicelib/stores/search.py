@@ -1,6 +1,6 @@
 """The search index's read side: one owner's rows, always with the owner as an explicit predicate too."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -88,11 +88,22 @@ def list_semantic(
 
 
 def list_passages(
-    tx: Tx, scope: Scope, query: str, chosen: Sequence[Chosen], *, start: str, stop: str
+    tx: Tx,
+    scope: Scope,
+    query: str,
+    chosen: Sequence[Chosen],
+    *,
+    pairs: Collection[str],
+    start: str,
+    stop: str,
 ) -> list[Row]:
-    """For each its chunk, or the one with most of the words; `marked`: the query's words between start and stop."""
+    """For each its chunk, or the one with most of the words; `marked`: the query's words between start and stop.
+
+    `pairs` are the query's words of two characters in what is written without spaces; they are not marked.
+    """
+    marks = {"start": start, "stop": stop}
     return tx.all(
-        SQL["passages"], user_id=scope.user_id, query=query, start=start, stop=stop, **_columns(chosen)
+        SQL["passages"], user_id=scope.user_id, query=query, pairs=list(pairs), **marks, **_columns(chosen)
     )
 
 

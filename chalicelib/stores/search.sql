@@ -88,7 +88,8 @@ CROSS JOIN LATERAL (
           AND (h.chunk_id IS NULL OR c.id = h.chunk_id)
         ORDER BY c.id LIMIT 500 -- a page may have ten thousand
     ) c
-    ORDER BY coalesce(ts_rank(to_tsvector('english', c.text), q.words), 0) DESC, c.id LIMIT 1
+    ORDER BY coalesce(ts_rank(to_tsvector('english', c.text), q.words), 0)
+             + (SELECT count(*) FROM unnest(%(pairs)s::text[]) pair WHERE strpos(c.text, pair) > 0) DESC, c.id LIMIT 1
 ) c
 ORDER BY h.position
 

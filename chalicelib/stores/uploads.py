@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from chalicelib.errors import NotFound
+from chalicelib.model.ids import checked_uuid
 from chalicelib.model.items import ObjectKey
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.stores.sql import statements
@@ -28,14 +29,20 @@ def insert(
 
 
 def find(tx: Tx, user_id: str, upload_id: str) -> Row | None:
+    """Raises NotFound for what is no id."""
+    upload_id = checked_uuid(upload_id, _missing())
     return tx.one(SQL["find"], user_id=user_id, id=upload_id)
 
 
 def get(tx: Tx, user_id: str, upload_id: str) -> Row:
     row = find(tx, user_id, upload_id)
     if row is None:
-        raise NotFound("There is no such upload.")
+        raise _missing()
     return row
+
+
+def _missing() -> NotFound:
+    return NotFound("There is no such upload.")
 
 
 def set_multipart(tx: Tx, user_id: str, upload_id: str, multipart_id: str) -> str:
@@ -51,7 +58,8 @@ def clear_multipart(tx: Tx, user_id: str, upload_id: str) -> None:
 
 
 def extend(tx: Tx, user_id: str, upload_id: str, *, ttl_s: int) -> None:
-    """It is waited for until then, unless it has arrived or was given up."""
+    """It is waited for until then, unless it has arrived or was given up. Raises NotFound for what is no id."""
+    upload_id = checked_uuid(upload_id, _missing())
     tx.run(SQL["extend"], user_id=user_id, id=upload_id, ttl_s=ttl_s)
 
 

@@ -7,22 +7,22 @@ ON CONFLICT (user_id, key) DO UPDATE SET expires_at = excluded.expires_at
 RETURNING *
 
 -- :name find
-SELECT * FROM uploads WHERE user_id = %(user_id)s AND id::text = %(id)s
+SELECT * FROM uploads WHERE user_id = %(user_id)s AND id = %(id)s::uuid
 
 -- :name set_multipart
 UPDATE uploads SET multipart_id = coalesce(multipart_id, %(multipart_id)s)
-WHERE user_id = %(user_id)s AND id::text = %(id)s
+WHERE user_id = %(user_id)s AND id = %(id)s::uuid
 RETURNING multipart_id AS kept
 
 -- :name clear_multipart
-UPDATE uploads SET multipart_id = NULL WHERE user_id = %(user_id)s AND id::text = %(id)s
+UPDATE uploads SET multipart_id = NULL WHERE user_id = %(user_id)s AND id = %(id)s::uuid
 
 -- :name extend
 UPDATE uploads SET expires_at = now() + %(ttl_s)s * interval '1 second'
-WHERE user_id = %(user_id)s AND id::text = %(id)s AND status = 'pending'
+WHERE user_id = %(user_id)s AND id = %(id)s::uuid AND status = 'pending'
 
 -- :name delete_awaited
-DELETE FROM uploads WHERE user_id = %(user_id)s AND id::text = %(id)s AND status IN ('pending', 'expired')
+DELETE FROM uploads WHERE user_id = %(user_id)s AND id = %(id)s::uuid AND status IN ('pending', 'expired')
 
 -- :name take_abandoned
 UPDATE uploads u SET multipart_id = NULL

@@ -144,6 +144,21 @@ def test_an_upload_waits_as_long_as_it_is_told_and_goes_on():
 
 
 @needs_node
+def test_a_card_says_how_many_scans_are_unread():
+    given = [("ANALYZING", 12), ("READY", 1), ("READY", 0), ("FAILED", 3), ("PENDING", 0)]
+    items = json.dumps([{"status": status, "unread_pages": unread} for status, unread in given])
+    script = ["node", "tests/console_status.js", "http://127.0.0.1/", items]
+    ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    assert json.loads(ran.stdout) == [
+        "Analyzing, 12 scans unread…",
+        "Ready, 1 scan unread",
+        "Ready",
+        "Failed",
+        "Waiting…",
+    ]
+
+
+@needs_node
 def test_a_large_file_is_sent_in_parts_and_goes_on_where_it_failed():
     assert upload(InParts, 5) == ["Waiting", "Sent"]
     (_, announced), *sent, (last, complete) = InParts.told

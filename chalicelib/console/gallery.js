@@ -40,7 +40,8 @@ function settled(item) {
 
 function showStatus(element, item) {
   element.dataset.status = item.status;
-  element.textContent = STATES[item.status] + (settled(item) ? "" : "…");
+  const unread = item.unread_pages && item.status !== "FAILED" ? `, ${item.unread_pages} ${item.unread_pages === 1 ? "scan" : "scans"} unread` : "";
+  element.textContent = STATES[item.status] + unread + (settled(item) ? "" : "…");
 }
 
 function newCard(id) {

@@ -39,6 +39,9 @@ class PoisonedDecoder:
             os.kill(os.getpid(), signal.SIGKILL)
         return self._decoder.decode(path, announced, **bounds)
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decoder, name)
+
 
 def invoke(function: str, event: dict[str, Any]) -> None:
     if function == "relay":

@@ -30,6 +30,7 @@ RATE_LIMITS = {
 _LOCAL_RATE_LIMIT = "100000/1s 100000/1s"  # the same code counts, and nobody meets it
 _RATE_LIMIT = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,4})([smhd]) ([1-9]\d{0,5})/([1-9]\d{0,4})([smhd])\Z")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+APP_MEMORY_MB = 192
 MIN_SECRET_BYTES = 32  # RFC 7518 3.2: as many as HS256's hash has
 
 
@@ -64,6 +65,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     rerank_api_key: str | None
     analyzer_url: str | None
     upload_max_bytes: int
+    decoder_memory_bytes: int
     upload_url_ttl_s: int
     session_secret: str | None
     session_secret_previous: str | None
@@ -115,6 +117,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             upload_max_bytes=_integer(
                 env, "UPLOAD_MAX_BYTES", default=200 * 1024 * 1024, at_least=1, at_most=5 * 1024**3
             ),
+            decoder_memory_bytes=_decoder_memory_bytes(env),
             upload_url_ttl_s=_integer(env, "UPLOAD_URL_TTL_S", default=900, at_least=60, at_most=900),
             session_secret=_secret(env, "SESSION_SECRET", required=anonymous_user is None),
             session_secret_previous=_secret(env, "SESSION_SECRET_PREVIOUS", required=False),
@@ -244,6 +247,13 @@ def _integer(env: Mapping[str, str], name: str, *, default: int, at_least: int, 
     if not text.isascii() or not text.isdigit() or not at_least <= int(text) <= at_most:
         raise InvalidSetting(f"{name}: must be a whole number from {at_least} to {at_most}")
     return int(text)
+
+
+def _decoder_memory_bytes(env: Mapping[str, str]) -> int:
+    """What Lambda gives a function beyond what the app needs, else it would end both; 1 GB is enough for any file."""
+    name, most = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1024
+    size_mb = _integer(env, name, default=APP_MEMORY_MB + most, at_least=128, at_most=10_240)
+    return min(most, max(64, size_mb - APP_MEMORY_MB)) * 1024**2
 
 
 def _string_list(env: Mapping[str, str], name: str) -> tuple[str, ...]:

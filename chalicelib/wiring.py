@@ -142,7 +142,8 @@ def decoder() -> "Decoder":
     from chalicelib.model.files import FileLimits
     from chalicelib.providers.decoder import Decoder
 
-    return Decoder(limits=FileLimits(max_bytes=settings().upload_max_bytes))
+    limits = FileLimits(max_bytes=settings().upload_max_bytes, memory_bytes=settings().decoder_memory_bytes)
+    return Decoder(limits=limits)
 
 
 @once

@@ -47,6 +47,19 @@ def scan(world: World) -> None:
     world.ingest("alice/guide.pdf", page.getvalue())
 
 
+def test_a_page_is_drawn_within_what_the_function_has_to_spare(
+    world: World, client: Client, guide: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+    for made in (wiring.settings, wiring.decoder):
+        made.forget()
+    assert image(client, f"{PATH}/pages/1/image").width == 1200
+    assert wiring.decoder()._limits.memory_bytes == 64 * 1024 * 1024
+    wiring.decoder().close()
+    for made in (wiring.settings, wiring.decoder):
+        made.forget()
+
+
 def test_chunks_are_put_together_so_that_their_offsets_hold() -> None:
     text = "One. Two\n\nthree.   Four"
     chunks = [(start, text[start:end]) for start, end in ((19, 23), (0, 4), (5, 8), (10, 16))]

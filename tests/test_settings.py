@@ -22,6 +22,14 @@ def test_defaults() -> None:
 
 
 @pytest.mark.parametrize(
+    ("function_mb", "decoder_mb"), [(None, 1024), ("2048", 1024), ("512", 320), ("256", 64), ("128", 64)]
+)
+def test_a_decoder_gets_what_its_function_has_to_spare(function_mb: str | None, decoder_mb: int) -> None:
+    given = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": function_mb} if function_mb else {}
+    assert Settings.from_env({**GOOD, **given}).decoder_memory_bytes == decoder_mb * 1024 * 1024
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("DATABASE_URL", ""),
@@ -34,6 +42,7 @@ def test_defaults() -> None:
         ("EMBEDDING_DIMENSIONS", "many"),
         ("UPLOAD_URL_TTL_S", "901"),
         ("DATABASE_POOL_SIZE", "11"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "plenty"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name_without_its_value(name: str, value: str) -> None:

@@ -1,4 +1,4 @@
-"""Finds a quote in the text it is said to be from, and tells how much it proves.
+"""Finds a quote in the text it is said to be from, if it is long enough to prove anything.
 
 What a model writes down differs from what it read in ways that mean nothing: white space and line breaks,
 typographic quotes and dashes, ligatures, soft hyphens, hyphenation, composed accents, capitals. These are
@@ -9,7 +9,6 @@ made equal. All else must be there word for word: a quote that begins or ends in
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterable
 from functools import lru_cache
 
 MIN_WEIGHT = 12  # letters and digits; one of a script without spaces counts for three
@@ -28,19 +27,6 @@ _BROKEN = re.compile(rf"(?<=\w)([{''.join(sorted(_DASHES))}])\s(?=\w)")  # a div
 _JOINERS = frozenset(".,:/-'")
 _SUFFIX = re.compile(r"(?:s|t|d|m|ll|re|ve)(?!\w)")  # of it's, can't, they'll
 _BEFORE_A_GROUP, _GROUP = re.compile(r"(?:\A|\D)\d{1,3}\Z"), re.compile(r"\d{3}(?!\d)")
-_NUMBER = re.compile(r"(?<![\w.)%])-?\d++(?:[.,:/]\d++)*+|\d++(?:[.,:/]\d++)*+")
-_GROUPING = re.compile(r"(?<=\d)['’\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
-_BLANK_GROUPING = re.compile(r"(?<=\d) (?=\d{3}(?!\d))")
-_POWERS = {
-    **dict.fromkeys(("thousand", "tausend", "mille", "mil"), 3),
-    **dict.fromkeys(("million", "millions", "millionen", "millones", "mio"), 6),
-    **dict.fromkeys(("billion", "milliarde", "milliarden", "milliard", "milliards", "mrd", "bn"), 9),
-}
-_POWERED = re.compile(rf"(?<!\d)(?<!\d[.,])(\d++(?:[.,]\d++)*+)[ -]?({'|'.join(_POWERS)})\b")
-_ADDRESS = re.compile(
-    r"[a-z][a-z0-9+.-]{0,20}://\S++|\b(?:javascript|data|mailto|tel):\S++|\bwww\.\S++|[^\s@]{1,64}@\S++"
-)
-_DOMAIN = re.compile(r"(?<![\w-])(?:[\w-]{1,63}\.){0,8}[\w-]{2,63}\.[a-z]{2,24}\b")
 # Thai and Lao, Burmese, Khmer, kana and Han; Han beyond the first plane is told by its number alone.
 _UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0xA4CF), (0xF900, 0xFAFF))
 
@@ -74,59 +60,6 @@ class Source:
             return None
         spelt = [n for n in range(at, at + len(needle)) if self._folded[n] != _EDGE]
         return self._offsets[spelt[0]], self._offsets[spelt[-1]] + 1
-
-
-def says_more(sentence: str, borne_out_by: Iterable[str]) -> bool:
-    """Whether it has a number, or an address on the net, that none of these texts has.
-
-    Of all that a sentence may say beyond its quotes, this is what can be told without understanding it. Numbers in
-    words, units and what is counted are not looked at.
-    """
-    texts, said = list(map(_plain, borne_out_by)), _plain(sentence)
-    numbers = {number for text in texts for reading in _readings(text) for number in _numbers(reading)}
-    are_known = any(numbers.issuperset(_numbers(reading)) for reading in _readings(said))
-    addresses = _addresses(said)
-    known = {address for text in texts for address in _addresses(text)}
-    return not are_known or any(each not in known for each in addresses)
-
-
-def _plain(text: str) -> str:
-    """What compatibility makes equal is equal, but 10² is not 102; what cannot be seen is left out."""
-    shown = (
-        f" {char} " if category == "No" else "" if category == "Cf" else char
-        for char in _GROUPING.sub("", text)
-        for category in (unicodedata.category(char),)
-    )
-    plain = unicodedata.normalize("NFKC", "".join(shown)).casefold()
-    return plain.replace("\u2044", "/").replace("\u2212", "-").replace("minus ", "-")
-
-
-def _readings(text: str) -> tuple[str, str]:
-    """12 500 is two numbers, or one."""
-    return text, _BLANK_GROUPING.sub("", text)
-
-
-def _numbers(text: str) -> list[str]:
-    """As they are written, with their signs, but without what groups thousands; 1.5 million is 1500000."""
-    return [_ungrouped(number) for number in _NUMBER.findall(_POWERED.sub(_in_digits, text))]
-
-
-def _in_digits(powered: re.Match[str]) -> str:
-    whole, _, part = _ungrouped(powered[1]).replace(",", ".").partition(".")
-    zeros = _POWERS[powered[2]]
-    if len(part) > zeros or "." in part:
-        return powered[0]
-    return f"{whole}{part:0<{zeros}}".lstrip("0")
-
-
-def _ungrouped(number: str) -> str:
-    return re.sub(r",(?=\d{3}(?:\D|$))", "", number)
-
-
-def _addresses(text: str) -> set[str]:
-    """Whole ones, and the names in them."""
-    found = _ADDRESS.findall(text) + _DOMAIN.findall(text)
-    return {address.rstrip(").,;:]>\"'") for address in found}
 
 
 def proves_something(quote: str) -> bool:

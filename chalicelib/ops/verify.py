@@ -13,7 +13,8 @@ from chalicelib.model.answers import (
     Draft,
     Sentence,
 )
-from chalicelib.model.citations import Source, says_more
+from chalicelib.model.citations import Source
+from chalicelib.model.figures import says_more
 from chalicelib.ops.passages import Passage
 from chalicelib.stores import citations
 from chalicelib.stores.citations import StoredText, Window

@@ -1,0 +1,90 @@
+"""What the decoder refuses, and by what reason."""
+
+import io
+import zlib
+
+import pytest
+from PIL import Image
+from pypdfium2 import PdfDocument
+
+from chalicelib.errors import BadFile
+from chalicelib.model.files import sniff_media_type
+from tests.test_decoder import LIMITS, NOISE, RED, decoder, encode, make_pdf, save, text_at
+
+__all__ = ["decoder", "save"]  # pytest finds fixtures by their names
+
+
+def png_header(width: int, height: int) -> bytes:
+    whole = encode(Image.new("1", (1, 1)), "PNG")
+    header = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + whole[24:29]
+    return whole[:12] + header + zlib.crc32(header).to_bytes(4, "big") + whole[33:]
+
+
+def make_locked_pdf() -> bytes:
+    """A PDF whose standard security handler accepts no empty password."""
+    locked = (
+        "/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<" + "11" * 32 + ">/U<" + "22" * 32 + ">>>/ID[<00><00>]"
+    )
+    return make_pdf(text_at("secret")).replace(b"/Info 4 0 R", locked.encode())
+
+
+def make_pdf_without_pages() -> bytes:
+    buffer = io.BytesIO()
+    PdfDocument.new().save(buffer)
+    return buffer.getvalue()
+
+
+BAD_FILES = {
+    "empty_file": lambda: b"",
+    "unsupported_format": lambda: b"<html><body>not an image</body></html>",
+    "truncated": lambda: encode(NOISE, "JPEG")[:5000],
+    "corrupt": lambda: encode(NOISE, "PNG")[:2000] + bytes(500) + encode(NOISE, "PNG")[2500:],
+    "encrypted": make_locked_pdf,
+    "too_large": lambda: b"\xff\xd8\xff" + bytes(LIMITS.max_bytes),
+    "too_many_pixels": lambda: png_header(6000, 6000),
+    "too_many_pages": lambda: make_pdf(*[""] * 6),
+    "no_pages": make_pdf_without_pages,
+    "text_too_large": lambda: make_pdf(text_at("many words " * 60), media_box="0 0 9000 100"),
+}
+
+
+@pytest.mark.parametrize("code", BAD_FILES)
+def test_a_bad_file_is_refused_with_its_reason(decoder, save, code):
+    with pytest.raises(BadFile) as refused:
+        decoder.decode(save(BAD_FILES[code](), "photo.jpg"))
+    assert refused.value.code == code
+    assert "{" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "head", [b"\x89PNG\r\n\x1a\n", b"%PDF-1.7\n", b"GIF89a", b"RIFF\xff\xff\0\0WEBP", b"\xff\xd8\xff\xe0"]
+)
+def test_a_mere_beginning_is_truncated(decoder, save, head):
+    with pytest.raises(BadFile) as refused:
+        decoder.decode(save(head))
+    assert refused.value.code == "truncated"
+
+
+def test_content_decides_and_the_declared_type_only_tells_images_from_pdfs(decoder, save):
+    jpeg = save(encode(RED, "JPEG"))
+    assert decoder.decode(jpeg, declared_media_type="image/png").media_type == "image/jpeg"
+    assert decoder.decode(jpeg, declared_media_type="application/octet-stream").media_type == "image/jpeg"
+    with pytest.raises(BadFile) as refused:
+        decoder.decode(jpeg, declared_media_type="application/pdf")
+    assert refused.value.code == "mislabelled"
+
+
+@pytest.mark.parametrize(
+    ("head", "media_type"),
+    [
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "image/heic"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", None),
+        (b"\0\0\0\x18ftypavif\0\0\0\0mif1miaf", None),
+        (b"\xef\xbb\xbf\r\n%PDF-1.4", "application/pdf"),
+        (b"GIF89a %PDF-1.4", "image/gif"),
+        (b"PK\3\4", None),
+        (b"", None),
+    ],
+)
+def test_the_first_bytes_tell_the_type(head, media_type):
+    assert sniff_media_type(head) == media_type

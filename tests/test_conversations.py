@@ -179,6 +179,19 @@ def test_a_conversation_is_named_and_deleted(talk: Talk) -> None:
     assert talk.ask(place, "Still there?").status == 404
 
 
+def test_nothing_of_a_deleted_conversation_is_kept_for_another_sending(talk: Talk) -> None:
+    talk.world.ingest("alice/garden.pdf", TOMATOES)
+    place, other = talk.begin(), talk.begin()
+    asked = "When does frost kill tomato plants?"
+    for each, key in ((place, "one"), (other, "two")):
+        first = talk.ask(each, asked, headers={"Idempotency_Key": key})
+        assert talk.ask(each, asked, headers={"Idempotency_Key": key}).body == first.body
+    assert talk("DELETE", f"{TALKS}/{place}").status == 204
+    assert talk.world.sql("SELECT key FROM idempotency_keys WHERE body LIKE '%one night%'") == [("two",)]
+    assert talk.ask(place, asked, headers={"Idempotency_Key": "one"}).status == 404
+    assert talk.ask(other, asked, headers={"Idempotency_Key": "two"}).status == 201
+
+
 def test_messages_are_read_page_by_page(talk: Talk) -> None:
     place = talk.begin()
     for n in range(3):

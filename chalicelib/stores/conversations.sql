@@ -22,5 +22,10 @@ UPDATE conversations SET title = %(title)s WHERE user_id = %(user_id)s AND id = 
 -- :name touch
 UPDATE conversations SET updated_at = clock_timestamp() WHERE user_id = %(user_id)s AND id = %(id)s::uuid
 
+-- With the answers that are kept for whoever asks again under the same key.
 -- :name delete
+WITH kept AS (
+    DELETE FROM idempotency_keys WHERE user_id = %(user_id)s AND creation_id IN (
+        SELECT r.id FROM runs r WHERE r.user_id = %(user_id)s AND r.input ->> 'conversation_id' = %(id)s)
+)
 DELETE FROM conversations WHERE user_id = %(user_id)s AND id = %(id)s::uuid

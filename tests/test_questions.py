@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.model.extraction import MAX_CHARS, choose_sentences, sentences_of, shortlist
+from chalicelib.model.extraction import MAX_CHARS, as_said, choose_sentences, sentences_of, shortlist
 from chalicelib.model.questions import MAX_CARRIED_WORDS, MAX_SEARCHED_CHARS, leans_on_history, stand_alone
 
 LEANING = [
@@ -115,6 +115,32 @@ def test_sentences_are_whole_or_cut_at_a_word() -> None:
     assert MAX_CHARS // 2 < len(cut) <= MAX_CHARS and cut.split()[-1] in ("one", "word", "a", "line")
     assert sentences_of("第1 条" + "東" * 1_000) == ["第1 条" + "東" * (MAX_CHARS - 4)]
     assert sentences_of("東" * 1_000) == ["東" * MAX_CHARS]
+
+
+HOTELS = "5 Hotels\nThe limit for a night including breakfast is 140 euros,\nand 190 euros in London."
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text", "said"),
+    [
+        (HOTELS, HOTELS, HOTELS.replace("5 Hotels\n", "5 Hotels: ")),
+        (HOTELS, f"It ends here.\n{HOTELS}", HOTELS.replace("5 Hotels\n", "5 Hotels: ")),
+        (f"Travel\n{HOTELS}", f"Travel\n{HOTELS}", f"Travel: {HOTELS}".replace("5 Hotels\n", "5 Hotels: ")),
+        (
+            "Prohibited\nSmoking in the rooms.",
+            "Prohibited\nSmoking in the rooms.",
+            "Prohibited: Smoking in the rooms.",
+        ),
+        ("The\nUK limit is 140 euros.", "No. The\nUK limit is 140 euros.", None),
+        ("He paid\nnothing for it at all.", "He paid\nnothing for it at all.", None),
+        ("Nobody paid a thing, said\nMr Pike.", "Nobody paid a thing, said\nMr Pike.", None),
+        ("Not\na word.", "", None),
+    ],
+)
+def test_a_heading_is_parted_from_what_stands_below(sentence: str, text: str, said: str | None) -> None:
+    assert as_said(sentence, text, begins_page=True) == (said or sentence)
+    if text == sentence:
+        assert as_said(sentence, text, begins_page=False) == sentence
 
 
 def test_only_what_a_citation_can_quote_is_a_sentence() -> None:

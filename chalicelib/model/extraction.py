@@ -14,6 +14,7 @@ SHORTLISTED = 24  # a local model embeds some 50 sentences a second
 MAX_SENTENCES = 4
 MAX_CHARS = 400
 MIN_CHARS_UNENDED = 40  # what is short and has no end is a heading, or a page's foot
+_HEADING_SHARE = 0.7  # of the longest line below it
 _STEM_CHARS = 6  # tomato is tomatoes: enough, where the other half of the score is by meaning
 _MEANING, _WORDS = 0.6, 0.4
 # On the samples the best sentence had .42 and more for ten questions they answer, .36 and less for ten they do not.
@@ -31,6 +32,22 @@ def sentences_of(text: str) -> list[str]:
     return [
         each for each in cut if _is_ended(each) or len(each) >= MIN_CHARS_UNENDED if proves_something(each)
     ]
+
+
+def as_said(sentence: str, text: str, *, begins_page: bool) -> str:
+    """A sentence of the text as an answer has it: a colon parts a heading above it from what stands below.
+
+    A heading is a line of its own, shorter than those below, that ends without a mark; running text fills its lines.
+    """
+    at = text.find(sentence)
+    said, _, rest = sentence.partition("\n")
+    if at < 0 or not (text[at - 1] == "\n" if at else begins_page):
+        return sentence
+    line = said
+    while rest and _is_heading(line, rest):
+        line, _, rest = rest.partition("\n")
+        said += f": {line}"
+    return f"{said}\n{rest}" if rest else said
 
 
 def shortlist(question: str, searched: str, sentences: Sequence[str]) -> list[int]:
@@ -108,6 +125,12 @@ def _has_figures(words: set[str]) -> bool:
 
 def _is_ended(sentence: str) -> bool:
     return sentence.rstrip("\"'”’)]»").endswith(tuple(".!?…。！？"))
+
+
+def _is_heading(line: str, below: str) -> bool:
+    longest = max(map(len, below.split("\n")))
+    begins_anew = all(part[:1].isupper() or part[:1].isdigit() for part in (line, below))
+    return begins_anew and line[-1:].isalnum() and len(line) < _HEADING_SHARE * longest
 
 
 def _cut(sentence: str) -> str:

@@ -15,7 +15,7 @@ from chalicelib.errors import InvalidInput, ModelRefused, Unavailable
 from chalicelib.model import answers
 from chalicelib.model.answers import Checked, Citation, Claimed, Draft, Rewritten, Sentence
 from chalicelib.model.chunking import estimate_tokens
-from chalicelib.model.extraction import choose_sentences, sentences_of, shortlist
+from chalicelib.model.extraction import as_said, choose_sentences, sentences_of, shortlist
 from chalicelib.model.outcomes import SAID, Outcome
 from chalicelib.model.questions import MAX_SEARCHED_CHARS, stand_alone
 from chalicelib.model.ranking import is_relevant
@@ -224,12 +224,13 @@ def _extract(
     timeout_s = min(EMBED_TIMEOUT_S, time_left_s())
     similarities = _similarities(searched, texts, embedder, timeout_s)
     chosen = choose_sentences(question, searched, texts, similarities, is_relevant=is_relevant)
-    return Draft(
-        sentences=tuple(
-            Sentence(text=texts[n], citations=(Claimed(passage=places[n][0], quote=texts[n]),))
-            for n in chosen
-        )
-    )
+    return Draft(sentences=tuple(_quoted(places[n][0], texts[n], passages) for n in chosen))
+
+
+def _quoted(number: int, text: str, passages: Sequence[Passage]) -> Sentence:
+    passage = passages[number - 1]
+    said = as_said(text, passage.text, begins_page=passage.char_start == 0)
+    return Sentence(text=said, citations=(Claimed(passage=number, quote=text),))
 
 
 def _similarities(

@@ -38,7 +38,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     """An item that is a PDF, or was announced or named as one. `file_hash` is the SHA-256. Nulls: not known yet.
 
     `unread_pages` counts the scanned pages whose text has not been read off them: while ANALYZING those to come, once
-    READY those beyond the first 500.
+    READY those beyond the first 500, or beyond the text that a document may have.
     """
 
     object: Literal["document"] = "document"
@@ -64,7 +64,7 @@ class DocumentList(msgspec.Struct, frozen=True, kw_only=True):
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """`source`: the PDF's own text, what was read off a scanned page, or null: there is neither.
 
-    `is_unread`: it is a scan that has not been read yet, or is beyond the first 500 of its document.
+    `is_unread`: it is a scan that has not been read yet, or never will be; see Document.
     Citations' offsets are characters within `text`.
     """
 

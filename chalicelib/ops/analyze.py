@@ -11,9 +11,9 @@ from chalicelib.model.chunking import chunk_pages
 from chalicelib.model.files import FileLimits, Page
 from chalicelib.model.items import Analysis
 from chalicelib.model.pipeline import Claim, ItemRef
-from chalicelib.ops.read_scans import Render, read_scans
+from chalicelib.ops.read_scans import read_scans
 from chalicelib.ops.stages import WriteResults
-from chalicelib.providers import AnalysisRequest, Analyzer
+from chalicelib.providers import AnalysisRequest, Analyzer, Render
 from chalicelib.stores import chunks, index, items
 from chalicelib.stores.tx import Row, Tx
 

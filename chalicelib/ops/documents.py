@@ -1,7 +1,7 @@
 """What a user does with documents: send, list, find, read page by page, delete."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from chalicelib.model.pipeline import ItemRef
 from chalicelib.ops.browse import cut_page
 from chalicelib.ops.ingest import Arrival, failed_in_passing, register_bytes
 from chalicelib.ops.manage import delete_item, object_key
+from chalicelib.providers import Render
 from chalicelib.stores import chunks, collections, documents, items, uploads, users
 from chalicelib.stores.documents import DocumentFilters as DocumentFilters
 from chalicelib.stores.tx import Row, Tx
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 PDF = "application/pdf"
 UPLOAD_TTL_S = 900
 Source = Literal["text", "ocr"]
-Render = Callable[..., bytes]  # a local path, a page and keywords: see providers.decoder.Decoder.render_page
 
 
 class PageText(Struct, frozen=True, kw_only=True):

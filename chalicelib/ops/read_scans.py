@@ -12,7 +12,7 @@ from chalicelib.errors import BadFile, Conflict, NotFound, Unavailable
 from chalicelib.model.files import FileLimits, Page, text_size
 from chalicelib.model.pipeline import Claim, ItemRef
 from chalicelib.ops.stages import WriteResults
-from chalicelib.providers import Analyzer
+from chalicelib.providers import Analyzer, Render
 from chalicelib.stores import chunks, items, tasks
 from chalicelib.stores.tx import Row, Tx
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from chalicelib.stores.local_copies import LocalCopies
     from chalicelib.stores.postgres import Database
 
-Render = Callable[..., bytes]  # a local path, a page and width_px: see providers.decoder.Decoder.render_page
 MOST_SCANS = 500  # of one document: cloud services take about 1.50 USD for 1,000, a laptop an hour for 500
 LEAST_S = 30.0  # nothing more is begun with less time than this: a language model may take as long for a page
 WIDTH_PX = 2000  # 240 dpi of a sheet of A4

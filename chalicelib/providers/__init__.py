@@ -5,7 +5,7 @@ translates its library's exceptions: Unavailable, Throttled and Misconfigured ar
 another attempt, BadFile is not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -13,6 +13,8 @@ from msgspec import Struct
 from chalicelib.model.files import DecodedFile, Kind, Page, Sitting
 from chalicelib.model.gateway import Outbound, UpstreamAnswer
 from chalicelib.model.items import Analysis as Analysis
+
+Render = Callable[..., bytes]  # a local path, a page, width_px, spans: see decoder.Decoder.render_page
 
 
 class AnalysisRequest(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""When EventBridge's schedule expressions fire: rate(5 minutes), cron(0 3 * * ? *). Times are UTC."""
+"""Fires EventBridge rules that have a rate, such as rate(5 minutes). Times are UTC."""
 
 import re
 import sys
@@ -12,60 +12,22 @@ from moto.events.models import Rule, events_backends
 
 from local.places import ACCOUNT, REGION
 
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-
 
 def next_time(expression: str, after: datetime) -> datetime:
-    """The first time later than `after` at which `expression` fires; a rate's, one period later.
+    """Return the time one period after `after`.
 
-    Raises ValueError for what it cannot tell: cron's L, W and #, or nothing within four years.
+    Raise ValueError for anything but a rate: no rule of the app has a cron expression, so the local stack reads none.
     """
-    if match := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression):
-        return after + timedelta(**{f"{match[2]}s": int(match[1])})
-    if not (match := re.fullmatch(r"cron\((.+)\)", expression)) or len(fields := match[1].split()) != 6:
-        raise ValueError(f"not a schedule expression: {expression}")
-    minutes, hours, days, months, weekdays, years = fields
-    time = after.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    end = after + timedelta(days=4 * 366)
-    while time < end:
-        if not (
-            _has(months, time.month, _MONTHS, 1)
-            and _has(years, time.year)
-            and _day_fits(days, weekdays, time)
-        ):
-            time = (time + timedelta(days=1)).replace(hour=0, minute=0)
-        elif not _has(hours, time.hour):
-            time = (time + timedelta(hours=1)).replace(minute=0)
-        elif not _has(minutes, time.minute):
-            time += timedelta(minutes=1)
-        else:
-            return time
-    raise ValueError(f"{expression} does not fire within four years")
-
-
-def _day_fits(days: str, weekdays: str, time: datetime) -> bool:
-    return _has(days, time.day) and _has(weekdays, time.isoweekday() % 7 + 1, _DAYS, 1)
-
-
-def _has(field: str, value: int, names: tuple[str, ...] = (), first: int = 0) -> bool:
-    """Whether a cron field such as *, ?, 5, 1-5, MON-FRI, 0/15 or 1,3 contains `value`."""
-    for index, name in enumerate(names):
-        field = field.replace(name, str(index + first))
-    for part in field.split(","):
-        span, _, step = part.partition("/")
-        low, _, high = span.partition("-")
-        start = 0 if low in ("*", "?") else int(low)
-        end = int(high) if high else (start if low.isdigit() and not step else 9999)
-        if start <= value <= end and (value - start) % int(step or 1) == 0:
-            return True
-    return False
+    match = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
+    if match is None:
+        raise ValueError(f"only rate(...) runs locally, this rule has {expression}")
+    return after + timedelta(**{f"{match[2]}s": int(match[1])})
 
 
 class Scheduler:
-    """Fires every enabled rule with a schedule, at its own targets only.
+    """Fires every enabled rule that has a rate, at its own targets only.
 
-    A rate fires when the rule is first seen and then every period, so that a restart catches up at once.
+    A rule fires when it is first seen and then every period, so that a restart catches up at once.
     """
 
     def __init__(self, fire: Callable[[Rule, dict[str, Any]], None]) -> None:
@@ -99,12 +61,13 @@ class Scheduler:
 
 
 def _first_time(expression: str, now: datetime) -> datetime:
-    """Now for a rate; never, said once, for what the local stack cannot tell."""
+    """Return `now`, or, after one line on stderr, the end of time for a rule that cannot run locally."""
     try:
-        return now if expression.startswith("rate(") else next_time(expression, now)
+        next_time(expression, now)
     except ValueError as error:
         print(f"a schedule will not fire locally: {error}", file=sys.stderr)
         return datetime.max.replace(tzinfo=UTC)
+    return now
 
 
 def _scheduled_event(rule: Rule, now: datetime) -> dict[str, Any]:

@@ -102,11 +102,6 @@ def test_a_schedule_fires_only_its_own_target_and_keeps_its_pace(aws: Emulated) 
     [
         ("rate(5 minutes)", "2026-01-30T23:05:30"),  # Friday, 23:00:30
         ("rate(1 day)", "2026-01-31T23:00:30"),
-        ("cron(0 3 * * ? *)", "2026-01-31T03:00"),
-        ("cron(0/15 * * * ? *)", "2026-01-30T23:15"),
-        ("cron(30 8 ? * MON-FRI *)", "2026-02-02T08:30"),
-        ("cron(0 0 1,15 * ? *)", "2026-02-01T00:00"),
-        ("cron(0 0 29 FEB ? *)", "2028-02-29T00:00"),
     ],
 )
 def test_next_time_of_a_schedule(expression: str, expected: str) -> None:
@@ -115,8 +110,8 @@ def test_next_time_of_a_schedule(expression: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "expression", ["rate(5)", "cron(0 3 * *)", "cron(0 0 31 FEB ? *)", "cron(0 0 L * ? *)", "at(x)"]
+    "expression", ["rate(5)", "rate(5 years)", "cron(0 3 * * ? *)", "at(2026-01-01T00:00:00)"]
 )
-def test_a_schedule_that_cannot_be_told_is_refused(expression: str) -> None:
+def test_a_schedule_that_is_no_rate_is_refused(expression: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         next_time(expression, datetime(2026, 1, 1, tzinfo=UTC))

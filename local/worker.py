@@ -1,6 +1,7 @@
 """A worker process: runs one function's handler on the events that the Lambda Runtime API gives it.
 
 `python -P -m local.worker`: all it must know comes in the environment variables that Lambda sets.
+It stands in for AWS' own client, awslambdaric, which has no wheels for macOS and takes no path in the API's address.
 """
 
 import http.client

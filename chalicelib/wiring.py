@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _making = threading.RLock()
+_all: "list[once[Any]]" = []
 # (connect, read) of one attempt of two: a request waits 10 s at most, the pipeline tries again by itself.
 _TIMEOUTS_S = {"s3": (2, 4), "events": (1, 3), "dynamodb": (1, 1)}
 
@@ -39,6 +40,7 @@ class once(Generic[T]):  # noqa: N801  used as a decorator
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._made: list[T] = []
+        _all.append(self)
 
     def __call__(self) -> T:
         with _making:
@@ -50,6 +52,14 @@ class once(Generic[T]):  # noqa: N801  used as a decorator
         """Make a new one next time; answers what there was, to be closed by the caller."""
         made, self._made = self._made, []
         return made
+
+
+def forget_all() -> None:
+    """Close what has been made so far; the next calls make everything anew, from the environment as it is then."""
+    for each in _all:
+        for made in each.forget():
+            if hasattr(made, "close"):
+                made.close()
 
 
 @once

@@ -46,18 +46,22 @@ class Emulator:
         delivery: Delivery,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.objects = ObjectStore(files)
-        self.delivery = delivery
-        self.bus = EventBus(delivery.deliver)
-        self.scheduler = Scheduler(self.bus.send_to_targets)
-        self._now = now
         self._moto = DomainDispatcherApplication(create_backend_app)
-        moto_patches.install(self)
+        self.reset(files=files, delivery=delivery, now=now)
         self._server = make_server(
             "127.0.0.1", port, self._answer, threaded=True, request_handler=_RequestHandler
         )
         self.port = self._server.server_port
         self.url = f"http://127.0.0.1:{self.port}"
+
+    def reset(self, *, files: ObjectFiles, delivery: Delivery, now: Callable[[], datetime]) -> None:
+        """Begin anew as an empty account on the same port. Nothing may be under way."""
+        self.objects = ObjectStore(files)
+        self.delivery = delivery
+        self.bus = EventBus(delivery.deliver)
+        self.scheduler = Scheduler(self.bus.send_to_targets)
+        self._now = now
+        moto_patches.install(self)
 
     def start(self) -> None:
         """Answer from now on. Schedules fire once `scheduler` is started too."""

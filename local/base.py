@@ -1,6 +1,7 @@
 """Creates, in the emulator, what exists before the application is deployed: bucket, queue, tables."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import boto3
@@ -9,8 +10,9 @@ from chalicelib.stores.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIB
 from local.places import aws_environment
 
 
+@cache
 def client(service: str, aws_port: int) -> Any:
-    """A boto3 client of the emulator."""
+    """Return the boto3 client of the emulator on this port: making one takes longer than most calls."""
     environment = aws_environment(aws_port)
     return boto3.client(
         service,

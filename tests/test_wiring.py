@@ -3,7 +3,7 @@
 import threading
 import time
 
-from chalicelib.wiring import once
+from chalicelib.wiring import forget_all, once
 
 
 def test_many_threads_get_one_thing() -> None:
@@ -23,3 +23,23 @@ def test_many_threads_get_one_thing() -> None:
         thread.join()
     assert len(made) == 1
     assert set(map(id, got)) == {id(made[0])}
+
+
+class Closable:
+    is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_all_is_closed_and_forgotten_at_once() -> None:
+    made = once(Closable)
+    number = once(lambda: len(names))
+    names = ["one"]
+    first = made()
+    assert number() == 1
+    names.append("two")
+    forget_all()
+    assert first.is_closed
+    assert made() is not first
+    assert number() == 2

@@ -6,7 +6,7 @@ handlers as often, as late and in whatever order it likes.
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -23,6 +23,7 @@ from local.base import create_tables
 from tests.local_stack.emulated import BUCKET, Emulated
 from tests.provider_server import Providers
 
+forget_wiring = wiring.forget_all
 S3_EVENT = Path(__file__).parent / "events" / "s3_object_created.json"
 HANDLERS = {
     "Object Created": handlers.object_created,
@@ -44,6 +45,7 @@ class World:
     admin_url: str
     aws: Emulated
     providers: Providers
+    _idle: list[Any] = field(default_factory=list)  # the superuser's connections
 
     def put(self, key: str, body: bytes) -> dict[str, Any]:
         """PUT an object; answers the event S3 sends for it."""
@@ -103,11 +105,11 @@ class World:
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement answers, as the superuser; a change answers nothing."""
-        connection = psycopg2.connect(self.admin_url)
+        connection = self._idle.pop() if self._idle else psycopg2.connect(self.admin_url)
         with connection, connection.cursor() as cursor:
             cursor.execute(statement)
             found = cursor.fetchall() if cursor.description else []
-        connection.close()
+        self._idle.append(connection)
         return found
 
     def objects(self) -> list[str]:
@@ -130,27 +132,3 @@ def jpeg(color: str = "red", size: tuple[int, int] = (64, 48)) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", size, color).save(out, "JPEG")
     return out.getvalue()
-
-
-def forget_wiring() -> None:
-    """What the process has made so far belongs to an earlier test's world."""
-    closed = ("database", "pipeline_database", "decoder")
-    made_once = (
-        "settings",
-        "blobs",
-        "local_copies",
-        "bus",
-        "tables",
-        "analyzer",
-        "embedder",
-        "chat_model",
-        "reranker",
-        "sessions",
-        "signing",
-        "oidc",
-        "upstreams",
-    )
-    for name in (*closed, *made_once, "rate_limits"):
-        for made in getattr(wiring, name).forget():
-            if name in closed:
-                made.close()

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
@@ -24,6 +23,7 @@ from local.event_bus import EventBus
 from local.places import ACCOUNT, aws_environment
 from local.postgres import data_path, start_postgres, stop_postgres
 from tests.local_stack.emulated import BUCKET, Emulated, emulated_aws
+from tests.memory import memory_folder
 from tests.provider_server import DIMENSIONS, Providers, provider_server
 
 Event = dict[str, Any]
@@ -141,7 +141,7 @@ class Ground:
 @contextmanager
 def ground(*, refuses: Callable[[], bool] = lambda: False) -> Iterator[Ground]:
     """All of it, in a directory of its own that is gone afterwards."""
-    with TemporaryDirectory(prefix="collections-chaos-", ignore_cleanup_errors=True) as folder:
+    with memory_folder("collections-chaos-") as folder:
         state = Path(folder)
         with emulated_aws(state) as aws, provider_server() as providers:
             bus = aws.emulator.bus = ListeningBus(refuses)

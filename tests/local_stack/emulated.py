@@ -1,13 +1,14 @@
-"""An emulated AWS for one test: in this process, on free ports, its state in a temporary directory."""
+"""An emulated AWS for one test: in this process, on free ports, its objects in a temporary directory."""
 
 import io
 import json
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from local.workers import Workers
 
 BUCKET = "collections-images-local-000000000000"
 FUNCTIONS = Path(__file__).parent / "functions"
+_emulators: list[Emulator] = []
 
 
 @dataclass
@@ -39,12 +41,9 @@ class Emulated:
     emulator: Emulator
     workers: Workers
     clock: Clock
-    _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        if service not in self._clients:
-            self._clients[service] = client(service, self.emulator.port)
-        return self._clients[service]
+        return client(service, self.emulator.port)
 
     def make_queue(self, name: str, *, visibility_s: str = "60") -> str:
         """Create a queue; its ARN."""
@@ -98,16 +97,17 @@ class Emulated:
 
 @contextmanager
 def emulated_aws(state: Path, *, concurrency: int = 1) -> Iterator[Emulated]:
-    """An account with the images' bucket, its objects from `state`; retries come after 50 ms."""
+    """An empty account but for the images' bucket, its objects from `state`; retries come after 50 ms.
+
+    The servers are the process's only ones: there can be one account at a time.
+    """
     clock = Clock()
-    runtime_api = RuntimeApi(0)
-    runtime_api.start()
-    port: Callable[[], int] = lambda: emulator.port  # noqa: E731
+    runtime_api = _runtime_api()
     workers = Workers(
         runtime_api=runtime_api,
         project=FUNCTIONS,
         logs=state / "logs",
-        aws_port=port,
+        aws_port=lambda: emulator.port,
         concurrency={"": concurrency},
         say=lambda line: None,
     )
@@ -115,8 +115,7 @@ def emulated_aws(state: Path, *, concurrency: int = 1) -> Iterator[Emulated]:
         start_function=workers.start_function, spool=Spool(state / "queue"), retry_delays_s=(0.05, 0.05)
     )
     workers.finish = delivery.finish
-    emulator = Emulator(port=0, files=ObjectFiles(state / "s3"), delivery=delivery, now=clock)
-    emulator.start()
+    emulator = _emulator(files=ObjectFiles(state / "s3"), delivery=delivery, now=clock)
     try:
         create_bucket(BUCKET, aws_port=emulator.port)
         emulator.objects.load(BUCKET)
@@ -124,5 +123,21 @@ def emulated_aws(state: Path, *, concurrency: int = 1) -> Iterator[Emulated]:
     finally:
         delivery.stop()
         workers.stop()
-        emulator.stop()
-        runtime_api.stop()
+        emulator.scheduler.stop()
+
+
+@cache
+def _runtime_api() -> RuntimeApi:
+    runtime_api = RuntimeApi(0)
+    runtime_api.start()
+    return runtime_api
+
+
+def _emulator(**account: Any) -> Emulator:
+    """Return the process's emulator with this account in it."""
+    if _emulators:
+        _emulators[0].reset(**account)
+    else:
+        _emulators.append(Emulator(port=0, **account))
+        _emulators[0].start()
+    return _emulators[0]

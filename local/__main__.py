@@ -13,8 +13,8 @@ from pathlib import Path
 
 from local.children import StartFailed
 from local.places import DEFAULT_PORT
-from local.samples import MainJobFailed, main_job
-from local.stack import running_stack
+from local.samples import SamplesFailed, load_samples, show_searches
+from local.stack import Stack, running_stack
 
 
 def main() -> int:
@@ -32,13 +32,14 @@ def main() -> int:
             state=arguments.state, base_port=arguments.port, image_workers=arguments.workers, say=say
         ) as stack:
             try:
-                say("ready")
-                main_job(
-                    api_url=stack.url, aws_endpoint_url=stack.aws_url, is_demo=arguments.command == "demo"
-                )
-                if arguments.command == "run":
-                    print(f"\n{stack.url}    Ctrl-C stops it", flush=True)
-                    threading.Event().wait()
+                say("ready: open this address in a browser")
+                print(f"\n    {stack.url}    Ctrl-C stops it\n", flush=True)
+                if arguments.command == "demo":
+                    load_samples(api_url=stack.url, aws_endpoint_url=stack.aws_url)
+                    show_searches(api_url=stack.url)
+                    return 0
+                load_samples_once(stack, arguments.state)
+                threading.Event().wait()
                 return 0
             except KeyboardInterrupt:
                 return 0 if arguments.command == "run" else 130
@@ -52,9 +53,19 @@ def main() -> int:
     except StartFailed as failure:
         print(f"not started: {failure}", file=sys.stderr)
         return 1
-    except MainJobFailed as failure:
+    except SamplesFailed as failure:
         print(f"the samples did not go through: {failure}", file=sys.stderr)
         return 1
+
+
+def load_samples_once(stack: Stack, state: Path) -> None:
+    """Load the samples unless an earlier run has; print what went wrong, for the stack is of use without them."""
+    try:
+        load_samples(
+            api_url=stack.url, aws_endpoint_url=stack.aws_url, only_once=state / "samples-are-loaded"
+        )
+    except SamplesFailed as failure:
+        print(f"Not all samples could be loaded; the next start tries again. {failure}", flush=True)
 
 
 def _parse() -> argparse.Namespace:

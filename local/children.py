@@ -33,7 +33,7 @@ def require_free_port(port: int, *, what: str) -> None:
         except OSError as error:
             raise StartFailed(
                 f"port {port} ({what}) is taken by another program ({error.strerror}). "
-                f"Stop it, or choose other ports with --port N: the stack uses N to N+4."
+                f"Stop it, or choose other ports: make run PORT=N uses N to N+4."
             ) from error
 
 
@@ -125,7 +125,7 @@ class Child:
             if is_ready():
                 if owns_port(self.pid, port):
                     return
-                raise StartFailed(f"port {port} ({self.name}) is answered by another program; use --port N")
+                raise StartFailed(f"port {port} ({self.name}) is answered by another program; use PORT=N")
             time.sleep(0.05)
         raise StartFailed(f"{self.name} was not ready after {timeout_s:.0f} s")
 

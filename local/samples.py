@@ -1,12 +1,14 @@
-"""The main job, done as a user would: the samples go in through the public API and S3, are searched and asked."""
+"""Loads the samples as a user would, through the public API and S3; the demo also searches and asks them."""
 
 import json
 import mimetypes
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, cast
 from urllib.error import HTTPError
@@ -14,6 +16,7 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 _FOLDER = Path(__file__).resolve().parent.parent / "samples"
 _SUFFIXES = {".jpg", ".png", ".webp", ".pdf"}
@@ -22,8 +25,8 @@ _READY_WITHIN_S = 180.0
 _HTTP_TIMEOUT_S = 30.0
 
 
-class MainJobFailed(RuntimeError):
-    """The samples did not all become searchable, or a first hit or an answer is wrong; the message says which."""
+class SamplesFailed(RuntimeError):
+    """A sample could not be loaded, or a first hit or an answer is wrong; the message says which."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,11 +44,15 @@ _SEARCHES = (
 _QUESTION, _QUOTED = "How much may a hotel in Zurich cost?", "190 euros"
 
 
-def main_job(*, api_url: str, aws_endpoint_url: str, is_demo: bool) -> None:
-    """Upload what is missing, wait until it is READY, print three searches and an answer with its quotes.
+def load_samples(*, api_url: str, aws_endpoint_url: str, only_once: Path | None = None) -> None:
+    """Upload the samples that are missing and wait until each is READY, showing progress.
 
-    MainJobFailed after 180 s, and in the demo also for a FAILED sample, a wrong first hit or answer.
+    With `only_once` nothing happens when that file exists; it is made when all are READY. So a sample that
+    somebody deleted later does not come back. Raise SamplesFailed for a sample that is FAILED, that is not READY
+    after 180 s, or for a server that refuses.
     """
+    if only_once and only_once.exists():
+        return
     paths = sorted(path for path in _FOLDER.iterdir() if path.suffix in _SUFFIXES)
     known = {item["name"] for item in _items(api_url)}
     for number, path in enumerate(path for path in paths if path.name not in known):
@@ -53,14 +60,19 @@ def main_job(*, api_url: str, aws_endpoint_url: str, is_demo: bool) -> None:
             _put_into_bucket(path, aws_endpoint_url)
         else:
             _upload(path, api_url)
-    failed = _wait({path.name for path in paths}, api_url)
+    if failed := _wait({path.name for path in paths}, api_url):
+        raise SamplesFailed("; ".join(failed))
+    if only_once:
+        only_once.touch()
+
+
+def show_searches(*, api_url: str) -> None:
+    """Print three searches and an answer with its quotes; SamplesFailed when one is not as expected."""
     wrong = [expected.query for expected in _SEARCHES if not _search(expected, api_url)]
     if not _ask(api_url):
         wrong.append(_QUESTION)
-    if is_demo and failed:
-        raise MainJobFailed("samples failed: " + "; ".join(failed))
-    if is_demo and wrong:
-        raise MainJobFailed("the first hit, or the answer, is not the expected one for: " + "; ".join(wrong))
+    if wrong:
+        raise SamplesFailed("the first hit, or the answer, is not the expected one for: " + "; ".join(wrong))
 
 
 def _upload(path: Path, api_url: str) -> None:
@@ -78,42 +90,53 @@ def _put_into_bucket(path: Path, aws_endpoint_url: str) -> None:
         "s3", endpoint_url=aws_endpoint_url, region_name="us-east-1",
         aws_access_key_id="local", aws_secret_access_key="local",
     )  # fmt: skip
-    s3.put_object(
-        Bucket=_BUCKET, Key=f"{_USER}/{path.name}", Body=path.read_bytes(), ContentType=_media_type(path)
-    )
+    key = f"{_USER}/{path.name}"
+    try:
+        s3.put_object(Bucket=_BUCKET, Key=key, Body=path.read_bytes(), ContentType=_media_type(path))
+    except (BotoCoreError, ClientError) as error:
+        raise SamplesFailed(f"{key} could not be put into the bucket: {error}") from error
 
 
 def _wait(names: set[str], api_url: str) -> list[str]:
-    """Wait until every named item is READY or FAILED, showing progress; "name: reason" of the failed."""
+    """Wait until every named item is READY or FAILED, showing progress; return "name: reason" of the failed."""
     give_up_at = time.monotonic() + _READY_WITHIN_S
-    progress = _Progress()
-    while True:
-        items = {item["name"]: item for item in _items(api_url) if item["name"] in names}
-        statuses = {name: items[name]["status"] if name in items else "not there yet" for name in names}
-        ready = sum(status == "READY" for status in statuses.values())
-        stuck = {name: status for name, status in statuses.items() if status not in ("READY", "FAILED")}
-        progress.show(f"{ready} of {len(names)} ready", is_last=not stuck)
-        if not stuck:
-            failures = {name: item["failure"] for name, item in items.items() if item["status"] == "FAILED"}
-            return [f"{name}: {failure['code']} {failure['message']}" for name, failure in failures.items()]
-        if time.monotonic() > give_up_at:
-            listed = ", ".join(f"{name} ({status})" for name, status in sorted(stuck.items()))
-            raise MainJobFailed(f"not ready after {_READY_WITHIN_S:.0f} s: {listed}")
-        time.sleep(1.0)
+    with progress() as show:
+        while True:
+            items = {item["name"]: item for item in _items(api_url) if item["name"] in names}
+            statuses = {name: items[name]["status"] if name in items else "not there yet" for name in names}
+            ready = sum(status == "READY" for status in statuses.values())
+            waiting = {name: status for name, status in statuses.items() if status not in ("READY", "FAILED")}
+            show(f"Loading the samples: {ready} of {len(names)} ready", not waiting)
+            if not waiting:
+                return [_reason(item) for item in items.values() if item["status"] == "FAILED"]
+            if time.monotonic() > give_up_at:
+                listed = ", ".join(f"{name} ({status})" for name, status in sorted(waiting.items()))
+                raise SamplesFailed(f"not ready after {_READY_WITHIN_S:.0f} s: {listed}")
+            time.sleep(1.0)
 
 
-class _Progress:
-    """One line that is rewritten on a terminal; elsewhere a line for a change, at most every 5 s."""
+def _reason(item: Mapping[str, Any]) -> str:
+    return f"{item['name']}: {item['failure']['code']} {item['failure']['message']}"
 
-    def __init__(self) -> None:
-        self._last, self._shown_at = "", float("-inf")
 
-    def show(self, text: str, *, is_last: bool) -> None:
-        if sys.stdout.isatty():
-            print(f"\r{text}\033[K", end="\n" if is_last else "", flush=True)
-        elif is_last or (text != self._last and time.monotonic() - self._shown_at >= 5):
+@contextmanager
+def progress() -> Iterator[Callable[[str, bool], None]]:
+    """Yield show(text, is_last): one line that is rewritten on a terminal, elsewhere a line at most every 5 s."""
+    last, shown_at, is_terminal = "", float("-inf"), sys.stdout.isatty()
+
+    def show(text: str, is_last: bool) -> None:
+        nonlocal last, shown_at
+        if is_terminal:
+            print(f"\r{text}\033[K", end="", flush=True)
+        elif is_last or (text != last and time.monotonic() - shown_at >= 5):
             print(text, flush=True)
-            self._last, self._shown_at = text, time.monotonic()
+            last, shown_at = text, time.monotonic()
+
+    try:
+        yield show
+    finally:
+        if is_terminal:
+            print(flush=True)
 
 
 def _search(expected: ExpectedHit, api_url: str) -> bool:
@@ -164,7 +187,11 @@ def _send(request: Request) -> bytes:
     except HTTPError as error:
         said = error.read(500).decode(errors="replace")
         url = request.full_url.partition("?")[0]
-        raise MainJobFailed(f"{request.get_method()} {url} answered {error.code}: {said}") from error
+        raise SamplesFailed(f"{request.get_method()} {url} answered {error.code}: {said}") from error
+    except (OSError, HTTPException) as error:
+        raise SamplesFailed(
+            f"{request.get_method()} {request.full_url.partition('?')[0]}: {error}"
+        ) from error
 
 
 def _form(fields: Mapping[str, str], path: Path, media_type: str) -> tuple[bytes, str]:

@@ -179,5 +179,7 @@ def _only_one(state: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StartFailed(f"a stack is already running on {state}; use --state for another") from error
+            raise StartFailed(
+                f"a stack is already running on {state}; make run PORT=N STATE=FOLDER starts another"
+            ) from error
         yield

@@ -113,7 +113,7 @@ def test_a_taken_port_is_named_with_the_way_out() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(StartFailed, match=rf"port {port} \(the API\) is taken .* --port"):
+        with pytest.raises(StartFailed, match=rf"port {port} \(the API\) is taken .* PORT=N"):
             require_free_port(port, what="the API")
         assert owns_port(os.getpid(), port)
 

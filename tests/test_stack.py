@@ -27,6 +27,7 @@ from tests.conftest import rows
 PROJECT = Path(__file__).resolve().parent.parent
 BUCKET = "collections-images-local-000000000000"
 ENDED_WITHIN_S = 240
+ADDRESS = r"http://127.0.0.1:\d+ +Ctrl-C"
 
 
 @dataclass(frozen=True)
@@ -95,26 +96,46 @@ def eventually(answer: Callable[[], Any], *, timeout_s: float = 60) -> Any:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Running]:
-    """A demo killed in the middle of its work, one run to its end on the same state, and then `run`."""
+    """A run killed in the middle, one stopped there, a demo to its end, and then the README's `make run`."""
     with TemporaryDirectory(prefix="collections-test-", ignore_cleanup_errors=True) as folder:
-        yield from running_stack(Path(folder))
+        yield from running_stack(Path(folder) / "my state")
 
 
 def running_stack(state: Path) -> Iterator[Running]:
     port = five_free_ports()
-    killed = start("demo", port, state)
-    read_until(killed, r"[1-9]\d* of 16 ready|^0 of 16 ready")
+    killed = start("run", port, state)
+    assert not [line for line in read_until(killed, ADDRESS) if "of 16 ready" in line]
+    read_until(killed, r"\d+ of 16 ready")
     killed.send_signal(signal.SIGKILL)
     killed.wait()
+    stopped = start("run", port, state)
+    read_until(stopped, r"\d+ of 16 ready")
+    stopped.send_signal(signal.SIGINT)
+    assert stopped.wait(30) == 0
     demo = start("demo", port, state)
     printed, _ = demo.communicate(timeout=ENDED_WITHIN_S)
     assert demo.returncode == 0, printed
     assert "16 of 16 ready" in printed
-    running = start("run", port, state)
-    read_until(running, r"http://127.0.0.1:\d+ +Ctrl-C")
+    running = make_run(port, state)
+    read_until(running, ADDRESS)
     yield Running(ports=Ports(api=port), state=state)
-    running.send_signal(signal.SIGINT)
-    assert running.wait(30) == 0
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal sends Ctrl-C
+    printed, _ = running.communicate(timeout=30)
+    assert printed.rstrip().endswith("stopping"), printed
+    assert (state / "samples-are-loaded").exists()
+
+
+def make_run(port: int, state: Path) -> "subprocess.Popen[str]":
+    """Run `make run` on these ports and this state, in the environment that the tests run in."""
+    here = [f"PORT={port}", f"STATE={state}", f"PY={sys.executable}", "READY=Makefile"]
+    return subprocess.Popen(
+        ["make", "run", *here],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def test_the_samples_are_all_ready_and_none_twice(stack: Running) -> None:

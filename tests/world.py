@@ -150,7 +150,7 @@ def forget_wiring() -> None:
         "oidc",
         "upstreams",
     )
-    for name in (*closed, *made_once, "rate_limits"):
+    for name in (*closed, *made_once, "rate_limits", "dynamodb_presence"):
         for made in getattr(wiring, name).forget():
             if name in closed:
                 made.close()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chalicelib.providers.oidc import OidcIssuer
     from chalicelib.stores.blobs import Blobs
     from chalicelib.stores.bus import Bus
-    from chalicelib.stores.dynamodb import Tables
+    from chalicelib.stores.dynamodb import Presence, Tables
     from chalicelib.stores.local_copies import LocalCopies
     from chalicelib.stores.postgres import Database
     from chalicelib.stores.rate_limits import RateLimits
@@ -114,17 +114,33 @@ def tables() -> "Tables":
 
 
 @once
+def dynamodb_presence() -> "Presence":
+    from time import monotonic
+
+    from chalicelib.stores.dynamodb import Presence
+
+    return Presence(monotonic)
+
+
+@once
 def sessions() -> "Sessions":
     from chalicelib.stores.sessions import Sessions
 
-    return Sessions(_client("dynamodb"), table=settings().sessions_table)
+    return Sessions(_client("dynamodb"), table=settings().sessions_table, presence=dynamodb_presence())
 
 
 @once
 def rate_limits() -> "RateLimits":
+    from time import time_ns
+
     from chalicelib.stores.rate_limits import RateLimits
 
-    return RateLimits(_client("dynamodb"), table=settings().rate_limits_table)
+    return RateLimits(
+        _client("dynamodb"),
+        table=settings().rate_limits_table,
+        presence=dynamodb_presence(),
+        clock_us=lambda: time_ns() // 1000,
+    )
 
 
 @once

@@ -97,11 +97,13 @@ def create_lambda_event(
 
 
 def send_with_body(handler: Any, code: int, headers: dict[str, str], body: str | bytes) -> None:
-    """Answer HEAD without the body: it would be read as the next answer on the connection."""
+    """Answer HEAD without the body: it would be read as the next answer on the connection.
+
+    There is no Content-Length either: it would have to be that of GET's body, which the app has dropped.
+    """
     if handler.command != "HEAD":
         return _send_with_body(handler, code, headers, body)
     handler.send_response(code)
-    handler.send_header("Content-Length", str(len(body.encode() if isinstance(body, str) else body)))
     handler._send_headers(headers)
 
 

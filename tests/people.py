@@ -58,6 +58,7 @@ class People:
             wiring.sessions,
             wiring.tables,
             wiring.rate_limits,
+            wiring.dynamodb_presence,
             wiring.oidc,
         ):
             made.forget()

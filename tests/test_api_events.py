@@ -111,7 +111,7 @@ def test_local_server_parses_and_answers(port: int):
     assert (status, json.loads(body)["field"]) == (400, "limit")
     assert headers["Access-Control-Allow-Origin"] == ORIGIN
     status, headers, _ = over_http(port, "OPTIONS", "/health", headers={"Origin": ORIGIN})
-    assert (status, headers["Access-Control-Allow-Methods"]) == (204, "GET, OPTIONS")
+    assert (status, headers["Access-Control-Allow-Methods"]) == (204, "GET, HEAD, OPTIONS")
     assert over_http(port, "PATCH", "/health")[0] == 405
     assert over_http(port, "GET", "/dot.png", headers={"Accept": "*/*"})[2] == b"\x89PNG\xff"
 

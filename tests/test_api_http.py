@@ -4,6 +4,7 @@ import inspect
 import logging
 
 import pytest
+from chalice.test import HTTPResponse
 
 from chalicelib import errors
 from chalicelib.api import problems
@@ -27,6 +28,32 @@ def test_every_answer_has_the_security_headers():
         assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+def without_request_id(answer: HTTPResponse) -> tuple[int, dict[str, str]]:
+    return answer.status_code, {k: v for k, v in answer.headers.items() if k != "X-Request-Id"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/health",
+        "/page",
+        "/dot.png",
+        "/api/v1/things?limit=3",
+        "/api/v1/things?limit=0",
+        "/api/v1/openapi.json",
+    ],
+)
+def test_head_has_the_status_and_headers_of_get_and_no_body(path: str):
+    head, got = call("HEAD", path), call("GET", path)
+    assert without_request_id(head) == without_request_id(got)
+    assert (head.body, got.body != b"") == (b"", True)
+
+
+def test_where_there_is_no_get_there_is_no_head():
+    wrong = call("HEAD", "/api/v1/errors/ValueError")
+    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "OPTIONS, POST")
 
 
 def test_a_page_sets_its_own_policy():
@@ -114,7 +141,7 @@ def test_an_unexpected_error_is_logged_and_tells_nothing(caplog: pytest.LogCaptu
 def test_wrong_method_and_unknown_path():
     wrong = call("PUT", "/health")
     assert problem(wrong, 405)["code"] == "method_not_allowed"
-    assert wrong.headers["Allow"] == "GET, OPTIONS"
+    assert wrong.headers["Allow"] == "GET, HEAD, OPTIONS"
     event = rest_event("GET", "/nowhere")
     assert sample_app()(event, None)["statusCode"] == 404
 

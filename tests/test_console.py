@@ -46,6 +46,14 @@ def test_only_the_pages_own_script_and_style_run():
     assert not re.search(r"<[a-z]+ [^>]*\b(on\w+|style)=", text)
 
 
+@pytest.mark.parametrize("query", ["utm_source=x", "a=1&a=2", "%00=%ff", "q=%00"])
+def test_whatever_a_link_adds_to_the_address_the_page_comes(query: str):
+    app = sample_app()
+    app.add(console(lambda: (STORAGE,)))
+    assert Client(app).http.get(f"/?{query}").body == Client(app).http.get("/").body != b""
+    assert Client(app).http.request("HEAD", f"/?{query}").status_code == 200
+
+
 def test_files_go_to_storage_and_the_only_pictures_are_those_that_were_fetched():
     _, policy = page()
     assert policy["connect-src"] == ["'self'", STORAGE]

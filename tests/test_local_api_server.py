@@ -21,7 +21,7 @@ from chalice import Chalice
 app = Chalice(app_name="tiny")
 
 
-@app.route("/fixed/{name}", methods=["GET"])
+@app.route("/fixed/{name}", methods=["GET", "HEAD"])
 def fixed(name):
     context = app.lambda_context
     time.sleep(0.1)
@@ -84,8 +84,9 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 def test_head_and_the_next_request_on_the_connection_are_answered(port: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    connection.request("HEAD", "/fixed/a")
-    assert connection.getresponse().read() == b""
+    connection.request("HEAD", "/fixed/a?n=1")
+    head = connection.getresponse()
+    assert (head.status, head.read(), head.headers["Content-Length"]) == (200, b"", None)
     connection.request("GET", "/any/where?x=1")
     assert connection.getresponse().read() == b'{"proxy":"any/where"}'
 

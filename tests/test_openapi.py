@@ -18,8 +18,10 @@ class WithBytes(msgspec.Struct):
 
 
 def served(app: App) -> set[tuple[str, str]]:
+    """Without what every path has: OPTIONS, and HEAD where there is GET."""
     pairs = ((path, method) for path, methods in app.routes.items() for method in methods)
-    return {(path, method.lower()) for path, method in pairs if method != "OPTIONS" and path != "/{proxy+}"}
+    implied = ("OPTIONS", "HEAD")
+    return {(path, method.lower()) for path, method in pairs if method not in implied and path != "/{proxy+}"}
 
 
 def described(app: App) -> set[tuple[str, str]]:
@@ -42,6 +44,9 @@ def test_what_is_served_is_described_and_valid(make: Callable[[], App]):
     app = make()
     assert ("/api/v1/openapi.json", "get") in served(app)
     assert described(app) == served(app)
+    assert "HEAD" in document(app.declared, version="1")["info"]["description"]
+    for path, methods in app.routes.items():
+        assert ("HEAD" in methods) == ("GET" in methods), path
     plain = msgspec.json.decode(msgspec.json.encode(document(app.declared, version="1")))
     OpenAPIV31SpecValidator(plain).validate()
 

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from time import time, time_ns
+from time import monotonic, time, time_ns
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from chalicelib.errors import Conflict, InvalidInput, Unauthenticated, Unavailab
 from chalicelib.model import passwords
 from chalicelib.model.sessions import Device, Session
 from chalicelib.ops import accounts, sessions
+from chalicelib.stores.dynamodb import Presence
 from chalicelib.stores.postgres import Database
 from chalicelib.stores.sessions import Sessions
 from tests.people import PASSWORD, People, people
@@ -88,7 +89,7 @@ def test_a_new_password_ends_all_other_sessions(people: People) -> None:
 
 def test_without_dynamodb_the_password_stays_as_it_was(people: People) -> None:
     user_id = people.me(people.join("ann@example.org")["access_token"]).body["id"]
-    away = Sessions(people.world.aws.client("dynamodb"), table="gone")
+    away = Sessions(people.world.aws.client("dynamodb"), table="gone", presence=Presence(monotonic))
     kept: dict[str, Any] = {"db": wiring.database(), "sessions": away, "session_id": None}
     with pytest.raises(Unavailable):
         accounts.change_password(

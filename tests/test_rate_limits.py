@@ -6,7 +6,6 @@ import logging
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +16,8 @@ from botocore.config import Config
 
 from chalicelib.errors import Unavailable
 from chalicelib.model.limits import MICROSECONDS, Admission, Limit
-from chalicelib.stores.dynamodb import RATE_LIMITS_KEY, definition
-from chalicelib.stores.rate_limits import PAUSE_US, REMEMBERED_KEYS, THROTTLED_US, RateLimits
+from chalicelib.stores.dynamodb import FAILURES_UNTIL_AWAY, PAUSE_S, RATE_LIMITS_KEY, Presence, definition
+from chalicelib.stores.rate_limits import REMEMBERED_KEYS, THROTTLED_US, RateLimits
 from local.places import ACCESS_KEY, REGION, SECRET_KEY
 from tests.local_stack.emulated import Emulated, emulated_aws
 from tests.tcp_proxy import tcp_proxy
@@ -28,6 +27,7 @@ NOW = 1_790_000_000 * MICROSECONDS
 BURST = Limit(name="user-burst", quota=5, window_s=1)
 SUSTAINED = Limit(name="user-sustained", quota=8, window_s=60)
 COSTLY = Limit(name="costly-burst", quota=2, window_s=10)
+PAUSE_US = int(PAUSE_S * MICROSECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +37,23 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
         yield emulated
 
 
-@dataclass
 class Counted:
-    """A store, and how many writes it has sent."""
+    """A store whose clock the test moves, and how many writes it has sent."""
 
-    store: RateLimits
-    writes: int = 0
+    def __init__(self, dynamodb: Any) -> None:
+        self.dynamodb = dynamodb
+        self.now_us = NOW
+        self.writes = 0
+        presence = Presence(lambda: self.now_us / MICROSECONDS)
+        self.store = RateLimits(dynamodb, table=TABLE, presence=presence, clock_us=lambda: self.now_us)
+        dynamodb.meta.events.register("before-send.dynamodb.UpdateItem", self._count)
 
     def take(self, key: str, *limits: Limit, now_us: int) -> Admission:
-        return self.store.take(key, limits, now_us=now_us)
+        self.now_us = now_us
+        return self.store.take(key, limits)
+
+    def _count(self, **_: Any) -> None:
+        self.writes += 1
 
 
 def impatient(port: int, *, read_s: int = 5, attempts: int = 1) -> Any:
@@ -60,14 +68,7 @@ def impatient(port: int, *, read_s: int = 5, attempts: int = 1) -> Any:
 
 
 def counted_store(port: int) -> Counted:
-    dynamodb = impatient(port)
-    counted = Counted(RateLimits(dynamodb, table=TABLE))
-
-    def count(**_: Any) -> None:
-        counted.writes += 1
-
-    dynamodb.meta.events.register("before-send.dynamodb.UpdateItem", count)
-    return counted
+    return Counted(impatient(port))
 
 
 @pytest.fixture
@@ -191,16 +192,16 @@ def test_an_admission_costs_one_write(store: Counted, key: str) -> None:
 def test_a_request_whose_answer_got_lost_is_counted_once(aws: Emulated, key: str) -> None:
     """botocore sends it again; the row tells that it has been counted."""
     with tcp_proxy(aws.emulator.port) as proxy:
-        store = RateLimits(impatient(proxy.port, attempts=2), table=TABLE)
+        store = Counted(impatient(proxy.port, attempts=2))
         for n in range(BURST.quota):
             proxy.when(b"UpdateItem", "reset")
-            assert store.take(key, [BURST], now_us=NOW).admitted
+            assert store.take(key, BURST, now_us=NOW).admitted
             assert row(aws, key)["user-burst-1s"] == str(NOW + (n + 1) * BURST.interval_us)
-        assert not store.take(key, [BURST], now_us=NOW).admitted
+        assert not store.take(key, BURST, now_us=NOW).admitted
 
 
 @contextmanager
-def answering(store: RateLimits, status: int, body: dict[str, Any]) -> Iterator[list[int]]:
+def answering(store: Counted, status: int, body: dict[str, Any]) -> Iterator[list[int]]:
     """DynamoDB gives this answer; a number is added for each time it is asked."""
     asked: list[int] = []
 
@@ -209,7 +210,7 @@ def answering(store: RateLimits, status: int, body: dict[str, Any]) -> Iterator[
         raw = SimpleNamespace(stream=lambda: iter([json.dumps(body).encode()]))
         return AWSResponse(request.url, status, {}, raw)
 
-    events = store._dynamodb.meta.events
+    events = store.dynamodb.meta.events
     events.register_first("before-send.dynamodb.UpdateItem", answer)
     yield asked
     events.unregister("before-send.dynamodb.UpdateItem", answer)
@@ -217,23 +218,23 @@ def answering(store: RateLimits, status: int, body: dict[str, Any]) -> Iterator[
 
 def test_the_memory_is_bounded() -> None:
     """Who has a /48 has 65,536 addresses to ask from."""
-    store = counted_store(1).store
+    store = counted_store(1)
     full = {"id": {"S": "x"}, "user-burst-1s": {"N": str(NOW + 2 * MICROSECONDS)}}
     with answering(store, 400, {"__type": "#ConditionalCheckFailedException", "Item": full}) as asked:
         for number in range(REMEMBERED_KEYS + 1):
-            assert not store.take(f"address:{number}", [BURST], now_us=NOW).admitted
+            assert not store.take(f"address:{number}", BURST, now_us=NOW).admitted
         assert len(asked) == REMEMBERED_KEYS + 1
         for number in (REMEMBERED_KEYS, 1):
-            store.take(f"address:{number}", [BURST], now_us=NOW)
+            store.take(f"address:{number}", BURST, now_us=NOW)
         assert len(asked) == REMEMBERED_KEYS + 1, "still known"
-        store.take("address:0", [BURST], now_us=NOW)
+        store.take("address:0", BURST, now_us=NOW)
         assert len(asked) == REMEMBERED_KEYS + 2, "forgotten, and so asked for"
 
 
 def test_a_key_that_dynamodb_throttles_is_refused_and_the_others_are_not(store: Counted, key: str) -> None:
     """It takes 1,000 writes a second: to let them through would be to give way to force."""
     store.take(key, BURST, now_us=NOW - 3600 * MICROSECONDS)
-    with answering(store.store, 400, {"__type": "#ThrottlingException", "message": "slow down"}) as asked:
+    with answering(store, 400, {"__type": "#ThrottlingException", "message": "slow down"}) as asked:
         answer = store.take(key, BURST, now_us=NOW)
         assert (answer.admitted, answer.retry_after_us) == (False, THROTTLED_US)
         assert not store.take(key, BURST, now_us=NOW + THROTTLED_US - 1).admitted
@@ -245,46 +246,128 @@ def test_a_key_that_dynamodb_throttles_is_refused_and_the_others_are_not(store: 
     assert sum(taken) == BURST.quota
 
 
+@contextmanager
+def while_asked(store: Counted, happens: Any) -> Iterator[None]:
+    """Something happens once, after the next update left the process and before DynamoDB has it."""
+    done: list[bool] = []
+
+    def happen(**_: Any) -> None:
+        if not done:
+            done.append(True)
+            happens()
+
+    events = store.dynamodb.meta.events
+    events.register_first("before-send.dynamodb.UpdateItem", happen)
+    yield
+    events.unregister("before-send.dynamodb.UpdateItem", happen)
+    assert done
+
+
+def test_a_request_that_was_overtaken_is_judged_by_the_time_it_is_then(
+    aws: Emulated, store: Counted, another: Counted, key: str
+) -> None:
+    """On a laptop: 100,000 in 1 s, a slow table, and one that came two seconds later was counted first."""
+    roomy = Limit(name="user-burst", quota=100_000, window_s=1)
+    later = NOW + 2 * MICROSECONDS
+
+    def overtake() -> None:
+        assert another.take(key, roomy, now_us=later).admitted
+        store.now_us = later
+
+    with while_asked(store, overtake):
+        answer = store.take(key, roomy, now_us=NOW)
+    assert (answer.admitted, answer.standings[0].remaining) == (True, 99_998)
+    assert row(aws, key)["user-burst-1s"] == str(later + 2 * roomy.interval_us)
+
+
+def test_the_time_a_request_takes_is_no_credit(
+    aws: Emulated, store: Counted, another: Counted, key: str
+) -> None:
+    """One whose second update is sent long after the first gets no more than one that came then."""
+
+    def overtake() -> None:
+        while another.take(key, BURST, now_us=NOW + 1).admitted:
+            pass
+        store.now_us = NOW + 3600 * MICROSECONDS
+
+    with while_asked(store, overtake):
+        assert store.take(key, BURST, now_us=NOW).admitted
+    taken = [store.take(key, BURST, now_us=store.now_us).admitted for _ in range(20)]
+    assert sum(taken) in (BURST.quota - 1, BURST.quota)
+
+
+AWAY = {"__type": "#InternalServerError", "message": "away"}
+
+
+def fails(store: Counted, key: str, now_us: int) -> None:
+    with pytest.raises(Unavailable):
+        store.take(key, BURST, now_us=now_us)
+
+
+def test_one_call_that_fails_does_not_refuse_the_others(store: Counted, key: str) -> None:
+    for n in range(3 * FAILURES_UNTIL_AWAY):
+        with answering(store, 500, AWAY):
+            for _ in range(FAILURES_UNTIL_AWAY - 1):
+                fails(store, key, NOW)
+        assert store.take(f"{key}:{n}", BURST, now_us=NOW).admitted
+
+
+def test_calls_that_fail_at_the_same_time_are_one_failure(store: Counted, key: str) -> None:
+    """DynamoDB stood still for a moment: all that waited for it ran out of time together."""
+
+    def another_fails(left: int) -> None:
+        if left:
+            with while_asked(store, lambda: another_fails(left - 1)):
+                fails(store, f"{key}:{left}", NOW)
+
+    with answering(store, 500, AWAY):
+        another_fails(4 * FAILURES_UNTIL_AWAY)
+    assert store.take(key, BURST, now_us=NOW).admitted
+
+
+def test_a_wrong_request_is_no_absence(store: Counted, key: str) -> None:
+    """DynamoDB answered: a table that is not there, a permission that lacks, are not known better by waiting."""
+    with answering(store, 400, {"__type": "#ResourceNotFoundException", "message": "no table"}) as asked:
+        for _ in range(3 * FAILURES_UNTIL_AWAY):
+            fails(store, key, NOW)
+    assert len(asked) == 3 * FAILURES_UNTIL_AWAY
+    assert store.take(key, BURST, now_us=NOW).admitted
+
+
 def test_while_dynamodb_is_away_one_request_in_five_seconds_asks(
     store: Counted, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with answering(store.store, 500, {"__type": "#InternalServerError", "message": "away"}) as asked:
+    with answering(store, 500, AWAY) as asked:
 
         def asks_at(now_us: int) -> bool:
             before = len(asked)
-            with pytest.raises(Unavailable):
-                store.take(key, BURST, now_us=now_us)
+            fails(store, key, now_us)
             return len(asked) > before
 
-        assert [asks_at(NOW + late_us) for late_us in (0, 1, PAUSE_US - 1)] == [True, False, False]
+        assert [asks_at(NOW) for _ in range(FAILURES_UNTIL_AWAY + 2)] == [True] * FAILURES_UNTIL_AWAY + [
+            False
+        ] * 2
+        assert [asks_at(NOW + late_us) for late_us in (1, PAUSE_US - 1)] == [False, False]
         assert [asks_at(NOW + PAUSE_US + late_us) for late_us in (0, 1)] == [True, False]
         asking: list[bool] = []
-
-        def while_it_asks(**_: Any) -> None:
-            if not asking:
-                asking.append(asks_at(NOW + 2 * PAUSE_US))
-
-        store.store._dynamodb.meta.events.register_first("before-send.dynamodb.UpdateItem", while_it_asks)
-        assert (asks_at(NOW + 2 * PAUSE_US), asking) == (True, [False]), (
-            "one asks, and the others do not wait for it"
-        )
-        assert asks_at(NOW - 1), "a clock that was set back"
+        with while_asked(store, lambda: asking.append(asks_at(NOW + 2 * PAUSE_US))):
+            assert asks_at(NOW + 2 * PAUSE_US)
+        assert asking == [False], "one asks, and the others do not wait for it"
         assert [asks_at(NOW + seconds * MICROSECONDS) for seconds in (30, 54, 61)] == [True] * 3
     away = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(away) == 2, "one a minute"
 
 
-def test_when_dynamodb_is_back_it_is_asked_again(store: Counted, aws: Emulated, key: str) -> None:
+def test_when_dynamodb_is_back_it_is_asked_again(aws: Emulated, key: str) -> None:
     with tcp_proxy(aws.emulator.port) as proxy:
-        behind = RateLimits(impatient(proxy.port, read_s=2, attempts=2), table=TABLE)
-        assert behind.take(key, [BURST], now_us=NOW).admitted
+        behind = Counted(impatient(proxy.port, read_s=2))
+        assert behind.take(key, BURST, now_us=NOW).admitted
         for number, mood in enumerate(("refuse", "hang")):
             now = NOW + number * 60 * MICROSECONDS
             proxy.be(mood)  # type: ignore[arg-type]
-            with pytest.raises(Unavailable):
-                behind.take(key, [BURST], now_us=now)
+            for _ in range(FAILURES_UNTIL_AWAY):
+                fails(behind, key, now)
             proxy.be("pass")
-            with pytest.raises(Unavailable):
-                behind.take(key, [BURST], now_us=now)
-            assert behind.take(key, [BURST], now_us=now + PAUSE_US).admitted
-            assert behind.take(key, [BURST], now_us=now + PAUSE_US).admitted
+            fails(behind, key, now)
+            assert behind.take(key, BURST, now_us=now + PAUSE_US).admitted
+            assert behind.take(key, BURST, now_us=now + PAUSE_US).admitted

@@ -1,15 +1,18 @@
 """Sessions while DynamoDB is away, lags behind, answers in parts or twice."""
 
 from collections.abc import Iterator
-from time import time
+from time import monotonic, time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.model.tokens import sha256_of
 from chalicelib.ops import sessions
+from chalicelib.stores.dynamodb import Presence
 from chalicelib.stores.sessions import Sessions
 from tests.people import People, people
 
@@ -40,7 +43,7 @@ class Lagging:
 def test_logout_acts_at_once_also_when_replicas_lag(people: People) -> None:
     tokens = people.join("ann@example.org")
     table = wiring.settings().sessions_table
-    store = Sessions(Lagging(people.world.aws.client("dynamodb")), table=table)
+    store = Sessions(Lagging(people.world.aws.client("dynamodb")), table=table, presence=Presence(monotonic))
     user_id = people.me(tokens["access_token"]).body["id"]
     now_s = int(time())
     assert [each.id for each in store.list_live(user_id, before=None, now_s=now_s)] == [tokens["session_id"]]
@@ -84,6 +87,25 @@ def test_without_dynamodb_nobody_is_let_in(people: People, without_dynamodb: dic
     assert all(int(each.headers["Retry-After"]) > 0 for each in replies)
 
 
+def test_while_dynamodb_is_away_sessions_and_limits_are_told_so_at_once(people: People) -> None:
+    """No request waits for what another one has found out, of the table that it needs or of the other."""
+    token = people.join("ann@example.org")["access_token"]
+    sent: list[str] = []
+
+    def fail(request: Any, event_name: str, **_: Any) -> AWSResponse:
+        sent.append(event_name.rpartition(".")[2])
+        raw = SimpleNamespace(stream=lambda: iter([b'{"__type": "#InternalServerError"}']))
+        return AWSResponse(request.url, 500, {}, raw)
+
+    for store in (wiring.sessions(), wiring.rate_limits()):
+        store._dynamodb.meta.events.register_first("before-send.dynamodb", fail)
+    assert [people.me(token).status for _ in range(5)] == [503] * 5
+    asked = {call: sent.count(call) for call in sent}
+    assert asked == {"UpdateItem": 4, "GetItem": 2}, "three calls, each sent twice"
+    for store in (wiring.sessions(), wiring.rate_limits()):
+        store._dynamodb.meta.events.unregister("before-send.dynamodb", fail)
+
+
 def test_a_login_that_cannot_be_counted_is_refused(people: People) -> None:
     people.register("ann@example.org")
     people.set(RATE_LIMITS_TABLE="gone")
@@ -106,7 +128,7 @@ def test_many_sessions_are_read_in_several_answers(people: People) -> None:
             more = {"Limit": 1} if name == "query" else {}
             return lambda **request: getattr(client, name)(**request, **more)
 
-    store = Sessions(Small(), table=wiring.settings().sessions_table)
+    store = Sessions(Small(), table=wiring.settings().sessions_table, presence=Presence(monotonic))
     found = [each.id for each in store.list_live(user_id, before=None, now_s=int(time()))]
     assert found == [each["session_id"] for each in reversed(tokens)]
     sessions.end_all(user_id, now_s=int(time()), sessions=store)
@@ -116,7 +138,7 @@ def test_many_sessions_are_read_in_several_answers(people: People) -> None:
 def test_another_error_of_dynamodbs_is_no_refusal(people: People) -> None:
     tokens = people.join("ann@example.org")
     user_id, session_id, _ = tokens["refresh_token"].rsplit(".", 2)
-    store = Sessions(people.world.aws.client("dynamodb"), table="gone")
+    store = Sessions(people.world.aws.client("dynamodb"), table="gone", presence=Presence(monotonic))
     values: dict[str, Any] = {"now_s": 1, "expires_at": 2, "old_sha256": "", "new_sha256": ""}
     with pytest.raises(Unavailable):
         store.rotate(user_id, session_id, **values)

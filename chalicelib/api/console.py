@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from chalicelib.api.http import Answer, Request, Routes
+from chalicelib.api.http import Answer, AnyQuery, Request, Routes
 
 FOLDER = Path(__file__).parent.parent / "console"
 PART = re.compile(r'<link rel="stylesheet" href="([\w.]+)">|<script src="([\w.]+)"></script>')
@@ -23,7 +23,14 @@ def console(storage_origins: Callable[[], tuple[str, ...]]) -> Routes:
         text, policy = assemble(storage_origins())
         return Answer(text, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
 
-    @routes.get("/", returns="text/html; charset=utf-8", public=True, cost="none", summary="The web console.")
+    @routes.get(
+        "/",
+        query=AnyQuery,
+        returns="text/html; charset=utf-8",
+        public=True,
+        cost="none",
+        summary="The web console.",
+    )
     def get_console(_request: Request) -> Answer:
         return page()
 

@@ -55,11 +55,12 @@ class App(Chalice):
         self.declared: list[Route] = []
 
     def add(self, routes: Routes) -> None:
-        """Serve these routes, and document them."""
+        """Serve these routes, and document them. HEAD is served as GET; the answer loses its body in `_answer`."""
         for route in routes.declared:
+            methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
             # Content types are ours to check: Chalice's 415 is not a problem document.
             serve = self.route(
-                route.path, methods=[route.method], name=route.handler.__name__, content_types=["*/*"]
+                route.path, methods=methods, name=route.handler.__name__, content_types=["*/*"]
             )
             serve(self._view(route))
             self.declared.append(route)

@@ -50,6 +50,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Base of declared query parameters."""
 
 
+class AnyQuery(Query, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """For pages that people are led to by links: whatever a link adds is ignored."""
+
+
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of declared JSON bodies and of the objects in them."""
 

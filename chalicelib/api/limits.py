@@ -7,7 +7,7 @@ there is more. A refusal lists the limits that refused.
 
 from collections.abc import Sequence
 from math import ceil
-from time import time_ns
+from time import time
 
 from chalicelib import wiring
 from chalicelib.api.http import Caller
@@ -37,7 +37,7 @@ def admit_login(email: str, address: str) -> None:
         db=wiring.database(),
         sessions=wiring.sessions(),
         store=wiring.rate_limits(),
-        now_us=time_ns() // 1000,
+        now_s=int(time()),
     )
 
 
@@ -62,4 +62,4 @@ def _standing(standing: Standing) -> str:
 
 
 def _admit(key: str, held_to: Sequence[Limit], cost: Cost) -> Admission | None:
-    return ops.admit(key, held_to, cost=cost, store=wiring.rate_limits(), now_us=time_ns() // 1000)
+    return ops.admit(key, held_to, cost=cost, store=wiring.rate_limits())

@@ -27,6 +27,7 @@ from chalicelib.errors import (
 
 PATH = "/api/v1/openapi.json"
 _REF = "#/components/schemas/{name}"
+_DESCRIPTION = "Where GET is answered HEAD is answered too, with the headers of GET and no body."
 _KEY_PARAMETER = {
     "name": idempotency.HEADER,
     "in": "header",
@@ -88,7 +89,7 @@ def document(declared: Iterable[Route], *, version: str) -> dict[str, Any]:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas, components)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Collections", "version": version},
+        "info": {"title": "Collections", "version": version, "description": _DESCRIPTION},
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from chalicelib.api.http import AnyQuery
 from chalicelib.api.problems import BodyTooLarge, UnsupportedMediaType
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.model.text import UNSTORABLE
@@ -42,6 +43,8 @@ def parse_path(raw: Mapping[str, str], patterns: Mapping[str, str]) -> dict[str,
 
 def parse_query(raw: Mapping[str, Sequence[str]], type_: type[T], repeatable: frozenset[str]) -> T:
     """Convert strings to the Struct's types; a parameter that is not repeatable may come once."""
+    if issubclass(type_, AnyQuery):
+        return type_()
     values: dict[str, Any] = {}
     for name, given in raw.items():
         if any(UNSTORABLE.search(text) for text in (name, *given)):

@@ -19,15 +19,13 @@ SESSIONS_LOOKED_AT = 100
 NOBODY = "u-nobody"
 
 
-def admit(
-    key: str, limits: Sequence[Limit], *, cost: Cost, store: "RateLimits", now_us: int
-) -> Admission | None:
+def admit(key: str, limits: Sequence[Limit], *, cost: Cost, store: "RateLimits") -> Admission | None:
     """Count one request of the key. None: DynamoDB is away, and at this cost that does not matter.
 
     Raises RateLimited, and Unavailable where nobody is let through uncounted.
     """
     try:
-        admission = store.take(key, limits, now_us=now_us)
+        admission = store.take(key, limits)
     except Unavailable:
         if LET_THROUGH_UNCOUNTED[cost]:
             return None
@@ -50,7 +48,7 @@ def admit_login(
     db: "Database",
     sessions: "Sessions",
     store: "RateLimits",
-    now_us: int,
+    now_s: int,
 ) -> None:
     """Count one attempt at an account's password, whether there is such an account or not.
 
@@ -59,12 +57,12 @@ def admit_login(
     """
     account = f"account:{hashlib.sha256(email.lower().encode()).hexdigest()}"
     try:
-        admit(account, limits, cost="login", store=store, now_us=now_us)
+        admit(account, limits, cost="login", store=store)
     except RateLimited:
         place = address_key(address)
-        if not _is_signed_in_at(email, place, db=db, sessions=sessions, now_s=now_us // MICROSECONDS):
+        if not _is_signed_in_at(email, place, db=db, sessions=sessions, now_s=now_s):
             raise
-        admit(f"{account}@{place}", limits, cost="login", store=store, now_us=now_us)
+        admit(f"{account}@{place}", limits, cost="login", store=store)
 
 
 def _is_signed_in_at(email: str, place: str, *, db: "Database", sessions: "Sessions", now_s: int) -> bool:

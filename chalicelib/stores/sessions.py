@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from msgspec.structs import fields
 
 from chalicelib.model.sessions import Session
-from chalicelib.stores.dynamodb import refused_item, translated
+from chalicelib.stores.dynamodb import Presence, refused_item
 
 _NUMBERS = {"created_at", "last_used_at", "expires_at"}
 _ROTATE = "SET refresh_sha256 = :new, last_used_at = :now, expires_at = :expires_at"
@@ -24,17 +24,18 @@ _ROTATE = "SET refresh_sha256 = :new, last_used_at = :now, expires_at = :expires
 class Sessions:
     """Everything raises Unavailable when DynamoDB is away: nobody is let in for want of an answer."""
 
-    def __init__(self, client: Any, *, table: str) -> None:
+    def __init__(self, client: Any, *, table: str, presence: Presence) -> None:
         self._dynamodb = client
         self._table = table
+        self._presence = presence
 
     def insert(self, session: Session) -> None:
-        with translated():
+        with self._presence.asked():
             self._dynamodb.put_item(TableName=self._table, Item=_item(session))
 
     def find(self, user_id: str, session_id: str, *, now_s: int) -> Session | None:
         """The session while it lasts, read consistently: what was deleted before is not found."""
-        with translated():
+        with self._presence.asked():
             answer = self._dynamodb.get_item(
                 TableName=self._table, Key=_key(user_id, session_id), ConsistentRead=True
             )
@@ -52,7 +53,7 @@ class Sessions:
         }
         start = _key(user_id, before) if before else None
         while True:
-            with translated():
+            with self._presence.asked():
                 answer = self._dynamodb.query(**request, **({"ExclusiveStartKey": start} if start else {}))
             found = map(_session, answer["Items"])
             yield from (session for session in found if session.expires_at > now_s)
@@ -61,7 +62,7 @@ class Sessions:
                 return
 
     def delete(self, user_id: str, session_id: str) -> None:
-        with translated():
+        with self._presence.asked():
             self._dynamodb.delete_item(TableName=self._table, Key=_key(user_id, session_id))
 
     def rotate(
@@ -87,7 +88,7 @@ class Sessions:
         """
         values = {":old": {"S": old_sha256}, ":new": {"S": new_sha256}, ":now": {"N": str(now_s)}}
         values |= {":expires_at": {"N": str(expires_at)}}
-        with translated():
+        with self._presence.asked():
             try:
                 self._dynamodb.update_item(
                     TableName=self._table,

@@ -67,6 +67,8 @@ VERDICTS = {
     "cut-7.gif": "truncated",
     "cut-7.webp": "truncated",
     "cut-7.pdf": "truncated",
+    **{f"cut-{eighth}.heic": "truncated" for eighth in range(1, 8)},
+    "av1-as.heic": "unsupported_format",
 }
 Get = Callable[[str], Any]
 

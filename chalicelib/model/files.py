@@ -109,10 +109,33 @@ REASONS = {
     "decoder_crashed": "The file made its reader crash; it is damaged or was made to do harm.",
 }
 
+# What a HEIF file may hold instead of an HEVC image: item type (of `moov` the box) -> its name.
+CODECS = {
+    "av01": "an AV1 image, as AVIF files do",
+    "avc1": "an H.264 image",
+    "evc1": "an EVC image",
+    "j2k1": "a JPEG 2000 image",
+    "jpeg": "a JPEG image",
+    "moov": "a video and no still image",
+    "unci": "an uncompressed image",
+    "vvc1": "an H.266 (VVC) image",
+}
+_OTHER_CODEC = (
+    "This HEIC file holds {codec}; only HEVC images are read. Save it as JPEG or PNG and upload that."
+)
 
-def bad_file(code: str, limits: FileLimits) -> BadFile:
-    """The error of one of REASONS, its sentence completed with the limits."""
-    return BadFile(REASONS[code].format(limits=limits), code=code)
+
+def bad_file(code: str, limits: FileLimits, *, codec: str | None = None) -> BadFile:
+    """Return the error of one of REASONS, its sentence completed with the limits.
+
+    With a `codec`, the four-letter type of an item, the sentence names it.
+    """
+    if codec is None:
+        return BadFile(REASONS[code].format(limits=limits), code=code)
+    name = CODECS.get(codec, "an image in a codec that is not known here")
+    error = BadFile(_OTHER_CODEC.format(codec=name), code=code)
+    error.codec = codec
+    return error
 
 
 def paginate(texts: Iterable[str], *, first: int = 1, scans: Collection[int] = ()) -> tuple[Page, ...]:
@@ -174,7 +197,7 @@ _END_MARKS = {
 def ends_early(media_type: str, *, tail: bytes, size_bytes: int, head: bytes) -> bool:
     """Whether the end that the format prescribes is missing; a guess to explain a failed decode.
 
-    `tail` is the last KB. For HEIC there is no such end: always False.
+    `tail` is the last KB. HEIC has no such end: its boxes are checked before it is decoded (providers/heif_boxes.py).
     """
     if media_type == "image/webp":
         return size_bytes < int.from_bytes(head[4:8], "little") + 8

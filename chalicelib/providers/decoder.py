@@ -166,7 +166,9 @@ class Decoder:
             raise NotFound(f"The document has no page {request['page_number']}.")
         if code == "corrupt" and _is_cut_off(path):
             code = "truncated"
-        raise bad_file(code if code in REASONS else "decoder_crashed", self._limits)
+        raise bad_file(
+            code if code in REASONS else "decoder_crashed", self._limits, codec=header.get("codec")
+        )
 
     def _ask(self, line: bytes, timeout_s: float) -> str:
         """The helper's word on one request, "" when it was lost."""

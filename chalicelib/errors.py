@@ -94,9 +94,13 @@ class RateLimited(CollectionsError):
 
 
 class BadFile(CollectionsError):
-    """The file can never be processed; `code` is the item's reason code."""
+    """The file can never be processed; `code` is the item's reason code.
+
+    `codec` is the coding of an image that is not read because of it, a key of model.files.CODECS or unknown.
+    """
 
     code = "bad_file"
+    codec: str | None = None
 
 
 class Unavailable(CollectionsError):

@@ -1,5 +1,6 @@
 """What files we take: media types, how they announce themselves, limits, and why one is refused."""
 
+import re
 from collections.abc import Collection, Iterable
 from typing import Literal
 
@@ -91,6 +92,12 @@ class DecodedFile(Struct, frozen=True, kw_only=True):
     title: str | None
 
 
+# One sentence for both: which of them ends the reading of such a file depends on how busy the machine is.
+_TOO_COSTLY = (
+    "Reading the file takes more time or memory than one file may use, {limits.timeout_s:g} seconds and "
+    "{limits.memory_bytes:,} bytes. Divide it into smaller files, or make its pictures or pages simpler."
+)
+
 # Reason code -> the sentence its owner reads. Codes are stable: they are stored with the item.
 REASONS = {
     "empty_file": "The file is empty.",
@@ -104,15 +111,38 @@ REASONS = {
     "too_many_pages": "The PDF has more than {limits.max_pages:,} pages, the most that is taken.",
     "no_pages": "The PDF has no pages.",
     "text_too_large": "The PDF holds more than {limits.max_text_chars:,} characters of text, the most taken.",
-    "too_slow": "Reading the file took longer than {limits.timeout_s:g} seconds.",
-    "too_much_memory": "Reading the file takes more memory than one file may use.",
+    "too_slow": _TOO_COSTLY,
+    "too_much_memory": _TOO_COSTLY,
     "decoder_crashed": "The file made its reader crash; it is damaged or was made to do harm.",
 }
 
+# What a HEIF file may hold instead of an HEVC image: item type (of `moov` the box) -> its name.
+CODECS = {
+    "av01": "an AV1 image, as AVIF files do",
+    "avc1": "an H.264 image",
+    "evc1": "an EVC image",
+    "j2k1": "a JPEG 2000 image",
+    "jpeg": "a JPEG image",
+    "moov": "a video and no still image",
+    "unci": "an uncompressed image",
+    "vvc1": "an H.266 (VVC) image",
+}
+_OTHER_CODEC = (
+    "This HEIC file holds {codec}; only HEVC images are read. Save it as JPEG or PNG and upload that."
+)
 
-def bad_file(code: str, limits: FileLimits) -> BadFile:
-    """The error of one of REASONS, its sentence completed with the limits."""
-    return BadFile(REASONS[code].format(limits=limits), code=code)
+
+def bad_file(code: str, limits: FileLimits, *, codec: str | None = None) -> BadFile:
+    """Return the error of one of REASONS, its sentence completed with the limits.
+
+    With a `codec`, the four-letter type of an item, the sentence names it.
+    """
+    if codec is None:
+        return BadFile(REASONS[code].format(limits=limits), code=code)
+    name = CODECS.get(codec, "an image in a codec that is not known here")
+    error = BadFile(_OTHER_CODEC.format(codec=name), code=code)
+    error.codec = codec
+    return error
 
 
 def paginate(texts: Iterable[str], *, first: int = 1, scans: Collection[int] = ()) -> tuple[Page, ...]:
@@ -133,11 +163,24 @@ def text_size(text: str) -> int:
     return len(text) * (1 if text.isascii() else 2 if max(text) <= "\uffff" else 4)
 
 
+SNIFF_BYTES = 1024
+# Of formats that are not taken: what begins like one stays one, also with a PDF in its first bytes.
+_OTHER_FORMAT = re.compile(
+    rb"PK[\x03\x05]|Rar!|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ|\xd0\xcf\x11\xe0|\x7fELF|MZ|#!|%!PS|\{\\rtf"
+    rb"|II\*\x00|MM\x00\*|BM.{4}\x00{4}|8BPS|\x00\x00[\x01\x02]\x00|RIFF|OggS|ID3|.{4}(?:ftyp|jP  |JXL )"
+    rb"|\s*<(?i:!doctype|html|head|body|script|svg|\?xml|\?php)",
+    re.DOTALL,
+)
 _HEVC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis")
 
 
 def sniff_media_type(head: bytes) -> str | None:
-    """The media type the first bytes announce (32 are enough), or None when it is none of ours."""
+    """Return the media type that a file's first SNIFF_BYTES announce, or None when it is none of ours.
+
+    An image announces itself by its very first bytes. A PDF's header may come after a mail's or a printer's, or any
+    others, anywhere in the first 1,024 bytes (Adobe's PDF Reference 1.7, implementation note 13); PDFium counts
+    offsets from the header.
+    """
     if head.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -148,8 +191,7 @@ def sniff_media_type(head: bytes) -> str | None:
         return "image/gif"
     if head[4:8] == b"ftyp" and _is_heic(head):
         return "image/heic"
-    # Generators put a byte order mark or an empty line before it, and every reader forgives them.
-    if head.lstrip(b"\xef\xbb\xbf\r\n\t ").startswith(b"%PDF-"):
+    if b"%PDF-" in head[:SNIFF_BYTES] and not _OTHER_FORMAT.match(head):
         return "application/pdf"
     return None
 
@@ -174,7 +216,7 @@ _END_MARKS = {
 def ends_early(media_type: str, *, tail: bytes, size_bytes: int, head: bytes) -> bool:
     """Whether the end that the format prescribes is missing; a guess to explain a failed decode.
 
-    `tail` is the last KB. For HEIC there is no such end: always False.
+    `tail` is the last KB. HEIC has no such end: its boxes are checked before it is decoded (providers/heif_boxes.py).
     """
     if media_type == "image/webp":
         return size_bytes < int.from_bytes(head[4:8], "little") + 8

@@ -4,12 +4,14 @@ import io
 import math
 import re
 import struct
+from contextlib import nullcontext
 from datetime import datetime
 from typing import IO, Any
 
 from PIL import GifImagePlugin, Image, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from chalicelib.model.files import DecodedFile, FileLimits, bad_file
+from chalicelib.providers.heif_boxes import check_heif
 
 try:
     from pillow_heif import register_heif_opener
@@ -53,6 +55,7 @@ _UNREADABLE = (
     EOFError,
     LookupError,
     OSError,
+    RuntimeError,
     SyntaxError,
     TypeError,
     ValueError,
@@ -64,20 +67,31 @@ def decode_image(file: str | IO[bytes], *, media_type: str, limits: FileLimits) 
     """Decode the first frame once, upright, to a preview and a thumbnail. Raises BadFile.
 
     The pixel count is checked before a pixel is decoded, and the file is read to its end,
-    so a truncated one is found out even where the preview needs only a part of it.
+    so a truncated one is found out even where the preview needs only a part of it. A HEIC's
+    boxes are checked first.
     """
     if media_type == "image/heic" and not HEIC_READABLE:
         raise bad_file("unsupported_format", limits)
     Image.MAX_IMAGE_PIXELS = limits.max_pixels
     try:
-        with Image.open(file, formats=[_FORMAT_OF_MEDIA_TYPE[media_type]]) as image:
-            return _decode_opened(image, media_type=media_type, limits=limits)
+        with open(file, "rb") if isinstance(file, str) else nullcontext(file) as opened:
+            if media_type == "image/heic":
+                check_heif(opened, limits)
+            with Image.open(opened, formats=[_FORMAT_OF_MEDIA_TYPE[media_type]]) as image:
+                return _decode_opened(image, media_type=media_type, limits=limits)
     except Image.DecompressionBombError:
         raise bad_file("too_many_pixels", limits) from None
     except MemoryError:
         raise bad_file("too_much_memory", limits) from None
     except _UNREADABLE as error:
-        raise bad_file("truncated" if "truncated" in str(error) else "corrupt", limits) from error
+        raise bad_file(_reason(error), limits) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the reason code of what a parser raised; libheif raises RuntimeError for memory that it is refused."""
+    if isinstance(error, RuntimeError) and "memory" in str(error).lower():
+        return "too_much_memory"
+    return "truncated" if "truncated" in str(error) else "corrupt"
 
 
 def _decode_opened(image: Image.Image, *, media_type: str, limits: FileLimits) -> DecodedFile:

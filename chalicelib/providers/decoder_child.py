@@ -25,7 +25,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 from PIL import Image
 
-from chalicelib.errors import CollectionsError
+from chalicelib.errors import BadFile, CollectionsError
 from chalicelib.model.files import DecodedFile, FileLimits, Sitting, scans_of
 from chalicelib.providers.decode_image import decode_image
 from chalicelib.providers.decode_pdf import decode_pdf, draw_pdf_page, read_pdf_pages
@@ -195,6 +195,8 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
             decoded = decode_pdf(path, limits=limits, sitting=sitting)
         else:
             decoded = decode_image(path, media_type=request["media_type"], limits=limits)
+    except BadFile as error:
+        return {"code": error.code, "codec": error.codec}, []
     except CollectionsError as error:
         return {"code": error.code}, []
     header = {"code": None, "fields": _plain_fields(decoded), "scans": scans_of(decoded.pages)}

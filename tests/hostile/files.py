@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests.heif_files import avif_as_heif, heic
 from tests.hostile.images import Files, all_images, encode, plain, png, segment
 from tests.hostile.pdfs import FREE, all_pdfs, pdf, stream
 
@@ -69,6 +70,7 @@ def mislabelled() -> Files:
         "jpeg-as.gif": plain("JPEG", (55, 66)),
         "heic-boxes.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0\0\0\x08meta" * 500,
         "heic-endless.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0\0\0\x01meta" + b"\xff" * 400,
+        "av1-as.heic": avif_as_heif(),
         "heic-cut.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\xff\xff\xff\xffmdat",
     }
 
@@ -92,6 +94,8 @@ def polyglots() -> Files:
         "png-and-html.png": png(8, 8) + page,
         "jpeg-with-html.html.jpg": jpeg[:2] + segment(0xFE, page) + jpeg[2:],
         "pdf-after-html.pdf": page + b"\n" + pdf(),
+        "pdf-after-mail.pdf": b"Content-Type: application/pdf\r\n\r\n" + pdf(),
+        "pdf-after-tiff.pdf": b"II*\0" + bytes(9) + pdf(),
         "gif-and-png.gif": plain("GIF", (20, 21)) + plain("PNG"),
     }
 
@@ -101,6 +105,7 @@ def truncated() -> Iterator[tuple[str, bytes]]:
     photo = Image.open(io.BytesIO(REAL[PHOTO])).resize((320, 240))
     whole = {Path(name).suffix[1:]: content for name, content in REAL.items()}
     whole |= {"jpg": encode(photo, "JPEG", progressive=True), "gif": encode(photo.convert("P"), "GIF")}
+    whole |= {"heic": heic(128)}
     for kind, content in whole.items():
         for eighth in range(1, 8):
             yield f"cut-{eighth}.{kind}", content[: len(content) * eighth // 8]

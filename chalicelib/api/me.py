@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from chalicelib import wiring
 from chalicelib.api.http import Body, Caller, Request, Routes
 from chalicelib.api.limits import admit_login
-from chalicelib.api.registration import Name, Password
+from chalicelib.api.registration import Name, NewPassword, Password
 from chalicelib.errors import Conflict, InvalidInput, NotFound
 from chalicelib.ops import accounts
 
@@ -34,7 +34,7 @@ class MeChange(Body, frozen=True, kw_only=True):
     """A new password needs the current one, and ends all other sessions; API keys stay."""
 
     name: Name | UnsetType = UNSET
-    password: Password | UnsetType = UNSET
+    password: NewPassword | UnsetType = UNSET
     current_password: Password | UnsetType = UNSET
 
 

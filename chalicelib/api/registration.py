@@ -18,15 +18,20 @@ routes = Routes("accounts")
 # `$` alone would let a line's end pass. A domain in other letters has its xn-- form.
 Email = Annotated[str, Meta(pattern=r"^[!-?A-~]{1,64}@[!-?A-~]{1,189}(?!\s)$", max_length=254)]
 Name = Annotated[str, Meta(max_length=200)]
-Password = Annotated[str, Meta(max_length=passwords.MAX_BYTES)]
+Password = Annotated[str, Meta(max_length=passwords.MAX_TYPED_CHARS)]
+NewPassword = Annotated[
+    str,
+    Meta(
+        max_length=passwords.MAX_TYPED_CHARS,
+        description=f"{passwords.MIN_CHARS} characters to {passwords.MAX_BYTES} bytes once it is normalised (RFC 8265);"
+        " not the address.",
+    ),
+]
 
 
 class NewAccount(Body, frozen=True, kw_only=True):
     email: Email
-    password: Annotated[
-        str,
-        Meta(min_length=passwords.MIN_CHARS, max_length=passwords.MAX_BYTES, description="Not the address."),
-    ]
+    password: NewPassword
     name: Name = ""
 
 

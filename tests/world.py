@@ -147,6 +147,8 @@ def forget_wiring() -> None:
         "reranker",
         "sessions",
         "signing",
+        "links",
+        "mailer",
         "oidc",
         "upstreams",
     )

@@ -12,7 +12,14 @@ from local.places import ACCOUNT, REGION
 from tests.people import PASSWORD, People, Reply
 
 SENDER, CONSOLE = "no-reply@example.org", "https://app.example.org/dev"
-LINK = re.compile(rf"^{re.escape(CONSOLE)}/#/(\w+)/(\S+)$", re.MULTILINE)
+
+
+def link_of_latest_mail(purpose: str, console: str = CONSOLE) -> str:
+    """The token of the one link in it, which is for this."""
+    body = ses_backends[ACCOUNT][REGION].sent_messages[-1].body
+    ((found, token),) = re.findall(rf"^{re.escape(console)}/#/(\w+)/(\S+)$", body, re.MULTILINE)
+    assert found == purpose
+    return str(token)
 
 
 @dataclass
@@ -31,9 +38,7 @@ class Mailbox:
 
     def link(self, purpose: str) -> str:
         """The token of the link in the latest mail, which is for this."""
-        ((found, token),) = LINK.findall(self.mails()[-1].body)
-        assert found == purpose
-        return str(token)
+        return link_of_latest_mail(purpose)
 
     def ask(self, path: str, email: str, **more: Any) -> Reply:
         return self.people("POST", f"/api/v1/{path}", {"email": email, **more})

@@ -19,6 +19,7 @@ from chalicelib.api import (
     health,
     items,
     me,
+    proofs,
     registration,
     runs,
     search,
@@ -52,7 +53,7 @@ def edge() -> Edge:
 app = App(app_name="collections", edge=edge)
 for module in (health, items, dependents, documents, collections, uploads, search, conversations, runs):
     app.add(module.routes)
-for module in (failures, registration, sessions, me, api_keys):
+for module in (failures, registration, proofs, sessions, me, api_keys):
     app.add(module.routes)
 app.add(console(wiring.storage_origins))
 app.add(documented(app.declared, version=VERSION))

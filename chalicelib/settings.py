@@ -16,12 +16,14 @@ _URL = re.compile(
     r"https?://(?:(?P<host>[A-Za-z0-9.-]{1,253})|\[(?P<six>[0-9A-Fa-f:.]{2,45})\])(?::(?P<port>[1-9][0-9]{0,4}))?"
     r"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)*/?\Z"
 )
+_ADDRESS = re.compile(r"[A-Za-z0-9._%+=-]{1,64}@[A-Za-z0-9.-]{1,189}\Z")
 _NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 # How often one may ask: "requests/window burst, requests/window sustained". See model/limits.py.
 RATE_LIMITS = {
     "address": "400/20s 20000/1h",  # an office or a school may be behind one
     "login": "10/1m 100/1h",  # of one address
     "account": "10/5m 100/1d",  # sign-ins to one account, from wherever
+    "mail": "3/1h 10/1d",  # mails to one address, of each kind
     "user.free": "200/20s 5000/1h",
     "user.team": "600/20s 30000/1h",
     "costly.free": "120/2m 1500/1h",
@@ -72,7 +74,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     token_issuer: str
     token_audience: str
     registration_open: bool
-    admin_emails: tuple[str, ...]
+    verify_email: bool
+    mail_from: str | None
+    mail_folder: str | None
+    console_url: str | None
     oidc_issuer: str | None
     oidc_audience: str | None
     rates: Mapping[str, tuple[tuple[int, int], tuple[int, int]]]
@@ -124,7 +129,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             token_issuer=env.get("TOKEN_ISSUER") or f"collections-{environment}",
             token_audience=env.get("TOKEN_AUDIENCE") or f"collections-{environment}",
             registration_open=_choice(env, "REGISTRATION_OPEN", ("true", "false"), default="false") == "true",
-            admin_emails=_string_list(env, "ADMIN_EMAILS"),
+            verify_email=_verify_email(env, local=environment == "local"),
+            mail_from=_mail_from(env),
+            mail_folder=_mail_folder(env, local=environment == "local"),
+            console_url=_console_url(env, local=environment == "local"),
             oidc_issuer=oidc_issuer,
             oidc_audience=_required(env, "OIDC_AUDIENCE") if oidc_issuer else None,
             rates=_rates(env, "RATE_LIMITS", local=environment == "local"),
@@ -189,6 +197,54 @@ def _issuer(env: Mapping[str, str], name: str, *, local: bool) -> str | None:
     if value is not None and not value.startswith(("https://", *(["http://127.0.0.1:"] if local else []))):
         raise InvalidSetting(f"{name}: must be an https:// address")
     return value
+
+
+def _verify_email(env: Mapping[str, str], *, local: bool) -> bool:
+    """Whether an address is proved by mail before it has an account: everywhere but on a laptop."""
+    verify = _choice(env, "VERIFY_EMAIL", ("true", "false"), default="false" if local else "true") == "true"
+    if not verify and not local:
+        raise InvalidSetting(
+            "VERIFY_EMAIL: only the stage local makes accounts without a proof of the address"
+        )
+    if verify and env.get("REGISTRATION_OPEN") == "true" and not _sends_mail(env):
+        raise InvalidSetting(
+            f"{'MAIL_FOLDER' if local else 'MAIL_FROM'}: must be set while registration is open,"
+            " to prove addresses by mail"
+        )
+    return verify
+
+
+def _sends_mail(env: Mapping[str, str]) -> bool:
+    return bool(env.get("MAIL_FROM") or env.get("MAIL_FOLDER"))
+
+
+def _mail_from(env: Mapping[str, str]) -> str | None:
+    value = env.get("MAIL_FROM") or None
+    if value is not None and not _ADDRESS.match(value):
+        raise InvalidSetting(
+            "MAIL_FROM: must be an address that SES may send from, such as no-reply@example.org"
+        )
+    return value
+
+
+def _mail_folder(env: Mapping[str, str], *, local: bool) -> str | None:
+    value = env.get("MAIL_FOLDER") or None
+    if value is not None and not local:
+        raise InvalidSetting("MAIL_FOLDER: is for the stage local; set MAIL_FROM")
+    return value
+
+
+def _console_url(env: Mapping[str, str], *, local: bool) -> str | None:
+    """Where links lead. It is set and not taken from a request: whoever asks for a mail would choose its links."""
+    value = env.get("CONSOLE_URL") or None
+    if value is None and not _sends_mail(env):
+        return None
+    allowed = ("https://", *(["http://127.0.0.1:"] if local else []))
+    if value is None or not value.startswith(allowed) or not _URL.match(value):
+        raise InvalidSetting(
+            "CONSOLE_URL: must be the https:// address of the console, for the links in mails"
+        )
+    return value.rstrip("/")
 
 
 def _upstream_urls(env: Mapping[str, str]) -> dict[str, str]:

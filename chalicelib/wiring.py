@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from chalicelib import logs
-from chalicelib.errors import Misconfigured
+from chalicelib.errors import Forbidden, Misconfigured
+from chalicelib.model.signed_links import Links
 from chalicelib.model.tokens import Signing
-from chalicelib.providers import Analyzer, ChatModel, Embedder, Reranker, Upstream
+from chalicelib.providers import Analyzer, ChatModel, Embedder, Mailer, Reranker, Upstream
 from chalicelib.settings import InvalidSetting, Settings
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ T = TypeVar("T")
 _making = threading.RLock()
 _all: "list[once[Any]]" = []
 # (connect, read) of one attempt of two: a request waits 10 s at most, the pipeline tries again by itself.
-_TIMEOUTS_S = {"s3": (2, 4), "events": (1, 3), "dynamodb": (1, 1)}
+_TIMEOUTS_S = {"s3": (2, 4), "events": (1, 3), "dynamodb": (1, 1), "sesv2": (1, 3)}
 
 
 class once(Generic[T]):  # noqa: N801  used as a decorator
@@ -153,6 +154,39 @@ def signing() -> Signing:
         issuer=found.token_issuer,
         audience=found.token_audience,
     )
+
+
+@once
+def links() -> Links:
+    url = settings().console_url
+    if url is None:
+        raise Misconfigured("No link can be made here: set CONSOLE_URL.", code="no_console_url")
+    return Links(secrets=signing().secrets, console_url=url)
+
+
+@once
+def mailer() -> Mailer | None:
+    """None: no mail is sent here."""
+    from pathlib import Path
+
+    found = settings()
+    if found.mail_folder is not None:
+        from chalicelib.providers.mailer_folder import FolderMailer
+
+        return FolderMailer(Path(found.mail_folder))
+    if found.mail_from is not None:
+        from chalicelib.providers.mailer_ses import SesMailer
+
+        return SesMailer(_client("sesv2"), sender=found.mail_from)
+    return None
+
+
+def require_mailer() -> Mailer:
+    """Raise Forbidden where no mail is sent."""
+    found = mailer()
+    if found is None:
+        raise Forbidden("No mail is sent here; ask the operator for a link.", code="no_mail")
+    return found
 
 
 @once

@@ -96,6 +96,11 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
         for sid, name, actions in TABLES:
             table = f"arn:aws:dynamodb:*:*:table/{environment(stage)[name]}"
             yield allow(sid, [f"dynamodb:{action}" for action in actions], [table])
+        if sender := environment(stage).get("MAIL_FROM"):
+            # SES asks about the identity it finds: the address's own, else its domain's.
+            identity, domain = f"arn:aws:ses:*:{OWN_ACCOUNT}:identity/", sender.partition("@")[2]
+            only = {"StringEquals": {"ses:FromAddress": sender}}
+            yield allow("Mail", ["ses:SendEmail"], [identity + sender, identity + domain], condition=only)
     else:  # Lambda itself sends, in the function's name, the event whose attempts are used up
         yield allow("GiveUp", ["sqs:SendMessage"], queue)
 

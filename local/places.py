@@ -65,6 +65,10 @@ class Places:
         return self.state / "queue"
 
     @property
+    def mail(self) -> Path:
+        return self.state / "mail"
+
+    @property
     def logs(self) -> Path:
         return self.state / "logs"
 

@@ -136,7 +136,8 @@ def _launch_models(places: Places, ports: Ports) -> "subprocess.Popen[bytes]":
 
 def _launch_api(places: Places, ports: Ports) -> "subprocess.Popen[bytes]":
     command = module_command("local.api_server", str(ports.api))
-    return spawn(command, log=places.logs / "api.log", env=os.environ, project=places.stage_copy)
+    environment = {**os.environ, "MAIL_FOLDER": str(places.mail)}
+    return spawn(command, log=places.logs / "api.log", env=environment, project=places.stage_copy)
 
 
 def _answers(port: int, path: str, status: int | None = None) -> bool:

@@ -24,7 +24,7 @@ FUNCTION_OF = {
 
 
 class Call(NamedTuple):
-    """What IAM is asked, or, as patterns, what it grants; `source` is the condition key events:source."""
+    """What IAM is asked, or, as patterns, what it grants; `source` is events:source or ses:FromAddress."""
 
     action: str
     resource: str
@@ -45,12 +45,20 @@ def table(action: str, params: dict[str, Any]) -> list[Call]:
     return [Call(f"dynamodb:{action}", arn)]
 
 
+def send_email(params: dict[str, Any]) -> list[Call]:
+    """SES asks about the identity that it finds verified: the address, or its domain."""
+    sender = params["FromEmailAddress"]
+    identity = f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/"
+    return [Call("ses:SendEmail", identity + name, sender) for name in (sender, sender.partition("@")[2])]
+
+
 # By service and operation: the parameters that need no permission of their own, and what IAM is asked.
 OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], list[Call]]]] = {
     ("s3", "GetObject"): (
         {"Bucket", "Key", "ResponseContentDisposition", "ResponseContentType"},
         lambda p: objects("s3:GetObject", p["Bucket"], p["Key"]),
     ),
+    ("sesv2", "SendEmail"): ({"FromEmailAddress", "Destination", "Content"}, send_email),
     ("s3", "HeadObject"): ({"Bucket", "Key"}, lambda p: objects("s3:GetObject", p["Bucket"], p["Key"])),
     ("s3", "PutObject"): (
         {"Bucket", "Key", "Body", "ContentType"},

@@ -59,20 +59,20 @@ ASKED: list[tuple[str, str, Any, str]] = [
     ),
     ("DELETE", "/api/v1/items/never-was", None, "write"),
     ("POST", "/api/v1/items/never-was/reprocess", None, "write"),
-    ("PATCH", "/api/v1/me", {"name": "x"}, "admin"),
-    ("POST", "/api/v1/api-keys", {"name": "more", "scopes": ["admin"]}, "admin"),
-    ("DELETE", f"/api/v1/api-keys/{NEVER_WAS}", None, "admin"),
-    ("DELETE", "/api/v1/sessions/current", None, "admin"),
+    ("PATCH", "/api/v1/me", {"name": "x"}, "account"),
+    ("POST", "/api/v1/api-keys", {"name": "more", "scopes": ["account"]}, "account"),
+    ("DELETE", f"/api/v1/api-keys/{NEVER_WAS}", None, "account"),
+    ("DELETE", "/api/v1/sessions/current", None, "account"),
     ("GET", "/api/v1/failures", None, "admin"),
     ("POST", "/api/v1/failures/redrive", {"kind": "item"}, "admin"),
-    ("DELETE", "/api/v1/sessions", None, "admin"),
+    ("DELETE", "/api/v1/sessions", None, "account"),
 ]
 
 
 def test_a_key_may_do_what_its_scopes_say(people: People) -> None:
-    people.set(ADMIN_EMAILS='["ann@example.org"]')
     token = people.join("ann@example.org")["access_token"]
-    keys = {scope: people.key(token, scope) for scope in ("read", "write", "admin")}
+    people.promote("ann@example.org")
+    keys = {scope: people.key(token, scope) for scope in ("read", "write", "account", "admin")}
     for method, path, body, needed in ASKED:
         for scope, key in keys.items():
             reply = people(method, path, body, X_Api_Key=key)
@@ -81,19 +81,33 @@ def test_a_key_may_do_what_its_scopes_say(people: People) -> None:
 
 
 def test_an_administrators_key_is_no_administrators_without_the_scope(people: People) -> None:
-    people.set(ADMIN_EMAILS='["ann@example.org"]')
     token = people.join("ann@example.org")["access_token"]
+    people.promote("ann@example.org")
     assert people.me(X_Api_Key=people.key(token, "read")).body["role"] == "user"
     assert people.me(X_Api_Key=people.key(token, "read", "admin")).body["role"] == "admin"
-    user = people.join("bob@example.org")["access_token"]
-    reply = people("GET", "/api/v1/failures", X_Api_Key=people.key(user, "admin"))
+    key = people.key(token, "admin")
+    people.world.sql("UPDATE accounts SET role = 'user'")
+    reply = people("GET", "/api/v1/failures", X_Api_Key=key)
     assert (reply.status, reply.code) == (403, "forbidden")
+
+
+def test_the_scope_of_administrators_is_shown_to_and_given_by_administrators_only(people: People) -> None:
+    token = people.join("ann@example.org")["access_token"]
+    assert people.me(token).body["scopes"] == ["account", "read", "write"]
+    reply = people("POST", "/api/v1/api-keys", {"name": "more", "scopes": ["read", "admin"]}, token=token)
+    assert (reply.status, reply.code) == (403, "insufficient_scope")
+    people.promote("ann@example.org")
+    assert people.me(token).body["scopes"] == ["account", "admin", "read", "write"]
+    key = people.key(token, "read", "account", "admin")
+    assert people.me(X_Api_Key=key).body["scopes"] == ["account", "admin", "read"]
+    people.world.sql("UPDATE accounts SET role = 'user'")
+    assert people.me(X_Api_Key=key).body["scopes"] == ["account", "read"]
 
 
 def test_a_key_makes_none_that_may_do_more(people: People) -> None:
     token = people.join("ann@example.org")["access_token"]
-    key = people.key(token, "admin")
-    body = {"name": "more", "scopes": ["admin", "write"]}
+    key = people.key(token, "account")
+    body = {"name": "more", "scopes": ["account", "write"]}
     reply = people("POST", "/api/v1/api-keys", body, X_Api_Key=key)
     assert (reply.status, reply.code) == (403, "insufficient_scope")
     assert len(listed(people, token)) == 1
@@ -102,12 +116,12 @@ def test_a_key_makes_none_that_may_do_more(people: People) -> None:
 def test_a_key_makes_none_that_outlives_it(people: People) -> None:
     token = people.join("ann@example.org")["access_token"]
     end = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
-    key = people.key(token, "admin", expires_at=end.isoformat())
+    key = people.key(token, "account", expires_at=end.isoformat())
     for expires_at in (None, (end + timedelta(seconds=1)).isoformat()):
-        body = {"name": "more", "scopes": ["admin"], "expires_at": expires_at}
+        body = {"name": "more", "scopes": ["account"], "expires_at": expires_at}
         reply = people("POST", "/api/v1/api-keys", body, X_Api_Key=key)
         assert (reply.status, reply.code) == (403, "key_outlives_maker")
-    body = {"name": "more", "scopes": ["admin"], "expires_at": end.isoformat()}
+    body = {"name": "more", "scopes": ["account"], "expires_at": end.isoformat()}
     assert people("POST", "/api/v1/api-keys", body, X_Api_Key=key).status == 201
 
 
@@ -242,7 +256,7 @@ def test_a_wrong_key_is_refused_by_field(people: People, change: dict[str, Any],
 def test_the_anonymous_users_key_speaks_for_it_and_is_no_administrators(people: People) -> None:
     people.set(ENVIRONMENT="local", ANONYMOUS_USER="demo")
     key = people.key(None, "read", "admin")
-    people.set(ENVIRONMENT="dev", ANONYMOUS_USER=None)
+    people.set(ENVIRONMENT="dev", REGISTRATION_OPEN=None, ANONYMOUS_USER=None)
     assert people.me().status == 401
     reply = people.me(X_Api_Key=key)
     assert (reply.body["id"], reply.body["role"]) == ("demo", "user")

@@ -69,7 +69,7 @@ def test_an_account_is_made_and_signed_in_to(people: People, served: Served):
     people.register("ann@example.org")
     seen = browse(served, "create")
     assert (seen["offered"]["form"], seen["offered"]["autocomplete"]) == ("Create account", "new-password")
-    assert f">= {MIN_CHARS}" in seen["short"]["wrong"]["password"]
+    assert f"at least {MIN_CHARS} characters" in seen["short"]["wrong"]["password"]
     assert (seen["offered"]["minLength"], seen["short"]["focus"]) == (MIN_CHARS, "password")
     assert seen["taken"]["form"] == "Sign in"
     assert seen["taken"]["wrong"]["above"] == "This address has an account already, and another password."

@@ -38,10 +38,11 @@ RUNS = (
     ("stateful", f"--max-examples={60 * SCALE}", "--exclude-operation-id=redrive_failures"),
     ("coverage,fuzzing", f"--max-examples={12 * SCALE}", "--include-operation-id=redrive_failures"),
 )
-# They need a password, a token or a session that chance does not find, an item that is in this very collection, a run
-# that nobody has done yet, or bytes in S3: tests/test_sessions.py, test_collections.py, test_runs.py and
-# test_multipart.py have them.
+# They need a password, a token, a mail's link or a session that chance does not find, an item that is in this very
+# collection, a run that nobody has done yet, or bytes in S3: tests/test_sessions.py, test_proofs.py,
+# test_collections.py, test_runs.py and test_multipart.py have them.
 UNKNOWABLE = {
+    *("create_account", "set_password", "change_email", "create_verification"),
     *("log_in", "refresh_session", "end_session", "remove_collection_item", "cancel_run", "complete_upload"),
 }
 CALLERS = {
@@ -77,7 +78,7 @@ expected-statuses = ["2xx", "302", "404", "413", "422"]  # too large for this st
 include-operation-id = ["list_items", "search_items", "list_failures", "redrive_failures",
                         "list_api_keys", "create_api_key", "change_me", "register", "list_documents",
                         "create_document", "list_collections", "list_collection_items", "list_conversations",
-                        "list_runs"]
+                        "list_runs", "create_account", "set_password", "create_verification", "change_email"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "422"]
 
 [[operations]]
@@ -180,7 +181,10 @@ def strict_document() -> dict[str, Any]:
 def test_the_api_keeps_to_its_document(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app.app, "edge", lambda: Edge(identify=identify))
     monkeypatch.setenv("REGISTRATION_OPEN", "true")
-    wiring.settings.forget()
+    monkeypatch.setenv("MAIL_FOLDER", str(tmp_path / "mail"))
+    monkeypatch.setenv("CONSOLE_URL", "http://127.0.0.1:8000")
+    for made in (wiring.settings, wiring.mailer, wiring.links):
+        made.forget()
     (tmp_path / "openapi.json").write_text(json.dumps(strict_document()))
     (tmp_path / "users.json").write_text(json.dumps({"auth": USERS}))
     (tmp_path / "schemathesis.toml").write_text(CONFIG)

@@ -12,15 +12,18 @@ import pytest
 
 from chalicelib import wiring
 from chalicelib.events import handlers
+from chalicelib.model.passwords import matches
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.ops.browse import ItemFilters, list_items, read_item
 from chalicelib.ops.failures import FailureFilters, redrive_failures
 from chalicelib.ops.search import Filters, search_items
+from chalicelib.stores import accounts as accounts_store
 from chalicelib.stores import migrate as module
 from chalicelib.stores.migrate import MIGRATIONS, MigrationChanged, migrate, set_app_password
 from chalicelib.stores.sql import statements
 from tests.conftest import create_database, execute, rows
 from tests.local_stack.emulated import BUCKET
+from tests.releases.record import PASSWORD
 from tests.test_sql import plan
 from tests.world import World, forget_wiring, jpeg
 
@@ -129,7 +132,7 @@ def test_a_migration_whose_process_is_killed_is_as_if_it_never_was(
 @pytest.fixture(params=RELEASES, ids=lambda release: release.name)
 def old_world(request, world: World, postgres_url: str, tmp_path, monkeypatch) -> World:
     """A world whose database an earlier release has made and filled, and this one has migrated."""
-    name = f"release_{request.param.name}"
+    name = f"release_{request.param.name}_{abs(hash(request.node.originalname))}"
     url = create_database(postgres_url, name)
     then = tmp_path / "migrations"
     then.mkdir()
@@ -165,6 +168,17 @@ def test_an_earlier_releases_rows_are_all_there_and_of_use(old_world: World) -> 
     handlers.minute_passed()
     old_world.run(old_world.published()[-1])
     assert read_item(_ref("broken"), db=db)["status"] == "READY"
+
+
+def test_an_earlier_releases_account_and_key_are_of_use(old_world: World) -> None:
+    accounts = old_world.sql("SELECT user_id, email FROM accounts")
+    if not accounts:
+        pytest.skip("this release was recorded without an account")
+    ((user_id, email),) = accounts
+    found = old_world.db.transact_as_gatekeeper(lambda tx: accounts_store.find_by_email(tx, email))
+    assert found and matches(found["password_hash"], PASSWORD)
+    ((scopes,),) = old_world.sql(f"SELECT scopes FROM api_keys WHERE user_id = '{user_id}'")
+    assert set(scopes) == {"read", "write", "account", "admin"}
 
 
 def _ref(item_id: str) -> ItemRef:

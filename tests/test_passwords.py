@@ -71,8 +71,71 @@ def test_a_hash_of_other_parameters_is_renewed_at_the_next_login(people: People)
     assert people.world.sql("SELECT password_hash FROM accounts") == [(old,)]
     assert people.log_in("ann@example.org").status == 201
     ((new,),) = people.world.sql("SELECT password_hash FROM accounts")
-    assert new != old and not passwords.is_outdated(new)
+    assert new != old and not passwords.is_outdated(new, PASSWORD)
     assert people.log_in("ann@example.org").status == 201
+
+
+def test_a_password_is_the_same_however_its_letters_and_spaces_are_typed(people: People) -> None:
+    composed, decomposed = "pässwörd éüâ ñ", "pa\u0308sswo\u0308rd e\u0301u\u0308a\u0302 n\u0303"
+    assert people.register("ann@example.org", composed).status == 202
+    assert people.log_in("ann@example.org", decomposed).status == 201
+    assert people.log_in("ann@example.org", composed.replace(" ", "\u00a0")).status == 201
+    assert people.log_in("ann@example.org", composed.upper()).status == 401
+    token = people.log_in("ann@example.org", composed).body["access_token"]
+    change = {"password": "an altogether new one", "current_password": decomposed}
+    assert people("PATCH", "/api/v1/me", change, token=token).status == 200
+
+
+def test_a_hash_made_before_passwords_were_normalised_is_good_and_is_renewed(people: People) -> None:
+    from argon2 import PasswordHasher
+
+    people.register("ann@example.org")
+    typed = "pa\u0308sswo\u0308rd as it was typed"
+    old = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(typed)
+    people.world.sql(f"UPDATE accounts SET password_hash = '{old}'")
+    assert people.log_in("ann@example.org", typed + "!").status == 401
+    assert people.world.sql("SELECT password_hash FROM accounts") == [(old,)]
+    assert people.log_in("ann@example.org", typed).status == 201
+    ((new,),) = people.world.sql("SELECT password_hash FROM accounts")
+    assert new != old
+    assert people.log_in("ann@example.org", "pässwörd as it was typed").status == 201
+    assert people.log_in("ann@example.org", typed).status == 201
+    assert people.world.sql("SELECT password_hash FROM accounts") == [(new,)]
+
+
+def test_a_password_from_before_with_a_character_that_is_refused_now_is_still_good(people: People) -> None:
+    from argon2 import PasswordHasher
+
+    people.register("ann@example.org")
+    typed = "a family \U0001f468\u200d\U0001f469 and more"
+    old = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(typed)
+    people.world.sql(f"UPDATE accounts SET password_hash = '{old}'")
+    assert people.log_in("ann@example.org", typed).status == 201
+    assert people.world.sql("SELECT password_hash FROM accounts") == [(old,)]
+
+
+@pytest.mark.parametrize(
+    ("password", "says"),
+    [
+        ("e\u0301" * 9, "at least 10 characters"),
+        ("", "at least 10 characters"),
+        ("é" * 513, "at most 1024 bytes"),
+        ("e\u0301" * 513, "at most 1024 bytes"),
+        ("a tab \t in the middle", "U+0009"),
+        ("a bell \u0007 in the middle", "U+0007"),
+        ("a joiner \u200d in the middle", "U+200D"),
+    ],
+)
+def test_a_new_password_is_looked_at_once_it_is_normalised(people: People, password: str, says: str) -> None:
+    reply = people.register("ann@example.org", password)
+    assert (reply.status, reply.body["field"]) == (400, "password")
+    assert says in reply.body["detail"]
+
+
+def test_how_long_a_password_is_counts_after_it_is_normalised(people: People) -> None:
+    fits = "\u03b1\u0313\u0301\u0345" * 341  # 1,364 characters typed make 341, of three bytes each
+    assert people.register("ann@example.org", fits).status == 202
+    assert people.log_in("ann@example.org", fits).status == 201
 
 
 def test_a_new_password_ends_all_other_sessions(people: People) -> None:

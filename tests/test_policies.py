@@ -131,4 +131,26 @@ def test_no_secret_is_in_the_configuration(stage: str) -> None:
     """Stage local holds only what the emulator accepts from anyone."""
     names = set(CONFIG["stages"][stage]["environment_variables"])
     secret = {name for name in names if name.endswith(("_KEY", "_URL", "_SECRET", "_TOKEN", "_PASSWORD"))}
+    secret -= {"CONSOLE_URL"}
     assert stage == "local" or secret == set()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_who_sends_mail_may_send_it_as_the_stages_sender_alone(
+    stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not any("ses:" in text for text in files().values()), "a stage without a sender sends nothing"
+    monkeypatch.setitem(CONFIG["stages"][stage]["environment_variables"], "MAIL_FROM", "no-reply@example.org")
+    for function in FUNCTIONS:
+        mail = [each for each in policy(function, stage)["Statement"] if "ses:SendEmail" in each["Action"]]
+        assert len(mail) == (function == "api_handler")
+        for statement in mail:
+            assert statement["Action"] == ["ses:SendEmail"]
+            assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": "no-reply@example.org"}}
+    identity = f"arn:aws:ses:eu-west-1:{ACCOUNT}:identity/"
+    for name in ("example.org", "no-reply@example.org"):
+        assert allowed("api_handler", stage, "ses:SendEmail", identity + name)
+    for name in ("other.example", "ceo@example.org"):
+        assert not allowed("api_handler", stage, "ses:SendEmail", identity + name)
+    elsewhere = "arn:aws:ses:eu-west-1:999999999999:identity/example.org"
+    assert not allowed("api_handler", stage, "ses:SendEmail", elsewhere)

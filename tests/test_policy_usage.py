@@ -21,16 +21,18 @@ from chalice.test import Client
 import app
 from chalicelib import wiring
 from chalicelib.model import files
-from deploy.policies import FUNCTIONS, OWN_ACCOUNT, ROOT, STAGES, policy
+from deploy.policies import CONFIG, FUNCTIONS, OWN_ACCOUNT, ROOT, STAGES, policy
 from local.places import ACCOUNT
 from tests.local_stack.emulated import BUCKET
 from tests.long_pdf import make_long_pdf
+from tests.mailbox import SENDER, link_of_latest_mail
 from tests.recording import FUNCTION_OF, OPERATIONS, Call, Recorded, Recorder
 from tests.scans import scanned_pdf
 from tests.test_multipart import send_part
 from tests.upstreams import raw_upstream
 from tests.world import World, jpeg
 
+CONSOLE = "http://127.0.0.1:8000"
 PDF = (ROOT / "samples" / "balcony-tomatoes.pdf").read_bytes()
 # Allowed and never recorded: Lambda writes logs, makes network interfaces, polls the queue and sends
 # failures to it in the function's name; X-Ray's daemon sends traces; no code reads Parameter Store yet.
@@ -50,6 +52,12 @@ UNRECORDED_OF = {
 @pytest.fixture
 def recorded(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     monkeypatch.setenv("REGISTRATION_OPEN", "true")
+    # A stage that sends mail says so in its configuration; the ones that are committed send none yet.
+    for name, value in (("MAIL_FROM", SENDER), ("CONSOLE_URL", CONSOLE), ("VERIFY_EMAIL", "true")):
+        monkeypatch.setenv(name, value)
+    for stage in STAGES:
+        monkeypatch.setitem(CONFIG["stages"][stage]["environment_variables"], "MAIL_FROM", SENDER)
+    world.aws.client("sesv2").create_email_identity(EmailIdentity="example.org")
     monkeypatch.setattr(files, "PARTS_ABOVE_BYTES", 9)
     boto3.setup_default_session()
     recorder = Recorder()
@@ -214,10 +222,12 @@ def use_failures(world: Recorded) -> None:
 
 
 def use_accounts(world: Recorded) -> None:
-    """Somebody registers, signs in, looks at what there is, makes and revokes a key, signs out."""
+    """Somebody registers, signs in, looks at what there is, makes and revokes a key, signs out, is let in by mail."""
     login = {"email": "ann@example.org", "password": "a password that is long"}
     world.request("GET", "/api/v1/registration")
-    world.request("POST", "/api/v1/registration", login)
+    world.request("POST", "/api/v1/registration", {"email": login["email"]})
+    proof = {"token": link_of_latest_mail("register", CONSOLE), "password": login["password"]}
+    world.request("POST", "/api/v1/accounts", proof)
     tokens = json.loads(world.request("POST", "/api/v1/sessions", login))
     body = {"refresh_token": tokens["refresh_token"]}
     tokens = json.loads(world.request("POST", "/api/v1/sessions/refresh", body))
@@ -231,7 +241,15 @@ def use_accounts(world: Recorded) -> None:
     world.request("DELETE", "/api/v1/api-keys/{key_id}", headers=signed_in, key_id=key["id"])
     world.request("DELETE", "/api/v1/sessions/current", headers=signed_in)
     tokens = json.loads(world.request("POST", "/api/v1/sessions", login))
-    world.request("DELETE", "/api/v1/sessions", headers={"Authorization": f"Bearer {tokens['access_token']}"})
+    signed_in = {"Authorization": f"Bearer {tokens['access_token']}"}
+    world.request("POST", "/api/v1/invitations", {"email": "bob@example.org"})
+    change = {"email": "new@example.org", "current_password": login["password"]}
+    world.request("POST", "/api/v1/me/email", change, headers=signed_in)
+    world.request("POST", "/api/v1/verifications", {"token": link_of_latest_mail("address", CONSOLE)})
+    world.request("DELETE", "/api/v1/sessions", headers=signed_in)
+    world.request("POST", "/api/v1/password-resets", {"email": "new@example.org"})
+    proof = {"token": link_of_latest_mail("reset", CONSOLE), "password": "an altogether new one"}
+    world.request("POST", "/api/v1/password", proof)
 
 
 def use_what_heals(world: Recorded) -> None:
@@ -304,6 +322,8 @@ def grants(function: str, stage: str) -> set[Call]:
 def allowed_sources(statement: dict[str, Any]) -> list[str]:
     if "Condition" not in statement:
         return ["*"]
+    if statement["Condition"].keys() == {"StringEquals"}:
+        return [statement["Condition"]["StringEquals"]["ses:FromAddress"]]
     sources: list[str] = statement["Condition"]["ForAllValues:StringEquals"]["events:source"]
     one_at_least = {"Null": {"events:source": "false"}}
     assert statement["Condition"] == one_at_least | {

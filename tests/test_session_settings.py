@@ -39,7 +39,6 @@ def test_a_short_secret_is_refused_with_an_anonymous_user_too(environment: str) 
     ("name", "value"),
     [
         ("REGISTRATION_OPEN", "yes"),
-        ("ADMIN_EMAILS", "root@example.org"),
         ("OIDC_ISSUER", "http://issuer.example"),
         ("OIDC_ISSUER", "issuer.example"),
         ("OIDC_ISSUER", "http://127.0.0.1:1"),
@@ -51,3 +50,48 @@ def test_a_wrong_setting_is_refused_by_name(name: str, value: str) -> None:
     assert Settings.from_env(env).oidc_audience == "us"
     with pytest.raises(InvalidSetting, match=rf"^{name}: "):
         Settings.from_env({**env, name: value})
+
+
+MAIL = {"MAIL_FROM": "no-reply@example.org", "CONSOLE_URL": "https://app.example.org/dev/"}
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "production"])
+def test_open_registration_needs_a_sender_for_its_proofs(environment: str) -> None:
+    env = {**GOOD, "ENVIRONMENT": environment}
+    assert Settings.from_env(env).verify_email is True
+    with pytest.raises(InvalidSetting, match=r"^MAIL_FROM: "):
+        Settings.from_env({**env, "REGISTRATION_OPEN": "true"})
+    found = Settings.from_env({**env, **MAIL, "REGISTRATION_OPEN": "true"})
+    assert (found.verify_email, found.mail_from) == (True, "no-reply@example.org")
+    assert found.console_url == "https://app.example.org/dev"
+    with pytest.raises(InvalidSetting, match=r"^VERIFY_EMAIL: "):
+        Settings.from_env({**env, **MAIL, "VERIFY_EMAIL": "false"})
+
+
+def test_on_a_laptop_a_proof_is_asked_for_only_when_it_is_set() -> None:
+    env = {**GOOD, "ENVIRONMENT": "local", "REGISTRATION_OPEN": "true"}
+    assert Settings.from_env(env).verify_email is False
+    with pytest.raises(InvalidSetting, match=r"^MAIL_FOLDER: "):
+        Settings.from_env({**env, "VERIFY_EMAIL": "true"})
+    folder = {"MAIL_FOLDER": "mail", "CONSOLE_URL": "http://127.0.0.1:8000"}
+    assert Settings.from_env({**env, **folder, "VERIFY_EMAIL": "true"}).mail_folder == "mail"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAIL_FROM", "nobody"),
+        ("MAIL_FROM", "Us <no-reply@example.org>"),
+        ("MAIL_FROM", "a@example.org,b@example.org"),
+        ("MAIL_FOLDER", "mail"),
+        ("CONSOLE_URL", ""),
+        ("CONSOLE_URL", "http://app.example.org"),
+        ("CONSOLE_URL", "http://127.0.0.1:8000"),
+        ("CONSOLE_URL", "https://app.example.org/?a=b"),
+        ("CONSOLE_URL", "https://app.example.org/#x"),
+        ("VERIFY_EMAIL", "yes"),
+    ],
+)
+def test_a_wrong_sender_or_console_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(InvalidSetting, match=rf"^{name}: "):
+        Settings.from_env({**GOOD, **MAIL, name: value})

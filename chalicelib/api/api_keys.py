@@ -15,12 +15,13 @@ routes = Routes("api keys")
 
 
 class NewKey(Body, frozen=True, kw_only=True):
-    """`read` is for GET and search, `write` for all that changes things, `admin` for the account itself and, if you
-    are an administrator, for what they may do. One does not include another. A key that a key asks for has none of
-    the scopes that one lacks, and ends no later; there may be 50 that are not over."""
+    """`read` is for GET and search, `write` for all that changes things, `account` for the account itself: its name,
+    password, sessions and keys. `admin` is for what only administrators may do, and only they can give it. One does
+    not include another. A key that a key asks for has none of the scopes that one lacks, and ends no later; there may
+    be 50 that are not over."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
-    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=3)]
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=4)]
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
@@ -60,7 +61,7 @@ class ListKeys(Query, frozen=True, kw_only=True):
     body=NewKey,
     returns=CreatedKey,
     status=201,
-    scope="admin",
+    scope="account",
     errors=(Conflict,),
     summary="Make an API key; it is shown once.",
 )
@@ -72,7 +73,7 @@ def create_api_key(request: Request) -> CreatedKey:
         name=body.name,
         scopes=body.scopes,
         expires_at=body.expires_at,
-        own_scopes=caller.scopes,
+        own_scopes=caller.effective_scopes,
         own_end=caller.ends_at,
         now=datetime.now(UTC),
         db=wiring.database(),
@@ -91,7 +92,7 @@ def list_api_keys(request: Request) -> KeyList:
 
 @routes.delete(
     "/api/v1/api-keys/{key_id}",
-    scope="admin",
+    scope="account",
     errors=(NotFound,),
     summary="Revoke an API key; it counts at once.",
 )

@@ -24,7 +24,8 @@ Errors are raised: every CollectionsError becomes a problem (problems.py), anyth
 tells nothing. Headers that every answer has (request id, CORS, no-store, nosniff) are entry.py's.
 Who the caller is, `Edge.identify` says, called with the headers before the handler; not for `public=True`.
 `admin=True` is for operators. `scope` is what an API key needs: "read" for GET, "admin" for operators' routes, else
-"write", unless it is declared. `keyed=True`: takes an Idempotency-Key (idempotency.py); all that creates does.
+"write", unless it is declared: "account" for the account itself.
+`keyed=True`: takes an Idempotency-Key (idempotency.py); all that creates does.
 `may_run=True`: takes `Prefer: respond-async`; `also` then has 202, a run.
 `cost` is what a request counts as against the rate limits (model/limits.py): "plain" unless it is declared.
 """
@@ -42,8 +43,8 @@ from chalicelib.model.limits import Admission, Cost
 
 JSON = "application/json"
 Handler = Callable[["Request"], Any]
-Scope = Literal["read", "write", "admin"]
-ALL_SCOPES: frozenset[Scope] = frozenset({"read", "write", "admin"})
+Scope = Literal["read", "write", "account", "admin"]
+ALL_SCOPES: frozenset[Scope] = frozenset({"read", "write", "account", "admin"})
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,8 +62,8 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Caller(Struct, frozen=True, kw_only=True):
     """Who is asking. An admin may use the routes that are declared `admin=True`, over all users' failures.
 
-    `scopes`: what the API key may do; whoever is signed in may do all. `ends_at`: when the key does, if it does.
-    `session_id` is None for the others.
+    `scopes`: what the API key may do; whoever is signed in may do all that their role lets them. `ends_at`: when
+    the key does, if it does. `session_id` is None for the others.
     """
 
     user_id: str
@@ -71,6 +72,11 @@ class Caller(Struct, frozen=True, kw_only=True):
     scopes: frozenset[Scope] = ALL_SCOPES
     session_id: str | None = None
     ends_at: datetime | None = None
+
+    @property
+    def effective_scopes(self) -> frozenset[Scope]:
+        """The scopes that open something: `admin` opens nothing for who is no administrator."""
+        return self.scopes if self.is_admin else self.scopes - {"admin"}
 
 
 class Edge(Struct, frozen=True, kw_only=True):

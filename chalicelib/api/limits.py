@@ -41,6 +41,16 @@ def admit_login(email: str, address: str) -> None:
     )
 
 
+def admit_mail(email: str, purpose: str) -> None:
+    """To be called before a mail is sent that somebody has asked for. Raise RateLimited."""
+    ops.admit_mail(
+        email,
+        purpose,
+        limits.mail_limits(wiring.settings().rates),
+        store=wiring.rate_limits(),
+    )
+
+
 def headers_of(admissions: Sequence[Admission]) -> dict[str, str]:
     """RateLimit-Policy and RateLimit; none when nothing was counted."""
     standings = [standing for admission in admissions for standing in admission.standings]

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from chalicelib import wiring
+from chalicelib.api.fields import Name, NewPassword, Password
 from chalicelib.api.http import Body, Caller, Request, Routes
 from chalicelib.api.limits import admit_login
-from chalicelib.api.registration import Name, Password
 from chalicelib.errors import Conflict, InvalidInput, NotFound
 from chalicelib.ops import accounts
 
@@ -34,7 +34,7 @@ class MeChange(Body, frozen=True, kw_only=True):
     """A new password needs the current one, and ends all other sessions; API keys stay."""
 
     name: Name | UnsetType = UNSET
-    password: Password | UnsetType = UNSET
+    password: NewPassword | UnsetType = UNSET
     current_password: Password | UnsetType = UNSET
 
 
@@ -47,7 +47,7 @@ def get_me(request: Request) -> Me:
     "/api/v1/me",
     body=MeChange,
     returns=Me,
-    scope="admin",
+    scope="account",
     errors=(Conflict, NotFound),
     summary="Change your name or password.",
 )
@@ -80,7 +80,7 @@ def _me(request: Request) -> Me:
         name=account.get("name", ""),
         role="admin" if caller.is_admin else "user",
         plan=account.get("plan", caller.plan),
-        scopes=sorted(caller.scopes),
+        scopes=sorted(caller.effective_scopes),
         created_at=account.get("created_at"),
     )
 

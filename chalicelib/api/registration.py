@@ -1,37 +1,33 @@
 """Registration: what a client must know before anybody is signed in, and how an account is made."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, UnsetType
 
 from chalicelib import wiring
+from chalicelib.api.fields import MailAddress, Name, NewPassword
 from chalicelib.api.http import Body, Request, Routes
-from chalicelib.errors import Forbidden
+from chalicelib.api.proofs import ask_for_account
+from chalicelib.errors import Forbidden, InvalidInput
 from chalicelib.model import passwords
 from chalicelib.model.files import KIND_OF_MEDIA_TYPE
 from chalicelib.ops import accounts
 from chalicelib.settings import VERSION, ChatProvider
 
 routes = Routes("accounts")
-# ASCII: Postgres' lower() and Python's differ beyond it ("İ"), and then a login is not counted for its account.
-# `$` alone would let a line's end pass. A domain in other letters has its xn-- form.
-Email = Annotated[str, Meta(pattern=r"^[!-?A-~]{1,64}@[!-?A-~]{1,189}(?!\s)$", max_length=254)]
-Name = Annotated[str, Meta(max_length=200)]
-Password = Annotated[str, Meta(max_length=passwords.MAX_BYTES)]
 
 
 class NewAccount(Body, frozen=True, kw_only=True):
-    email: Email
-    password: Annotated[
-        str,
-        Meta(min_length=passwords.MIN_CHARS, max_length=passwords.MAX_BYTES, description="Not the address."),
-    ]
-    name: Name = ""
+    """Where addresses are proved only `email` is sent; the rest is chosen on the page that the mail's link opens."""
+
+    email: MailAddress
+    password: NewPassword | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The address has an account now: this one, or the one it had, whose password is as it was."""
+    """A mail is on its way, or the address has an account now: this one, or the one it had, which is as it was."""
 
     object: Literal["registration"] = "registration"
     email: str
@@ -66,10 +62,13 @@ class Versions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
-    """`open`: whether anybody may register."""
+    """`open`: whether anybody may register. `verify_email`: whether the address is proved first, by a link in a mail.
+    `sends_mail`: whether a new password can be asked for by mail."""
 
     object: Literal["registration_terms"] = "registration_terms"
     open: bool
+    verify_email: bool
+    sends_mail: bool
     limits: Limits
     rate_limits: list[RateLimit]
     media_types: list[str]
@@ -85,6 +84,8 @@ def get_registration(request: Request) -> Registration:
     settings = wiring.settings()
     return Registration(
         open=settings.registration_open,
+        verify_email=settings.verify_email,
+        sends_mail=wiring.mailer() is not None,
         limits=Limits(
             upload_max_bytes=settings.upload_max_bytes,
             password_min_chars=passwords.MIN_CHARS,
@@ -115,18 +116,19 @@ def get_registration(request: Request) -> Registration:
     errors=(Forbidden,),
     public=True,
     cost="login",
-    summary="Make an account; sign in afterwards.",
+    summary="Ask for an account: the mail's link makes it. Where no address is proved, make it.",
 )
 def register(request: Request) -> Accepted:
     settings, body = wiring.settings(), request.body
     if not settings.registration_open:
         raise Forbidden("Registration is closed.", code="registration_closed")
-    admins = {email.casefold() for email in settings.admin_emails}
-    accounts.register(
-        body.email,
-        body.password,
-        name=body.name,
-        may_be_admin=body.email.casefold() in admins,
-        db=wiring.database(),
-    )
+    if settings.verify_email:
+        for field in ("password", "name"):
+            if getattr(body, field) is not UNSET:
+                raise InvalidInput("It is chosen on the page that the mail's link opens.", field=field)
+        ask_for_account(body.email, "register")
+    elif body.password is UNSET:
+        raise InvalidInput("It must be given: this stage proves no address.", field="password")
+    else:
+        accounts.register(body.email, body.password, name=body.name or "", db=wiring.database())
     return Accepted(email=body.email)

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib import wiring
+from chalicelib.api.fields import Email, Password
 from chalicelib.api.http import Body, Query, Request, Routes
 from chalicelib.api.limits import admit_login
-from chalicelib.api.registration import Email, Password
 from chalicelib.errors import NotFound, Unauthenticated
 from chalicelib.model.sessions import MAX_USER_AGENT_CHARS, Device
 from chalicelib.model.sessions import Session as Found
@@ -127,7 +127,7 @@ def list_sessions(request: Request) -> SessionList:
 
 
 @routes.delete(
-    "/api/v1/sessions/current", scope="admin", errors=(NotFound,), summary="Sign out; it counts at once."
+    "/api/v1/sessions/current", scope="account", errors=(NotFound,), summary="Sign out; it counts at once."
 )
 def end_session(request: Request) -> None:
     if request.caller is None or request.caller.session_id is None:
@@ -135,7 +135,9 @@ def end_session(request: Request) -> None:
     sessions.end(request.user_id, request.caller.session_id, sessions=wiring.sessions())
 
 
-@routes.delete("/api/v1/sessions", scope="admin", summary="Sign out everywhere, here too; it counts at once.")
+@routes.delete(
+    "/api/v1/sessions", scope="account", summary="Sign out everywhere, here too; it counts at once."
+)
 def end_all_sessions(request: Request) -> None:
     sessions.end_all(request.user_id, now_s=int(time()), sessions=wiring.sessions())
 

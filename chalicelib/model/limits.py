@@ -29,7 +29,7 @@ Cost = Literal["none", "plain", "costly", "login"]
 LET_THROUGH_UNCOUNTED: Mapping[Cost, bool] = {"plain": True, "costly": False, "login": False}
 
 Rate = tuple[int, int]  # quota, window_s
-# Burst and sustained, of: address, login, account, user.<plan>, costly.<plan>.
+# Burst and sustained, of: address, login, account, mail, user.<plan>, costly.<plan>.
 Rates = Mapping[str, tuple[Rate, Rate]]
 Tats = Mapping[str, int]  # by the limit's counter, microseconds since 1970; absent: never used
 
@@ -131,6 +131,11 @@ def caller_limits(rates: Rates, plan: str, cost: Cost) -> tuple[Limit, ...]:
 def account_limits(rates: Rates) -> tuple[Limit, ...]:
     """What the guessing of one account's password is held to, from all addresses together."""
     return tuple(_limits(rates, "account"))
+
+
+def mail_limits(rates: Rates) -> tuple[Limit, ...]:
+    """Return what the mails of one kind to one address are held to, whoever asks for them."""
+    return tuple(_limits(rates, "mail"))
 
 
 def address_key(address: str) -> str:

@@ -86,7 +86,7 @@ def make_access_token(signing: Signing, *, user_id: str, session_id: str, now_s:
         exp=now_s + ACCESS_TOKEN_S,
     )
     secret, payload = signing.secrets[0], msgspec.json.encode(claims)
-    return _hs256().encode(payload, secret, "HS256", {"kid": key_id(secret), "typ": _TYPE})
+    return hs256().encode(payload, secret, "HS256", {"kid": key_id(secret), "typ": _TYPE})
 
 
 def read_access_token(signing: Signing, token: str, *, now_s: int) -> Claims:
@@ -95,7 +95,7 @@ def read_access_token(signing: Signing, token: str, *, now_s: int) -> Claims:
     secret = signing.by_kid().get(str(header.get("kid")))
     if secret is None or header.get("typ") != _TYPE:
         raise refused()
-    claims = verified(_hs256(), token, secret, Claims)
+    claims = verified(hs256(), token, secret, Claims)
     if (claims.iss, claims.aud) != (signing.issuer, signing.audience):
         raise refused()
     if not USER_ID.match(claims.sub) or not _SESSION_ID.match(claims.sid):
@@ -173,7 +173,7 @@ def sha256_of(secret: str) -> str:
 
 
 @cache
-def _hs256() -> "PyJWS":
+def hs256() -> "PyJWS":
     from jwt import PyJWS
 
     return PyJWS(algorithms=["HS256"])

@@ -65,6 +65,18 @@ def admit_login(
         admit(f"{account}@{place}", limits, cost="login", store=store)
 
 
+def admit_mail(email: str, purpose: str, limits: Sequence[Limit], *, store: "RateLimits") -> None:
+    """Count one mail to an address. Raise RateLimited, and Unavailable.
+
+    Each purpose has a count of its own: who has mails of one kind sent to somebody keeps the other kind from nobody,
+    and each mail that does arrive has a link that is good. What follows a "+" is left out: most services drop it.
+    """
+    local, _, domain = email.lower().partition("@")
+    mailbox = f"{local.partition('+')[0]}@{domain}"
+    key = f"mail:{purpose}:{hashlib.sha256(mailbox.encode()).hexdigest()}"
+    admit(key, limits, cost="login", store=store)
+
+
 def _is_signed_in_at(email: str, place: str, *, db: "Database", sessions: "Sessions", now_s: int) -> bool:
     """Without an account somebody's sessions are looked up as well: how long it takes tells nothing."""
     account = db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))

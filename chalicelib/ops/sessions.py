@@ -51,7 +51,7 @@ def log_in(
     right = matches(account["password_hash"] if account else None, password)
     if account is None or not right or account["disabled_at"] is not None:
         raise _wrong()
-    if is_outdated(account["password_hash"]):
+    if is_outdated(account["password_hash"], password):
         _hash_again(account, password, db=db)
     begun = _begin(account["user_id"], device=device, now_ms=now_ms, sessions=sessions, signing=signing)
     now = db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))

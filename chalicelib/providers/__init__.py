@@ -13,6 +13,7 @@ from msgspec import Struct
 from chalicelib.model.files import DecodedFile, Kind, Page, Sitting
 from chalicelib.model.gateway import Outbound, UpstreamAnswer
 from chalicelib.model.items import Analysis as Analysis
+from chalicelib.model.mails import Mail
 
 Render = Callable[..., bytes]  # a local path, a page, width_px, spans: see decoder.Decoder.render_page
 
@@ -92,6 +93,12 @@ class ChatModel(Protocol):
 class Reranker(Protocol):
     def rerank(self, query: str, documents: Sequence[str], *, timeout_s: float) -> list[float]:
         """How well each document answers the query, in the documents' order; most models' scores are 0..1."""
+        ...
+
+
+class Mailer(Protocol):
+    def send(self, mail: Mail) -> None:
+        """Hand one mail over. Raise Unavailable when that failed; sent again, it may arrive twice."""
         ...
 
 

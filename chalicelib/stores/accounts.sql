@@ -6,12 +6,9 @@ WHERE lower(email) = lower(%(email)s)
 -- :name insert_user
 INSERT INTO users (id) VALUES (%(user_id)s) ON CONFLICT (id) DO NOTHING
 
--- The stage's first account may be an administrator's.
 -- :name insert
-INSERT INTO accounts (user_id, email, password_hash, role, name)
-SELECT %(user_id)s, %(email)s, %(password_hash)s,
-       CASE WHEN %(may_be_admin)s::boolean AND NOT EXISTS (SELECT user_id FROM accounts) THEN 'admin' ELSE 'user' END,
-       %(name)s
+INSERT INTO accounts (user_id, email, password_hash, name)
+VALUES (%(user_id)s, %(email)s, %(password_hash)s, %(name)s)
 
 -- As its user:
 -- :name find
@@ -25,3 +22,14 @@ UPDATE accounts SET name = %(name)s WHERE user_id = %(user_id)s
 -- :name set_password_hash
 UPDATE accounts SET password_hash = %(password_hash)s
 WHERE user_id = %(user_id)s AND password_hash IN (%(old_hash)s, %(password_hash)s)
+
+-- Or the new one, for the same reason.
+-- :name set_email
+UPDATE accounts SET email = %(email)s WHERE user_id = %(user_id)s AND email IN (%(old_email)s, %(email)s)
+
+-- As the operator:
+-- :name set_role
+UPDATE accounts SET role = %(role)s WHERE lower(email) = lower(%(email)s)
+
+-- :name list_admins
+SELECT user_id, email, name, created_at, disabled_at FROM accounts WHERE role = 'admin' ORDER BY created_at, user_id

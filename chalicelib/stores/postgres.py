@@ -39,6 +39,8 @@ class Database:
     running again.
     """
 
+    takes_owner = False
+
     def __init__(self, url: str, *, max_size: int, timeout_s: float = 60.0) -> None:
         self._url = url
         self._timeout_s = timeout_s
@@ -113,7 +115,11 @@ class Database:
             conn.give_up_at = min(give_up_at, monotonic() + FIRST_ANSWER_S)
             return conn
         try:
-            return _connect(self._url, give_up_at=min(give_up_at, monotonic() + CONNECT_S))
+            return _connect(
+                self._url,
+                give_up_at=min(give_up_at, monotonic() + CONNECT_S),
+                takes_owner=self.takes_owner,
+            )
         except psycopg2.Error as error:
             # Not tried again: the caller is told at once.
             raise (_away() if _is_lost(error) else _translated(error)) from error
@@ -131,6 +137,16 @@ class Database:
             return
         with self._lock:
             self._idle.append(conn)
+
+
+class OperatorsDatabase(Database):
+    """The database as its owner sees it, all users' rows: for an operator's commands, never for a request."""
+
+    takes_owner = True
+
+    def transact_as_operator(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` over all users' rows. Its role must be a member of collections_operator, as the owner is."""
+        return self._retrying(work, ("app.user_id", ""), None)
 
 
 class _TimeUp(psycopg2.OperationalError):
@@ -174,7 +190,7 @@ class _Cursor(extensions.cursor):
         self.connection.wait()
 
 
-def _connect(url: str, *, give_up_at: float) -> _Connection:
+def _connect(url: str, *, give_up_at: float, takes_owner: bool) -> _Connection:
     conn: _Connection = psycopg2.connect(
         url,
         async_=True,
@@ -187,7 +203,8 @@ def _connect(url: str, *, give_up_at: float) -> _Connection:
     try:
         conn.give_up_at = give_up_at
         conn.wait()
-        _refuse_powerful_role(conn)
+        if not takes_owner:
+            _refuse_powerful_role(conn)
     except BaseException:
         conn.close()
         raise

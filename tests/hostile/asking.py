@@ -30,6 +30,8 @@ FIELDS = {
     "email": "eve@example.org",
     "password": "a password that is long",
     "refresh_token": "x",
+    "token": "x",
+    "current_password": "a password that is long",
     "name": "n",
     "scopes": ["read"],
     "content": "words",

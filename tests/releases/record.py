@@ -8,11 +8,13 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psycopg2
 
+from chalicelib.ops import accounts, api_keys
 from chalicelib.stores.migrate import migrate, set_app_password
 from chalicelib.stores.postgres import Database
 from local.places import aws_environment
@@ -24,6 +26,7 @@ from tests.world import World, forget_wiring, jpeg
 HERE = Path(__file__).parent
 STORES = HERE.parent.parent / "chalicelib" / "stores"
 PDF = HERE.parent.parent / "samples" / "balcony-tomatoes.pdf"
+EMAIL, PASSWORD = "ann@example.org", "a password that is long"
 
 
 def record(folder: Path) -> None:
@@ -55,13 +58,26 @@ def record(folder: Path) -> None:
 
 
 def use(world: World) -> None:
-    """Ready items of two users, a failed one, one that waits for its analysis, a copy."""
+    """Ready items of two users, a failed one, one that waits for its analysis, a copy; an account with a key."""
     world.ingest("alice/red apple.jpg", jpeg())
     world.ingest("alice/tomatoes.pdf", PDF.read_bytes())
     world.ingest("alice/copy.jpg", jpeg())
     world.ingest("alice/broken.jpg", b"garbage")
     world.ingest("bob/sea.jpg", jpeg("blue"))
     world.deliver(world.put("bob/waiting.jpg", jpeg("green")))
+    accounts.register(EMAIL, PASSWORD, name="Ann", may_be_admin=False, db=world.db)
+    ((user_id,),) = world.sql("SELECT user_id FROM accounts")
+    all_scopes = ("read", "write", "admin")
+    api_keys.create_key(
+        user_id,
+        name="all",
+        scopes=all_scopes,
+        expires_at=None,
+        own_scopes=all_scopes,
+        own_end=None,
+        now=datetime.now(UTC),
+        db=world.db,
+    )
 
 
 def rows(url: str) -> Iterator[str]:

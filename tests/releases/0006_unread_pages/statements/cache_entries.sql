@@ -1,0 +1,29 @@
+-- The newest of the caller's own entries and everybody's that was made for such a request.
+-- :name find
+SELECT user_id = '' AS public, headers, body,
+       age_s + floor(extract(epoch FROM clock_timestamp() - stored_at))::int AS age_s
+FROM cache_entries
+WHERE user_id IN (%(user_id)s, '') AND key = %(key)s AND fresh_until > clock_timestamp()
+  AND vary <@ %(request)s::jsonb AND NOT %(request)s::jsonb ?| absent
+ORDER BY stored_at DESC LIMIT 1
+
+-- :name upsert
+INSERT INTO cache_entries (user_id, key, variant, vary, absent, headers, body, age_s, stored_at, fresh_until)
+VALUES (%(user_id)s, %(key)s, %(variant)s, %(vary)s::jsonb, %(absent)s::text[], %(headers)s::jsonb, %(body)s::bytea,
+        %(age_s)s, clock_timestamp(), clock_timestamp() + %(fresh_s)s * interval '1 second')
+ON CONFLICT (user_id, key, variant) DO UPDATE
+SET vary = excluded.vary, absent = excluded.absent, headers = excluded.headers, body = excluded.body,
+    age_s = excluded.age_s, stored_at = excluded.stored_at, fresh_until = excluded.fresh_until
+
+-- The owner's stale entries, and the soonest stale of those beyond so many.
+-- :name trim
+DELETE FROM cache_entries WHERE (user_id, key, variant) IN (
+    SELECT user_id, key, variant FROM cache_entries WHERE user_id = %(user_id)s
+    ORDER BY fresh_until DESC OFFSET %(keep)s)
+   OR (user_id = %(user_id)s AND fresh_until < clock_timestamp())
+
+-- :name delete
+DELETE FROM cache_entries WHERE user_id IN (%(user_id)s, '') AND key = %(key)s
+
+-- :name prune
+DELETE FROM cache_entries WHERE fresh_until < clock_timestamp()

@@ -105,7 +105,7 @@ def _wake_if_open(tx: Tx, ref: ItemRef, stage: Stage, *, bucket: str) -> bool:
     """Whether there is such an item; its stage is woken unless it is done, failed or being worked on."""
     item, task = items.find(tx, ref), tasks.find(tx, ref, stage)
     if item is not None and task is not None and task["state"] == "ready":
-        event = pipeline.wake_up(stage, ref, bucket=bucket, key=item["key"], kind=item["kind"])
+        event = pipeline.wake_up(stage, ref, bucket=bucket, key=item.key, kind=item.kind)
         outbox.insert_later(tx, ref, event)
     return item is not None
 

@@ -12,6 +12,7 @@ from chalicelib.api.http import Answer, Body, Query, Request, Routes
 from chalicelib.api.items import ItemList, Limit, item_of
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.model.collections import StoredCollection
+from chalicelib.model.items import ItemFilters
 from chalicelib.ops import browse, collections
 
 routes = Routes("collections")
@@ -153,7 +154,7 @@ def add_collection_items(request: Request) -> Collection:
 def list_collection_items(request: Request) -> ItemList:
     query: ListPage = request.query
     user_id, collection_id = _which(request)
-    filters = browse.ItemFilters(collection_id=collection_id)
+    filters = ItemFilters(collection_id=collection_id)
     items, cursor = browse.list_items(
         user_id, filters, after=query.after, limit=query.limit, db=wiring.database()
     )

@@ -12,7 +12,7 @@ from chalicelib.api.http import Answer, Query, Request, Routes
 from chalicelib.api.items import CollectionId, Failure, Limit, failure_of, kept_for
 from chalicelib.api.uploads import FileName
 from chalicelib.errors import BadFile, Conflict, NotFound
-from chalicelib.model.documents import StoredDocument
+from chalicelib.model.documents import DocumentFilters, StoredDocument
 from chalicelib.model.items import Status
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.ops import documents, manage
@@ -137,9 +137,7 @@ def create_document(request: Request) -> Answer:
 )
 def list_documents(request: Request) -> DocumentList:
     query: ListDocuments = request.query
-    filters = documents.DocumentFilters(
-        status=query.status, text=query.text, collection_id=query.collection_id
-    )
+    filters = DocumentFilters(status=query.status, text=query.text, collection_id=query.collection_id)
     found, cursor = documents.list_documents(
         request.user_id, filters, after=query.after, limit=query.limit, db=wiring.database()
     )

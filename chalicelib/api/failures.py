@@ -9,9 +9,9 @@ from msgspec import Meta
 from chalicelib import wiring
 from chalicelib.api.http import Body, Query, Request, Routes
 from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.model.failures import FailureFilters
 from chalicelib.model.pipeline import Stage
 from chalicelib.ops import failures
-from chalicelib.ops.failures import FailureFilters
 
 routes = Routes("failures")
 FailureKind = Literal["item", "dead_letter", "event", "deletion"]

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from chalicelib import wiring
 from chalicelib.api.http import Answer, Query, Request, Routes
 from chalicelib.errors import NotFound
-from chalicelib.model.items import DescribedItem, Status
+from chalicelib.model.items import DescribedItem, ItemFilters, Status
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.ops import browse, manage
 
@@ -180,7 +180,7 @@ _PLAIN = (
 )
 def list_items(request: Request) -> ItemList:
     query: ListItems = request.query
-    filters = browse.ItemFilters(**{name: getattr(query, name) for name in _FILTERS})
+    filters = ItemFilters(**{name: getattr(query, name) for name in _FILTERS})
     items, cursor = browse.list_items(
         request.user_id, filters, after=query.after, limit=query.limit, db=wiring.database()
     )

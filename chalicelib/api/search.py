@@ -15,8 +15,8 @@ from chalicelib.model.language import language_of
 from chalicelib.model.paging import window_in_utc
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.model.ranking import Mode
+from chalicelib.model.search_filters import Filters
 from chalicelib.ops import search
-from chalicelib.ops.search import Filters
 
 routes = Routes("search")
 ItemId = Annotated[str, Meta(min_length=1, max_length=220)]

@@ -28,3 +28,11 @@ class StoredDocument(Struct, frozen=True, kw_only=True):
     failure_code: str | None
     failure_message: str | None
     unread_pages: list[int]
+
+
+class DocumentFilters(Struct, frozen=True, kw_only=True):
+    """None: no such condition. `text` is in the file's name or title; `collection_id` is of a collection there is."""
+
+    status: Status | None = None
+    text: str | None = None
+    collection_id: str | None = None

@@ -137,3 +137,18 @@ def derived_folder(user_id: str, created_at: datetime, generation: int, sha256: 
     The item's birth and generation are part of it: removing old ones late cannot hit newer ones.
     """
     return f"{DERIVED_PREFIX}{user_id}/{int(created_at.timestamp() * 1e6):x}-{generation}/{sha256}"
+
+
+class ItemFilters(Struct, frozen=True, kw_only=True):
+    """None: no such condition. `tag` is a label of the analysis; `text` is in the name, title, category or summary.
+
+    `collection_id` is of a collection there is.
+    """
+
+    kind: str | None = None
+    status: Status | None = None
+    tag: str | None = None
+    text: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    collection_id: str | None = None

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from chalicelib.model.chunking import StoredChunk
-from chalicelib.model.items import DescribedItem, ItemEvent
+from chalicelib.model.items import DescribedItem, ItemEvent, ItemFilters
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor, window_in_utc
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.model.uploads import StoredUpload
 from chalicelib.stores import chunks, collections, items, uploads
-from chalicelib.stores.items import ItemFilters as ItemFilters
 from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:

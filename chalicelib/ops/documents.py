@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from chalicelib.errors import BadFile, Conflict, InvalidInput, NotFound
-from chalicelib.model.documents import StoredDocument
+from chalicelib.model.documents import DocumentFilters, StoredDocument
 from chalicelib.model.files import REASONS, sniff_media_type
 from chalicelib.model.items import StoredItem
 from chalicelib.model.page_text import join_chunks, shown_span
@@ -17,7 +17,6 @@ from chalicelib.ops.ingest import Arrival, failed_in_passing, register_bytes
 from chalicelib.ops.manage import delete_item, object_key
 from chalicelib.providers import Render
 from chalicelib.stores import chunks, collections, documents, items, uploads, users
-from chalicelib.stores.documents import DocumentFilters as DocumentFilters
 from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:

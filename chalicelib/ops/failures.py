@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from chalicelib.errors import NotFound
 from chalicelib.model import pipeline
+from chalicelib.model.failures import FailureFilters
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor, window_in_utc
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.ops.deadletters import redrive_letters
 from chalicelib.stores import failures, outbox
-from chalicelib.stores.failures import FailureFilters as FailureFilters
 from chalicelib.stores.tx import Row, Tx
 
 if TYPE_CHECKING:

@@ -2,25 +2,15 @@
 
 from datetime import datetime
 
-from msgspec import Struct
 from msgspec.structs import asdict
 
 from chalicelib.errors import NotFound
-from chalicelib.model.documents import StoredDocument
-from chalicelib.model.items import Status
+from chalicelib.model.documents import DocumentFilters, StoredDocument
 from chalicelib.stores.items import containing
 from chalicelib.stores.sql import statements
 from chalicelib.stores.tx import Tx
 
 SQL = statements(__file__)
-
-
-class DocumentFilters(Struct, frozen=True, kw_only=True):
-    """None: no such condition. `text` is in the file's name or title; `collection_id` is of a collection there is."""
-
-    status: Status | None = None
-    text: str | None = None
-    collection_id: str | None = None
 
 
 def get(tx: Tx, user_id: str, document_id: str) -> StoredDocument:

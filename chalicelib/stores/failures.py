@@ -5,27 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import asdict
 
+from chalicelib.model.failures import FailureFilters
 from chalicelib.stores.sql import statements
 from chalicelib.stores.tx import Row, Tx
 
 SQL = statements(__file__)
-
-
-class FailureFilters(Struct, frozen=True, kw_only=True):
-    """None: no such condition. `since` is inclusive, `until` is not."""
-
-    id: str | None = None
-    kind: str | None = None
-    status: str | None = None
-    reason: str | None = None
-    stage: str | None = None
-    user_id: str | None = None
-    item_id: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
 
 
 def list_page(

@@ -9,7 +9,15 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from chalicelib.errors import Conflict, NotFound
-from chalicelib.model.items import Analysis, DescribedItem, ItemEvent, ObjectKey, Status, StoredItem
+from chalicelib.model.items import (
+    Analysis,
+    DescribedItem,
+    ItemEvent,
+    ItemFilters,
+    ObjectKey,
+    Status,
+    StoredItem,
+)
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.stores.sql import statements
 from chalicelib.stores.tx import Tx
@@ -22,21 +30,6 @@ class Content(Struct, frozen=True, kw_only=True):
 
     pages_read: int
     page_count: int | None
-
-
-class ItemFilters(Struct, frozen=True, kw_only=True):
-    """None: no such condition. `tag` is a label of the analysis; `text` is in the name, title, category or summary.
-
-    `collection_id` is of a collection there is.
-    """
-
-    kind: str | None = None
-    status: Status | None = None
-    tag: str | None = None
-    text: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    collection_id: str | None = None
 
 
 def insert(tx: Tx, key: ObjectKey, *, etag: str | None) -> str:

@@ -15,9 +15,9 @@ from pathlib import Path
 from bench.corpus import USER, Document, KeptEmbedder, load, read_lines, read_qrels
 from chalicelib.model import joining
 from chalicelib.model.chunking import estimate_tokens
+from chalicelib.model.search_filters import Filters
 from chalicelib.ops.passages import find_passages
 from chalicelib.stores.postgres import Database
-from chalicelib.stores.search import Filters
 
 MAX_TOKENS = 1_024
 MOST_TEXTS, PAGE_CHARS, PAGES = 2_500, 3_000, 25

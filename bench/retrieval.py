@@ -17,10 +17,10 @@ from pathlib import Path
 from bench import passages
 from bench.corpus import USER, Document, KeptEmbedder, database, load, read_lines, read_qrels
 from chalicelib.model import ranking
+from chalicelib.model.search_filters import Filters
 from chalicelib.ops.search import search_items
 from chalicelib.stores import search
 from chalicelib.stores.postgres import Database
-from chalicelib.stores.search import Filters
 from chalicelib.stores.tx import Tx
 
 DEPTH = 100
@@ -39,7 +39,7 @@ def systems(db: Database, embedder: KeptEmbedder) -> dict[str, System]:
 
     def fused(query: str) -> list[str]:
         answer = search_items(USER, query, filters=Filters(), limit=DEPTH, db=db, embedder=embedder)
-        return [hit.passage["item_id"] for hit in answer.hits]
+        return [hit.passage.item_id for hit in answer.hits]
 
     def half(query: str, *, lexical: bool) -> list[str]:
         def read(tx: Tx) -> list[str]:
@@ -49,8 +49,8 @@ def systems(db: Database, embedder: KeptEmbedder) -> dict[str, System]:
                 pages = search.list_lexical(tx, scope, query, filters=Filters(), depth=DEPTH)
                 return [item_id for item_id, _ in pages]
             vector = embedder.embed([query], timeout_s=60)[0]
-            rows = search.list_semantic(tx, scope, vector, filters=Filters(), depth=ranking.NEAREST_CHUNKS)
-            return list(dict.fromkeys(row["item_id"] for row in rows))[:DEPTH]
+            near = search.list_semantic(tx, scope, vector, filters=Filters(), depth=ranking.NEAREST_CHUNKS)
+            return list(dict.fromkeys(chunk.item_id for chunk in near))[:DEPTH]
 
         return db.transact(USER, read)
 

@@ -21,12 +21,12 @@ from chalicelib.model.chunking import chunk_pages
 from chalicelib.model.files import Page
 from chalicelib.model.items import parse_key
 from chalicelib.model.pipeline import ItemRef
+from chalicelib.model.search_filters import Filters
 from chalicelib.model.snippets import START, STOP
 from chalicelib.ops.search import search_items
 from chalicelib.stores import chunks, index, items, search, users
 from chalicelib.stores.migrate import migrate, set_app_password
 from chalicelib.stores.postgres import Database
-from chalicelib.stores.search import Filters
 from chalicelib.stores.tx import Tx
 from local.postgres import start_postgres, stop_postgres
 
@@ -74,9 +74,8 @@ def fill(tx: Tx, user: str, count: int, embedder: RandomEmbedder, draw: random.R
         texts = [" ".join(draw.choices(WORDS, WEIGHTS, k=80)) for _ in range(10)]
         pages = [Page(number=n + 1, text=text) for n, text in enumerate(texts)]
         chunks.insert(tx, ref, "text", chunk_pages(pages, max_tokens=400))
-        rows = chunks.list_unembedded(tx, ref, set_id=set_id, after=0, limit=1000)
-        vectors = embedder.embed([row["text"] for row in rows], timeout_s=1)
-        index.add_vectors(tx, user, set_id=set_id, ids=[row["id"] for row in rows], vectors=vectors)
+        ids, texts = zip(*chunks.list_unembedded(tx, ref, set_id=set_id, after=0, limit=1000), strict=True)
+        index.add_vectors(tx, user, set_id=set_id, ids=ids, vectors=embedder.embed(texts, timeout_s=1))
         index.add_item(tx, ref)
 
 
@@ -126,7 +125,7 @@ def bare_sql(
         tx = Tx(cursor)
         cursor.execute(search.SQL["scope"], {"user_id": user})
         owner, set_id, _, _ = cursor.fetchone()
-        scope = {"user_id": user, "owner": owner, **Filters().values()}
+        scope = {"user_id": user, "owner": owner, **search.conditions(Filters())}
         cursor.execute(search.SQL["lexical"], {**scope, "query": query, "depth": ranking.DEPTH})
         cursor.fetchall()
         text = f"[{','.join(map(str, vector))}]"
@@ -168,7 +167,7 @@ def recall(db: Database, user: str, embedder: RandomEmbedder) -> float:
             cosine = stored @ np.array(query) / np.linalg.norm(stored, axis=1)
             exact = {rows[at]["chunk_id"] for at in np.argsort(-cosine)[:10]}
             found = search.list_semantic(tx, scope, query, filters=Filters(), depth=10)
-            hits += len(exact & {row["chunk_id"] for row in found})
+            hits += len(exact & {chunk.chunk_id for chunk in found})
         return hits / 200
 
     return db.transact(user, read)
@@ -189,7 +188,7 @@ def main() -> bool:
                 return search_items(user, query, filters=Filters(), limit=10, db=db, embedder=embedder)
 
             hits = ours().hits  # type: ignore[attr-defined]
-            chosen = [(h.passage["item_id"], h.passage["page"], h.passage["chunk_id"]) for h in hits]
+            chosen = [(h.passage.item_id, h.passage.page, h.passage.chunk_id) for h in hits]
             by_hand = bare_sql(url, user, query, embedder.embed(["q"], timeout_s=1)[0], chosen)
             ours_ms, bare_ms = median_ms([ours, by_hand])  # type: ignore[list-item]
             found = recall(db, user, embedder)

@@ -88,7 +88,7 @@ def test_a_name_is_one_of_a_kind_in_whatever_case(world: World, api: Api) -> Non
     other = collections.create_collection(
         "bob", "00000000-0000-4000-8000-000000000001", name="Garden", description="", db=world.db
     )
-    assert other["name"] == "Garden"
+    assert other.name == "Garden"
 
 
 def test_of_one_name_made_at_once_there_is_one(world: World) -> None:
@@ -186,8 +186,8 @@ def test_anothers_collection_and_items_are_as_missing_as_missing_ones(world: Wor
     )
     mine = make(api)
     assert put_in(api, mine, "his")[1]["field"] == "item_ids"
-    assert put_in(api, his, "his")[0] == 404
-    for path in (f"/api/v1/items?collection_id={his['id']}", f"/api/v1/documents?collection_id={his['id']}"):
+    assert put_in(api, {"id": his.id}, "his")[0] == 404
+    for path in (f"/api/v1/items?collection_id={his.id}", f"/api/v1/documents?collection_id={his.id}"):
         assert api("GET", path)[0] == 404
     assert ids(api("GET", PATH)) == [mine["id"]]
 

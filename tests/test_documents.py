@@ -118,7 +118,7 @@ def test_the_same_bytes_at_once_are_one_document(world: World) -> None:
         row, is_new = documents.create_document(
             "alice", folder=f"f{number}", filename="t.pdf", body=PDF, db=world.db, blobs=blobs
         )
-        return row["document_id"], is_new
+        return row.document_id, is_new
 
     blobs = wiring.blobs()
     with ThreadPoolExecutor(6) as threads:

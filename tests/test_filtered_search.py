@@ -10,10 +10,10 @@ import psycopg2
 import pytest
 from psycopg2.extras import execute_values
 
+from chalicelib.model.search_filters import Filters
 from chalicelib.ops.search import search_items
 from chalicelib.stores import index, search
 from chalicelib.stores.postgres import Database
-from chalicelib.stores.search import Filters
 from chalicelib.stores.tx import Row, Tx
 
 TENANTS, ITEMS, CHUNKS_PER_ITEM, DIMENSIONS = 200, 20, 5, 64

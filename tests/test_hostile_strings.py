@@ -10,7 +10,7 @@ import pytest
 import app
 from chalicelib import errors
 from chalicelib.api.http import Route
-from chalicelib.model.items import encode_cursor
+from chalicelib.model.paging import encode_cursor
 from tests.hostile.asking import FIELDS, Ask, Reply, ask, ask_over_http, filled, ids_of, listed, names_in
 from tests.hostile.strings import (
     FORBIDDEN_MEMBERS,

@@ -28,10 +28,10 @@ def runs(world: World, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]
     """A document that is analyzed and embedded, but not indexed; the runs of pages to index."""
     world.deliver(world.put("alice/a.pdf", make_long_pdf(TEXTS)))
     world.deliver(world.published()[-1])
-    monkeypatch.setattr(index, "RUN_CHARS", 1000)
+    monkeypatch.setattr(index, "BATCH_CHARS", 1000)
     embed(world, clock(2))  # two looks at the only batch of texts
-    found = world.db.transact("alice", lambda tx: index.list_runs(tx, ALICE_A))
-    return [(run["first"], run["last"]) for run in found]
+    found = world.db.transact("alice", lambda tx: index.list_batches(tx, ALICE_A))
+    return [(batch.first, batch.last) for batch in found]
 
 
 def clock(looks: int, then: Callable[[], object] = lambda: None) -> Callable[[], float]:

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from chalicelib.errors import InvalidInput
-from chalicelib.model.items import decode_cursor, encode_cursor, parse_key
+from chalicelib.model.items import parse_key
 from chalicelib.model.lexical import pairs_in, with_bigrams
+from chalicelib.model.paging import decode_cursor, encode_cursor
 from chalicelib.model.snippets import START, STOP, cut_snippet, mark_pairs
 
 

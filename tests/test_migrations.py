@@ -12,11 +12,14 @@ import pytest
 
 from chalicelib import wiring
 from chalicelib.events import handlers
+from chalicelib.model.failures import FailureFilters
+from chalicelib.model.items import ItemFilters
 from chalicelib.model.passwords import matches
 from chalicelib.model.pipeline import ItemRef
-from chalicelib.ops.browse import ItemFilters, list_items, read_item
-from chalicelib.ops.failures import FailureFilters, redrive_failures
-from chalicelib.ops.search import Filters, search_items
+from chalicelib.model.search_filters import Filters
+from chalicelib.ops.browse import list_items, read_item
+from chalicelib.ops.failures import redrive_failures
+from chalicelib.ops.search import search_items
 from chalicelib.stores import accounts as accounts_store
 from chalicelib.stores import migrate as module
 from chalicelib.stores.migrate import MIGRATIONS, MigrationChanged, migrate, set_app_password
@@ -155,19 +158,19 @@ def old_world(request, world: World, postgres_url: str, tmp_path, monkeypatch) -
 def test_an_earlier_releases_rows_are_all_there_and_of_use(old_world: World) -> None:
     db = old_world.db
     items, _ = list_items("alice", ItemFilters(), after=None, limit=10, db=db)
-    assert {item["id"]: item["status"] for item in items} == {
+    assert {item.id: item.status for item in items} == {
         "red apple": "READY",
         "tomatoes": "READY",
         "broken": "FAILED",
     }
     answer = search_items("alice", "tomatoes", filters=Filters(), limit=5, db=db, embedder=wiring.embedder())
-    assert answer.hits[0].passage["item_id"] == "tomatoes"
+    assert answer.hits[0].passage.item_id == "tomatoes"
     old_world.aws.client("s3").put_object(Bucket=BUCKET, Key="alice/broken.jpg", Body=jpeg("pink"))
     found = redrive_failures(FailureFilters(kind="item"), db=db, bus=wiring.bus(), bucket=BUCKET)
     assert found == (1, False)
     handlers.minute_passed()
     old_world.run(old_world.published()[-1])
-    assert read_item(_ref("broken"), db=db)["status"] == "READY"
+    assert read_item(_ref("broken"), db=db).status == "READY"
 
 
 def test_an_earlier_releases_account_and_key_are_of_use(old_world: World) -> None:

@@ -264,7 +264,7 @@ def test_announced_twice_at_once_it_has_one_set_of_parts(world: World, api: Api)
 
     row = world.db.transact("alice", lambda tx: uploads.uploads.get(tx, "alice", upload["id"]))
     again = uploads._begin(row, db=world.db, blobs=wiring.blobs())
-    assert again == row["multipart_id"]
+    assert again == row.multipart_id
     assert pending_parts(world) == [upload["key"]]
 
 

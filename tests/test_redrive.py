@@ -1,7 +1,8 @@
 """Redriving: one, many, twice, at once."""
 
 from chalicelib import wiring
-from chalicelib.ops.failures import FailureFilters, redrive_failures
+from chalicelib.model.failures import FailureFilters
+from chalicelib.ops.failures import redrive_failures
 from tests.local_stack.emulated import BUCKET
 from tests.test_failures import Call, call, failures, relay_and_run
 from tests.test_races import at_once

@@ -7,10 +7,10 @@ import pytest
 
 from chalicelib import wiring
 from chalicelib.errors import InvalidInput, Misconfigured, Throttled, Unavailable
+from chalicelib.model.search_filters import Filters
 from chalicelib.ops.passages import find_passages
 from chalicelib.providers.reranker_http import HttpReranker
 from chalicelib.settings import InvalidSetting, Settings
-from chalicelib.stores.search import Filters
 from tests.test_api_items import Api, api
 from tests.test_providers import KEY, Provider, provider
 from tests.world import World, jpeg

@@ -8,8 +8,8 @@ from chalicelib import wiring
 from chalicelib.model.chunking import estimate_tokens
 from chalicelib.model.joining import MAX_GAP_CHARS
 from chalicelib.model.page_text import join_chunks
+from chalicelib.model.search_filters import Filters
 from chalicelib.ops.passages import Passages, find_passages
-from chalicelib.stores.search import Filters
 from tests.long_pdf import make_long_pdf
 from tests.world import World, jpeg
 

@@ -94,8 +94,8 @@ def test_a_role_above_the_policies_is_refused(admin_url: str) -> None:
 
 def test_statistics_of_one_owner_do_not_move_anothers_scores(world: World) -> None:
     from chalicelib import wiring
+    from chalicelib.model.search_filters import Filters
     from chalicelib.ops.search import search_items
-    from chalicelib.stores.search import Filters
 
     def score() -> float | None:
         answer = search_items(

@@ -5,11 +5,14 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import asdict
 
 from chalicelib import wiring
 from chalicelib.api.http import Answer, Body, Query, Request, Routes
-from chalicelib.api.items import ItemList, Limit, Row, item_of
+from chalicelib.api.items import ItemList, Limit, item_of
 from chalicelib.errors import Conflict, NotFound
+from chalicelib.model.collections import StoredCollection
+from chalicelib.model.items import ItemFilters
 from chalicelib.ops import browse, collections
 
 routes = Routes("collections")
@@ -73,14 +76,14 @@ class ListPage(Query, frozen=True, kw_only=True):
     summary="Make a collection.",
 )
 def create_collection(request: Request) -> Answer:
-    row = collections.create_collection(
+    made = collections.create_collection(
         request.user_id,
         str(request.creation_id),
         name=request.body.name,
         description=request.body.description,
         db=wiring.database(),
     )
-    return Answer(Collection(**row), headers={"Location": f"/api/v1/collections/{row['id']}"})
+    return Answer(_collection(made), headers={"Location": f"/api/v1/collections/{made.id}"})
 
 
 @routes.get(
@@ -88,15 +91,17 @@ def create_collection(request: Request) -> Answer:
 )
 def list_collections(request: Request) -> CollectionList:
     query: ListPage = request.query
-    rows, cursor = collections.list_collections(
+    found, cursor = collections.list_collections(
         request.user_id, after=query.after, limit=query.limit, db=wiring.database()
     )
-    return CollectionList(data=[Collection(**row) for row in rows], has_more=cursor is not None, next=cursor)
+    return CollectionList(
+        data=[_collection(each) for each in found], has_more=cursor is not None, next=cursor
+    )
 
 
 @routes.get("/api/v1/collections/{collection_id}", returns=Collection, summary="Read a collection.")
 def get_collection(request: Request) -> Collection:
-    return Collection(**_read(request))
+    return _collection(collections.read_collection(*_which(request), db=wiring.database()))
 
 
 @routes.patch(
@@ -108,13 +113,13 @@ def get_collection(request: Request) -> Collection:
 )
 def change_collection(request: Request) -> Collection:
     change: CollectionChange = request.body
-    row = collections.change_collection(
+    changed = collections.change_collection(
         *_which(request),
         name=None if change.name is UNSET else change.name,
         description=None if change.description is UNSET else change.description,
         db=wiring.database(),
     )
-    return Collection(**row)
+    return _collection(changed)
 
 
 @routes.delete(
@@ -135,7 +140,8 @@ def delete_collection(request: Request) -> None:
     summary="Put items into a collection: all of them, or none when one does not exist.",
 )
 def add_collection_items(request: Request) -> Collection:
-    return Collection(**collections.add_items(*_which(request), request.body.item_ids, db=wiring.database()))
+    held = collections.add_items(*_which(request), request.body.item_ids, db=wiring.database())
+    return _collection(held)
 
 
 @routes.get(
@@ -148,11 +154,11 @@ def add_collection_items(request: Request) -> Collection:
 def list_collection_items(request: Request) -> ItemList:
     query: ListPage = request.query
     user_id, collection_id = _which(request)
-    filters = browse.ItemFilters(collection_id=collection_id)
-    rows, cursor = browse.list_items(
+    filters = ItemFilters(collection_id=collection_id)
+    items, cursor = browse.list_items(
         user_id, filters, after=query.after, limit=query.limit, db=wiring.database()
     )
-    return ItemList(data=[item_of(row) for row in rows], has_more=cursor is not None, next=cursor)
+    return ItemList(data=[item_of(item) for item in items], has_more=cursor is not None, next=cursor)
 
 
 @routes.delete(
@@ -168,5 +174,5 @@ def _which(request: Request) -> tuple[str, str]:
     return request.user_id, request.path["collection_id"]
 
 
-def _read(request: Request) -> Row:
-    return collections.read_collection(*_which(request), db=wiring.database())
+def _collection(stored: StoredCollection) -> Collection:
+    return Collection(**asdict(stored))

@@ -1,8 +1,9 @@
 """What leans on an item: to be looked at before it is deleted."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
+from msgspec.structs import asdict
 
 from chalicelib import wiring
 from chalicelib.api.http import Request, Routes
@@ -10,7 +11,6 @@ from chalicelib.model.pipeline import ItemRef
 from chalicelib.ops import dependents
 
 routes = Routes("items")
-Row = dict[str, Any]
 
 
 class Leaning(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,16 +55,16 @@ class Dependents(msgspec.Struct, frozen=True, kw_only=True):
 def get_dependents(request: Request) -> Dependents:
     ref = ItemRef(user_id=request.user_id, item_id=request.path["item_id"])
     found = dependents.read_dependents(ref, db=wiring.database())
-    conversations = [Leaning(id=r["id"], name=r["title"], answers=r["answers"]) for r in found.conversations]
+    holding, citing = found.collections, found.conversations
     return Dependents(
         item_id=ref.item_id,
-        collections=_leaning(
-            found.collections, [Leaning(id=r["id"], name=r["name"]) for r in found.collections]
+        collections=LeaningList(
+            count=holding[0].found if holding else 0,
+            first=[Leaning(id=each.id, name=each.name) for each in holding],
         ),
-        conversations=_leaning(found.conversations, conversations),
-        derived=Derived(**found.derived),
+        conversations=LeaningList(
+            count=citing[0].found if citing else 0,
+            first=[Leaning(id=each.id, name=each.title, answers=each.answers) for each in citing],
+        ),
+        derived=Derived(**asdict(found.derived)),
     )
-
-
-def _leaning(rows: list[Row], first: list[Leaning]) -> LeaningList:
-    return LeaningList(count=rows[0]["found"] if rows else 0, first=first)

@@ -9,9 +9,10 @@ from msgspec import Meta
 
 from chalicelib import wiring
 from chalicelib.api.http import Answer, Query, Request, Routes
-from chalicelib.api.items import CollectionId, Failure, Limit, Row, kept_for
+from chalicelib.api.items import CollectionId, Failure, Limit, failure_of, kept_for
 from chalicelib.api.uploads import FileName
 from chalicelib.errors import BadFile, Conflict, NotFound
+from chalicelib.model.documents import DocumentFilters, StoredDocument
 from chalicelib.model.items import Status
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.ops import documents, manage
@@ -115,7 +116,7 @@ class PageImage(Query, frozen=True, kw_only=True):
     summary="Send a PDF of up to 10 MB; 200 when you have these bytes already. Larger ones: POST /api/v1/uploads.",
 )
 def create_document(request: Request) -> Answer:
-    row, is_new = documents.create_document(
+    stored, is_new = documents.create_document(
         request.user_id,
         folder=request.creation_id.hex[:12],
         filename=request.query.filename,
@@ -123,7 +124,7 @@ def create_document(request: Request) -> Answer:
         db=wiring.database(),
         blobs=wiring.blobs(),
     )
-    document = _document(row)
+    document = _document(stored)
     return Answer(document, status=201 if is_new else 200, headers={"Location": _url(document.document_id)})
 
 
@@ -136,13 +137,13 @@ def create_document(request: Request) -> Answer:
 )
 def list_documents(request: Request) -> DocumentList:
     query: ListDocuments = request.query
-    filters = documents.DocumentFilters(
-        status=query.status, text=query.text, collection_id=query.collection_id
-    )
-    rows, cursor = documents.list_documents(
+    filters = DocumentFilters(status=query.status, text=query.text, collection_id=query.collection_id)
+    found, cursor = documents.list_documents(
         request.user_id, filters, after=query.after, limit=query.limit, db=wiring.database()
     )
-    return DocumentList(data=[_document(row) for row in rows], has_more=cursor is not None, next=cursor)
+    return DocumentList(
+        data=[_document(stored) for stored in found], has_more=cursor is not None, next=cursor
+    )
 
 
 @routes.get(
@@ -152,8 +153,8 @@ def list_documents(request: Request) -> DocumentList:
     summary="Find the document whose bytes have this SHA-256.",
 )
 def get_document_by_hash(request: Request) -> Document:
-    row = documents.read_document_by_hash(request.user_id, request.path["file_hash"], db=wiring.database())
-    return _document(row)
+    file_hash = request.path["file_hash"]
+    return _document(documents.read_document_by_hash(request.user_id, file_hash, db=wiring.database()))
 
 
 @routes.get("/api/v1/documents/{document_id}", returns=Document, summary="Read a document.")
@@ -177,7 +178,7 @@ def delete_document(request: Request) -> None:
 )
 def get_document_file(request: Request) -> Answer:
     item = documents.read_document_item(_ref(request), db=wiring.database())
-    url = wiring.blobs().presign_download(item["key"], ttl_s=manage.DOWNLOAD_TTL_S, filename=item["name"])
+    url = wiring.blobs().presign_download(item.key, ttl_s=manage.DOWNLOAD_TTL_S, filename=item.name)
     return Answer(status=302, headers={"Location": url})
 
 
@@ -233,14 +234,13 @@ def _range(highlight: str) -> tuple[int, int]:
     return int(start), int(end)
 
 
-def _document(row: Row) -> Document:
-    code = row["failure_code"]
+def _document(stored: StoredDocument) -> Document:
     return Document(
-        **{name: row[name] for name in _PLAIN},
-        unread_pages=len(row["unread_pages"]),
-        metadata=Metadata(**row["metadata"]),
-        failure=Failure(code=code, message=row["failure_message"]) if code else None,
-        file_url=f"{_url(row['document_id'])}/file",
+        **{name: getattr(stored, name) for name in _PLAIN},
+        unread_pages=len(stored.unread_pages),
+        metadata=Metadata(title=stored.title, size_bytes=stored.size_bytes, media_type=stored.media_type),
+        failure=failure_of(stored.failure_code, stored.failure_message),
+        file_url=f"{_url(stored.document_id)}/file",
     )
 
 
@@ -255,5 +255,5 @@ def _ref(request: Request) -> ItemRef:
     return ItemRef(user_id=request.user_id, item_id=request.path["document_id"])
 
 
-def _read(request: Request) -> Row:
+def _read(request: Request) -> StoredDocument:
     return documents.read_document(request.user_id, request.path["document_id"], db=wiring.database())

@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from chalicelib import wiring
 from chalicelib.api.http import Body, Query, Request, Routes
 from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.model.failures import FailureFilters
 from chalicelib.model.pipeline import Stage
 from chalicelib.ops import failures
-from chalicelib.ops.failures import FailureFilters
 
 routes = Routes("failures")
 FailureKind = Literal["item", "dead_letter", "event", "deletion"]
@@ -92,10 +93,12 @@ class Redrive(msgspec.Struct, frozen=True, kw_only=True):
 )
 def list_failures(request: Request) -> FailureList:
     query: ListFailures = request.query
-    rows, cursor = failures.list_failures(
+    found, cursor = failures.list_failures(
         _filters(query), after=query.after, limit=query.limit, db=wiring.database()
     )
-    return FailureList(data=[Failure(**row) for row in rows], has_more=cursor is not None, next=cursor)
+    return FailureList(
+        data=[Failure(**asdict(each)) for each in found], has_more=cursor is not None, next=cursor
+    )
 
 
 @routes.post(

@@ -1,16 +1,17 @@
 """Items: list, read, their thumbnail, file, chunks and timeline; delete and process again."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from chalicelib import wiring
 from chalicelib.api.http import Answer, Query, Request, Routes
 from chalicelib.errors import NotFound
-from chalicelib.model.items import Status
+from chalicelib.model.items import DescribedItem, ItemFilters, Status
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.ops import browse, manage
 
@@ -18,7 +19,6 @@ routes = Routes("items")
 Limit = Annotated[int, Meta(ge=1, le=100)]
 Kind = Literal["image", "pdf"]
 CollectionId = Annotated[str, Meta(min_length=1, max_length=64)]
-Row = dict[str, Any]
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,24 +141,27 @@ def kept_for(seconds: int) -> dict[str, str]:
     }
 
 
-def item_of(row: Row) -> Item:
-    """An item as the API shows it, from items.get_with_analysis' or list_filtered's row."""
-    located = row["latitude"] is not None and row["longitude"] is not None
+def item_of(item: DescribedItem) -> Item:
+    """Return the item as the API shows it."""
+    location = None
+    if item.latitude is not None and item.longitude is not None:
+        location = Location(latitude=item.latitude, longitude=item.longitude)
     return Item(
-        **{name: row[name] for name in _PLAIN},
-        unread_pages=len(row["unread_pages"]),
-        taken_at=row["taken_at"].isoformat() if row["taken_at"] else None,
-        location=Location(latitude=row["latitude"], longitude=row["longitude"]) if located else None,
-        thumbnail_url=f"/api/v1/items/{quote(row['id'], safe='')}/thumbnail"
-        if row["thumbnail_key"]
-        else None,
-        failure=Failure(code=row["failure_code"], message=row["failure_message"])
-        if row["failure_code"]
-        else None,
-        analysis=Analysis(**{name: row[name] for name in Analysis.__struct_fields__})
-        if row["category"]
+        **{name: getattr(item, name) for name in _PLAIN},
+        unread_pages=len(item.unread_pages),
+        taken_at=item.taken_at.isoformat() if item.taken_at else None,
+        location=location,
+        thumbnail_url=f"/api/v1/items/{quote(item.id, safe='')}/thumbnail" if item.thumbnail_key else None,
+        failure=failure_of(item.failure_code, item.failure_message),
+        analysis=Analysis(**{name: getattr(item, name) for name in Analysis.__struct_fields__})
+        if item.category
         else None,
     )
+
+
+def failure_of(code: str | None, message: str | None) -> Failure | None:
+    """Return an item's failure as the API shows it, None when it has not failed."""
+    return Failure(code=code, message=message or "") if code else None
 
 
 _FILTERS = ("kind", "status", "tag", "text", "since", "until", "collection_id")
@@ -177,11 +180,11 @@ _PLAIN = (
 )
 def list_items(request: Request) -> ItemList:
     query: ListItems = request.query
-    filters = browse.ItemFilters(**{name: getattr(query, name) for name in _FILTERS})
-    rows, cursor = browse.list_items(
+    filters = ItemFilters(**{name: getattr(query, name) for name in _FILTERS})
+    items, cursor = browse.list_items(
         request.user_id, filters, after=query.after, limit=query.limit, db=wiring.database()
     )
-    return ItemList(data=[item_of(row) for row in rows], has_more=cursor is not None, next=cursor)
+    return ItemList(data=[item_of(item) for item in items], has_more=cursor is not None, next=cursor)
 
 
 @routes.get("/api/v1/items/{item_id}", returns=Item, summary="Read an item with its analysis.")
@@ -217,7 +220,7 @@ def reprocess_item(request: Request) -> Item:
     summary="Redirect to the thumbnail, at most 512 px, for an hour.",
 )
 def get_thumbnail(request: Request) -> Answer:
-    key = _read(request)["thumbnail_key"]
+    key = _read(request).thumbnail_key
     if key is None:
         raise NotFound("There is no thumbnail of this item.", code="no_thumbnail")
     url = wiring.blobs().presign_download(key, ttl_s=manage.DOWNLOAD_TTL_S, content_type="image/jpeg")
@@ -228,8 +231,8 @@ def get_thumbnail(request: Request) -> Answer:
     "/api/v1/items/{item_id}/download", status=302, summary="Redirect to the uploaded file, for an hour."
 )
 def download_item(request: Request) -> Answer:
-    row = _read(request)
-    url = wiring.blobs().presign_download(row["key"], ttl_s=manage.DOWNLOAD_TTL_S, filename=row["name"])
+    item = _read(request)
+    url = wiring.blobs().presign_download(item.key, ttl_s=manage.DOWNLOAD_TTL_S, filename=item.name)
     return Answer(status=302, headers={"Location": url})
 
 
@@ -241,10 +244,10 @@ def download_item(request: Request) -> Answer:
 )
 def list_chunks(request: Request) -> ChunkList:
     query: PageQuery = request.query
-    rows, cursor = browse.list_chunks(
+    found, cursor = browse.list_chunks(
         _ref(request), after=query.after, limit=query.limit, db=wiring.database()
     )
-    data = [Chunk(**{name: row[name] for name in Chunk.__struct_fields__}) for row in rows]
+    data = [Chunk(**asdict(chunk)) for chunk in found]
     return ChunkList(data=data, has_more=cursor is not None, next=cursor)
 
 
@@ -256,10 +259,11 @@ def list_chunks(request: Request) -> ChunkList:
 )
 def get_timeline(request: Request) -> Timeline:
     query: PageQuery = request.query
-    rows, cursor = browse.read_timeline(
+    found, cursor = browse.read_timeline(
         _ref(request), after=query.after, limit=query.limit, db=wiring.database()
     )
-    data = [TimelineEntry(**{name: row[name] for name in TimelineEntry.__struct_fields__}) for row in rows]
+    names = TimelineEntry.__struct_fields__
+    data = [TimelineEntry(**{name: getattr(event, name) for name in names}) for event in found]
     return Timeline(data=data, has_more=cursor is not None, next=cursor)
 
 
@@ -267,5 +271,5 @@ def _ref(request: Request) -> ItemRef:
     return ItemRef(user_id=request.user_id, item_id=request.path["item_id"])
 
 
-def _read(request: Request) -> Row:
+def _read(request: Request) -> DescribedItem:
     return browse.read_item(_ref(request), db=wiring.database())

@@ -12,10 +12,11 @@ from chalicelib.api.items import CollectionId, Kind
 from chalicelib.api.search_answers import SearchAnswer, answer_of
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.model.language import language_of
+from chalicelib.model.paging import window_in_utc
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.model.ranking import Mode
-from chalicelib.ops import browse, search
-from chalicelib.ops.search import Filters
+from chalicelib.model.search_filters import Filters
+from chalicelib.ops import search
 
 routes = Routes("search")
 ItemId = Annotated[str, Meta(min_length=1, max_length=220)]
@@ -123,7 +124,7 @@ def _similar(request: Request, body: SearchRequest, item_id: str, filters: Filte
 
 def _filters(body: SearchRequest) -> Filters:
     given = body.filters
-    since, until = browse.window_in_utc(given.since, given.until, path="filters.")
+    since, until = window_in_utc(given.since, given.until, path="filters.")
     pages = given.pages or PageRange()
     if pages.last is not None and pages.last < pages.first:
         raise InvalidInput("It must not be less than `from`.", field="filters.pages.to")

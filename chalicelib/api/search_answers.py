@@ -79,21 +79,21 @@ class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     facets: Facets | None
 
 
-def answer_of(answer: search.Answer, *, explain: bool, language: str | None) -> SearchAnswer:
+def answer_of(found: search.SearchResult, *, explain: bool, language: str | None) -> SearchAnswer:
     facets = None
-    if answer.facets is not None:
+    if found.facets is not None:
         values: dict[str, list[FacetValue]] = {name: [] for name in Facets.__struct_fields__}
-        for row in answer.facets:
-            values[row["facet"]].append(FacetValue(value=row["value"], name=row["name"], count=row["count"]))
+        for row in found.facets:
+            values[row.facet].append(FacetValue(value=row.value, name=row.name, count=row.count))
         facets = Facets(**values)
     return SearchAnswer(
-        data=[_hit(hit, _explanation(hit, answer, language) if explain else None) for hit in answer.hits],
-        missing=list(answer.missing),  # type: ignore[arg-type]
+        data=[_hit(hit, _explanation(hit, found, language) if explain else None) for hit in found.hits],
+        missing=list(found.missing),  # type: ignore[arg-type]
         facets=facets,
     )
 
 
-def _explanation(hit: search.Hit, answer: search.Answer, language: str | None) -> Explanation:
+def _explanation(hit: search.Hit, found: search.SearchResult, language: str | None) -> Explanation:
     rank = hit.rank
     return Explanation(
         lexical_score=rank.lexical_score,
@@ -102,7 +102,7 @@ def _explanation(hit: search.Hit, answer: search.Answer, language: str | None) -
         semantic_score=rank.semantic_score,
         semantic_rank=rank.semantic_rank,
         semantic_part=rank.semantic_part,
-        semantic_weight=answer.semantic_weight,
+        semantic_weight=found.semantic_weight,
         coverage=hit.coverage,
         rerank_score=hit.rerank_score,
         language=language,
@@ -111,13 +111,16 @@ def _explanation(hit: search.Hit, answer: search.Answer, language: str | None) -
 
 def _hit(hit: search.Hit, explanation: Explanation | None) -> SearchHit:
     passage, snippet = hit.passage, hit.snippet
-    paged = passage["kind"] == "pdf"
+    paged = passage.kind == "pdf"
     return SearchHit(
-        **{
-            name: passage[name]
-            for name in ("item_id", "name", "kind", "chunk_id", "source", "char_start", "char_end")
-        },
-        page=passage["page"] if paged else None,
+        item_id=passage.item_id,
+        name=passage.name,
+        kind=passage.kind,
+        page=passage.page if paged else None,
+        chunk_id=passage.chunk_id,
+        source=passage.source,
+        char_start=passage.char_start,
+        char_end=passage.char_end,
         also_on_pages=list(hit.also_on_pages) if paged else [],
         snippet=snippet.text,
         highlights=list(snippet.highlights),

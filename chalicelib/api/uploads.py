@@ -1,7 +1,7 @@
 """Uploads: announce a file, get the form that S3 takes it by, see what became of it."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,6 +12,7 @@ from chalicelib.api.items import Item, item_of
 from chalicelib.errors import Conflict, TooLarge
 from chalicelib.model import files
 from chalicelib.model.files import KIND_OF_MEDIA_TYPE
+from chalicelib.model.uploads import StoredUpload
 from chalicelib.ops import browse, uploads
 
 routes = Routes("uploads")
@@ -131,7 +132,7 @@ def create_upload(request: Request) -> Answer | Upload | UploadInParts:
     if announced.form is None:
         return _in_parts(announced)
     (url, fields), upload = announced.form, announced.upload
-    return Upload(id=upload["id"], key=upload["key"], url=url, fields=fields, expires_at=upload["expires_at"])
+    return Upload(id=upload.id, key=upload.key, url=url, fields=fields, expires_at=_expiry(upload))
 
 
 @routes.get("/api/v1/uploads/{upload_id}", returns=UploadStatus, summary="See what became of an upload.")
@@ -184,15 +185,21 @@ def abort_upload(request: Request) -> None:
 def _in_parts(announced: uploads.Announced) -> UploadInParts:
     upload = announced.upload
     return UploadInParts(
-        id=upload["id"],
-        key=upload["key"],
+        id=upload.id,
+        key=upload.key,
         part_size_bytes=files.PART_BYTES,
         parts=[PartToSend(number=number, url=url) for number, url in announced.parts.items()],
         sent=[Part(number=number, etag=etag) for number, etag in announced.sent.items()],
-        complete_url=f"/api/v1/uploads/{upload['id']}/complete",
-        expires_at=upload["expires_at"],
+        complete_url=f"/api/v1/uploads/{upload.id}/complete",
+        expires_at=_expiry(upload),
     )
 
 
-def _status(row: dict[str, Any]) -> UploadStatus:
-    return UploadStatus(**{name: row[name] for name in UploadStatus.__struct_fields__ if name != "object"})
+def _expiry(upload: StoredUpload) -> datetime:
+    assert upload.expires_at, "it was announced"
+    return upload.expires_at
+
+
+def _status(upload: StoredUpload) -> UploadStatus:
+    names = UploadStatus.__struct_fields__
+    return UploadStatus(**{name: getattr(upload, name) for name in names if name != "object"})

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from msgspec import Struct
 
@@ -14,6 +15,17 @@ MAX_TOKENS = 128
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)\]]))\s++|[。！？]++[」』）]*+|\n\s*\n")
 _WORD = re.compile(r"\S++")
 _PIECE = re.compile(r"[A-Za-z\u00c0-\u024f]{1,7}|[0-9]{1,3}|\S")
+
+
+class StoredChunk(Struct, frozen=True, kw_only=True):
+    """A piece of a page's text, at these character offsets in it. `source` says where the text comes from."""
+
+    id: int
+    source: Literal["text", "caption", "ocr"]
+    page: int
+    char_start: int
+    char_end: int
+    text: str
 
 
 class ChunkDraft(Struct, frozen=True, kw_only=True):

@@ -1,13 +1,10 @@
-"""What an item is: its key in S3, its id, its states, its cursor in lists."""
+"""Items: their rows, their keys in S3, their ids and states."""
 
-import base64
-import binascii
 import hashlib
-import json
 import re
 import uuid
-from datetime import UTC, datetime
-from typing import Any, Literal
+from datetime import datetime
+from typing import Literal
 
 from msgspec import Struct
 
@@ -33,6 +30,66 @@ class Analysis(Struct, frozen=True, kw_only=True):
     language: str | None
     provider: str
     model: str
+
+
+class StoredItem(Struct, frozen=True, kw_only=True):
+    """A row of `items`. None: not known yet, or not of this kind of file.
+
+    `key` is the object the bytes are read from. `taken_at` is the camera's local time, of an unknown zone.
+    `pages_read` counts the pages whose text is stored; `unread_pages` are numbers of scanned pages yet to be read.
+    """
+
+    id: str
+    key: str
+    name: str
+    kind: Literal["image", "pdf"] | None
+    status: Status
+    failure_code: str | None
+    failure_message: str | None
+    media_type: str | None
+    size_bytes: int | None
+    sha256: str | None
+    etag: str | None
+    generation: int
+    width_px: int | None
+    height_px: int | None
+    page_count: int | None
+    pages_read: int
+    unread_pages: list[int]
+    scans_read: int
+    title: str | None
+    taken_at: datetime | None
+    camera: str | None
+    latitude: float | None
+    longitude: float | None
+    thumbnail_key: str | None
+    preview_key: str | None
+    created_at: datetime
+    updated_at: datetime
+    ready_at: datetime | None
+
+
+class DescribedItem(StoredItem, frozen=True, kw_only=True):
+    """An item with its current analysis, whose fields are None while there is none."""
+
+    category: str | None
+    summary: str | None
+    labels: list[str] | None
+    text_in_image: str | None
+    language: str | None
+    provider: str | None
+    model: str | None
+
+
+class ItemEvent(Struct, frozen=True, kw_only=True):
+    """A line of an item's timeline. `attempt` counts from 1."""
+
+    id: int
+    at: datetime
+    stage: str | None
+    event: str
+    attempt: int | None
+    message: str | None
 
 
 class ObjectKey(Struct, frozen=True, kw_only=True):
@@ -82,22 +139,16 @@ def derived_folder(user_id: str, created_at: datetime, generation: int, sha256: 
     return f"{DERIVED_PREFIX}{user_id}/{int(created_at.timestamp() * 1e6):x}-{generation}/{sha256}"
 
 
-def encode_cursor(created_at: datetime, item_id: str) -> str:
-    raw = json.dumps([created_at.isoformat(), item_id]).encode()
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+class ItemFilters(Struct, frozen=True, kw_only=True):
+    """None: no such condition. `tag` is a label of the analysis; `text` is in the name, title, category or summary.
 
+    `collection_id` is of a collection there is.
+    """
 
-def decode_cursor(cursor: str) -> tuple[datetime, str]:
-    """Raises InvalidInput for anything encode_cursor did not make."""
-    try:
-        raw: Any = json.loads(
-            base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        )
-        at, item_id = raw
-        parsed = datetime.fromisoformat(at)
-        if not isinstance(item_id, str) or UNSTORABLE.search(item_id) or parsed.tzinfo is None:
-            raise ValueError(cursor)
-        parsed = parsed.astimezone(UTC)
-    except (ValueError, TypeError, OverflowError, binascii.Error) as error:
-        raise InvalidInput("This cursor is not one of ours.", field="after") from error
-    return parsed, item_id
+    kind: str | None = None
+    status: Status | None = None
+    tag: str | None = None
+    text: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    collection_id: str | None = None

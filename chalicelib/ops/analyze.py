@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from chalicelib.model.chunking import chunk_pages
 from chalicelib.model.files import FileLimits, Page
-from chalicelib.model.items import Analysis
+from chalicelib.model.items import Analysis, StoredItem
 from chalicelib.model.pipeline import Claim, ItemRef
 from chalicelib.ops.read_scans import read_scans
 from chalicelib.ops.stages import WriteResults
 from chalicelib.providers import AnalysisRequest, Analyzer, Render
 from chalicelib.stores import chunks, index, items
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.blobs import Blobs
@@ -26,9 +26,9 @@ OPENING_CHARS = 8_000
 
 
 def is_processed(ref: ItemRef, *, db: "Database") -> bool:
-    """Whether the item exists and its file has been decoded."""
+    """Return True when the item exists and its file has been decoded."""
     item = db.transact(ref.user_id, lambda tx: items.find(tx, ref))
-    return item is not None and item["kind"] is not None
+    return item is not None and item.kind is not None
 
 
 def analyze_item(
@@ -42,9 +42,9 @@ def analyze_item(
     limits: FileLimits,
     time_left_s: Callable[[], float],
 ) -> WriteResults | None:
-    """A provider call a scanned page, and one more; answers what writes the analysis and an image's text.
+    """Ask the analyzer once a scanned page and once about the item; return what writes its answers down.
 
-    None when time ran out between pages: the next call goes on where this one stopped.
+    Return None when time ran out between pages: the next call goes on where this one stopped.
     """
     ref = claim.ref
     scans_are_read = read_scans(
@@ -61,36 +61,37 @@ def analyze_item(
     item, text = db.transact(
         ref.user_id, lambda tx: (items.get(tx, ref), chunks.opening_text(tx, ref, max_chars=OPENING_CHARS))
     )
+    assert item.kind and item.media_type and item.preview_key, "its file has been decoded"
     request = AnalysisRequest(
-        kind=item["kind"],
-        name=item["name"],
-        media_type=item["media_type"],
-        preview_jpeg=blobs.get(item["preview_key"]),
+        kind=item.kind,
+        name=item.name,
+        media_type=item.media_type,
+        preview_jpeg=blobs.get(item.preview_key),
         text=text,
     )
     analysis = analyzer.analyze(request, timeout_s=time_left_s())
     return lambda tx: _write_analysis(tx, ref, item, analysis)
 
 
-def caption(item: Row, analysis: Analysis) -> str:
-    """What is searched besides the item's text: its analysis, the words of its name, its title, camera and month.
+def caption(item: StoredItem, analysis: Analysis) -> str:
+    """Return what is searched beside the item's text: its analysis, the words of its name, title, camera and month.
 
-    A document's summary is made of its own sentences, so it is left out there.
+    A document's summary is left out: it is made of the document's own sentences.
     """
-    name = " ".join(re.split(r"[\W_]+", item["name"].rpartition(".")[0] or item["name"])).strip()
-    taken = item["taken_at"].strftime("%B %Y") if item["taken_at"] else None
-    said = analysis.summary if item["kind"] == "image" else ""
-    for fact in (item["title"], *analysis.labels, analysis.category, name, taken, item["camera"]):
+    name = " ".join(re.split(r"[\W_]+", item.name.rpartition(".")[0] or item.name)).strip()
+    taken = item.taken_at.strftime("%B %Y") if item.taken_at else None
+    said = analysis.summary if item.kind == "image" else ""
+    for fact in (item.title, *analysis.labels, analysis.category, name, taken, item.camera):
         if fact and fact.lower() not in said.lower():
             said += f"\n{fact}"
     return said.strip()
 
 
-def _write_analysis(tx: Tx, ref: ItemRef, item: Row, analysis: Analysis) -> None:
+def _write_analysis(tx: Tx, ref: ItemRef, item: StoredItem, analysis: Analysis) -> None:
     index.remove_item(tx, ref)
     chunks.delete(tx, ref, ["caption"])
     items.insert_analysis(tx, ref, analysis)
     described = Page(number=1, text=caption(item, analysis))
     chunks.insert(tx, ref, "caption", chunk_pages([described]))
-    if item["kind"] == "image":
+    if item.kind == "image":
         chunks.replace_page(tx, ref, Page(number=1, text=analysis.text_in_image))

@@ -19,11 +19,11 @@ from chalicelib.model.extraction import as_said, choose_sentences, sentences_of,
 from chalicelib.model.outcomes import SAID, Outcome
 from chalicelib.model.questions import MAX_SEARCHED_CHARS, stand_alone
 from chalicelib.model.ranking import is_relevant
+from chalicelib.model.search_filters import Filters
 from chalicelib.model.text import UNSTORABLE
 from chalicelib.ops.passages import Passage, find_passages
 from chalicelib.ops.verify import check_draft, read_evidence
 from chalicelib.providers import ChatAnswer, ChatModel, Embedder, Reranker
-from chalicelib.stores.search import Filters
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database

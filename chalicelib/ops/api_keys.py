@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from chalicelib.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
-from chalicelib.model.items import decode_cursor, encode_cursor
+from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
 from chalicelib.model.tokens import API_KEY_PREFIX, new_api_key, sha256_of
-from chalicelib.ops.browse import cut_page
 from chalicelib.stores import api_keys, users
 from chalicelib.stores.tx import Row, Tx
 

@@ -12,11 +12,11 @@ from msgspec import Struct
 
 from chalicelib.errors import Conflict, Unavailable
 from chalicelib.model.runs import REQUEST_LEASE_S, RunClaim, RunRef
+from chalicelib.model.search_filters import Filters
 from chalicelib.ops.answer import HISTORY_MESSAGES, LEAST_S, Answered, Models, Question, Turn, answer_question
 from chalicelib.ops.conversations import MAX_MESSAGES, checked_id
 from chalicelib.ops.runs import TimeUp, WriteOutput, run_once, wake
 from chalicelib.stores import citations, collections, conversations, items, messages, runs
-from chalicelib.stores.search import Filters
 from chalicelib.stores.tx import Row, Tx
 
 if TYPE_CHECKING:

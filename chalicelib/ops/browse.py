@@ -1,16 +1,16 @@
-"""What a user reads: items, their chunks and timeline, uploads."""
+"""Read what a user has: items, their chunks and timeline, uploads."""
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chalicelib.errors import InvalidInput
-from chalicelib.model.items import decode_cursor, encode_cursor
+from chalicelib.model.chunking import StoredChunk
+from chalicelib.model.items import DescribedItem, ItemEvent, ItemFilters
+from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor, window_in_utc
 from chalicelib.model.pipeline import ItemRef
+from chalicelib.model.uploads import StoredUpload
 from chalicelib.stores import chunks, collections, items, uploads
-from chalicelib.stores.items import ItemFilters as ItemFilters
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
@@ -18,70 +18,51 @@ if TYPE_CHECKING:
 
 def list_items(
     user_id: str, filters: ItemFilters, *, after: str | None, limit: int, db: "Database"
-) -> tuple[list[Row], str | None]:
-    """A page of items with their analyses, newest first, and the cursor of the next page.
+) -> tuple[list[DescribedItem], str | None]:
+    """Return a page of items with their analyses, newest first, and the cursor of the next page.
 
-    Raises NotFound, naming the field, for a collection that there is not.
+    Raise NotFound, naming the field, when there is no such collection.
     """
     since, until = window_in_utc(filters.since, filters.until)
     filters = replace(filters, since=since, until=until)
     position = decode_cursor(after) if after else None
 
-    def read(tx: Tx) -> list[Row]:
+    def read(tx: Tx) -> list[DescribedItem]:
         if filters.collection_id is not None:
             collections.get(tx, user_id, filters.collection_id, field="collection_id")
         return items.list_filtered(tx, user_id, filters, after=position, limit=limit + 1)
 
     page, last = cut_page(db.transact(user_id, read), limit)
-    return page, encode_cursor(last["created_at"], last["id"]) if last else None
+    return page, encode_cursor(last.created_at, last.id) if last else None
 
 
-def window_in_utc(
-    since: datetime | None, until: datetime | None, *, path: str = ""
-) -> tuple[datetime | None, datetime | None]:
-    """Both in UTC, as Postgres takes no offset of 16 hours or more.
-
-    Raises InvalidInput, naming the field under `path`, for a window that is empty or beyond the calendar.
-    """
-    moments = []
-    for name, moment in (("since", since), ("until", until)):
-        try:
-            moments.append(moment and moment.astimezone(UTC))
-        except OverflowError as error:
-            raise InvalidInput("It is beyond the calendar.", field=f"{path}{name}") from error
-    if since and until and since >= until:
-        raise InvalidInput("It must be later than `since`.", field=f"{path}until")
-    return moments[0], moments[1]
-
-
-def read_item(ref: ItemRef, *, db: "Database") -> Row:
-    """The item with its current analysis. Raises NotFound."""
+def read_item(ref: ItemRef, *, db: "Database") -> DescribedItem:
+    """Return the item with its current analysis. Raise NotFound."""
     return db.transact(ref.user_id, lambda tx: items.get_with_analysis(tx, ref))
 
 
-def list_chunks(ref: ItemRef, *, after: int, limit: int, db: "Database") -> tuple[list[Row], str | None]:
-    """A page of the item's chunks in order, and the cursor of the next page. Raises NotFound."""
+def list_chunks(
+    ref: ItemRef, *, after: int, limit: int, db: "Database"
+) -> tuple[list[StoredChunk], str | None]:
+    """Return a page of the item's chunks in order, and the cursor of the next page. Raise NotFound."""
     _, rows = db.transact(
         ref.user_id, lambda tx: (items.get(tx, ref), chunks.list_page(tx, ref, after=after, limit=limit + 1))
     )
     page, last = cut_page(rows, limit)
-    return page, str(last["id"]) if last else None
+    return page, str(last.id) if last else None
 
 
-def read_timeline(ref: ItemRef, *, after: int, limit: int, db: "Database") -> tuple[list[Row], str | None]:
-    """A page of what happened to the item, in order, and the cursor of the next page. Raises NotFound."""
+def read_timeline(
+    ref: ItemRef, *, after: int, limit: int, db: "Database"
+) -> tuple[list[ItemEvent], str | None]:
+    """Return a page of what happened to the item, in order, and the cursor of the next page. Raise NotFound."""
     _, rows = db.transact(
         ref.user_id, lambda tx: (items.get(tx, ref), items.timeline(tx, ref, after=after, limit=limit + 1))
     )
     page, last = cut_page(rows, limit)
-    return page, str(last["id"]) if last else None
+    return page, str(last.id) if last else None
 
 
-def read_upload(user_id: str, upload_id: str, *, db: "Database") -> Row:
-    """Raises NotFound."""
+def read_upload(user_id: str, upload_id: str, *, db: "Database") -> StoredUpload:
+    """Return the upload. Raise NotFound."""
     return db.transact(user_id, lambda tx: uploads.get(tx, user_id, upload_id))
-
-
-def cut_page(rows: list[Row], limit: int) -> tuple[list[Row], Row | None]:
-    """(the page, its last row when another page follows); rows were read with limit + 1."""
-    return rows[:limit], rows[limit - 1] if len(rows) > limit else None

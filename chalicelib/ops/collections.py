@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from chalicelib.errors import Conflict, InvalidInput, NotFound
-from chalicelib.model.items import decode_cursor, encode_cursor
-from chalicelib.ops.browse import cut_page
+from chalicelib.model.collections import StoredCollection
+from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
 from chalicelib.stores import collections, items, users
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
@@ -19,11 +19,11 @@ MAX_NAME_CHARS = 100
 
 def create_collection(
     user_id: str, collection_id: str, *, name: str, description: str, db: "Database"
-) -> Row:
+) -> StoredCollection:
     """Make it, once for each id. Raises Conflict when the user has another of this name, in whatever case."""
     name = _checked(name)
 
-    def make(tx: Tx) -> Row:
+    def make(tx: Tx) -> StoredCollection:
         users.ensure(tx, user_id)
         collections.insert(tx, user_id, collection_id, name=name, description=description)
         return collections.get(tx, user_id, collection_id)
@@ -33,28 +33,28 @@ def create_collection(
 
 def list_collections(
     user_id: str, *, after: str | None, limit: int, db: "Database"
-) -> tuple[list[Row], str | None]:
+) -> tuple[list[StoredCollection], str | None]:
     """A page of collections, newest first, and the cursor of the next page."""
     position = decode_cursor(after) if after else None
     rows = db.transact(
         user_id, lambda tx: collections.list_page(tx, user_id, after=position, limit=limit + 1)
     )
     page, last = cut_page(rows, limit)
-    return page, encode_cursor(last["created_at"], last["id"]) if last else None
+    return page, encode_cursor(last.created_at, last.id) if last else None
 
 
-def read_collection(user_id: str, collection_id: str, *, db: "Database") -> Row:
+def read_collection(user_id: str, collection_id: str, *, db: "Database") -> StoredCollection:
     """Raises NotFound."""
     return db.transact(user_id, lambda tx: collections.get(tx, user_id, collection_id))
 
 
 def change_collection(
     user_id: str, collection_id: str, *, name: str | None, description: str | None, db: "Database"
-) -> Row:
+) -> StoredCollection:
     """Change what is not None. Raises NotFound; Conflict as create_collection does."""
     name = None if name is None else _checked(name)
 
-    def change(tx: Tx) -> Row:
+    def change(tx: Tx) -> StoredCollection:
         collections.update(tx, user_id, collection_id, name=name, description=description)
         return collections.get(tx, user_id, collection_id)
 
@@ -67,10 +67,12 @@ def delete_collection(user_id: str, collection_id: str, *, db: "Database") -> No
         raise NotFound("There is no such collection.")
 
 
-def add_items(user_id: str, collection_id: str, item_ids: Sequence[str], *, db: "Database") -> Row:
+def add_items(
+    user_id: str, collection_id: str, item_ids: Sequence[str], *, db: "Database"
+) -> StoredCollection:
     """Put items in, all or none; those that are in it stay. Raises NotFound, naming items that there are not."""
 
-    def add(tx: Tx) -> Row:
+    def add(tx: Tx) -> StoredCollection:
         collections.update(tx, user_id, collection_id)
         items.require_all(tx, user_id, item_ids, field="item_ids")
         collections.add_items(tx, user_id, collection_id, item_ids)

@@ -8,8 +8,7 @@ from msgspec import Struct
 from chalicelib.errors import InvalidInput, NotFound, TooLarge
 from chalicelib.model.export import as_markdown
 from chalicelib.model.ids import checked_uuid
-from chalicelib.model.items import decode_cursor, encode_cursor
-from chalicelib.ops.browse import cut_page
+from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
 from chalicelib.stores import citations, conversations, messages, users
 from chalicelib.stores.tx import Row, Tx
 

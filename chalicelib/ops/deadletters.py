@@ -70,10 +70,10 @@ def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None
 def redrive_letters(ids: Sequence[int], *, db: "Database", bus: "Bus", bucket: str) -> int:
     """Do again what these letters' events asked for, and close them; one that asks for nothing is only closed.
 
-    Answers how many were closed. Done before they are closed: a crash in between means twice, which is harmless.
+    Return how many were closed. Done before they are closed: a crash in between means twice, which is harmless.
     """
-    for letter in db.transact_as_system(lambda tx: failures.list_letters(tx, ids)) if ids else ():
-        _redrive_letter(_dict(letter["event"]), db=db, bus=bus, bucket=bucket)
+    for event in db.transact_as_system(lambda tx: failures.list_letter_events(tx, ids)) if ids else ():
+        _redrive_letter(_dict(event), db=db, bus=bus, bucket=bucket)
     return db.transact_as_system(lambda tx: failures.close_letters(tx, ids)) if ids else 0
 
 
@@ -104,17 +104,17 @@ def _redrive_letter(event: dict[str, Any], *, db: "Database", bus: "Bus", bucket
 def _wake_if_open(tx: Tx, ref: ItemRef, stage: Stage, *, bucket: str) -> bool:
     """Whether there is such an item; its stage is woken unless it is done, failed or being worked on."""
     item, task = items.find(tx, ref), tasks.find(tx, ref, stage)
-    if item is not None and task is not None and task["state"] == "ready":
-        event = pipeline.wake_up(stage, ref, bucket=bucket, key=item["key"], kind=item["kind"])
+    if item is not None and task is not None and task.state == "ready":
+        event = pipeline.wake_up(stage, ref, bucket=bucket, key=item.key, kind=item.kind)
         outbox.insert_later(tx, ref, event)
     return item is not None
 
 
 def _note_if_open(tx: Tx, ref: ItemRef, stage: Stage, error: str) -> None:
     task = tasks.find(tx, ref, stage)
-    if task is None or task["state"] != "ready":
+    if task is None or task.state != "ready":
         return  # done, failed already, or a worker is at it: its own story is the truer one
-    items.note(tx, ref, "dead letter", stage=stage, attempt=task["attempt"], message=error)
+    items.note(tx, ref, "dead letter", stage=stage, attempt=task.attempt, message=error)
 
 
 def _count(value: Any) -> int:

@@ -1,4 +1,4 @@
-"""What leans on an item: shown before it is deleted."""
+"""Find what depends on an item, so that it can be shown before the item is deleted."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.stores import dependents, items
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.dependents import CitingConversation, DerivedCounts, HoldingCollection
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
@@ -15,15 +16,15 @@ SHOWN = 20
 
 
 class Dependents(Struct, frozen=True, kw_only=True):
-    """The first SHOWN collections and conversations, each row with `found`, how many there are; and counts."""
+    """The first SHOWN collections and conversations, and counts of what was derived from the item."""
 
-    collections: list[Row]
-    conversations: list[Row]
-    derived: Row
+    collections: list[HoldingCollection]
+    conversations: list[CitingConversation]
+    derived: DerivedCounts
 
 
 def read_dependents(ref: ItemRef, *, db: "Database") -> Dependents:
-    """Raises NotFound."""
+    """Return what depends on the item. Raise NotFound."""
 
     def read(tx: Tx) -> Dependents:
         items.get(tx, ref)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from chalicelib.errors import BadFile, Conflict, InvalidInput, NotFound
+from chalicelib.model.documents import DocumentFilters, StoredDocument
 from chalicelib.model.files import REASONS, SNIFF_BYTES, sniff_media_type
-from chalicelib.model.items import decode_cursor, encode_cursor
+from chalicelib.model.items import StoredItem
 from chalicelib.model.page_text import join_chunks, shown_span
+from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
 from chalicelib.model.pipeline import ItemRef
-from chalicelib.ops.browse import cut_page
 from chalicelib.ops.ingest import Arrival, failed_in_passing, register_bytes
 from chalicelib.ops.manage import delete_item, object_key
 from chalicelib.providers import Render
 from chalicelib.stores import chunks, collections, documents, items, uploads, users
-from chalicelib.stores.documents import DocumentFilters as DocumentFilters
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.blobs import Blobs
@@ -44,7 +44,7 @@ class PageText(Struct, frozen=True, kw_only=True):
 
 def create_document(
     user_id: str, *, folder: str, filename: str, body: bytes, db: "Database", blobs: "Blobs"
-) -> tuple[Row, bool]:
+) -> tuple[StoredDocument, bool]:
     """Store the PDF and start its processing: (the document of these bytes, whether it is a new one).
 
     What wakes the processing is S3's own event. A crash on the way leaves an object that the sweep finds.
@@ -54,7 +54,7 @@ def create_document(
         raise BadFile("This is not a PDF, whatever its name says.", code="unsupported_format")
     key, sha256 = object_key(user_id, folder, filename), hashlib.sha256(body).hexdigest()
 
-    def announce(tx: Tx) -> Row | None:
+    def announce(tx: Tx) -> StoredDocument | None:
         users.ensure(tx, user_id)
         known = documents.find_by_hash(tx, user_id, sha256)
         if known is not None and not failed_in_passing(known):
@@ -74,43 +74,43 @@ def create_document(
 
 def list_documents(
     user_id: str, filters: DocumentFilters, *, after: str | None, limit: int, db: "Database"
-) -> tuple[list[Row], str | None]:
+) -> tuple[list[StoredDocument], str | None]:
     """A page of documents, newest first, and the cursor of the next page.
 
     Raises NotFound, naming the field, for a collection that there is not.
     """
     position = decode_cursor(after) if after else None
 
-    def read(tx: Tx) -> list[Row]:
+    def read(tx: Tx) -> list[StoredDocument]:
         if filters.collection_id is not None:
             collections.get(tx, user_id, filters.collection_id, field="collection_id")
         return documents.list_filtered(tx, user_id, filters, after=position, limit=limit + 1)
 
     page, last = cut_page(db.transact(user_id, read), limit)
-    return page, encode_cursor(last["upload_date"], last["document_id"]) if last else None
+    return page, encode_cursor(last.upload_date, last.document_id) if last else None
 
 
-def read_document(user_id: str, document_id: str, *, db: "Database") -> Row:
-    """Raises NotFound, of an image too."""
+def read_document(user_id: str, document_id: str, *, db: "Database") -> StoredDocument:
+    """Return the document. Raise NotFound, also when the item is an image."""
     return db.transact(user_id, lambda tx: documents.get(tx, user_id, document_id))
 
 
-def read_document_item(ref: ItemRef, *, db: "Database") -> Row:
-    """The item that the document is. Raises NotFound, of an image too."""
+def read_document_item(ref: ItemRef, *, db: "Database") -> StoredItem:
+    """Return the document's item. Raise NotFound, also when it is an image."""
 
-    def read(tx: Tx) -> Row:
+    def read(tx: Tx) -> StoredItem:
         documents.get(tx, ref.user_id, ref.item_id)
         return items.get(tx, ref)
 
     return db.transact(ref.user_id, read)
 
 
-def read_document_by_hash(user_id: str, file_hash: str, *, db: "Database") -> Row:
-    """The document whose bytes have this SHA-256. Raises NotFound."""
-    row = db.transact(user_id, lambda tx: documents.find_by_hash(tx, user_id, file_hash))
-    if row is None:
+def read_document_by_hash(user_id: str, file_hash: str, *, db: "Database") -> StoredDocument:
+    """Return the document whose bytes have this SHA-256. Raise NotFound."""
+    document = db.transact(user_id, lambda tx: documents.find_by_hash(tx, user_id, file_hash))
+    if document is None:
         raise NotFound("There is no document of these bytes.")
-    return row
+    return document
 
 
 def delete_document(user_id: str, document_id: str, *, db: "Database", blobs: "Blobs") -> None:
@@ -139,42 +139,45 @@ def render_page(
     Raises as read_page does, and InvalidInput for a part that the text does not have.
     """
 
-    def read(tx: Tx) -> tuple[PageText, Row]:
+    def read(tx: Tx) -> tuple[PageText, StoredItem]:
         return _read_page(tx, ref, number), items.get(tx, ref)
 
     page, item = db.transact(ref.user_id, read)
+    assert item.sha256, "its file has been decoded"
     for start, end in highlights:
         if not start < end <= len(page.text):
             raise InvalidInput(f"The page's text has {len(page.text)} characters.", field="highlight")
     marked = highlights if page.source == "text" else ()
     spans = [shown_span(page.text, start, end) for start, end in marked]
-    with copies.open(ref.user_id, item["key"], sha256=item["sha256"]) as path:
+    with copies.open(ref.user_id, item.key, sha256=item.sha256) as path:
         return render(path, number, width_px=width_px, spans=spans)
 
 
 def _read_page(tx: Tx, ref: ItemRef, number: int) -> PageText:
     document = documents.get(tx, ref.user_id, ref.item_id)
-    _require_read(document, number)
+    page_count = _require_read(document, number)
     texts: dict[str, list[tuple[int, str]]] = {}
-    for row in chunks.list_of_page(tx, ref, number):
-        texts.setdefault(row["source"], []).append((row["char_start"], row["text"]))
+    for chunk in chunks.list_of_page(tx, ref, number):
+        texts.setdefault(chunk.source, []).append((chunk.char_start, chunk.text))
     source: Source | None = "text" if "text" in texts else "ocr" if "ocr" in texts else None
     return PageText(
         number=number,
-        page_count=document["page_count"],
+        page_count=page_count,
         text=join_chunks(texts[source]) if source else "",
         source=source,
-        is_unread=number in document["unread_pages"],
+        is_unread=number in document.unread_pages,
     )
 
 
-def _require_read(document: Row, number: int) -> None:
-    status, page_count, pages_read = (document[name] for name in ("status", "page_count", "pages_read"))
-    if status == "FAILED" and (not document["is_read"] or document["failure_code"] in REASONS):
-        raise Conflict(f"This document cannot be read. {document['failure_message']}", code="not_readable")
-    if not document["is_read"]:
+def _require_read(document: StoredDocument, number: int) -> int:
+    """Return how many pages the document has. Raise Conflict or NotFound unless the text of page `number` is stored."""
+    status, page_count, pages_read = document.status, document.page_count, document.pages_read
+    if status == "FAILED" and (not document.is_read or document.failure_code in REASONS):
+        raise Conflict(f"This document cannot be read. {document.failure_message}", code="not_readable")
+    if not document.is_read or page_count is None:
         raise Conflict(f"This document is not read yet, it is {status}.", code="not_ready")
     if not 1 <= number <= page_count:
         raise NotFound(f"There is no page {number}; the last is {page_count}.", field="n")
     if 0 < pages_read < number:  # 0: it is being read again, and the earlier reading's text is still there
         raise Conflict(f"Page {number} is not read yet, the document is {status}.", code="not_ready")
+    return page_count

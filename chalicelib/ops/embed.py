@@ -7,7 +7,8 @@ from chalicelib.model.pipeline import Claim, ItemRef
 from chalicelib.ops.stages import WriteResults
 from chalicelib.providers import Embedder
 from chalicelib.stores import chunks, index, tasks
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.index import PageBatch
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
@@ -19,9 +20,9 @@ RESERVE_S = 5.0  # a batch is not begun with less time than this
 def embed_item(
     claim: Claim, *, db: "Database", embedder: Embedder, time_left_s: Callable[[], float]
 ) -> WriteResults | None:
-    """Embed the chunks that have no vector yet, then index the pages that are not; each batch is kept as it comes.
+    """Embed the chunks that have no vector yet, then index the pages that are not indexed; each batch is kept at once.
 
-    Answers what indexes the last pages, or None when time ran out: the next call goes on from there.
+    Return the function that indexes the last pages, or None when time ran out: the next call goes on from there.
     """
     ref = claim.ref
     set_id = db.transact(
@@ -29,45 +30,47 @@ def embed_item(
     )
     after = 0
     while True:
-        rows, runs = db.transact(ref.user_id, _next_batch(ref, set_id, after))
-        if not rows:
+        unembedded, batches = db.transact(ref.user_id, _read_next(ref, set_id, after))
+        if not unembedded:
             break
         if time_left_s() < RESERVE_S:
             return None
-        vectors = embedder.embed([row["text"] for row in rows], timeout_s=time_left_s())
-        db.transact(ref.user_id, _keep_vectors(claim, set_id, rows, vectors))
-        after = rows[-1]["id"]
-    for run in runs[:-1]:
+        ids, texts = zip(*unembedded, strict=True)
+        vectors = embedder.embed(texts, timeout_s=time_left_s())
+        db.transact(ref.user_id, _keep_vectors(claim, set_id, ids, vectors))
+        after = ids[-1]
+    for batch in batches[:-1]:
         if time_left_s() < RESERVE_S:
             return None
-        db.transact(ref.user_id, _keep_run(claim, run))
+        db.transact(ref.user_id, _keep_pages(claim, batch))
     return lambda tx: index.add_item(tx, ref)
 
 
-def _next_batch(ref: ItemRef, set_id: int, after: int) -> Callable[[Tx], tuple[list[Row], list[Row]]]:
-    """Chunks to embed; when there are none left, runs of pages to index."""
+def _read_next(
+    ref: ItemRef, set_id: int, after: int
+) -> Callable[[Tx], tuple[list[tuple[int, str]], list[PageBatch]]]:
+    """Return what reads the next chunks to embed and, when there are none left, the batches of pages to index."""
 
-    def read(tx: Tx) -> tuple[list[Row], list[Row]]:
-        rows = chunks.list_unembedded(tx, ref, set_id=set_id, after=after, limit=BATCH)
-        return rows, [] if rows else index.list_runs(tx, ref)
+    def read(tx: Tx) -> tuple[list[tuple[int, str]], list[PageBatch]]:
+        unembedded = chunks.list_unembedded(tx, ref, set_id=set_id, after=after, limit=BATCH)
+        return unembedded, [] if unembedded else index.list_batches(tx, ref)
 
     return read
 
 
 def _keep_vectors(
-    claim: Claim, set_id: int, rows: Sequence[Row], vectors: Sequence[Sequence[float]]
+    claim: Claim, set_id: int, ids: Sequence[int], vectors: Sequence[Sequence[float]]
 ) -> WriteResults:
     def write(tx: Tx) -> None:
         tasks.checkpoint(tx, claim)
-        ids = [row["id"] for row in rows]
         index.add_vectors(tx, claim.ref.user_id, set_id=set_id, ids=ids, vectors=vectors)
 
     return write
 
 
-def _keep_run(claim: Claim, run: Row) -> WriteResults:
+def _keep_pages(claim: Claim, batch: PageBatch) -> WriteResults:
     def write(tx: Tx) -> None:
         tasks.checkpoint(tx, claim)
-        index.add_run(tx, claim.ref, run)
+        index.add_pages(tx, claim.ref, batch)
 
     return write

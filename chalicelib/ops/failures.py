@@ -1,4 +1,4 @@
-"""What the operator sees of everything that went wrong, and how it is tried again."""
+"""Lists everything that went wrong, for the operator, and tries it again."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -7,13 +7,11 @@ from msgspec.structs import replace
 
 from chalicelib.errors import NotFound
 from chalicelib.model import pipeline
-from chalicelib.model.items import decode_cursor, encode_cursor
-from chalicelib.model.pipeline import ItemRef
-from chalicelib.ops.browse import cut_page, window_in_utc
+from chalicelib.model.failures import FailureFilters, StoredFailure
+from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor, window_in_utc
 from chalicelib.ops.deadletters import redrive_letters
 from chalicelib.stores import failures, outbox
-from chalicelib.stores.failures import FailureFilters as FailureFilters
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.bus import Bus
@@ -24,18 +22,18 @@ REDRIVEN_AT_ONCE = 200
 
 def list_failures(
     filters: FailureFilters, *, after: str | None, limit: int, db: "Database"
-) -> tuple[list[Row], str | None]:
-    """A page of all users' failures, newest first, and the cursor of the next page."""
+) -> tuple[list[StoredFailure], str | None]:
+    """Return a page of all users' failures, newest first, and the cursor of the next page."""
     since, until = window_in_utc(filters.since, filters.until)
     filters = replace(filters, since=since, until=until)
     position = decode_cursor(after) if after else None
     rows = db.transact_as_system(lambda tx: failures.list_page(tx, filters, after=position, limit=limit + 1))
     page, last = cut_page(rows, limit)
-    return page, encode_cursor(last["failed_at"], last["id"]) if last else None
+    return page, encode_cursor(last.failed_at, last.id) if last else None
 
 
 def redrive_failure(failure_id: str, *, db: "Database", bus: "Bus", bucket: str) -> int:
-    """Try it again from the start; answers 1, or 0 when another was faster. Raises NotFound when it is over."""
+    """Try a failure again from the start; return 1, or 0 when another was faster. Raise NotFound when it is over."""
     found, _ = list_failures(FailureFilters(id=failure_id), after=None, limit=1, db=db)
     if not found:
         raise NotFound("There is no such failure; it may be over.")
@@ -43,15 +41,15 @@ def redrive_failure(failure_id: str, *, db: "Database", bus: "Bus", bucket: str)
 
 
 def redrive_failures(filters: FailureFilters, *, db: "Database", bus: "Bus", bucket: str) -> tuple[int, bool]:
-    """Try again what matches, 200 at once; answers how many, and whether there are more. Safe to repeat."""
+    """Try up to 200 failures again that match; return (how many, whether there are more). Safe to repeat."""
     found, more = list_failures(filters, after=None, limit=REDRIVEN_AT_ONCE, db=db)
     return _redrive(found, db=db, bus=bus, bucket=bucket), more is not None
 
 
-def _redrive(found: Sequence[Row], *, db: "Database", bus: "Bus", bucket: str) -> int:
+def _redrive(found: Sequence[StoredFailure], *, db: "Database", bus: "Bus", bucket: str) -> int:
     ids: dict[str, list[int]] = {"task": [], "letter": [], "event": [], "deletion": []}
-    for row in found:
-        kind, _, number = row["id"].partition("-")
+    for failure in found:
+        kind, _, number = failure.id.partition("-")
         ids[kind].append(int(number))
     by_kind: Mapping[str, Callable[[Tx, Sequence[int]], int]] = {
         "task": lambda tx, chosen: _redrive_tasks(tx, chosen, bucket=bucket),
@@ -66,9 +64,8 @@ def _redrive(found: Sequence[Row], *, db: "Database", bus: "Bus", bucket: str) -
 
 def _redrive_tasks(tx: Tx, ids: Sequence[int], *, bucket: str) -> int:
     events = []
-    for row in failures.redrive_tasks(tx, ids):
-        ref = ItemRef(user_id=row["user_id"], item_id=row["item_id"])
-        wake_up = pipeline.wake_up(row["stage"], ref, bucket=bucket, key=row["key"], kind=row["kind"])
-        events.append((ref, wake_up))
+    for task in failures.redrive_tasks(tx, ids):
+        wake_up = pipeline.wake_up(task.stage, task.ref, bucket=bucket, key=task.key, kind=task.kind)
+        events.append((task.ref, wake_up))
     outbox.insert_many(tx, events)
     return len(events)

@@ -1,4 +1,4 @@
-"""Answers a repeated request once: who has an Idempotency-Key, and what was answered under it."""
+"""Keeps Idempotency-Keys: one request at a time works under a key, and its answer is kept."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ class KeptAnswer(Struct, frozen=True, kw_only=True):
 
 
 def claim_key(user_id: str, key: str, *, fingerprint: str, db: "Database") -> KeyClaim | KeptAnswer:
-    """Take the key, or answer what was answered under it. Raises InFlight, and KeyReused for another request."""
+    """Take the key, or return what was answered under it. Raise InFlight, and KeyReused for another request."""
     token = str(uuid4())  # made here, so that a rerun after a lost acknowledgement knows its own claim
 
     def claim(tx: Tx) -> KeyClaim | KeptAnswer:
@@ -42,14 +42,14 @@ def claim_key(user_id: str, key: str, *, fingerprint: str, db: "Database") -> Ke
         )
         if creation_id is not None:
             return KeyClaim(user_id=user_id, key=key, token=token, creation_id=creation_id)
-        row = idempotency_keys.find(tx, user_id, key)
-        if row is None:  # released just now
+        stored = idempotency_keys.find(tx, user_id, key)
+        if stored is None:  # released just now
             raise InFlight("This request is being answered right now.", retry_after_s=1)
-        if row["fingerprint"] != fingerprint:
+        if stored.fingerprint != fingerprint:
             raise KeyReused("This Idempotency-Key came before, with another request.")
-        if row["status"] is None:
-            raise InFlight("This request is being answered right now.", retry_after_s=row["locked_for_s"])
-        return KeptAnswer(status=row["status"], headers=row["headers"], body=row["body"])
+        if stored.status is None:
+            raise InFlight("This request is being answered right now.", retry_after_s=stored.locked_for_s)
+        return KeptAnswer(status=stored.status, headers=stored.headers or {}, body=stored.body or "")
 
     return db.transact(user_id, claim)
 

@@ -4,14 +4,14 @@ import re
 from typing import TYPE_CHECKING
 
 from chalicelib import errors
-from chalicelib.model.items import MAX_KEY_BYTES, ObjectKey, parse_key
+from chalicelib.model.items import MAX_KEY_BYTES, DescribedItem, ObjectKey, parse_key
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.ops.ingest import remove_item
 from chalicelib.ops.publish import publish
 from chalicelib.ops.stages import queue_stage
 from chalicelib.stores import items, tasks, uploads
 from chalicelib.stores.outbox import Outgoing
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.blobs import Blobs
@@ -25,7 +25,7 @@ DELETE_TIMEOUT_S = 20.0  # taking 2,000 pages out of the index takes seconds; AP
 
 
 def object_key(user_id: str, folder: str, filename: str) -> ObjectKey:
-    """Where a file of this name goes. Raises InvalidInput for a name that none can have."""
+    """Return the key a file of this name is uploaded to. Raise InvalidInput for a name that no object can have."""
     name = _NOT_IN_A_NAME.sub("_", filename)
     full = f"{user_id}/{folder}/{name}"
     if len(full.encode()) > MAX_KEY_BYTES or not name.strip("."):  # browsers take dots out of an address
@@ -42,7 +42,7 @@ def delete_item(ref: ItemRef, *, db: "Database", blobs: "Blobs") -> None:
         if removed and items.find(tx, ref) is None:
             return  # run again: the commit had worked, only its acknowledgement was lost
         item = items.lock(tx, ref)
-        objects = {item["key"]: item["etag"], **uploads.list_objects(tx, ref)}
+        objects = {item.key: item.etag, **uploads.list_objects(tx, ref)}
         uploads.insert_deletions(tx, ref.user_id, objects)
         removed.update(objects | remove_item(tx, ref))
 
@@ -54,12 +54,12 @@ def delete_item(ref: ItemRef, *, db: "Database", blobs: "Blobs") -> None:
     db.transact(ref.user_id, lambda tx: uploads.delete_deletions(tx, gone))
 
 
-def reprocess_item(ref: ItemRef, *, db: "Database", bus: "Bus", bucket: str) -> Row:
+def reprocess_item(ref: ItemRef, *, db: "Database", bus: "Bus", bucket: str) -> DescribedItem:
     """Start the item over from its stored object; whoever is working on it loses the fence."""
 
-    def restart(tx: Tx) -> tuple[Row, Outgoing]:
+    def restart(tx: Tx) -> tuple[DescribedItem, Outgoing]:
         item = items.lock(tx, ref)
-        items.restart(tx, ref, key=item["key"], name=item["name"], etag=item["etag"])
+        items.restart(tx, ref, key=item.key, name=item.name, etag=item.etag)
         tasks.delete_stages(tx, ref, ["analyze", "embed"])
         items.note(tx, ref, "reprocess", message="Asked for by the user.")
         return items.get_with_analysis(tx, ref), queue_stage(tx, ref, "process", bucket=bucket)

@@ -9,11 +9,12 @@ from msgspec.structs import replace
 from chalicelib.model.chunking import estimate_tokens
 from chalicelib.model.joining import Piece, join_best, score_pieces
 from chalicelib.model.page_text import join_chunks
-from chalicelib.ops.rank import Ranking, prepare_question, rank_pages, rerank
+from chalicelib.model.passages import PageChunk
+from chalicelib.model.search_filters import Filters
+from chalicelib.ops.rank import Ranking, prepare_query, rank_pages, rerank
 from chalicelib.providers import Embedder, Reranker
-from chalicelib.stores import search as index
-from chalicelib.stores.search import Filters
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores import search as lookup
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
@@ -63,11 +64,11 @@ def find_passages(
     embedder: Embedder,
     reranker: Reranker | None = None,
 ) -> Passages:
-    """The best passages that fit into `max_tokens` (estimated) together. None repeats another.
+    """Return the best passages that fit into `max_tokens` (estimated) together; no passage repeats another.
 
-    Of a collection that is gone there are none.
+    A collection that is gone has no passages.
     """
-    question = prepare_question(query, embedder=embedder)
+    question = prepare_query(query, embedder=embedder)
     room = max_tokens * FOR_RERANKING if reranker else max_tokens
 
     def read(tx: Tx) -> tuple[list[Passage], tuple[str, ...]]:
@@ -75,10 +76,10 @@ def find_passages(
         if ranked is None:
             return [], question.missing
         chosen = ranked.chosen(ranked.pages[:MOST_PAGES])
-        rows = index.list_page_chunks(
+        chunks = lookup.list_page_chunks(
             tx, ranked.scope, question.words, ranked.vector, chosen, most=MOST_CHUNKS
         )
-        return _joined(rows, ranked, max_tokens=room), ranked.missing
+        return _joined(chunks, ranked, max_tokens=room), ranked.missing
 
     found, missing = db.transact(user_id, read)
     if reranker:
@@ -91,32 +92,42 @@ def find_passages(
     return Passages(passages=tuple(_within(found, max_tokens)), missing=missing)
 
 
-def _joined(rows: list[Row], ranked: Ranking, *, max_tokens: int) -> list[Passage]:
-    pieces = [_piece(row, ranked) for row in rows]
+def _joined(chunks: list[PageChunk], ranked: Ranking, *, max_tokens: int) -> list[Passage]:
+    pieces = [_piece(chunk, ranked) for chunk in chunks]
     scores = score_pieces(pieces, semantic_weight=ranked.semantic_weight)
     return [
-        _passage([rows[n] for n in run], ranked, score=max(scores[n] for n in run))
+        _passage([chunks[n] for n in run], ranked, score=max(scores[n] for n in run))
         for run in join_best(pieces, scores, max_tokens=max_tokens)
     ]
 
 
-def _piece(row: Row, ranked: Ranking) -> Piece:
+def _piece(chunk: PageChunk, ranked: Ranking) -> Piece:
     return Piece(
-        **{name: row[name] for name in ("ordinal", "char_start", "char_end", "text", "cosine", "likeness")},
-        page=(row["item_id"], row["page"], row["source"]),
-        page_score=ranked.pages[row["position"] - 1].score,
-        words=row["words"],
+        page=(chunk.item_id, chunk.page, chunk.source),
+        page_score=ranked.pages[chunk.position - 1].score,
+        ordinal=chunk.ordinal,
+        char_start=chunk.char_start,
+        char_end=chunk.char_end,
+        text=chunk.text,
+        words=chunk.words,
+        cosine=chunk.cosine,
+        likeness=chunk.likeness,
     )
 
 
-def _passage(rows: list[Row], ranked: Ranking, *, score: float) -> Passage:
-    first, last = rows[0], rows[-1]
-    hit = ranked.pages[first["position"] - 1]
-    cosines = [row["cosine"] for row in rows if row["cosine"] is not None]
+def _passage(chunks: list[PageChunk], ranked: Ranking, *, score: float) -> Passage:
+    first, last = chunks[0], chunks[-1]
+    hit = ranked.pages[first.position - 1]
+    cosines = [chunk.cosine for chunk in chunks if chunk.cosine is not None]
     return Passage(
-        **{name: first[name] for name in ("item_id", "name", "kind", "source", "page", "char_start")},
-        char_end=last["char_end"],
-        text=join_chunks((row["char_start"] - first["char_start"], row["text"]) for row in rows),
+        item_id=first.item_id,
+        name=first.name,
+        kind=first.kind,
+        source=first.source,
+        page=first.page,
+        char_start=first.char_start,
+        char_end=last.char_end,
+        text=join_chunks((chunk.char_start - first.char_start, chunk.text) for chunk in chunks),
         score=score,
         lexical_score=hit.lexical_score,
         semantic_score=max(cosines, default=None),
@@ -125,7 +136,7 @@ def _passage(rows: list[Row], ranked: Ranking, *, score: float) -> Passage:
 
 
 def _within(passages: list[Passage], max_tokens: int) -> Iterator[Passage]:
-    """Those that fit, one after the other; a long one makes no room for none."""
+    """Yield passages in order while they fit into `max_tokens`; skip one that does not fit."""
     room = max_tokens
     for passage in passages:
         tokens = estimate_tokens(passage.text)

@@ -8,21 +8,23 @@ from msgspec import Struct
 from chalicelib import errors
 from chalicelib.model import ranking
 from chalicelib.model.lexical import for_tsvector
+from chalicelib.model.passages import NearChunk
 from chalicelib.model.ranking import Fused, Mode
+from chalicelib.model.search_filters import Filters
 from chalicelib.providers import Embedder, Reranker
-from chalicelib.stores import search as index
-from chalicelib.stores.search import Chosen, Filters, Page
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores import search as lookup
+from chalicelib.stores.search import Chosen, Page, Scope
+from chalicelib.stores.tx import Tx
 
 log = logging.getLogger("collections.search")
 EMBED_TIMEOUT_S = 5.0
 RERANK_TIMEOUT_S = 5.0
 
 
-class Question(Struct, frozen=True, kw_only=True):
-    """A query as it is looked up.
+class PreparedQuery(Struct, frozen=True, kw_only=True):
+    """A query ready to be looked up: its words, its vector, and the (model, dimensions) that made the vector.
 
-    `vector` is None when the embedder was away, which `missing` says, or was not to be asked.
+    `vector` is None in mode "lexical", and when the embedder was away, which `missing` says.
     """
 
     text: str
@@ -40,7 +42,7 @@ class Ranking(Struct, frozen=True, kw_only=True):
     page; `coverage`, of pages found by words, the share of the query's weight that they have.
     """
 
-    scope: index.Scope
+    scope: Scope
     vector: list[float] | None
     pages: list[Fused[Page]]
     best_chunk: dict[Page, int]
@@ -52,10 +54,10 @@ class Ranking(Struct, frozen=True, kw_only=True):
         return [(*hit.key, self.best_chunk.get(hit.key)) for hit in hits]
 
 
-def prepare_question(query: str, *, embedder: Embedder, mode: Mode = "hybrid") -> Question:
-    """Embeds the query. Without the embedder it goes on by words alone and says so.
+def prepare_query(query: str, *, embedder: Embedder, mode: Mode = "hybrid") -> PreparedQuery:
+    """Embed the query. Without the embedder the search goes on by words alone, and `missing` says so.
 
-    Raises Unavailable in mode "semantic", which has no words to go on by.
+    Raise Unavailable, or InvalidInput for a query that is too long to embed, in mode "semantic".
     """
     vector: list[float] | None = None
     missing: tuple[str, ...] = ()
@@ -67,7 +69,7 @@ def prepare_question(query: str, *, embedder: Embedder, mode: Mode = "hybrid") -
                 raise
             log.warning("searching by words alone", extra={"error": error.code})
             missing = ("semantic",)
-    return Question(
+    return PreparedQuery(
         text=query,
         words=for_tsvector(query),
         mode=mode,
@@ -77,23 +79,23 @@ def prepare_question(query: str, *, embedder: Embedder, mode: Mode = "hybrid") -
     )
 
 
-def rank_pages(tx: Tx, user_id: str, question: Question, *, filters: Filters) -> Ranking | None:
-    """None: the user has nothing, not even a number in the index."""
-    scope = index.find_scope(tx, user_id)
+def rank_pages(tx: Tx, user_id: str, question: PreparedQuery, *, filters: Filters) -> Ranking | None:
+    """Rank the user's pages for a query. Return None when nothing of the user's was ever indexed."""
+    scope = lookup.find_scope(tx, user_id)
     if scope is None:
         return None
     lexical: dict[Page, tuple[float, float]] = {}
     if question.mode != "semantic":
-        lexical = index.list_lexical(tx, scope, question.words, filters=filters, depth=ranking.DEPTH)
+        lexical = lookup.list_lexical(tx, scope, question.words, filters=filters, depth=ranking.DEPTH)
     missing, vector = question.missing, question.vector
     if vector is not None and (scope.model, scope.dimensions) != question.model:
         vector = None
         if scope.set_id is not None and question.mode == "semantic":
             raise errors.Unavailable("The items have no vectors of the model in use.", code="other_model")
         missing = missing if scope.set_id is None else ("semantic",)
-    nearest: list[Row] = []
+    nearest: list[NearChunk] = []
     if vector is not None:
-        nearest = index.list_semantic(tx, scope, vector, filters=filters, depth=ranking.NEAREST_CHUNKS)
+        nearest = lookup.list_semantic(tx, scope, vector, filters=filters, depth=ranking.NEAREST_CHUNKS)
     weight = ranking.semantic_weight_for(question.text) if nearest else 0.0
     if question.mode == "semantic":
         weight = 1.0
@@ -101,16 +103,17 @@ def rank_pages(tx: Tx, user_id: str, question: Question, *, filters: Filters) ->
 
 
 def fuse_pages(
-    scope: index.Scope,
+    scope: Scope,
     lexical: dict[Page, tuple[float, float]],
-    nearest: list[Row],
+    nearest: list[NearChunk],
     *,
     weight: float,
     vector: list[float] | None = None,
     missing: tuple[str, ...] = (),
 ) -> Ranking:
-    page_of: dict[int, Page] = {row["chunk_id"]: (row["item_id"], row["page"]) for row in nearest}
-    cosines: dict[int, float] = {row["chunk_id"]: row["score"] for row in nearest}
+    """Fuse pages found by words and chunks found by meaning into one order; `weight` (0..1) is the latter's share."""
+    page_of: dict[int, Page] = {chunk.chunk_id: (chunk.item_id, chunk.page) for chunk in nearest}
+    cosines: dict[int, float] = {chunk.chunk_id: chunk.score for chunk in nearest}
     best = ranking.best_children(cosines, page_of.__getitem__)
     semantic = {page: cosine for page, (_, cosine) in list(best.items())[: ranking.DEPTH]}
     words = {page: score for page, (score, _) in lexical.items()}
@@ -126,7 +129,7 @@ def fuse_pages(
 
 
 def rerank(query: str, texts: Sequence[str], *, reranker: Reranker) -> list[float] | None:
-    """How well each answers the query; None when the reranker is away: the order then stays as it is."""
+    """Return a score for each text, higher is better; None when the reranker is away: the order then stays as it is."""
     try:
         return reranker.rerank(query, texts, timeout_s=RERANK_TIMEOUT_S) if texts else []
     except (errors.Unavailable, errors.InvalidInput) as error:

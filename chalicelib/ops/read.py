@@ -19,12 +19,13 @@ from chalicelib.errors import BadFile
 from chalicelib.model import pipeline
 from chalicelib.model.chunking import ChunkDraft, chunk_pages
 from chalicelib.model.files import DecodedFile, FileLimits, Page, Sitting, scans_of, text_size
-from chalicelib.model.items import derived_folder
+from chalicelib.model.items import StoredItem, derived_folder
 from chalicelib.model.pipeline import Claim, ItemRef
 from chalicelib.ops.stages import WriteResults
 from chalicelib.providers import FileReader
 from chalicelib.stores import chunks, index, items, tasks, uploads
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.items import Content
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.blobs import Blobs
@@ -35,7 +36,7 @@ WRITE_S = 3.0  # what is left of the time for keeping what a sitting has read
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """What is kept of a document so far: its first pages, in so many chunks, their text of this size."""
+    """How much of a document is stored: its first `pages`, in `chunks` pieces, `text_size` by model.files.text_size."""
 
     pages: int = 0
     page_count: int = 0
@@ -44,10 +45,10 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 class File(Struct, frozen=True, kw_only=True):
-    """What is to be read: a downloaded file, the item as it was found, and what settled its identity."""
+    """A downloaded file to read, its item, its SHA-256, and the media type announced for it, if any."""
 
     path: str
-    item: Row
+    item: StoredItem
     sha256: str
     announced_type: str | None
 
@@ -64,9 +65,9 @@ def read_file(
     sitting: Sitting,
     time_left_s: Callable[[], float],
 ) -> WriteResults | None:
-    """Go on behind `progress`; answers what writes the last sitting, or None when time ran out before it.
+    """Read on behind `progress`; return what writes the last sitting, or None when time ran out before it.
 
-    Raises BadFile, and then keeps no text; Unavailable when not even one page could be read in time.
+    Raise BadFile, and keep no text then; Unavailable when not even one page could be read in time.
     """
     ref = claim.ref
     try:
@@ -94,27 +95,27 @@ def read_file(
         raise
 
 
-def find_progress(tx: Tx, ref: ItemRef, content: Row) -> Progress:
-    """How far the item's reading has come; `content` is items.set_content's answer."""
-    if not content["pages_read"]:
+def find_progress(tx: Tx, ref: ItemRef, content: Content) -> Progress:
+    """Return how far the item has been read, with the size of the text that is stored."""
+    if not content.pages_read:
         return Progress()
     count, size = chunks.extent(tx, ref)
     return Progress(
-        pages=content["pages_read"], page_count=content["page_count"], chunks=count, text_size=size
+        pages=content.pages_read, page_count=content.page_count or 0, chunks=count, text_size=size
     )
 
 
-def derived_objects(item: Row) -> dict[str, str | None]:
-    """The item's pictures, as uploads.insert_deletions takes them."""
-    return {key: None for key in (item["thumbnail_key"], item["preview_key"]) if key is not None}
+def derived_objects(item: StoredItem) -> dict[str, str | None]:
+    """Return the item's pictures, as uploads.insert_deletions takes them: key to etag, here None for any."""
+    return {key: None for key in (item.thumbnail_key, item.preview_key) if key is not None}
 
 
 def _put_pictures(
     claim: Claim, file: File, decoded: DecodedFile, *, db: "Database", blobs: "Blobs"
 ) -> tuple[str, str]:
-    """Store thumbnail and preview; their keys."""
+    """Store thumbnail and preview, and return their keys."""
     ref, item = claim.ref, file.item
-    folder = derived_folder(ref.user_id, item["created_at"], item["generation"], file.sha256)
+    folder = derived_folder(ref.user_id, item.created_at, item.generation, file.sha256)
     thumbnail_key, preview_key = f"{folder}/thumbnail.jpg", f"{folder}/preview.jpg"
     db.transact(ref.user_id, lambda tx: _plan_objects(tx, claim, [thumbnail_key, preview_key]))
     blobs.put(thumbnail_key, decoded.thumbnail_jpeg, content_type="image/jpeg")
@@ -193,7 +194,7 @@ def _kept(claim: Claim, write: WriteResults) -> WriteResults:
 
 
 def _forget_text(tx: Tx, claim: Claim) -> None:
-    """Of a file that turned out to be bad nobody is to read the beginning."""
+    """Delete the text of a file that turned out to be bad: nobody is to read its beginning."""
     tasks.hold(tx, claim)
     chunks.delete(tx, claim.ref, ["text"])
     items.set_pages_read(tx, claim.ref, 0)

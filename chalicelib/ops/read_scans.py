@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from chalicelib.errors import BadFile, Conflict, NotFound, Unavailable
 from chalicelib.model.files import FileLimits, Page, text_size
+from chalicelib.model.items import StoredItem
 from chalicelib.model.pipeline import Claim, ItemRef
 from chalicelib.ops.stages import WriteResults
 from chalicelib.providers import Analyzer, Render
 from chalicelib.stores import chunks, items, tasks
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.local_copies import LocalCopies
@@ -36,14 +37,14 @@ def read_scans(
     limits: FileLimits,
     time_left_s: Callable[[], float],
 ) -> bool:
-    """Read the pages that are unread, in order; False when time ran out, be it for the analysis that is to follow.
+    """Read the unread pages in order; return False when too little time is left for more, or for the analysis.
 
-    MOST_SCANS of them at most, and no more than limits.max_text_chars leaves room for: the others stay unread. A page
-    that cannot be drawn, or that the analyzer refuses, has no text.
+    At most MOST_SCANS pages are read, and no more than limits.max_text_chars leaves room for: the others stay unread.
+    A page that cannot be drawn, or that the analyzer refuses, gets no text.
     """
     ref = claim.ref
     item = db.transact(ref.user_id, lambda tx: items.get(tx, ref))
-    numbers = item["unread_pages"][: max(0, MOST_SCANS - item["scans_read"])]
+    numbers = item.unread_pages[: max(0, MOST_SCANS - item.scans_read)]
     if not numbers:
         return True
     _, size = db.transact(ref.user_id, lambda tx: chunks.extent(tx, ref))
@@ -60,10 +61,11 @@ def read_scans(
 
 
 @contextmanager
-def _original(ref: ItemRef, item: Row, copies: "LocalCopies") -> Iterator[str]:
-    """The path of the file as it was when its pages were counted."""
+def _original(ref: ItemRef, item: StoredItem, copies: "LocalCopies") -> Iterator[str]:
+    """Yield the path of the file as it was when its pages were counted."""
+    assert item.sha256, "its file has been decoded"
     try:
-        with copies.open(ref.user_id, item["key"], sha256=item["sha256"]) as path:
+        with copies.open(ref.user_id, item.key, sha256=item.sha256) as path:
             yield path
     except NotFound as error:
         raise BadFile("The uploaded file is no longer in the bucket.", code="object_missing") from error
@@ -90,7 +92,7 @@ def _kept(claim: Claim, page: Page) -> WriteResults:
         tasks.checkpoint(tx, claim)
         items.set_scan_read(tx, claim.ref, page.number)
         kept = chunks.list_of_page(tx, claim.ref, page.number)
-        own = sum(len(chunk["text"]) for chunk in kept if chunk["source"] == "text")
+        own = sum(len(chunk.text) for chunk in kept if chunk.source == "text")
         if len(page.text) > _STAMPS_SHARE * own:
             chunks.replace_page(tx, claim.ref, page)
 

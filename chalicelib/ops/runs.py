@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 from chalicelib import errors
 from chalicelib.logs import describe_error
 from chalicelib.model.ids import checked_uuid
-from chalicelib.model.items import decode_cursor, encode_cursor
+from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
 from chalicelib.model.runs import MAX_ATTEMPTS, MISCONFIGURED_RETRY_S, RunClaim, RunRef, wake_up
-from chalicelib.ops.browse import cut_page
 from chalicelib.stores import runs
 from chalicelib.stores.tx import Row, Tx
 

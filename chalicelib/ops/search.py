@@ -10,16 +10,17 @@ from msgspec.structs import replace
 from chalicelib.model import ranking
 from chalicelib.model.folding import fold
 from chalicelib.model.lexical import pairs_in
+from chalicelib.model.passages import FacetCount, FoundPassage
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.model.ranking import Fused, Mode
+from chalicelib.model.search_filters import Filters
 from chalicelib.model.snippets import START, STOP, Snippet, cut_snippet, mark_pairs
-from chalicelib.ops.rank import Ranking, fuse_pages, prepare_question, rank_pages, rerank
+from chalicelib.ops.rank import Ranking, fuse_pages, prepare_query, rank_pages, rerank
 from chalicelib.providers import Embedder, Reranker
 from chalicelib.stores import collections, items
-from chalicelib.stores import search as index
-from chalicelib.stores.search import Filters as Filters
+from chalicelib.stores import search as lookup
 from chalicelib.stores.search import Page
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
@@ -36,7 +37,7 @@ class Hit(Struct, frozen=True, kw_only=True):
     `duplicates`: documents whose best passage this one's repeats.
     """
 
-    passage: Row
+    passage: FoundPassage
     score: float
     rank: Fused[Page]
     coverage: float | None
@@ -46,28 +47,28 @@ class Hit(Struct, frozen=True, kw_only=True):
 
     @property
     def snippet(self) -> Snippet:
-        return cut_snippet(self.passage["marked"])
+        return cut_snippet(self.passage.marked)
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class SearchResult(Struct, frozen=True, kw_only=True):
     """`missing` names what could not take part ("semantic", "reranker"); `semantic_weight` is its share of the score.
 
-    `facets` count the items that matched, not only those shown: rows of stores.search.list_facets; None: not asked for.
+    `facets` count the items that matched, not only those shown: None: not asked for.
     """
 
     hits: tuple[Hit, ...]
     semantic_weight: float
     missing: tuple[str, ...]
-    facets: tuple[Row, ...] | None = None
+    facets: tuple[FacetCount, ...] | None = None
 
 
 class _Found(Struct, frozen=True, kw_only=True):
-    """What the database had: candidates' ranks with their passages, in order."""
+    """What the database returned: the candidates' ranks, their passages in the same order, and the facets."""
 
     ranked: Ranking
     firsts: list[Fused[Page]]
-    passages: list[Row]
-    facets: tuple[Row, ...] | None
+    passages: list[FoundPassage]
+    facets: tuple[FacetCount, ...] | None
 
 
 def search_items(
@@ -81,13 +82,13 @@ def search_items(
     mode: Mode = "hybrid",
     facets: bool = False,
     reranker: Reranker | None = None,
-) -> Answer:
-    """The best `limit` items for a text query.
+) -> SearchResult:
+    """Return the best `limit` items for a text query.
 
-    Without the embedder it goes on by words alone, without the reranker in the order it has, and says so. Raises
-    NotFound for a collection that is not there, Unavailable in mode "semantic" without the embedder.
+    Without the embedder the search goes on by words alone, without the reranker in the order it has; `missing` says so.
+    Raise NotFound when there is no such collection, Unavailable in mode "semantic" without the embedder.
     """
-    question = prepare_question(query, embedder=embedder, mode=mode)
+    question = prepare_query(query, embedder=embedder, mode=mode)
 
     def find(tx: Tx, take: int | None) -> _Found | None:
         if filters.collection_id is not None:
@@ -98,7 +99,9 @@ def search_items(
     take = max(limit + SPARE, RERANKED if reranker else 0)
     found = db.transact(user_id, lambda tx: find(tx, take))
     if found is None:
-        return Answer(hits=(), semantic_weight=0.0, missing=question.missing, facets=() if facets else None)
+        return SearchResult(
+            hits=(), semantic_weight=0.0, missing=question.missing, facets=() if facets else None
+        )
     answer = _best_of(found, query, limit=limit, reranker=reranker)
     if len(answer.hits) < limit and take < len(found.firsts):  # copies took the places of other items
         found = db.transact(user_id, lambda tx: find(tx, None)) or found
@@ -108,37 +111,39 @@ def search_items(
 
 def search_by_example(
     ref: ItemRef, *, filters: Filters, limit: int, db: "Database", facets: bool = False
-) -> Answer:
-    """The items nearest to this one's mean vector, itself left out; copies are what one looks for, and stay.
+) -> SearchResult:
+    """Return the items nearest to this one's mean vector, without the item itself. Copies are not folded here.
 
-    An item without vectors finds nothing, and `missing` says so. Raises NotFound, also for a collection.
+    An item without vectors finds nothing, and `missing` says so. Raise NotFound, also for a collection.
     """
 
     def read(tx: Tx) -> _Found | None:
         items.get(tx, ref, field="item_id")
         if filters.collection_id is not None:
             collections.get(tx, ref.user_id, filters.collection_id, field="filters.collection_id")
-        scope = index.find_scope(tx, ref.user_id)
-        vector = index.find_example_vector(tx, scope, ref.item_id) if scope else None
+        scope = lookup.find_scope(tx, ref.user_id)
+        vector = lookup.find_example_vector(tx, scope, ref.item_id) if scope else None
         if scope is None or vector is None:
             return None
-        nearest = index.list_semantic(
+        nearest = lookup.list_semantic(
             tx, scope, vector, filters=filters, depth=ranking.NEAREST_CHUNKS, not_item=ref.item_id
         )
         return _read_candidates(tx, fuse_pages(scope, {}, nearest, weight=1.0), "", take=limit, facets=facets)
 
     found = db.transact(ref.user_id, read)
     if found is None:
-        return Answer(hits=(), semantic_weight=1.0, missing=("semantic",), facets=() if facets else None)
-    return Answer(hits=tuple(_hits(found, None)), semantic_weight=1.0, missing=(), facets=found.facets)
+        return SearchResult(
+            hits=(), semantic_weight=1.0, missing=("semantic",), facets=() if facets else None
+        )
+    return SearchResult(hits=tuple(_hits(found, None)), semantic_weight=1.0, missing=(), facets=found.facets)
 
 
-def _best_of(found: _Found, query: str, *, limit: int, reranker: Reranker | None) -> Answer:
+def _best_of(found: _Found, query: str, *, limit: int, reranker: Reranker | None) -> SearchResult:
     missing, scores = found.ranked.missing, None
     if reranker:
-        scores = rerank(query, [passage["text"] for passage in found.passages], reranker=reranker)
+        scores = rerank(query, [passage.text for passage in found.passages], reranker=reranker)
         missing = missing if scores is not None else (*missing, "reranker")
-    return Answer(
+    return SearchResult(
         hits=tuple(_folded(_hits(found, scores))[:limit]),
         semantic_weight=found.ranked.semantic_weight,
         missing=missing,
@@ -151,22 +156,22 @@ def _read_candidates(tx: Tx, ranked: Ranking, words: str, *, take: int | None, f
     counted = None
     if facets:
         matched = [hit.key[0] for hit in firsts]
-        counted = tuple(index.list_facets(tx, ranked.scope.user_id, matched, most=VALUES_PER_FACET))
+        counted = tuple(lookup.list_facets(tx, ranked.scope.user_id, matched, most=VALUES_PER_FACET))
     pairs, chosen = pairs_in(words), ranked.chosen(firsts[:take])
-    passages = index.list_passages(tx, ranked.scope, words, chosen, pairs=pairs, start=START, stop=STOP)
+    passages = lookup.list_passages(tx, ranked.scope, words, chosen, pairs=pairs, start=START, stop=STOP)
     if pairs:
-        passages = [{**passage, "marked": mark_pairs(passage["marked"], pairs)} for passage in passages]
+        passages = [replace(each, marked=mark_pairs(each.marked, pairs)) for each in passages]
     return _Found(ranked=ranked, firsts=firsts, passages=passages, facets=counted)
 
 
 def _hits(found: _Found, scores: Sequence[float] | None) -> list[Hit]:
-    """Best first, by the reranker's scores if there are any."""
+    """Return the hits, best first, by the reranker's `scores` if there are any."""
     pages: dict[str, list[int]] = defaultdict(list)
     for page in found.ranked.pages:
         pages[page.key[0]].append(page.key[1])
     hits = []
     for place, passage in enumerate(found.passages):
-        rank = found.firsts[passage["position"] - 1]
+        rank = found.firsts[passage.position - 1]
         hits.append(
             Hit(
                 passage=passage,
@@ -174,7 +179,7 @@ def _hits(found: _Found, scores: Sequence[float] | None) -> list[Hit]:
                 rank=rank,
                 coverage=found.ranked.coverage.get(rank.key),
                 rerank_score=scores[place] if scores else None,
-                also_on_pages=tuple(pages[passage["item_id"]][1:6]),
+                also_on_pages=tuple(pages[passage.item_id][1:6]),
                 duplicates=(),
             )
         )
@@ -182,9 +187,9 @@ def _hits(found: _Found, scores: Sequence[float] | None) -> list[Hit]:
 
 
 def _folded(hits: list[Hit]) -> list[Hit]:
-    """Without the documents whose passage repeats an earlier hit's. Two photographs with one caption are two."""
-    places = fold([hit.passage["text"] if hit.passage["kind"] == "pdf" else "" for hit in hits])
+    """Leave out documents whose passage repeats an earlier hit's. Photographs with one caption are all kept."""
+    places = fold([hit.passage.text if hit.passage.kind == "pdf" else "" for hit in hits])
     copies: dict[int, list[str]] = defaultdict(list)
     for place, hit in zip(places, hits, strict=True):
-        copies[place].append(hit.passage["item_id"])
+        copies[place].append(hit.passage.item_id)
     return [replace(hits[place], duplicates=tuple(ids[1:])) for place, ids in copies.items()]

@@ -62,7 +62,7 @@ def queue_stage(tx: Tx, ref: ItemRef, stage: Stage, *, bucket: str) -> Outgoing:
     """Make the stage ready and queue its wake-up; the caller publishes it after the commit."""
     item = items.get(tx, ref)
     tasks.reset(tx, ref, stage)
-    event = pipeline.wake_up(stage, ref, bucket=bucket, key=item["key"], kind=item["kind"])
+    event = pipeline.wake_up(stage, ref, bucket=bucket, key=item.key, kind=item.kind)
     return outbox.insert(tx, ref, event)
 
 
@@ -101,7 +101,7 @@ def _finish(tx: Tx, claim: Claim, write_results: WriteResults, bucket: str) -> l
         return [queue_stage(tx, claim.ref, NEXT[claim.stage], bucket=bucket)]
     items.set_status(tx, claim.ref, "READY")
     item = items.get(tx, claim.ref)
-    return [outbox.insert(tx, claim.ref, pipeline.item_ready(claim.ref, bucket=bucket, key=item["key"]))]
+    return [outbox.insert(tx, claim.ref, pipeline.item_ready(claim.ref, bucket=bucket, key=item.key))]
 
 
 def _release(tx: Tx, claim: Claim, bucket: str) -> list[Outgoing]:
@@ -146,7 +146,7 @@ def _write_failure(tx: Tx, claim: Claim, error: Exception, bucket: str) -> None:
         again_at = tasks.retry(tx, ref, stage, **reason, at_least_s=wait_s)
     items.note(tx, ref, "retrying", stage=stage, attempt=attempt, message=f"{code}: {message}")
     item = items.get(tx, ref)
-    event = pipeline.wake_up(stage, ref, bucket=bucket, key=item["key"], kind=item["kind"])
+    event = pipeline.wake_up(stage, ref, bucket=bucket, key=item.key, kind=item.kind)
     outbox.insert_later(tx, ref, event, due_at=again_at)
 
 

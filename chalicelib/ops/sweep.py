@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chalicelib.errors import CollectionsError, Unavailable
 from chalicelib.model import pipeline
 from chalicelib.model.items import DERIVED_PREFIX, parse_key
-from chalicelib.model.pipeline import Event, ItemRef, Stage
+from chalicelib.model.pipeline import Event
 from chalicelib.ops.ingest import Arrival, register_object
 from chalicelib.ops.publish import publish
 from chalicelib.ops.runs import expire_runs
@@ -26,7 +26,8 @@ from chalicelib.stores import (
     uploads,
 )
 from chalicelib.stores.outbox import Outgoing
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tasks import ItemTask
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.blobs import Blobs, StoredObject
@@ -113,39 +114,32 @@ def _in_batches(step: Callable[[Tx], tuple[int, list[Outgoing]]], *, db: "Databa
 
 
 def _take_back_expired(tx: Tx, bucket: str) -> tuple[int, list[Outgoing]]:
-    rows = tasks.list_expired(tx, limit=BATCH)
-    for row in rows:
-        ref, stage = _ref(row)
-        if row["attempt"] >= pipeline.MAX_ATTEMPTS:
-            message = f"Processing was cut off {row['attempt']} times; the file may be too demanding."
-            fail_item(tx, ref, stage, code="worker_lost", message=message, attempt=row["attempt"])
+    expired = tasks.list_expired(tx, limit=BATCH)
+    for task in expired:
+        ref, stage = task.ref, task.stage
+        if task.attempt >= pipeline.MAX_ATTEMPTS:
+            message = f"Processing was cut off {task.attempt} times; the file may be too demanding."
+            fail_item(tx, ref, stage, code="worker_lost", message=message, attempt=task.attempt)
             continue
         again_at = tasks.retry(
             tx, ref, stage, code="worker_lost", message="The worker stopped before it was done."
         )
-        items.note(tx, ref, "lease expired", stage=stage, attempt=row["attempt"])
-        outbox.insert_later(tx, ref, _event(row, bucket), due_at=again_at)
-    return len(rows), []
+        items.note(tx, ref, "lease expired", stage=stage, attempt=task.attempt)
+        outbox.insert_later(tx, ref, _wake_up(task, bucket), due_at=again_at)
+    return len(expired), []
 
 
 def _wake_lost(tx: Tx, bucket: str) -> tuple[int, list[Outgoing]]:
-    rows = tasks.list_lost(tx, grace_s=LOST_GRACE_S, limit=BATCH)
     outgoing = []
-    for row in rows:
-        ref, stage = _ref(row)
-        tasks.set_unwoken(tx, ref, stage)
-        items.note(tx, ref, "woken again", stage=stage)
-        outgoing.append(outbox.insert(tx, ref, _event(row, bucket)))
-    return len(rows), outgoing
+    for task in tasks.list_lost(tx, grace_s=LOST_GRACE_S, limit=BATCH):
+        tasks.set_unwoken(tx, task.ref, task.stage)
+        items.note(tx, task.ref, "woken again", stage=task.stage)
+        outgoing.append(outbox.insert(tx, task.ref, _wake_up(task, bucket)))
+    return len(outgoing), outgoing
 
 
-def _event(row: Row, bucket: str) -> Event:
-    ref, stage = _ref(row)
-    return pipeline.wake_up(stage, ref, bucket=bucket, key=row["key"], kind=row["kind"])
-
-
-def _ref(row: Row) -> tuple[ItemRef, Stage]:
-    return ItemRef(user_id=row["user_id"], item_id=row["item_id"]), row["stage"]
+def _wake_up(task: ItemTask, bucket: str) -> Event:
+    return pipeline.wake_up(task.stage, task.ref, bucket=bucket, key=task.key, kind=task.kind)
 
 
 def _register_unknown(listed: "list[StoredObject]", *, db: "Database") -> int:

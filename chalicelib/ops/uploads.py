@@ -7,11 +7,13 @@ from msgspec import Struct
 
 from chalicelib import errors
 from chalicelib.model import files
+from chalicelib.model.items import DescribedItem
 from chalicelib.model.pipeline import ItemRef
+from chalicelib.model.uploads import StoredUpload
 from chalicelib.ops.ingest import failed_in_passing
 from chalicelib.ops.manage import object_key
 from chalicelib.stores import items, uploads, users
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.blobs import Blobs
@@ -28,7 +30,7 @@ class Announced(Struct, frozen=True, kw_only=True):
     `form` is its URL and fields, `parts` number to URL, `sent` number to etag.
     """
 
-    upload: Row
+    upload: StoredUpload
     parts: Mapping[int, str]
     sent: Mapping[int, str]
     form: tuple[str, dict[str, str]] | None = None
@@ -46,7 +48,7 @@ def announce_upload(
     ttl_s: int,
     db: "Database",
     blobs: "Blobs",
-) -> tuple[Announced | None, Row | None]:
+) -> tuple[Announced | None, DescribedItem | None]:
     """(how to send it, None) for new bytes, or (None, item) when the user has them already.
 
     `folder` keeps files of one name apart; announced again with the same one, it is the same upload.
@@ -58,11 +60,11 @@ def announce_upload(
         raise errors.TooLarge(f"At most {max_bytes:,} bytes are taken.", field="size_bytes")
     key = object_key(user_id, folder, filename)
 
-    def record(tx: Tx) -> tuple[Row | None, Row | None]:
+    def record(tx: Tx) -> tuple[StoredUpload | None, DescribedItem | None]:
         users.ensure(tx, user_id)
         known = items.find_by_sha256(tx, user_id, sha256) if sha256 else None
         if known is not None and not failed_in_passing(known):
-            return None, items.get_with_analysis(tx, ItemRef(user_id=user_id, item_id=known["id"]))
+            return None, items.get_with_analysis(tx, ItemRef(user_id=user_id, item_id=known.id))
         upload = uploads.insert(
             tx, key, content_type=content_type, size_bytes=size_bytes, sha256=sha256, ttl_s=ttl_s
         )
@@ -74,47 +76,46 @@ def announce_upload(
     if not files.part_sizes(size_bytes):
         form = blobs.presign_upload(key.key, content_type=content_type, size_bytes=size_bytes, ttl_s=ttl_s)
         return Announced(upload=upload, form=form, parts={}, sent={}), None
-    if upload["multipart_id"] is None:
-        upload["multipart_id"] = _begin(upload, db=db, blobs=blobs)
-    return _with_urls(upload, ttl_s=ttl_s, blobs=blobs), None
+    multipart_id = upload.multipart_id or _begin(upload, db=db, blobs=blobs)
+    return _with_urls(upload, multipart_id, ttl_s=ttl_s, blobs=blobs), None
 
 
 def resume_upload(user_id: str, upload_id: str, *, ttl_s: int, db: "Database", blobs: "Blobs") -> Announced:
     """New URLs for the parts that have not arrived, and the etags of those that have. Raises NotFound, Conflict."""
 
-    def extend(tx: Tx) -> Row:
+    def extend(tx: Tx) -> StoredUpload:
         uploads.extend(tx, user_id, upload_id, ttl_s=ttl_s)
         return _get_in_parts(tx, user_id, upload_id)
 
     upload = db.transact(user_id, extend)
-    if upload["multipart_id"] is None:
+    if upload.multipart_id is None:
         return Announced(upload=upload, parts={}, sent={})
     try:
-        return _with_urls(upload, ttl_s=ttl_s, blobs=blobs)
+        return _with_urls(upload, upload.multipart_id, ttl_s=ttl_s, blobs=blobs)
     except errors.NotFound:
         raise errors.Conflict(OVER) from None
 
 
 def complete_upload(
     user_id: str, upload_id: str, parts: Sequence[tuple[int, str]], *, db: "Database", blobs: "Blobs"
-) -> Row:
-    """Make the object of its parts, (number, etag) in any order; answers the upload. Safe to repeat.
+) -> StoredUpload:
+    """Make the object of its parts, (number, etag) in any order, and return the upload. Safe to repeat.
 
-    What arrived is an item once S3's event of it has come. Raises NotFound, Conflict, InvalidInput.
+    The object becomes an item once S3's event of it has come. Raise NotFound, Conflict, InvalidInput.
     """
     upload = db.transact(user_id, lambda tx: _get_in_parts(tx, user_id, upload_id))
-    if upload["multipart_id"] is None:
+    if upload.multipart_id is None:
         return upload
-    count = len(files.part_sizes(upload["size_bytes"]))
+    count = len(files.part_sizes(upload.size_bytes or 0))
     if sorted(number for number, _ in parts) != [*range(1, count + 1)]:
         raise errors.InvalidInput(f"These must be the parts 1 to {count}, each once.", field="parts")
     try:
-        blobs.complete_parts(upload["key"], upload["multipart_id"], dict(parts))
+        blobs.complete_parts(upload.key, upload.multipart_id, dict(parts))
     except errors.NotFound:  # complete, and nobody was told; or aborted
-        if not blobs.exists(upload["key"]):
+        if not blobs.exists(upload.key):
             raise errors.Conflict(OVER) from None
 
-    def complete(tx: Tx) -> Row:
+    def complete(tx: Tx) -> StoredUpload:
         uploads.clear_multipart(tx, user_id, upload_id)
         return uploads.get(tx, user_id, upload_id)
 
@@ -124,12 +125,12 @@ def complete_upload(
 def abort_upload(user_id: str, upload_id: str, *, db: "Database", blobs: "Blobs") -> None:
     """Forget the upload; what was sent of it goes, and what still arrives is removed. Raises NotFound, Conflict."""
     upload = db.transact(user_id, lambda tx: uploads.get(tx, user_id, upload_id))
-    if upload["multipart_id"] is not None:
-        blobs.abort_parts(upload["key"], upload["multipart_id"])
+    if upload.multipart_id is not None:
+        blobs.abort_parts(upload.key, upload.multipart_id)
 
     def forget(tx: Tx) -> None:
         if uploads.delete_awaited(tx, user_id, upload_id):
-            uploads.insert_deletions(tx, user_id, {upload["key"]: None}, after_s=LATE_S)
+            uploads.insert_deletions(tx, user_id, {upload.key: None}, after_s=LATE_S)
         elif uploads.find(tx, user_id, upload_id):
             raise errors.Conflict("The file has arrived; delete its item instead.")
 
@@ -144,35 +145,32 @@ def abort_abandoned(*, db: "Database", blobs: "Blobs") -> int:
     return len(abandoned)
 
 
-def _get_in_parts(tx: Tx, user_id: str, upload_id: str) -> Row:
-    """An upload in parts that is under way, or complete: then it has no multipart_id."""
+def _get_in_parts(tx: Tx, user_id: str, upload_id: str) -> StoredUpload:
+    """Return an upload in parts, under way or, without multipart_id, complete. Raise NotFound, Conflict."""
     upload = uploads.get(tx, user_id, upload_id)
-    if not files.part_sizes(upload["size_bytes"] or 0):
+    if not files.part_sizes(upload.size_bytes or 0):
         raise errors.Conflict("This upload is not in parts.")
-    if upload["status"] == "expired":
+    if upload.status == "expired":
         raise errors.Conflict(OVER)
     return upload
 
 
-def _begin(upload: Row, *, db: "Database", blobs: "Blobs") -> str:
-    """S3's id of its parts. Asked twice at once, both get the same."""
-    key = upload["key"]
-    begun = blobs.begin_parts(key, content_type=upload["content_type"])
-    kept = db.transact(
-        upload["user_id"], lambda tx: uploads.set_multipart(tx, upload["user_id"], upload["id"], begun)
-    )
+def _begin(upload: StoredUpload, *, db: "Database", blobs: "Blobs") -> str:
+    """Begin an upload in parts and return S3's id of it; two callers at once get the same id."""
+    assert upload.content_type, "announced with it"
+    begun = blobs.begin_parts(upload.key, content_type=upload.content_type)
+    kept = db.transact(upload.user_id, lambda tx: uploads.set_multipart(tx, upload.user_id, upload.id, begun))
     if kept != begun:
-        blobs.abort_parts(key, begun)
+        blobs.abort_parts(upload.key, begun)
     return kept
 
 
-def _with_urls(upload: Row, *, ttl_s: int, blobs: "Blobs") -> Announced:
-    key, multipart_id = upload["key"], upload["multipart_id"]
-    sizes = files.part_sizes(upload["size_bytes"])
-    there = blobs.list_parts(key, multipart_id)
+def _with_urls(upload: StoredUpload, multipart_id: str, *, ttl_s: int, blobs: "Blobs") -> Announced:
+    sizes = files.part_sizes(upload.size_bytes or 0)
+    there = blobs.list_parts(upload.key, multipart_id)
     sent = {part.number: part.etag for part in there if part.size_bytes == sizes.get(part.number)}
     parts = {
-        number: blobs.presign_part(key, multipart_id, number, size_bytes=size_bytes, ttl_s=ttl_s)
+        number: blobs.presign_part(upload.key, multipart_id, number, size_bytes=size_bytes, ttl_s=ttl_s)
         for number, size_bytes in sizes.items()
         if number not in sent
     }

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from chalicelib.model.chunking import ChunkDraft, chunk_pages
+from chalicelib.model.chunking import ChunkDraft, StoredChunk, chunk_pages
 from chalicelib.model.files import Page
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 SQL = statements(__file__)
 
@@ -33,27 +33,30 @@ def replace_page(tx: Tx, ref: ItemRef, page: Page) -> None:
 
 
 def extent(tx: Tx, ref: ItemRef) -> tuple[int, int]:
-    """How much of a document's pages is here: chunks, and what they come to as model.files.text_size counts."""
+    """Return how much of a document is stored: the number of chunks, and their size as model.files.text_size counts."""
     row = tx.all(SQL["extent"], user_id=ref.user_id, item_id=ref.item_id)[0]
     return int(row["chunks"]), int(row["size"])
 
 
-def list_page(tx: Tx, ref: ItemRef, *, after: int, limit: int) -> list[Row]:
-    return tx.all(SQL["list"], user_id=ref.user_id, item_id=ref.item_id, after=after, limit=limit)
+def list_page(tx: Tx, ref: ItemRef, *, after: int, limit: int) -> list[StoredChunk]:
+    """Return the item's chunks behind the id `after`, in order."""
+    page = {"after": after, "limit": limit}
+    return tx.rows(StoredChunk, SQL["list"], user_id=ref.user_id, item_id=ref.item_id, **page)
 
 
-def list_of_page(tx: Tx, ref: ItemRef, page: int) -> list[Row]:
-    """The chunks of one page, of all sources, each source's in order of their offsets."""
-    return tx.all(SQL["list_of_page"], user_id=ref.user_id, item_id=ref.item_id, page=page)
+def list_of_page(tx: Tx, ref: ItemRef, page: int) -> list[StoredChunk]:
+    """Return the chunks of one page, source by source, each in the order of its offsets."""
+    return tx.rows(StoredChunk, SQL["list_of_page"], user_id=ref.user_id, item_id=ref.item_id, page=page)
 
 
 def opening_text(tx: Tx, ref: ItemRef, *, max_chars: int) -> str:
-    """The first characters of a document, of its own text and what was read off its scans; "" when it has none."""
+    """Return the first characters of the item's own text and of what was read off its scans; "" when there is none."""
     row = tx.one(SQL["opening_text"], user_id=ref.user_id, item_id=ref.item_id, max_chars=max_chars)
     return (row and row["text"]) or ""
 
 
-def list_unembedded(tx: Tx, ref: ItemRef, *, set_id: int, after: int, limit: int) -> list[Row]:
-    """Chunks behind `after` (an id, 0 for the first) that have no vector in the set, in order."""
+def list_unembedded(tx: Tx, ref: ItemRef, *, set_id: int, after: int, limit: int) -> list[tuple[int, str]]:
+    """Return (id, text) of the chunks behind the id `after` that have no vector in the set, in order."""
     values = {"set_id": set_id, "after": after, "limit": limit}
-    return tx.all(SQL["list_unembedded"], user_id=ref.user_id, item_id=ref.item_id, **values)
+    found = tx.all(SQL["list_unembedded"], user_id=ref.user_id, item_id=ref.item_id, **values)
+    return [(row["id"], row["text"]) for row in found]

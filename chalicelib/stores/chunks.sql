@@ -20,11 +20,11 @@ FROM (SELECT count(*) AS chunks, max(char_end) AS length,
       FROM chunks WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND source IN ('text', 'ocr') GROUP BY page) pages
 
 -- :name list
-SELECT id, source, ordinal, page, char_start, char_end, text FROM chunks
+SELECT id, source, page, char_start, char_end, text FROM chunks
 WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
 
 -- :name list_of_page
-SELECT source, char_start, char_end, text FROM chunks
+SELECT id, source, page, char_start, char_end, text FROM chunks
 WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND page = %(page)s ORDER BY source, char_start
 
 -- :name opening_text

@@ -4,53 +4,58 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from chalicelib.errors import NotFound
+from chalicelib.model.collections import StoredCollection
 from chalicelib.model.ids import checked_uuid
 from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 SQL = statements(__file__)
 
 
 def insert(tx: Tx, user_id: str, collection_id: str, *, name: str, description: str) -> None:
-    """Nothing when there is one of this id. Ends the transaction with a Conflict when another has the name."""
+    """Make a collection, unless there is one of this id. The transaction raises Conflict when the name is taken."""
     tx.run(SQL["insert"], user_id=user_id, id=collection_id, name=name, description=description)
 
 
-def get(tx: Tx, user_id: str, collection_id: str, *, field: str = "") -> Row:
-    """With its `item_count`. Raises NotFound, naming the field that has the id."""
-    row = tx.one(SQL["get"], user_id=user_id, id=checked_uuid(collection_id, _missing(field)))
-    if row is None:
+def get(tx: Tx, user_id: str, collection_id: str, *, field: str = "") -> StoredCollection:
+    """Return the collection. Raise NotFound, naming the request's `field` that has the id."""
+    collection_id = checked_uuid(collection_id, _missing(field))
+    collection = tx.row(StoredCollection, SQL["get"], user_id=user_id, id=collection_id)
+    if collection is None:
         raise _missing(field)
-    return row
+    return collection
 
 
-def list_page(tx: Tx, user_id: str, *, after: tuple[datetime, str] | None, limit: int) -> list[Row]:
-    """Newest first."""
+def list_page(
+    tx: Tx, user_id: str, *, after: tuple[datetime, str] | None, limit: int
+) -> list[StoredCollection]:
+    """Return the user's collections behind `after` (created_at, id), newest first."""
     after_at, after_id = after or (None, None)
-    return tx.all(SQL["list"], user_id=user_id, after_at=after_at, after_id=after_id, limit=limit)
+    page = {"after_at": after_at, "after_id": after_id, "limit": limit}
+    return tx.rows(StoredCollection, SQL["list"], user_id=user_id, **page)
 
 
 def update(
     tx: Tx, user_id: str, collection_id: str, *, name: str | None = None, description: str | None = None
 ) -> None:
-    """Change what is not None, and lock it. Raises NotFound; a Conflict when another has the name."""
+    """Change what is not None, and lock the collection. Raise NotFound; Conflict when the name is taken."""
     values = {"name": name, "description": description}
     if not tx.run(SQL["update"], user_id=user_id, id=_checked(collection_id), **values):
         raise _missing()
 
 
 def delete(tx: Tx, user_id: str, collection_id: str) -> bool:
-    """Whether there was one; its items stay. Raises NotFound for what is no id."""
+    """Delete the collection, not its items; return False when there is none. Raise NotFound for what is no UUID."""
     return tx.run(SQL["delete"], user_id=user_id, id=_checked(collection_id)) == 1
 
 
 def add_items(tx: Tx, user_id: str, collection_id: str, item_ids: Sequence[str]) -> None:
-    """The collection and the items are there and locked; what is in it already stays."""
+    """Put items in; those that are in it already stay. The caller has locked the collection and the items."""
     tx.run(SQL["add_items"], user_id=user_id, id=collection_id, item_ids=list(item_ids))
 
 
 def remove_item(tx: Tx, user_id: str, collection_id: str, item_id: str) -> bool:
-    """Whether it was in it. Raises NotFound for what is no collection's id."""
+    """Take the item out; return False when it was not in. Raise NotFound when `collection_id` is no UUID."""
     return tx.run(SQL["remove_item"], user_id=user_id, id=_checked(collection_id), item_id=item_id) == 1
 
 

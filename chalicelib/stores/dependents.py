@@ -1,22 +1,53 @@
-"""What leans on an item: what holds it, what quotes it, what is made of it."""
+"""What depends on an item: the collections that hold it, the conversations that cite it, what was derived from it."""
+
+from msgspec import Struct
 
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 SQL = statements(__file__)
 
 
-def list_collections(tx: Tx, ref: ItemRef, *, limit: int) -> list[Row]:
-    """Those it is in, by name; `found` is how many there are."""
-    return tx.all(SQL["collections"], user_id=ref.user_id, item_id=ref.item_id, limit=limit)
+class HoldingCollection(Struct, frozen=True, kw_only=True):
+    """`found` counts all the collections that hold the item, also those beyond the limit."""
+
+    id: str
+    name: str
+    found: int
 
 
-def list_conversations(tx: Tx, ref: ItemRef, *, limit: int) -> list[Row]:
-    """Those with `answers` that cite it, newest first; `found` is how many there are."""
-    return tx.all(SQL["conversations"], user_id=ref.user_id, item_id=ref.item_id, limit=limit)
+class CitingConversation(Struct, frozen=True, kw_only=True):
+    """`answers` of the conversation cite the item; `found` counts all such conversations, also beyond the limit."""
+
+    id: str
+    title: str
+    answers: int
+    found: int
 
 
-def count_derived(tx: Tx, ref: ItemRef) -> Row:
-    """How many chunks, vectors, indexed pages and analyses."""
-    return tx.all(SQL["derived"], user_id=ref.user_id, item_id=ref.item_id)[0]
+class DerivedCounts(Struct, frozen=True, kw_only=True):
+    """How many rows were derived from the item; `pages` are the search index's."""
+
+    chunks: int
+    vectors: int
+    pages: int
+    analyses: int
+
+
+def list_collections(tx: Tx, ref: ItemRef, *, limit: int) -> list[HoldingCollection]:
+    """Return the collections that hold the item, by name."""
+    return tx.rows(
+        HoldingCollection, SQL["collections"], user_id=ref.user_id, item_id=ref.item_id, limit=limit
+    )
+
+
+def list_conversations(tx: Tx, ref: ItemRef, *, limit: int) -> list[CitingConversation]:
+    """Return the conversations that cite the item, those changed last first."""
+    return tx.rows(
+        CitingConversation, SQL["conversations"], user_id=ref.user_id, item_id=ref.item_id, limit=limit
+    )
+
+
+def count_derived(tx: Tx, ref: ItemRef) -> DerivedCounts:
+    return tx.rows(DerivedCounts, SQL["derived"], user_id=ref.user_id, item_id=ref.item_id)[0]

@@ -2,42 +2,34 @@
 
 from datetime import datetime
 
-from msgspec import Struct
 from msgspec.structs import asdict
 
 from chalicelib.errors import NotFound
-from chalicelib.model.items import Status
+from chalicelib.model.documents import DocumentFilters, StoredDocument
 from chalicelib.stores.items import containing
 from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 SQL = statements(__file__)
 
 
-class DocumentFilters(Struct, frozen=True, kw_only=True):
-    """None: no such condition. `text` is in the file's name or title; `collection_id` is of a collection there is."""
-
-    status: Status | None = None
-    text: str | None = None
-    collection_id: str | None = None
-
-
-def get(tx: Tx, user_id: str, document_id: str) -> Row:
-    """Raises NotFound, of an image too."""
-    row = tx.one(SQL["get"], user_id=user_id, document_id=document_id)
-    if row is None:
+def get(tx: Tx, user_id: str, document_id: str) -> StoredDocument:
+    """Return the document. Raise NotFound, also when the item is an image."""
+    document = tx.row(StoredDocument, SQL["get"], user_id=user_id, document_id=document_id)
+    if document is None:
         raise NotFound("There is no such document.")
-    return row
+    return document
 
 
-def find_by_hash(tx: Tx, user_id: str, file_hash: str) -> Row | None:
-    return tx.one(SQL["find_by_hash"], user_id=user_id, file_hash=file_hash)
+def find_by_hash(tx: Tx, user_id: str, file_hash: str) -> StoredDocument | None:
+    return tx.row(StoredDocument, SQL["find_by_hash"], user_id=user_id, file_hash=file_hash)
 
 
 def list_filtered(
     tx: Tx, user_id: str, filters: DocumentFilters, *, after: tuple[datetime, str] | None, limit: int
-) -> list[Row]:
-    """Newest first."""
+) -> list[StoredDocument]:
+    """Return the documents that match, newest first."""
     after_at, after_id = after or (None, None)
     values = {**asdict(filters), "text": filters.text and containing(filters.text)}
-    return tx.all(SQL["list"], user_id=user_id, after_at=after_at, after_id=after_id, limit=limit, **values)
+    page = {"after_at": after_at, "after_id": after_id, "limit": limit}
+    return tx.rows(StoredDocument, SQL["list"], user_id=user_id, **page, **values)

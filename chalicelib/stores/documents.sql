@@ -1,12 +1,20 @@
+-- :name owned
+SELECT d.document_id, d.file_hash, d.filename, d.upload_date, d.status, d.page_count, d.is_read, d.pages_read,
+       d.unread_pages, d.failure_code, d.failure_message, d.metadata ->> 'title' AS title,
+       (d.metadata ->> 'size_bytes')::bigint AS size_bytes, d.metadata ->> 'media_type' AS media_type
+FROM documents d
+WHERE d.user_id = %(user_id)s
+
 -- :name get
-SELECT * FROM documents WHERE user_id = %(user_id)s AND document_id = %(document_id)s
+-- :include owned
+  AND d.document_id = %(document_id)s
 
 -- :name find_by_hash
-SELECT * FROM documents WHERE user_id = %(user_id)s AND file_hash = %(file_hash)s
+-- :include owned
+  AND d.file_hash = %(file_hash)s
 
 -- :name list
-SELECT d.* FROM documents d
-WHERE d.user_id = %(user_id)s
+-- :include owned
   AND (%(status)s::text IS NULL OR d.status = %(status)s)
   AND (%(text)s::text[] IS NULL OR concat_ws(' ', d.filename, d.metadata ->> 'title') ILIKE ANY (%(text)s::text[]))
   AND (%(collection_id)s::uuid IS NULL OR EXISTS (

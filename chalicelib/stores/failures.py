@@ -5,49 +5,37 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import asdict
 
+from chalicelib.model.failures import FailureFilters, StoredFailure
 from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tasks import ItemTask
+from chalicelib.stores.tx import Tx
 
 SQL = statements(__file__)
 
 
-class FailureFilters(Struct, frozen=True, kw_only=True):
-    """None: no such condition. `since` is inclusive, `until` is not."""
-
-    id: str | None = None
-    kind: str | None = None
-    status: str | None = None
-    reason: str | None = None
-    stage: str | None = None
-    user_id: str | None = None
-    item_id: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
 def list_page(
     tx: Tx, filters: FailureFilters, *, after: tuple[datetime, str] | None = None, limit: int
-) -> list[Row]:
-    """Newest first."""
+) -> list[StoredFailure]:
+    """Return the failures that match behind `after` (failed_at, id), newest first."""
     after_at, after_id = after or (None, None)
-    return tx.all(SQL["list"], **asdict(filters), after_at=after_at, after_id=after_id, limit=limit)
+    page = {"after_at": after_at, "after_id": after_id, "limit": limit}
+    return tx.rows(StoredFailure, SQL["list"], **asdict(filters), **page)
 
 
-def redrive_tasks(tx: Tx, ids: Sequence[int]) -> list[Row]:
-    """Make failed tasks ready with no attempts used; answers those that were, with the item's key and kind."""
-    return tx.all(SQL["redrive_tasks"], ids=list(ids))
+def redrive_tasks(tx: Tx, ids: Sequence[int]) -> list[ItemTask]:
+    """Make failed tasks ready with no attempts used, and return them."""
+    return tx.rows(ItemTask, SQL["redrive_tasks"], ids=list(ids))
 
 
-def list_letters(tx: Tx, ids: Sequence[int]) -> list[Row]:
-    """The dead letters that are not closed, each with the event it is about."""
-    return tx.all(SQL["list_letters"], ids=list(ids))
+def list_letter_events(tx: Tx, ids: Sequence[int]) -> list[Any]:
+    """Return the events of those dead letters that are not closed."""
+    return [row["event"] for row in tx.all(SQL["list_letters"], ids=list(ids))]
 
 
 def close_letters(tx: Tx, ids: Sequence[int]) -> int:
-    """They are no failures any more; answers how many were."""
+    """Close these dead letters; return how many were open."""
     return tx.run(SQL["close_letters"], ids=list(ids))
 
 
@@ -77,7 +65,7 @@ def insert_dead_letter(
     attempts: int,
     payload: Any,
 ) -> bool:
-    """Record it once; answers whether it was new."""
+    """Record the letter once; return True when it was new."""
     return bool(
         tx.run(
             SQL["insert_dead_letter"],

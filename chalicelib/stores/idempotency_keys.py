@@ -4,21 +4,33 @@ import json
 from collections.abc import Mapping
 from uuid import UUID
 
+from msgspec import Struct
+
 from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 SQL = statements(__file__)
 
 
+class StoredKey(Struct, frozen=True, kw_only=True):
+    """A key: of which request, and its answer; without a status it is locked, for `locked_for_s` more seconds."""
+
+    fingerprint: str
+    status: int | None
+    headers: dict[str, str] | None
+    body: str | None
+    locked_for_s: float
+
+
 def claim(tx: Tx, user_id: str, key: str, *, fingerprint: str, token: str, lock_s: int) -> UUID | None:
-    """Lock the key; answers the id for what the request creates, None when the key is answered or locked."""
+    """Lock the key and return the id for what the request creates; None when the key is answered or locked."""
     values = {"user_id": user_id, "key": key, "fingerprint": fingerprint, "token": token, "lock_s": lock_s}
     row = tx.one(SQL["claim"], **values)
     return UUID(row["creation_id"]) if row else None
 
 
-def find(tx: Tx, user_id: str, key: str) -> Row | None:
-    return tx.one(SQL["find"], user_id=user_id, key=key)
+def find(tx: Tx, user_id: str, key: str) -> StoredKey | None:
+    return tx.row(StoredKey, SQL["find"], user_id=user_id, key=key)
 
 
 def set_answer(

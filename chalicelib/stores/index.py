@@ -6,33 +6,43 @@ are exact and two writers cannot deadlock over shared terms.
 
 from collections.abc import Sequence
 
+from msgspec import Struct
 from pgvector import HalfVector
 
 from chalicelib.model.lexical import for_tsvector
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 SQL = statements(__file__)
-RUN_CHARS = 200_000
+BATCH_CHARS = 200_000
+
+
+class PageBatch(Struct, frozen=True, kw_only=True):
+    """The pages `first` to `last` of an item, both inclusive: together about BATCH_CHARS characters."""
+
+    first: int
+    last: int
 
 
 def add_item(tx: Tx, ref: ItemRef) -> None:
     """Put the item's pages into the BM25 index, those that are not there yet."""
-    for run in list_runs(tx, ref):
-        add_run(tx, ref, run)
+    for batch in list_batches(tx, ref):
+        add_pages(tx, ref, batch)
 
 
-def list_runs(tx: Tx, ref: ItemRef) -> list[Row]:
-    """What of the item is not in the BM25 index yet, in runs of pages that `add_run` takes one by one."""
-    return tx.all(SQL["page_runs"], user_id=ref.user_id, item_id=ref.item_id, chars=RUN_CHARS)
+def list_batches(tx: Tx, ref: ItemRef) -> list[PageBatch]:
+    """Return the item's pages that are not in the BM25 index yet, in batches for `add_pages`."""
+    return tx.rows(
+        PageBatch, SQL["page_batches"], user_id=ref.user_id, item_id=ref.item_id, chars=BATCH_CHARS
+    )
 
 
-def add_run(tx: Tx, ref: ItemRef, run: Row) -> None:
-    """Put a run of pages into the BM25 index; those that are there already stay as they are."""
+def add_pages(tx: Tx, ref: ItemRef, batch: PageBatch) -> None:
+    """Put these pages into the BM25 index; those that are there already stay as they are."""
     owner = _lock_stats(tx, ref.user_id)
     item = {"user_id": ref.user_id, "item_id": ref.item_id}
-    texts = tx.all(SQL["chunk_texts"], **item, **run)
+    texts = tx.all(SQL["chunk_texts"], **item, first=batch.first, last=batch.last)
     tx.run(
         SQL["add_pages"],
         **item,
@@ -49,7 +59,7 @@ def remove_item(tx: Tx, ref: ItemRef) -> None:
 
 
 def ensure_set(tx: Tx, *, model: str, dimensions: int) -> int:
-    """The embedding set of this model; the first one ever made is live, later ones are being built."""
+    """Return the id of this model's embedding set; the first set ever made is live, later ones are being built."""
     row = tx.one(SQL["find_set"], model=model, dimensions=dimensions)
     if row is None:
         row = tx.one(SQL["ensure_set"], model=model, dimensions=dimensions)

@@ -8,14 +8,14 @@ SELECT page AS number, text FROM chunks
 WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND page BETWEEN %(first)s AND %(last)s
   AND page NOT IN (SELECT number FROM pages WHERE user_id = %(user_id)s AND item_id = %(item_id)s)
 
--- Runs of pages of about as many characters: a document's whole text is not to be in our memory at once.
--- :name page_runs
+-- Batches of pages of about as many characters: a document's whole text is not to be in our memory at once.
+-- :name page_batches
 SELECT min(page) AS first, max(page) AS last
-FROM (SELECT page, floor(sum(sum(length(text))) OVER (ORDER BY page) / %(chars)s) AS run FROM chunks
+FROM (SELECT page, floor(sum(sum(length(text))) OVER (ORDER BY page) / %(chars)s) AS batch FROM chunks
       WHERE user_id = %(user_id)s AND item_id = %(item_id)s
         AND page NOT IN (SELECT number FROM pages WHERE user_id = %(user_id)s AND item_id = %(item_id)s)
       GROUP BY page) p
-GROUP BY run ORDER BY 1
+GROUP BY batch ORDER BY 1
 
 -- One text a chunk, several a page: a tsvector holds 1 MB and positions up to 16,383, and a page may have more.
 

@@ -9,31 +9,31 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from chalicelib.errors import Conflict, NotFound
-from chalicelib.model.items import Analysis, ObjectKey, Status
+from chalicelib.model.items import (
+    Analysis,
+    DescribedItem,
+    ItemEvent,
+    ItemFilters,
+    ObjectKey,
+    Status,
+    StoredItem,
+)
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 SQL = statements(__file__)
 
 
-class ItemFilters(Struct, frozen=True, kw_only=True):
-    """None: no such condition. `tag` is a label of the analysis; `text` is in the name, title, category or summary.
+class Content(Struct, frozen=True, kw_only=True):
+    """How far the reading of an item's bytes has come: `pages_read` of `page_count`, None before the first sitting."""
 
-    `collection_id` is of a collection there is.
-    """
-
-    kind: str | None = None
-    status: Status | None = None
-    tag: str | None = None
-    text: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    collection_id: str | None = None
+    pages_read: int
+    page_count: int | None
 
 
 def insert(tx: Tx, key: ObjectKey, *, etag: str | None) -> str:
-    """Make a pending item for an object; answers its id: see ObjectKey.ids."""
+    """Make a pending item for an object and return its id: see ObjectKey.ids."""
     for item_id in key.ids(etag):
         row = tx.one(SQL["insert"], user_id=key.user_id, id=item_id, key=key.key, name=key.name, etag=etag)
         if row:
@@ -41,24 +41,24 @@ def insert(tx: Tx, key: ObjectKey, *, etag: str | None) -> str:
     raise Conflict("An item with this name is being made right now.")
 
 
-def get(tx: Tx, ref: ItemRef, *, field: str = "") -> Row:
-    """Raises NotFound, naming the field that has the id."""
-    row = find(tx, ref)
-    if row is None:
+def get(tx: Tx, ref: ItemRef, *, field: str = "") -> StoredItem:
+    """Return the item. Raise NotFound, naming the request's `field` that has the id."""
+    item = find(tx, ref)
+    if item is None:
         raise NotFound("There is no such item.", field=field)
-    return row
+    return item
 
 
-def find(tx: Tx, ref: ItemRef) -> Row | None:
-    return tx.one(SQL["find"], user_id=ref.user_id, id=ref.item_id)
+def find(tx: Tx, ref: ItemRef) -> StoredItem | None:
+    return tx.row(StoredItem, SQL["find"], user_id=ref.user_id, id=ref.item_id)
 
 
-def lock(tx: Tx, ref: ItemRef) -> Row:
-    """Like get, and nobody else changes the item before this transaction ends."""
-    row = tx.one(SQL["lock"], user_id=ref.user_id, id=ref.item_id)
-    if row is None:
+def lock(tx: Tx, ref: ItemRef) -> StoredItem:
+    """Return the item, locked: nobody else changes it before this transaction ends. Raise NotFound."""
+    item = tx.row(StoredItem, SQL["lock"], user_id=ref.user_id, id=ref.item_id)
+    if item is None:
         raise NotFound("There is no such item.")
-    return row
+    return item
 
 
 def require_all(tx: Tx, user_id: str, item_ids: Sequence[str], *, field: str) -> None:
@@ -71,16 +71,16 @@ def require_all(tx: Tx, user_id: str, item_ids: Sequence[str], *, field: str) ->
         raise NotFound(f"There are no such items: {named}.", field=field)
 
 
-def get_with_analysis(tx: Tx, ref: ItemRef) -> Row:
-    """The item's columns and its current analysis's, the latter null while there is none."""
-    row = tx.one(SQL["get_with_analysis"], user_id=ref.user_id, id=ref.item_id)
-    if row is None:
+def get_with_analysis(tx: Tx, ref: ItemRef) -> DescribedItem:
+    """Return the item with its current analysis. Raise NotFound."""
+    item = tx.row(DescribedItem, SQL["get_with_analysis"], user_id=ref.user_id, id=ref.item_id)
+    if item is None:
         raise NotFound("There is no such item.")
-    return row
+    return item
 
 
-def find_by_sha256(tx: Tx, user_id: str, sha256: str) -> Row | None:
-    return tx.one(SQL["find_by_sha256"], user_id=user_id, sha256=sha256)
+def find_by_sha256(tx: Tx, user_id: str, sha256: str) -> StoredItem | None:
+    return tx.row(StoredItem, SQL["find_by_sha256"], user_id=user_id, sha256=sha256)
 
 
 def lock_sha256(tx: Tx, user_id: str, sha256: str) -> None:
@@ -90,19 +90,21 @@ def lock_sha256(tx: Tx, user_id: str, sha256: str) -> None:
 
 def list_filtered(
     tx: Tx, user_id: str, filters: ItemFilters, *, after: tuple[datetime, str] | None, limit: int
-) -> list[Row]:
-    """Newest first, each with its current analysis's columns."""
+) -> list[DescribedItem]:
+    """Return the items that match, newest first, each with its current analysis."""
     after_at, after_id = after or (None, None)
     values = {**asdict(filters), "text": filters.text and containing(filters.text)}
-    return tx.all(SQL["list"], user_id=user_id, after_at=after_at, after_id=after_id, limit=limit, **values)
+    page = {"after_at": after_at, "after_id": after_id, "limit": limit}
+    return tx.rows(DescribedItem, SQL["list"], user_id=user_id, **page, **values)
 
 
-def set_content(tx: Tx, ref: ItemRef, *, sha256: str, size_bytes: int, etag: str) -> Row:
-    """Settle which bytes this item is; the caller holds lock_sha256 and has looked for a duplicate.
+def set_content(tx: Tx, ref: ItemRef, *, sha256: str, size_bytes: int, etag: str) -> Content:
+    """Store which bytes this item is; the caller holds lock_sha256 and has looked for a duplicate.
 
-    Answers pages_read and page_count: 0 pages unless the reading of these very bytes is under way.
+    Return how far they are read: 0 pages unless the reading of these very bytes is under way.
     """
-    return tx.all(
+    return tx.rows(
+        Content,
         SQL["set_content"],
         user_id=ref.user_id,
         id=ref.item_id,
@@ -193,8 +195,9 @@ def note(
     )
 
 
-def timeline(tx: Tx, ref: ItemRef, *, after: int, limit: int) -> list[Row]:
-    return tx.all(SQL["timeline"], user_id=ref.user_id, id=ref.item_id, after=after, limit=limit)
+def timeline(tx: Tx, ref: ItemRef, *, after: int, limit: int) -> list[ItemEvent]:
+    """Return the events of the item behind the id `after`, oldest first."""
+    return tx.rows(ItemEvent, SQL["timeline"], user_id=ref.user_id, id=ref.item_id, after=after, limit=limit)
 
 
 def containing(text: str) -> list[str]:

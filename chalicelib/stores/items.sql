@@ -4,18 +4,28 @@ VALUES (%(user_id)s, %(id)s, %(key)s, %(name)s, %(etag)s, 'PENDING')
 ON CONFLICT (user_id, id) DO NOTHING
 RETURNING id
 
+-- :name owned
+SELECT id, key, name, kind, status, failure_code, failure_message, media_type, size_bytes, sha256, etag, generation,
+       width_px, height_px, page_count, pages_read, unread_pages, scans_read, title, taken_at, camera, latitude, longitude,
+       thumbnail_key, preview_key, created_at, updated_at, ready_at
+FROM items
+WHERE user_id = %(user_id)s
+
 -- :name find
-SELECT * FROM items WHERE user_id = %(user_id)s AND id = %(id)s
+-- :include owned
+  AND id = %(id)s
 
 -- :name lock
-SELECT * FROM items WHERE user_id = %(user_id)s AND id = %(id)s FOR UPDATE
+-- :include owned
+  AND id = %(id)s FOR UPDATE
 
 -- In one order, so that no two wait for each other.
 -- :name lock_all
 SELECT id FROM items WHERE user_id = %(user_id)s AND id = ANY (%(ids)s) ORDER BY id FOR KEY SHARE
 
 -- :name find_by_sha256
-SELECT * FROM items WHERE user_id = %(user_id)s AND sha256 = %(sha256)s
+-- :include owned
+  AND sha256 = %(sha256)s
 
 -- :name lock_sha256
 SELECT pg_advisory_xact_lock(hashtext('item'), hashtext(%(user_id)s || %(sha256)s))
@@ -79,11 +89,17 @@ UPDATE items SET key = %(key)s, updated_at = now() WHERE user_id = %(user_id)s A
 -- :name delete
 DELETE FROM items WHERE user_id = %(user_id)s AND id = %(id)s
 
--- :name list
-SELECT i.*, a.category, a.summary, a.labels, a.text_in_image, a.language, a.provider, a.model
+-- :name described
+SELECT i.id, i.key, i.name, i.kind, i.status, i.failure_code, i.failure_message, i.media_type, i.size_bytes, i.sha256,
+       i.etag, i.generation, i.width_px, i.height_px, i.page_count, i.pages_read, i.unread_pages, i.scans_read, i.title,
+       i.taken_at, i.camera, i.latitude, i.longitude, i.thumbnail_key, i.preview_key, i.created_at, i.updated_at, i.ready_at,
+       a.category, a.summary, a.labels, a.text_in_image, a.language, a.provider, a.model
 FROM items i
 LEFT JOIN analyses a ON a.user_id = i.user_id AND a.item_id = i.id AND a.is_current
 WHERE i.user_id = %(user_id)s
+
+-- :name list
+-- :include described
   AND (%(kind)s::text IS NULL OR i.kind = %(kind)s)
   AND (%(status)s::text IS NULL OR i.status = %(status)s)
   AND (%(tag)s::text IS NULL OR %(tag)s = ANY (a.labels))
@@ -98,10 +114,8 @@ ORDER BY i.created_at DESC, i.id DESC
 LIMIT %(limit)s
 
 -- :name get_with_analysis
-SELECT i.*, a.category, a.summary, a.labels, a.text_in_image, a.language, a.provider, a.model
-FROM items i
-LEFT JOIN analyses a ON a.user_id = i.user_id AND a.item_id = i.id AND a.is_current
-WHERE i.user_id = %(user_id)s AND i.id = %(id)s
+-- :include described
+  AND i.id = %(id)s
 
 -- :name retire_analysis
 UPDATE analyses SET is_current = false WHERE user_id = %(user_id)s AND item_id = %(id)s AND is_current

@@ -1,43 +1,22 @@
-"""The search index's read side: one owner's rows, always with the owner as an explicit predicate too."""
+"""Reads the search index: one owner's rows, always with the owner as an explicit predicate too."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import asdict
 from pgvector import HalfVector
 
+from chalicelib.model.passages import FacetCount, FoundPassage, NearChunk, PageChunk
+from chalicelib.model.search_filters import Filters
 from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 SQL = statements(__file__)
 Page = tuple[str, int]  # (item id, page number)
 # (item id, page number, chunk; None: the one that has most of the words)
 Chosen = tuple[str, int, int | None]
 LAST_PAGE = 2**31 - 1
-
-
-class Filters(Struct, frozen=True, kw_only=True):
-    """None: no such condition. `since` is inclusive, `until` is not; both are of the item's creation.
-
-    Both pages are inclusive; an image is a page 1.
-    """
-
-    kinds: tuple[str, ...] | None = None
-    item_ids: tuple[str, ...] | None = None
-    tag: str | None = None
-    collection_id: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    first_page: int | None = None
-    last_page: int | None = None
-
-    def values(self) -> dict[str, Any]:
-        given = {name: getattr(self, name) for name in self.__struct_fields__}
-        filtered = any(value is not None for value in given.values())
-        lists = {name: list(v) if (v := given[name]) is not None else None for name in ("kinds", "item_ids")}
-        pages = {"first_page": self.first_page or 0, "last_page": self.last_page or LAST_PAGE}
-        return {**given, **lists, **pages, "filtered": filtered}
 
 
 class Scope(Struct, frozen=True, kw_only=True):
@@ -51,6 +30,7 @@ class Scope(Struct, frozen=True, kw_only=True):
 
 
 def find_scope(tx: Tx, user_id: str) -> Scope | None:
+    """Return where this user's searches look. None: nothing of the user's was ever indexed."""
     row = tx.one(SQL["scope"], user_id=user_id)
     return Scope(user_id=user_id, **row) if row else None
 
@@ -58,9 +38,17 @@ def find_scope(tx: Tx, user_id: str) -> Scope | None:
 def list_lexical(
     tx: Tx, scope: Scope, query: str, *, filters: Filters, depth: int
 ) -> dict[Page, tuple[float, float]]:
-    """The best pages by BM25, best first: (score, the share of the query's weight that its words have, 0..1)."""
+    """Return the best `depth` pages by BM25, best first: page to (score, coverage).
+
+    Coverage is the share (0..1) of the query's weight that the words found on the page have.
+    """
     rows = tx.all(
-        SQL["lexical"], user_id=scope.user_id, owner=scope.owner, query=query, depth=depth, **filters.values()
+        SQL["lexical"],
+        user_id=scope.user_id,
+        owner=scope.owner,
+        query=query,
+        depth=depth,
+        **conditions(filters),
     )
     return {(row["item_id"], row["page"]): (row["score"], row["coverage"]) for row in rows}
 
@@ -73,9 +61,10 @@ def list_semantic(
     filters: Filters,
     depth: int,
     not_item: str | None = None,
-) -> list[Row]:
-    """The nearest chunks by cosine similarity, exact, nearest first: item_id, page, chunk_id, score."""
-    return tx.all(
+) -> list[NearChunk]:
+    """Return the `depth` nearest chunks by cosine similarity, nearest first: an exact search over the owner's rows."""
+    return tx.rows(
+        NearChunk,
         SQL["semantic"],
         user_id=scope.user_id,
         owner=scope.owner,
@@ -83,7 +72,7 @@ def list_semantic(
         vector=HalfVector(list(vector)).to_text(),
         depth=depth,
         not_item=not_item,
-        **filters.values(),
+        **conditions(filters),
     )
 
 
@@ -96,25 +85,23 @@ def list_passages(
     pairs: Collection[str],
     start: str,
     stop: str,
-) -> list[Row]:
-    """For each its chunk, or the one with most of the words; `marked`: the query's words between start and stop.
+) -> list[FoundPassage]:
+    """Return one chunk for each of `chosen`, in order: the one it names, else the one with most of the words.
 
-    `pairs` are the query's words of two characters in what is written without spaces; they are not marked.
+    The query's words stand between `start` and `stop` in `marked`. `pairs` are the query's character pairs of languages
+    written without spaces; they are not marked.
     """
     marks = {"start": start, "stop": stop}
-    return tx.all(
-        SQL["passages"], user_id=scope.user_id, query=query, pairs=list(pairs), **marks, **_columns(chosen)
-    )
+    values = {"query": query, "pairs": list(pairs), **marks, **_columns(chosen)}
+    return tx.rows(FoundPassage, SQL["passages"], user_id=scope.user_id, **values)
 
 
 def list_page_chunks(
     tx: Tx, scope: Scope, query: str, vector: Sequence[float] | None, chosen: Sequence[Chosen], *, most: int
-) -> list[Row]:
-    """For each page its chunks in reading order, at most so many around its chosen one.
-
-    With `words`, their BM25; `cosine`, theirs with the vector; `likeness`, with the chunk before. None: no vectors.
-    """
-    return tx.all(
+) -> list[PageChunk]:
+    """Return the chunks of each page in reading order, at most `most` a page around its chosen chunk."""
+    return tx.rows(
+        PageChunk,
         SQL["page_chunks"],
         user_id=scope.user_id,
         owner=scope.owner,
@@ -126,17 +113,25 @@ def list_page_chunks(
     )
 
 
-def list_facets(tx: Tx, user_id: str, item_ids: Sequence[str], *, most: int) -> list[Row]:
-    """facet ("kind", "tag", "collection", "month"), value, name (a collection's), count; the most frequent first."""
-    return tx.all(SQL["facets"], user_id=user_id, item_ids=list(item_ids), most=most)
+def list_facets(tx: Tx, user_id: str, item_ids: Sequence[str], *, most: int) -> list[FacetCount]:
+    """Count the items' values facet by facet, the most frequent `most` values of each first."""
+    return tx.rows(FacetCount, SQL["facets"], user_id=user_id, item_ids=list(item_ids), most=most)
 
 
 def find_example_vector(tx: Tx, scope: Scope, item_id: str) -> list[float] | None:
-    """The mean of the item's vectors, None while it has none."""
+    """Return the mean of the item's vectors, None while it has no vectors."""
     row = tx.one(
         SQL["example_vector"], user_id=scope.user_id, owner=scope.owner, set_id=scope.set_id, item_id=item_id
     )
     return HalfVector.from_text(row["vector"]).to_list() if row and row["vector"] else None
+
+
+def conditions(filters: Filters) -> dict[str, Any]:
+    """Return the filters as the statements take them: lists, page bounds, and whether anything is filtered."""
+    given = asdict(filters)
+    lists = {name: list(v) if (v := given[name]) is not None else None for name in ("kinds", "item_ids")}
+    pages = {"first_page": filters.first_page or 0, "last_page": filters.last_page or LAST_PAGE}
+    return {**given, **lists, **pages, "filtered": filters != Filters()}
 
 
 def _columns(chosen: Sequence[Chosen]) -> dict[str, list[Any]]:

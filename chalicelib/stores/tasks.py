@@ -3,13 +3,42 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from msgspec import Struct
+
 from chalicelib.errors import LeaseLost
 from chalicelib.model import pipeline
 from chalicelib.model.pipeline import Claim, ItemRef, Stage
 from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 SQL = statements(__file__)
+
+
+class ItemTask(Struct, frozen=True, kw_only=True):
+    """A stage of an item, with what its wake-up event tells of the item: the object's key and the kind of file."""
+
+    user_id: str
+    item_id: str
+    stage: Stage
+    key: str
+    kind: str | None
+
+    @property
+    def ref(self) -> ItemRef:
+        return ItemRef(user_id=self.user_id, item_id=self.item_id)
+
+
+class TakenBack(ItemTask, frozen=True, kw_only=True):
+    """A running task whose lease is over, after so many attempts."""
+
+    attempt: int
+
+
+class StoredTask(Struct, frozen=True, kw_only=True):
+    """A stage of an item: its state and the attempts counted so far."""
+
+    state: str
+    attempt: int
 
 
 def reset(tx: Tx, ref: ItemRef, stage: Stage) -> None:
@@ -25,8 +54,8 @@ def delete_stages(tx: Tx, ref: ItemRef, stages: Sequence[Stage]) -> None:
     tx.run(SQL["delete_stages"], user_id=ref.user_id, item_id=ref.item_id, stages=list(stages))
 
 
-def find(tx: Tx, ref: ItemRef, stage: Stage) -> Row | None:
-    return tx.one(SQL["find"], **_key(ref, stage))
+def find(tx: Tx, ref: ItemRef, stage: Stage) -> StoredTask | None:
+    return tx.row(StoredTask, SQL["find"], **_key(ref, stage))
 
 
 def claim(tx: Tx, ref: ItemRef, stage: Stage) -> Claim | None:
@@ -59,7 +88,7 @@ def get_attempt(tx: Tx, claim: Claim) -> int:
     """The claim's, or 1 since it has passed a checkpoint. The caller holds the claim."""
     task = find(tx, claim.ref, claim.stage)
     assert task is not None
-    return int(task["attempt"])
+    return task.attempt
 
 
 def finish(tx: Tx, claim: Claim) -> None:
@@ -102,14 +131,14 @@ def fail(tx: Tx, ref: ItemRef, stage: Stage, *, code: str, message: str, last_er
     tx.run(SQL["fail"], **_key(ref, stage), code=code, message=message, last_error=last_error)
 
 
-def list_expired(tx: Tx, *, limit: int) -> list[Row]:
-    """Running tasks whose lease is over, locked; with the item's key and kind. System transaction."""
-    return tx.all(SQL["list_expired"], limit=limit)
+def list_expired(tx: Tx, *, limit: int) -> list[TakenBack]:
+    """Return running tasks whose lease is over, locked. System transaction."""
+    return tx.rows(TakenBack, SQL["list_expired"], limit=limit)
 
 
-def list_lost(tx: Tx, *, grace_s: float, limit: int) -> list[Row]:
-    """Ready tasks whose wake-up went out but surely never arrived, locked. System transaction."""
-    return tx.all(SQL["list_lost"], grace_s=grace_s, limit=limit)
+def list_lost(tx: Tx, *, grace_s: float, limit: int) -> list[ItemTask]:
+    """Return ready tasks whose wake-up went out but surely never arrived, locked. System transaction."""
+    return tx.rows(ItemTask, SQL["list_lost"], grace_s=grace_s, limit=limit)
 
 
 def set_woken(tx: Tx, ref: ItemRef, stage: Stage, *, at: datetime | None = None) -> None:

@@ -14,7 +14,7 @@ UPDATE tasks SET woken_at = coalesce(%(at)s::timestamptz, clock_timestamp()) WHE
 DELETE FROM tasks WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = ANY (%(stages)s)
 
 -- :name find
-SELECT * FROM tasks WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = %(stage)s
+SELECT state, attempt FROM tasks WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = %(stage)s
 
 -- The attempt is counted here, so that a crash counts. An expired lease may be taken over.
 -- :name claim
@@ -61,7 +61,7 @@ SET state = 'failed', token = NULL, lease_until = NULL, finished_at = now(), err
 WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = %(stage)s
 
 -- :name list_expired
-SELECT t.user_id, t.item_id, t.stage, t.attempt, t.error_code, i.key, i.kind
+SELECT t.user_id, t.item_id, t.stage, t.attempt, i.key, i.kind
 FROM tasks t JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id
 WHERE t.state = 'running' AND t.lease_until < clock_timestamp()
 ORDER BY t.lease_until LIMIT %(limit)s
@@ -89,7 +89,7 @@ WITH claims AS MATERIALIZED (
            <= CASE WHEN last_claimed IS NULL THEN 20 ELSE 60 END AS sent
     FROM waiting
 )
-SELECT t.user_id, t.item_id, t.stage, t.attempt, i.key, i.kind
+SELECT t.user_id, t.item_id, t.stage, i.key, i.kind
 FROM chosen c JOIN tasks t USING (id) JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id
 WHERE c.sent AND t.state = 'ready' AND t.woken_at < clock_timestamp() - %(grace_s)s * interval '1 second'
 ORDER BY t.woken_at LIMIT %(limit)s

@@ -1,9 +1,10 @@
 """A running transaction, as the stores' functions see it. Imports no driver, so that anything may import it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 class Tx:
@@ -11,6 +12,15 @@ class Tx:
 
     def __init__(self, cursor: Any) -> None:
         self._cursor = cursor
+
+    def rows(self, shape: type[T], statement: str, **values: Any) -> list[T]:
+        """Return the rows as `shape`s, whose fields must be named as the statement's columns are."""
+        return [shape(**row) for row in self.all(statement, **values)]
+
+    def row(self, shape: type[T], statement: str, **values: Any) -> T | None:
+        """Return the first row as a `shape`, None when there is no row."""
+        rows = self.rows(shape, statement, **values)
+        return rows[0] if rows else None
 
     def all(self, statement: str, **values: Any) -> list[Row]:
         self._cursor.execute(statement, values)

@@ -7,16 +7,19 @@ from chalicelib.errors import NotFound
 from chalicelib.model.ids import checked_uuid
 from chalicelib.model.items import ObjectKey
 from chalicelib.model.pipeline import ItemRef
+from chalicelib.model.uploads import AnnouncedBytes, StoredUpload
 from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.tx import Tx
 
 SQL = statements(__file__)
 
 
 def insert(
     tx: Tx, key: ObjectKey, *, content_type: str, size_bytes: int, sha256: str | None, ttl_s: int
-) -> Row:
-    return tx.all(
+) -> StoredUpload:
+    """Announce an upload; announced again, the same upload is waited for anew."""
+    return tx.rows(
+        StoredUpload,
         SQL["insert"],
         user_id=key.user_id,
         key=key.key,
@@ -28,17 +31,18 @@ def insert(
     )[0]
 
 
-def find(tx: Tx, user_id: str, upload_id: str) -> Row | None:
-    """Raises NotFound for what is no id."""
+def find(tx: Tx, user_id: str, upload_id: str) -> StoredUpload | None:
+    """Return the upload. Raise NotFound when `upload_id` is no UUID."""
     upload_id = checked_uuid(upload_id, _missing())
-    return tx.one(SQL["find"], user_id=user_id, id=upload_id)
+    return tx.row(StoredUpload, SQL["find"], user_id=user_id, id=upload_id)
 
 
-def get(tx: Tx, user_id: str, upload_id: str) -> Row:
-    row = find(tx, user_id, upload_id)
-    if row is None:
+def get(tx: Tx, user_id: str, upload_id: str) -> StoredUpload:
+    """Return the upload. Raise NotFound."""
+    upload = find(tx, user_id, upload_id)
+    if upload is None:
         raise _missing()
-    return row
+    return upload
 
 
 def _missing() -> NotFound:
@@ -46,7 +50,7 @@ def _missing() -> NotFound:
 
 
 def set_multipart(tx: Tx, user_id: str, upload_id: str, multipart_id: str) -> str:
-    """Keep S3's id of its parts; answers the one that is kept, which is an earlier one when there is."""
+    """Store S3's id of its parts, unless one is stored already; return the id that is stored."""
     return str(
         tx.all(SQL["set_multipart"], user_id=user_id, id=upload_id, multipart_id=multipart_id)[0]["kept"]
     )
@@ -73,13 +77,15 @@ def take_abandoned(tx: Tx, *, limit: int) -> list[tuple[str, str]]:
     return [(row["key"], row["multipart_id"]) for row in tx.all(SQL["take_abandoned"], limit=limit)]
 
 
-def lock(tx: Tx, key: ObjectKey) -> Row:
-    """The upload of this key, made when nobody announced it, locked until the transaction ends."""
-    return tx.all(SQL["lock"], user_id=key.user_id, key=key.key, filename=key.name)[0]
+def lock(tx: Tx, key: ObjectKey) -> StoredUpload:
+    """Return the upload of this key, locked until the transaction ends; make it when nobody announced it."""
+    return tx.rows(StoredUpload, SQL["lock"], user_id=key.user_id, key=key.key, filename=key.name)[0]
 
 
-def set_received(tx: Tx, ref: ItemRef, *, key: str, etag: str | None, sequencer: str | None) -> Row:
-    """The object is this item's; answers what was announced for its bytes: sha256 and size_bytes, or None."""
+def set_received(
+    tx: Tx, ref: ItemRef, *, key: str, etag: str | None, sequencer: str | None
+) -> AnnouncedBytes:
+    """Give the object to this item; return what was announced for its bytes."""
     values = {
         "user_id": ref.user_id,
         "item_id": ref.item_id,
@@ -87,7 +93,7 @@ def set_received(tx: Tx, ref: ItemRef, *, key: str, etag: str | None, sequencer:
         "etag": etag,
         "sequencer": sequencer,
     }
-    return tx.all(SQL["set_received"], **values)[0]
+    return tx.rows(AnnouncedBytes, SQL["set_received"], **values)[0]
 
 
 def find_content_type(tx: Tx, user_id: str, key: str) -> str | None:

@@ -4,10 +4,13 @@ VALUES (%(user_id)s, %(key)s, 'pending', %(filename)s, %(content_type)s, %(size_
         now() + %(ttl_s)s * interval '1 second')
 -- the same request again, or its transaction, because an answer was lost on the way
 ON CONFLICT (user_id, key) DO UPDATE SET expires_at = excluded.expires_at
-RETURNING *
+RETURNING user_id, id, key, status, filename, content_type, size_bytes, sha256, etag, sequencer, item_id, multipart_id,
+          created_at, expires_at, received_at
 
 -- :name find
-SELECT * FROM uploads WHERE user_id = %(user_id)s AND id = %(id)s::uuid
+SELECT user_id, id, key, status, filename, content_type, size_bytes, sha256, etag, sequencer, item_id, multipart_id,
+       created_at, expires_at, received_at
+FROM uploads WHERE user_id = %(user_id)s AND id = %(id)s::uuid
 
 -- :name set_multipart
 UPDATE uploads SET multipart_id = coalesce(multipart_id, %(multipart_id)s)
@@ -34,7 +37,8 @@ RETURNING abandoned.key, abandoned.multipart_id
 -- :name lock
 INSERT INTO uploads AS u (user_id, key, status, filename) VALUES (%(user_id)s, %(key)s, 'pending', %(filename)s)
 ON CONFLICT (user_id, key) DO UPDATE SET filename = u.filename
-RETURNING *
+RETURNING user_id, id, key, status, filename, content_type, size_bytes, sha256, etag, sequencer, item_id, multipart_id,
+          created_at, expires_at, received_at
 
 -- :name set_received
 UPDATE uploads

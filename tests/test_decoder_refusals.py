@@ -1,6 +1,7 @@
 """What the decoder refuses, and by what reason."""
 
 import io
+import re
 import zlib
 
 import pytest
@@ -8,10 +9,12 @@ from PIL import Image
 from pypdfium2 import PdfDocument
 
 from chalicelib.errors import BadFile
-from chalicelib.model.files import sniff_media_type
+from chalicelib.model.files import Sitting, sniff_media_type
 from tests.test_decoder import LIMITS, NOISE, RED, decoder, encode, make_pdf, save, text_at
 
 __all__ = ["decoder", "save"]  # pytest finds fixtures by their names
+
+PRINTER = b"\x1b%-12345X@PJL JOB\r\n@PJL ENTER LANGUAGE=PDF\r\n"
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -57,12 +60,45 @@ def test_a_bad_file_is_refused_with_its_reason(decoder, save, code):
 
 
 @pytest.mark.parametrize(
-    "head", [b"\x89PNG\r\n\x1a\n", b"%PDF-1.7\n", b"GIF89a", b"RIFF\xff\xff\0\0WEBP", b"\xff\xd8\xff\xe0"]
+    "head",
+    [
+        b"\x89PNG\r\n\x1a\n",
+        b"%PDF-1.7\n",
+        b"GIF89a",
+        b"RIFF\xff\xff\0\0WEBP",
+        b"\xff\xd8\xff\xe0",
+        PRINTER + b"%PDF-1",
+    ],
 )
 def test_a_mere_beginning_is_truncated(decoder, save, head):
     with pytest.raises(BadFile) as refused:
         decoder.decode(save(head))
     assert refused.value.code == "truncated"
+
+
+def indexed_pdf(before: bytes, *, counted_from: int) -> bytes:
+    """A PDF after other bytes, with a table of its objects' offsets, which are counted from there in the file."""
+    buffer = io.BytesIO()
+    PdfDocument(make_pdf(text_at("First"), text_at("Second"))).save(buffer)
+    objects, table = re.split(rb"(?=\bxref\r\n)", buffer.getvalue())
+
+    def moved(offset: re.Match[bytes]) -> bytes:
+        return b"%0*d" % (len(offset[0]), int(offset[0]) + counted_from)
+
+    return before + objects + re.sub(rb"\d+(?= 00000 n|\r\n%%EOF)", moved, table)
+
+
+@pytest.mark.parametrize(
+    "before", [PRINTER, b"From: a@b.example\r\n" * 40, bytes(1019)], ids=["printer", "mail", "zeros"]
+)
+@pytest.mark.parametrize("from_the_file", [False, True])
+def test_a_pdf_may_come_after_other_bytes(decoder, save, before, from_the_file):
+    counted_from = len(before) if from_the_file else 0
+    path = save(indexed_pdf(before, counted_from=counted_from) + b"\r\n\x1b%-12345X@PJL EOJ\r\n")
+    found = decoder.decode(path, declared_media_type="application/pdf")
+    assert [page.text for page in found.pages] == ["First", "Second"]
+    assert decoder.read_pages(path, 2, text_size_left=99, sitting=Sitting())[0].text == "Second"
+    assert decoder.render_page(path, 2, width_px=200)
 
 
 def test_content_decides_and_the_declared_type_only_tells_images_from_pdfs(decoder, save):
@@ -81,6 +117,18 @@ def test_content_decides_and_the_declared_type_only_tells_images_from_pdfs(decod
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", None),
         (b"\0\0\0\x18ftypavif\0\0\0\0mif1miaf", None),
         (b"\xef\xbb\xbf\r\n%PDF-1.4", "application/pdf"),
+        (b"Received: from a\r\n\r\n%PDF-1.4", "application/pdf"),
+        (b"MIME-Version: 1.0\r\nBM: no bitmap\r\n%PDF-1.4", "application/pdf"),
+        (b"<br />\n<b>Warning</b>: unset\n%PDF-1.4", "application/pdf"),
+        (bytes(1019) + b"%PDF-1.4", "application/pdf"),
+        (bytes(1020) + b"%PDF-1.4", None),
+        (b"<!DOCTYPE HTML>\n%PDF-1.4", None),
+        (b"\n <?xml version='1.0'?>%PDF-1.4", None),
+        (b"PK\3\4\n%PDF-1.4", None),
+        (b"BM\0\1\0\0\0\0\0\0%PDF-1.4", None),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0%PDF-1.4", None),
+        (b"\x89PNG\r\n\x1a\n%PDF-1.4", "image/png"),
+        (b"\xff\xd8\xff\xfe\0\x10%PDF-1.4", "image/jpeg"),
         (b"GIF89a %PDF-1.4", "image/gif"),
         (b"PK\3\4", None),
         (b"", None),

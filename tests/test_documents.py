@@ -192,6 +192,14 @@ def test_ten_megabytes_are_taken(world: World, send: Send) -> None:
     assert send(PDF + bytes(10 * 1024 * 1024 - len(PDF)), type_="Application/PDF; x=y").status_code == 201
 
 
+def test_a_pdf_after_a_mails_header_is_taken(world: World, api: Api, send: Send) -> None:
+    before = b"Content-Type: application/pdf\r\n\r\n"
+    assert send(before + PDF).status_code == 201
+    (key,) = uploaded(world)
+    world.run(s3_event(world, key))
+    assert api("GET", f"{PATH}/tomatoes")[1]["status"] == "READY"
+
+
 def test_a_file_that_cannot_be_read_is_a_document_that_failed(world: World, api: Api, send: Send) -> None:
     broken = PDF[:200]
     send(broken, name="letter")

@@ -69,6 +69,9 @@ VERDICTS = {
     "cut-7.pdf": "truncated",
     **{f"cut-{eighth}.heic": "truncated" for eighth in range(1, 8)},
     "av1-as.heic": "unsupported_format",
+    "pdf-after-html.pdf": "unsupported_format",
+    "pdf-after-tiff.pdf": "unsupported_format",
+    "pdf-after-mail.pdf": None,
 }
 Get = Callable[[str], Any]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from chalicelib.errors import BadFile, Conflict, InvalidInput, NotFound
-from chalicelib.model.files import REASONS, sniff_media_type
+from chalicelib.model.files import REASONS, SNIFF_BYTES, sniff_media_type
 from chalicelib.model.items import decode_cursor, encode_cursor
 from chalicelib.model.page_text import join_chunks, shown_span
 from chalicelib.model.pipeline import ItemRef
@@ -50,7 +50,7 @@ def create_document(
     What wakes the processing is S3's own event. A crash on the way leaves an object that the sweep finds.
     `folder` is as in uploads.announce_upload. Raises BadFile for bytes that are no PDF.
     """
-    if sniff_media_type(body[:32]) != PDF:
+    if sniff_media_type(body[:SNIFF_BYTES]) != PDF:
         raise BadFile("This is not a PDF, whatever its name says.", code="unsupported_format")
     key, sha256 = object_key(user_id, folder, filename), hashlib.sha256(body).hexdigest()
 

@@ -26,6 +26,7 @@ from chalicelib.errors import InvalidInput, Misconfigured, NotFound, Unavailable
 from chalicelib.model.files import (
     KIND_OF_MEDIA_TYPE,
     REASONS,
+    SNIFF_BYTES,
     DecodedFile,
     FileLimits,
     Page,
@@ -137,7 +138,7 @@ class Decoder:
         """The file's media type by its first bytes, or BadFile where no decoder is needed to refuse it."""
         with open(path, "rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size
-            media_type = sniff_media_type(file.read(32))
+            media_type = sniff_media_type(file.read(SNIFF_BYTES))
         if size_bytes == 0:
             raise bad_file("empty_file", self._limits)
         if size_bytes > self._limits.max_bytes:
@@ -248,7 +249,7 @@ def _read_blobs(fd: int, header: dict[str, Any]) -> Iterator[bytes]:
 def _is_cut_off(path: str) -> bool:
     with open(path, "rb") as file:
         size_bytes = os.fstat(file.fileno()).st_size
-        head = file.read(32)
+        head = file.read(SNIFF_BYTES)
         file.seek(max(0, size_bytes - 1024))
         tail = file.read()
     media_type = sniff_media_type(head)

@@ -94,6 +94,8 @@ def polyglots() -> Files:
         "png-and-html.png": png(8, 8) + page,
         "jpeg-with-html.html.jpg": jpeg[:2] + segment(0xFE, page) + jpeg[2:],
         "pdf-after-html.pdf": page + b"\n" + pdf(),
+        "pdf-after-mail.pdf": b"Content-Type: application/pdf\r\n\r\n" + pdf(),
+        "pdf-after-tiff.pdf": b"II*\0" + bytes(9) + pdf(),
         "gif-and-png.gif": plain("GIF", (20, 21)) + plain("PNG"),
     }
 

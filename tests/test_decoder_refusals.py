@@ -9,7 +9,7 @@ from PIL import Image
 from pypdfium2 import PdfDocument
 
 from chalicelib.errors import BadFile
-from chalicelib.model.files import Sitting, sniff_media_type
+from chalicelib.model.files import Sitting, bad_file, sniff_media_type
 from tests.test_decoder import LIMITS, NOISE, RED, decoder, encode, make_pdf, save, text_at
 
 __all__ = ["decoder", "save"]  # pytest finds fixtures by their names
@@ -99,6 +99,13 @@ def test_a_pdf_may_come_after_other_bytes(decoder, save, before, from_the_file):
     assert [page.text for page in found.pages] == ["First", "Second"]
     assert decoder.read_pages(path, 2, text_size_left=99, sitting=Sitting())[0].text == "Second"
     assert decoder.render_page(path, 2, width_px=200)
+
+
+def test_a_file_that_costs_too_much_has_one_reason_in_words():
+    """Which of both bounds ends the reading of one and the same file depends on how busy the machine is."""
+    in_time, in_memory = bad_file("too_slow", LIMITS), bad_file("too_much_memory", LIMITS)
+    assert in_time.message == in_memory.message
+    assert all(named in in_time.message for named in ("10 seconds", "209,715,200 bytes"))
 
 
 def test_content_decides_and_the_declared_type_only_tells_images_from_pdfs(decoder, save):

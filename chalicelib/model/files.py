@@ -92,6 +92,12 @@ class DecodedFile(Struct, frozen=True, kw_only=True):
     title: str | None
 
 
+# One sentence for both: which of them ends the reading of such a file depends on how busy the machine is.
+_TOO_COSTLY = (
+    "Reading the file takes more time or memory than one file may use, {limits.timeout_s:g} seconds and "
+    "{limits.memory_bytes:,} bytes. Divide it into smaller files, or make its pictures or pages simpler."
+)
+
 # Reason code -> the sentence its owner reads. Codes are stable: they are stored with the item.
 REASONS = {
     "empty_file": "The file is empty.",
@@ -105,8 +111,8 @@ REASONS = {
     "too_many_pages": "The PDF has more than {limits.max_pages:,} pages, the most that is taken.",
     "no_pages": "The PDF has no pages.",
     "text_too_large": "The PDF holds more than {limits.max_text_chars:,} characters of text, the most taken.",
-    "too_slow": "Reading the file took longer than {limits.timeout_s:g} seconds.",
-    "too_much_memory": "Reading the file takes more memory than one file may use.",
+    "too_slow": _TOO_COSTLY,
+    "too_much_memory": _TOO_COSTLY,
     "decoder_crashed": "The file made its reader crash; it is damaged or was made to do harm.",
 }
 

@@ -134,7 +134,7 @@ def jpeg(color: str = "red", size: tuple[int, int] = (64, 48)) -> bytes:
 
 def forget_wiring() -> None:
     """What the process has made so far belongs to an earlier test's world."""
-    closed = ("database", "pipeline_database", "decoder")
+    closed = ("database", "pipeline_database", "decoder", "drawing_pool")
     made_once = (
         "settings",
         "blobs",

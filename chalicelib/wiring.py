@@ -18,6 +18,7 @@ from chalicelib.settings import InvalidSetting, Settings
 
 if TYPE_CHECKING:
     from chalicelib.providers.decoder import Decoder
+    from chalicelib.providers.drawing_pool import DrawingPool
     from chalicelib.providers.oidc import OidcIssuer
     from chalicelib.stores.blobs import Blobs
     from chalicelib.stores.bus import Bus
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+MAX_DRAWN_AT_ONCE = 8
 _making = threading.RLock()
 _all: "list[once[Any]]" = []
 # (connect, read) of one attempt of two: a request waits 10 s at most, the pipeline tries again by itself.
@@ -199,11 +201,18 @@ def oidc() -> "OidcIssuer | None":
 
 @once
 def decoder() -> "Decoder":
-    from chalicelib.model.files import FileLimits
-    from chalicelib.providers.decoder import Decoder
+    """The event handlers'."""
+    return _decoder()
 
-    limits = FileLimits(max_bytes=settings().upload_max_bytes, memory_bytes=settings().decoder_memory_bytes)
-    return Decoder(limits=limits)
+
+@once
+def drawing_pool() -> "DrawingPool":
+    """The API's: as many decoders as half of the machine's memory has room for. In Lambda that is one."""
+    from chalicelib.providers.drawing_pool import DrawingPool
+
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    size = memory_bytes // 2 // settings().decoder_memory_bytes
+    return DrawingPool(_decoder, size=max(1, min(size, MAX_DRAWN_AT_ONCE)))
 
 
 @once
@@ -295,6 +304,14 @@ def storage_origins() -> tuple[str, ...]:
         return (found.aws_endpoint_url.rstrip("/"),)
     hosts = ("s3.amazonaws.com", f"s3.{found.aws_region}.amazonaws.com")
     return tuple(f"https://{found.images_bucket}.{host}" for host in hosts)
+
+
+def _decoder() -> "Decoder":
+    from chalicelib.model.files import FileLimits
+    from chalicelib.providers.decoder import Decoder
+
+    limits = FileLimits(max_bytes=settings().upload_max_bytes, memory_bytes=settings().decoder_memory_bytes)
+    return Decoder(limits=limits)
 
 
 def _database(*, timeout_s: float) -> "Database":

@@ -224,7 +224,7 @@ def get_page_image(request: Request) -> Answer:
         highlights=[_range(each) for each in query.highlight],
         db=wiring.database(),
         copies=wiring.local_copies(),
-        render=wiring.decoder().render_page,
+        lend=wiring.drawing_pool().lend,
     )
     return Answer(jpeg, headers=kept_for(3600))
 

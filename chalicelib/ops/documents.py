@@ -15,7 +15,7 @@ from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
 from chalicelib.model.pipeline import ItemRef
 from chalicelib.ops.ingest import Arrival, failed_in_passing, register_bytes
 from chalicelib.ops.manage import delete_item, object_key
-from chalicelib.providers import Render
+from chalicelib.providers import LendRender
 from chalicelib.stores import chunks, collections, documents, items, uploads, users
 from chalicelib.stores.tx import Tx
 
@@ -132,11 +132,12 @@ def render_page(
     highlights: Sequence[tuple[int, int]],
     db: "Database",
     copies: "LocalCopies",
-    render: Render,
+    lend: LendRender,
 ) -> bytes:
     """The page as a JPEG with these parts of its text marked; one whose text was read off it stays unmarked.
 
-    Raises as read_page does, and InvalidInput for a part that the text does not have.
+    Raises as read_page does, InvalidInput for a part that the text does not have, and Unavailable when too many pages
+    are being drawn.
     """
 
     def read(tx: Tx) -> tuple[PageText, StoredItem]:
@@ -149,7 +150,7 @@ def render_page(
             raise InvalidInput(f"The page's text has {len(page.text)} characters.", field="highlight")
     marked = highlights if page.source == "text" else ()
     spans = [shown_span(page.text, start, end) for start, end in marked]
-    with copies.open(ref.user_id, item.key, sha256=item.sha256) as path:
+    with lend(ref.user_id) as render, copies.open(ref.user_id, item.key, sha256=item.sha256) as path:
         return render(path, number, width_px=width_px, spans=spans)
 
 

@@ -6,6 +6,7 @@ another attempt, BadFile is not.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from chalicelib.model.items import Analysis as Analysis
 from chalicelib.model.mails import Mail
 
 Render = Callable[..., bytes]  # a local path, a page, width_px, spans: see decoder.Decoder.render_page
+LendRender = Callable[[str], AbstractContextManager[Render]]  # to a caller: see drawing_pool.DrawingPool.lend
 
 
 class AnalysisRequest(Struct, frozen=True, kw_only=True):

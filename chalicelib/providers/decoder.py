@@ -37,7 +37,7 @@ from chalicelib.model.files import (
     sniff_media_type,
 )
 
-PAGE_TIMEOUT_S = 10.0  # somebody waits for it
+PAGE_TIMEOUT_S = 15.0  # somebody waits for it; several may be drawn at once
 _HELPER_MODULE = "chalicelib.providers.decoder_child"
 _GRACE_S = 5.0
 _START_S = 30.0

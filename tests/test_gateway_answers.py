@@ -115,10 +115,13 @@ def test_head_and_answers_without_a_body() -> None:
     "answer",
     [
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 1\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\nContent-Length: 2\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nabcde",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcdef",
         b"HTTP/1.0 200 OK\r\n\r\nabcde",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde",
     ],
 )
 def test_ways_to_say_the_same_body(answer: bytes) -> None:
@@ -148,11 +151,29 @@ BAD_ANSWERS = {
     "101 headers": HEAD + b"X: 1\r\n" * 101 + b"\r\n",
     "a long header": HEAD + b"X: " + b"a" * 70_000 + b"\r\n\r\n",
     "long headers": HEAD + (b"X: " + b"a" * 1_000 + b"\r\n") * 90 + b"\r\n",
-    "endless continues": b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000,
+    "endless continues": b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000 + HEAD + b"\r\n",
     "a line that is no header": HEAD + b"no colon here\r\nContent-Length: 0\r\n\r\n",
     "a folded header": HEAD + b"X: a\r\n b\r\nContent-Length: 0\r\n\r\n",
     "a name with a space": HEAD + b"X : a\r\nContent-Length: 0\r\n\r\n",
     "a value with NUL": HEAD + b"X: a\0b\r\nContent-Length: 0\r\n\r\n",
+    "a bare CR in a value": HEAD + b"X-A: b\rSet-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n",
+    "a bare CR at a value's end": HEAD + b"X-A: b\r\r\nContent-Length: 0\r\n\r\n",
+    "a bare CR in the reason": b"HTTP/1.1 200 OK\rSet-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n",
+    "a bare CR in a provisional answer": b"HTTP/1.1 103 Hints\r\nX: a\rb: c\r\n\r\n" + HEAD + b"\r\n",
+    "a bare LF": HEAD + b"X-A: b\nSet-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n",
+    "a folded provisional header": b"HTTP/1.1 103 Hints\r\nX: a\r\n b\r\n\r\n" + HEAD + b"\r\n",
+    "a value with a control character": HEAD + b"X: a\x01b\r\nContent-Length: 0\r\n\r\n",
+    "chunked and a length": HEAD
+    + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+    "a length and chunked": HEAD
+    + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+    "chunked in HTTP/1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+    "a chunk size with 0x": HEAD + b"Transfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n",
+    "a chunk size with _": HEAD + b"Transfer-Encoding: chunked\r\n\r\n1_0\r\nabcdefghijklmnop\r\n0\r\n\r\n",
+    "a chunk size with +": HEAD + b"Transfer-Encoding: chunked\r\n\r\n+3\r\nabc\r\n0\r\n\r\n",
+    "a chunk that is longer than it says": HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n",
+    "another version": b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nab",
+    "nothing but hints": b"HTTP/1.1 103 Early Hints\r\n\r\n",
     "reset": RESET,
 }
 
@@ -175,6 +196,7 @@ def endless() -> Iterable[bytes]:
     [
         lambda _: endless(),
         lambda _: [HEAD + b"Content-Length: 5000000\r\n\r\n", b"a" * 5_000_000],
+        lambda _: [HEAD + b"Content-Length: 5000000\r\n\r\n"],
         lambda _: [
             HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
             *[b"400000\r\n" + b"a" * 0x400000 + b"\r\n"] * 2,

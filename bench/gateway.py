@@ -22,8 +22,8 @@ from chalicelib.api.gateway import gateway
 from chalicelib.api.http import Caller, Edge
 from chalicelib.model.gateway import identity_key
 from chalicelib.model.gateway_routes import GatewayRoute
+from chalicelib.providers.http_dial import AddressRules, origin_of
 from chalicelib.providers.upstream import HttpUpstream
-from chalicelib.providers.upstream_connection import AddressRules, origin_of
 from chalicelib.providers.upstream_service import UpstreamService
 
 ROUNDS = 60

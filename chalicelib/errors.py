@@ -20,7 +20,7 @@
     │   └── UpstreamTimeout     it took too long
     └── LeaseLost               another worker owns the task now; write nothing
 
-Foreign exceptions (psycopg2, botocore, urllib) become one of these in the adapter that
+Foreign exceptions (psycopg2, botocore, h11) become one of these in the adapter that
 calls the library, and nowhere else. Nothing here knows of HTTP: api/ maps codes to statuses.
 """
 

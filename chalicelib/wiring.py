@@ -274,8 +274,8 @@ def upstreams() -> dict[str, Upstream]:
 
     from chalicelib.model.gateway import identity_key
     from chalicelib.model.gateway_routes import ROUTES, variable_of
+    from chalicelib.providers.http_dial import AddressRules, origin_of
     from chalicelib.providers.upstream import HttpUpstream
-    from chalicelib.providers.upstream_connection import AddressRules, origin_of
     from chalicelib.providers.upstream_service import UpstreamService
 
     found = settings()

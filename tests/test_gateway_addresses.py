@@ -13,9 +13,9 @@ from chalicelib.errors import CollectionsError
 from chalicelib.model.addresses import may_connect
 from chalicelib.model.gateway import Outbound
 from chalicelib.model.gateway_routes import GatewayRoute
-from chalicelib.providers import upstream_connection
+from chalicelib.providers import http_dial
+from chalicelib.providers.http_dial import AddressRules, origin_of
 from chalicelib.providers.upstream import HttpUpstream
-from chalicelib.providers.upstream_connection import AddressRules, origin_of
 from chalicelib.settings import InvalidSetting, Settings
 from tests.test_settings import GOOD
 from tests.upstreams import SECRET, RawUpstream, gateway_app, problem_of, raw_upstream, rest_event, service
@@ -247,7 +247,7 @@ def test_what_is_never_dialled_even_when_everything_is_allowed(address: str) -> 
 
 
 def test_connecting_has_a_bound_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upstream_connection, "CONNECT_S", 0.5)
+    monkeypatch.setattr(http_dial, "CONNECT_S", 0.5)
     started = time.monotonic()
     there = service("user", "http://slow.example", resolve=lambda *_, **__: time.sleep(6))
     route = GatewayRoute(upstream="user", prefix="/users", public=True, timeout_s=5.0)

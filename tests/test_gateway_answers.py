@@ -83,6 +83,29 @@ def test_an_upstreams_security_headers_go_before_ours_and_its_cors_does_not() ->
     assert not {"Vary", "X-Content-Type-Options"} & headers.keys()
 
 
+SPEAKING_FOR_THE_ORIGIN = [
+    *("Strict-Transport-Security", "Clear-Site-Data", "Public-Key-Pins", "Expect-CT", "Alt-Svc", "NEL"),
+    *("Report-To", "Origin-Agent-Cluster", "Service-Worker-Allowed", "Accept-CH", "Use-As-Dictionary"),
+    *(
+        "Set-Login",
+        "Sec-Session-Registration",
+        "clear-site-data",
+        "Clear_Site_Data",
+        "Service.Worker.Allowed",
+    ),
+]
+
+
+@pytest.mark.parametrize("make", [rest_event, v2_event])
+def test_an_upstream_does_not_speak_for_the_whole_origin(make: Any) -> None:
+    given = [f"{name}: theirs-1" for name in SPEAKING_FOR_THE_ORIGIN]
+    with raw_upstream(answering("200 OK", b"", *given, *given, "Reporting-Endpoints: a=b")) as found:
+        answer = ask(found, make("GET", "/users"))
+    assert "theirs-1" not in json.dumps(answer)
+    assert answer["headers"]["Strict-Transport-Security"] == "max-age=31536000"
+    assert answer["headers"]["Reporting-Endpoints"] == "a=b"
+
+
 def test_a_redirect_is_handed_back_and_not_followed() -> None:
     with raw_upstream() as elsewhere:
         location = f"Location: {elsewhere.url}/latest/meta-data"
@@ -115,10 +138,13 @@ def test_head_and_answers_without_a_body() -> None:
     "answer",
     [
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 1\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\nContent-Length: 2\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nabcde",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcdef",
         b"HTTP/1.0 200 OK\r\n\r\nabcde",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde",
     ],
 )
 def test_ways_to_say_the_same_body(answer: bytes) -> None:
@@ -148,11 +174,29 @@ BAD_ANSWERS = {
     "101 headers": HEAD + b"X: 1\r\n" * 101 + b"\r\n",
     "a long header": HEAD + b"X: " + b"a" * 70_000 + b"\r\n\r\n",
     "long headers": HEAD + (b"X: " + b"a" * 1_000 + b"\r\n") * 90 + b"\r\n",
-    "endless continues": b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000,
+    "endless continues": b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000 + HEAD + b"\r\n",
     "a line that is no header": HEAD + b"no colon here\r\nContent-Length: 0\r\n\r\n",
     "a folded header": HEAD + b"X: a\r\n b\r\nContent-Length: 0\r\n\r\n",
     "a name with a space": HEAD + b"X : a\r\nContent-Length: 0\r\n\r\n",
     "a value with NUL": HEAD + b"X: a\0b\r\nContent-Length: 0\r\n\r\n",
+    "a bare CR in a value": HEAD + b"X-A: b\rSet-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n",
+    "a bare CR at a value's end": HEAD + b"X-A: b\r\r\nContent-Length: 0\r\n\r\n",
+    "a bare CR in the reason": b"HTTP/1.1 200 OK\rSet-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n",
+    "a bare CR in a provisional answer": b"HTTP/1.1 103 Hints\r\nX: a\rb: c\r\n\r\n" + HEAD + b"\r\n",
+    "a bare LF": HEAD + b"X-A: b\nSet-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n",
+    "a folded provisional header": b"HTTP/1.1 103 Hints\r\nX: a\r\n b\r\n\r\n" + HEAD + b"\r\n",
+    "a value with a control character": HEAD + b"X: a\x01b\r\nContent-Length: 0\r\n\r\n",
+    "chunked and a length": HEAD
+    + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+    "a length and chunked": HEAD
+    + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+    "chunked in HTTP/1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+    "a chunk size with 0x": HEAD + b"Transfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n",
+    "a chunk size with _": HEAD + b"Transfer-Encoding: chunked\r\n\r\n1_0\r\nabcdefghijklmnop\r\n0\r\n\r\n",
+    "a chunk size with +": HEAD + b"Transfer-Encoding: chunked\r\n\r\n+3\r\nabc\r\n0\r\n\r\n",
+    "a chunk that is longer than it says": HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n",
+    "another version": b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nab",
+    "nothing but hints": b"HTTP/1.1 103 Early Hints\r\n\r\n",
     "reset": RESET,
 }
 
@@ -175,6 +219,7 @@ def endless() -> Iterable[bytes]:
     [
         lambda _: endless(),
         lambda _: [HEAD + b"Content-Length: 5000000\r\n\r\n", b"a" * 5_000_000],
+        lambda _: [HEAD + b"Content-Length: 5000000\r\n\r\n"],
         lambda _: [
             HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
             *[b"400000\r\n" + b"a" * 0x400000 + b"\r\n"] * 2,

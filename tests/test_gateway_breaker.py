@@ -11,8 +11,8 @@ from chalicelib.errors import Unavailable
 from chalicelib.model.breaker import COOLDOWN_S, MIN_FAILURES, PROBE_MAX_S, WINDOW_S, Breaker, RetryBudget
 from chalicelib.model.gateway import Outbound, UpstreamAnswer
 from chalicelib.model.gateway_routes import ALL, GatewayRoute
+from chalicelib.providers.http_dial import AddressRules, origin_of
 from chalicelib.providers.upstream import HttpUpstream
-from chalicelib.providers.upstream_connection import AddressRules, origin_of
 from tests.upstreams import (
     OK,
     RESET,
@@ -225,6 +225,12 @@ def test_an_upstreams_own_refusals_and_large_answers_open_nothing() -> None:
             for _ in range(2 * MIN_FAILURES):
                 ask(app)
             assert found.connections == 2 * MIN_FAILURES
+
+
+def test_early_hints_open_nothing() -> None:
+    with raw_upstream(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" + OK) as found:
+        app = gateway_app(service("user", found.url), routes=[PUBLIC])
+        assert [ask(app)["statusCode"] for _ in range(2 * MIN_FAILURES)] == [200] * 2 * MIN_FAILURES
 
 
 def test_each_upstream_has_a_breaker_of_its_own() -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from chalicelib.model.gateway_routes import GatewayRoute
-from chalicelib.providers import upstream
+from chalicelib.providers import http_dial
 from tests.upstreams import (
     OK,
     PLAIN,
@@ -133,7 +133,7 @@ def test_tls_checks_the_name_and_not_the_address(
     path = certificate(of or "users.example", tmp_path)
     if of:
         monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    upstream._tls.cache_clear()
+    http_dial.tls.cache_clear()
     asked: list[str] = []
     with raw_upstream() as found:
         found.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -142,7 +142,7 @@ def test_tls_checks_the_name_and_not_the_address(
         resolve = lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", found.port))]  # noqa: E731
         there = service("user", f"https://users.example:{found.port}", resolve=resolve)
         answer = gateway_app(there, routes=[PLAIN])(rest_event("GET", "/users"), None)
-    upstream._tls.cache_clear()
+    http_dial.tls.cache_clear()
     assert answer["statusCode"] == status
     assert asked == ["users.example"]
     assert len(found.requests) == (1 if status == 200 else 0) or found.requests == [b""]

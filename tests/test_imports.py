@@ -26,7 +26,11 @@ ALLOWED = {
     "errors": set(),
 }
 NOT_SHIPPED = {"local", "bench", "tests", "deploy"}
-HEAVY = ["boto3", "botocore", "psycopg2", "PIL", "numpy", "pypdfium2", "pillow_heif", "openai", "anthropic"]
+HEAVY = [
+    *("boto3", "botocore", "psycopg2", "PIL", "numpy", "pypdfium2", "pillow_heif", "h11"),
+    "openai",
+    "anthropic",
+]
 SHIPPED = [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
 
 

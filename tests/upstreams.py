@@ -19,8 +19,8 @@ from chalicelib.api.http import Caller, Edge
 from chalicelib.errors import Unauthenticated
 from chalicelib.model.gateway import identity_key
 from chalicelib.model.gateway_routes import ROUTES, GatewayRoute
+from chalicelib.providers.http_dial import AddressRules, origin_of
 from chalicelib.providers.upstream import HttpUpstream
-from chalicelib.providers.upstream_connection import AddressRules, origin_of
 from chalicelib.providers.upstream_service import UpstreamService
 
 Answer = Callable[[bytes], Iterable[bytes]]

@@ -24,6 +24,7 @@ Foreign exceptions (psycopg2, botocore, h11) become one of these in the adapter 
 calls the library, and nowhere else. Nothing here knows of HTTP: api/ maps codes to statuses.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -45,7 +46,20 @@ class CollectionsError(Exception):
 
 
 class InvalidInput(CollectionsError):
+    """`mistakes` is all that is wrong, this error itself when that is one thing."""
+
     code = "invalid_input"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        field: str = "",
+        mistakes: Sequence["InvalidInput"] = (),
+    ) -> None:
+        super().__init__(message, code=code, field=field)
+        self.mistakes = tuple(mistakes) or (self,)
 
 
 class Unauthenticated(CollectionsError):

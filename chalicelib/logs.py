@@ -1,10 +1,13 @@
-"""JSON logs: one object a line, with what `extra` carries, and nothing secret in it."""
+"""JSON logs: one object a line, with what `extra` and `fields` carry, and nothing secret in it."""
 
 import json
 import logging
 import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from chalicelib.model.text import UNSTORABLE
@@ -19,6 +22,19 @@ _SECRETS = re.compile(
     r"|\b(?:sk|pk|pa|ls)-[A-Za-z0-9_-]{8,}|\bAKIA[A-Z0-9]{12,}"
     r"|\bck_[\w-]{8,}|(?<![\w-])eyJ[\w-]++\.[\w-]++\.[\w-]+",  # our API keys; JWTs
 )
+
+
+_fields: ContextVar[dict[str, str]] = ContextVar("fields", default={})  # noqa: B039  never changed in place
+
+
+@contextmanager
+def fields(**more: str | None) -> Iterator[None]:
+    """Put these fields into every line that is logged in the block; one that is None is left out."""
+    token = _fields.set(_fields.get() | {name: value for name, value in more.items() if value is not None})
+    try:
+        yield
+    finally:
+        _fields.reset(token)
 
 
 def redact(text: str) -> str:
@@ -44,6 +60,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
+            **_fields.get(),
         }
         entry |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:

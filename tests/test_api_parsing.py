@@ -1,10 +1,16 @@
 """Requests over a real Chalice app: queries, paths and bodies; what is wrong with them is named."""
 
-from typing import Any
+import json
+from typing import Annotated, Any
+from uuid import UUID
 
 import pytest
+from msgspec import Meta
 
-from tests.sample_api import call, post, problem
+from chalicelib.api.entry import App
+from chalicelib.api.http import Body, Edge, Query, Request, Routes
+from chalicelib.api.mistakes import MAX_MISTAKES
+from tests.sample_api import JSON_HEADERS, call, identify, post, problem
 
 MINIMAL = {"name": "n"}
 
@@ -146,3 +152,121 @@ def test_body_over_the_bound_is_told_of_uploads():
     padding = 1_000_000 - len(b'{"name": "n"}')
     assert post(b'{"name": "n"}' + b" " * padding).status_code == 201
     assert "/api/v1/uploads" in problem(post(b'{"name": "n"}' + b" " * (padding + 1)), 413)["detail"]
+
+
+# All mistakes at once, in plain words
+
+
+class Filter(Body):
+    name: str
+    weight: Annotated[float, Meta(ge=0.5)] = 1.0
+
+
+class Everything(Body):
+    password: Annotated[str, Meta(min_length=10, max_length=99)]
+    filters: Annotated[list[Filter], Meta(max_length=3)] | None = None
+    link: UUID | None = None
+    count: int = 0
+
+
+class Page(Query):
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    after: str | None = None
+
+
+def strict_app() -> App:
+    routes = Routes("strict")
+
+    @routes.post(
+        "/{number}",
+        patterns={"number": "^[0-9]+$"},
+        query=Page,
+        body=Everything,
+        status=201,
+        summary="Strict.",
+    )
+    def create(_request: Request) -> None: ...
+
+    app = App(app_name="strict", edge=lambda: Edge(identify=identify))
+    app.add(routes)
+    return app
+
+
+def mistakes(path: str, body: Any) -> dict[str, Any]:
+    raw = json.dumps(body).encode()
+    return problem(call("POST", path, app=strict_app(), headers=JSON_HEADERS, body=raw), 400)
+
+
+def test_all_mistakes_of_path_query_and_body_are_told_together():
+    found = mistakes(
+        "/one?limit=0&limit=1&after=a&q=1",
+        {"password": "short", "filters": [{"weight": 0.1}, {"name": 1}], "link": "x", "more": 1},
+    )
+    assert [(each["field"], each["detail"]) for each in found["errors"]] == [
+        ("number", "number must match the pattern ^[0-9]+$."),
+        ("limit", "limit is given more than once."),
+        ("q", "Unknown parameter `q`; known: limit, after."),
+        ("password", "password must have at least 10 characters."),
+        ("filters[0].name", "filters[0].name is missing."),
+        ("filters[0].weight", "filters[0].weight must be at least 0.5."),
+        ("filters[1].name", "filters[1].name must be a text, not a whole number."),
+        ("link", "link must be a UUID, such as 01234567-89ab-cdef-0123-456789abcdef."),
+        ("more", "Unknown field `more`; known: password, filters, link, count."),
+    ]
+    assert {each["code"] for each in found["errors"]} == {"invalid_input"}
+    assert (found["code"], found["field"]) == ("invalid_input", "number")
+    assert found["detail"] == " ".join(each["detail"] for each in found["errors"])
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ([], "The body must be an object, not a list."),
+        ({}, "password is missing."),
+        ({"password": None}, "password must be a text, not null."),
+        ({"password": "x" * 100}, "password must have at most 99 characters."),
+        ({"password": "x" * 10, "count": 1.5}, "count must be a whole number, not a number."),
+        (
+            {"password": "x" * 10, "filters": [{"name": "a"}] * 4},
+            "filters must have at most 3 elements.",
+        ),
+        (
+            {"password": "x" * 10, "filters": [{"name": "a", "b": 1}]},
+            "Unknown field `b` in filters[0]; known: name, weight.",
+        ),
+    ],
+)
+def test_one_mistake_is_the_detail_itself(body: Any, detail: str):
+    found = mistakes("/1", body)
+    assert (found["detail"], len(found["errors"])) == (detail, 1)
+    assert (found["errors"][0]["detail"], found["errors"][0]["field"]) == (detail, found.get("field"))
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("limit=101", "limit must be at most 100."),
+        ("limit=ten", "limit must be a whole number, not a text."),
+        ("kind=exe", "kind[0] must be one of: image, pdf."),
+        ("order=upward", "order must be one of: newest, oldest."),
+        (
+            "since=2026-01-02",
+            "since must be a date and time as in RFC 3339, with its offset, such as 2026-01-31T09:30:00Z.",
+        ),
+        (
+            "since=12.5",
+            "since must be a date and time as in RFC 3339, with its offset, such as 2026-01-31T09:30:00Z.",
+        ),
+        ("day=today", "day must be a date, such as 2026-01-31."),
+        ("deep=maybe", "deep must be true or false, not a text."),
+    ],
+)
+def test_a_wrong_parameter_is_told_in_plain_words(query: str, detail: str):
+    assert problem(call("GET", f"/api/v1/things?{query}"), 400)["detail"] == detail
+
+
+def test_of_very_many_mistakes_the_first_are_told():
+    found = problem(post({"name": "n", "sizes": ["x"] * 5000}), 400)
+    assert [each["field"] for each in found["errors"]] == [f"sizes[{n}]" for n in range(MAX_MISTAKES)]
+    found = problem(post({"name": "n", "\ufffd" * 5000: 1}), 400)
+    assert len(found["field"]) == 64

@@ -11,7 +11,7 @@ from chalice.app import Response as ChaliceResponse
 from chalicelib.api.http import JSON, Answer, Body, Caller, Edge, Query, Request, Route
 from chalicelib.api.idempotency import answer_once
 from chalicelib.api.limits import headers_of
-from chalicelib.api.parsing import parse_body, parse_path, parse_query, parse_raw
+from chalicelib.api.parsing import parse_body, parse_path, parse_query, parse_raw, parse_together
 from chalicelib.api.problems import problem_of
 from chalicelib.errors import Forbidden, InvalidInput, RateLimited
 from chalicelib.model.limits import Admission
@@ -57,13 +57,18 @@ def _parse(route: Route, current: Any, edge: Edge, counted: list[Admission]) -> 
     if route.cost != "none" and (admission := edge.admit_address(address, route.cost)):
         counted.append(admission)
     caller = None if route.public else _identify(route, headers, edge, counted)
+    path, asked, body = parse_together(
+        lambda: parse_path(event["pathParameters"] or {}, route.patterns),
+        lambda: parse_query(query, route.query or Query, route.repeatable),
+        lambda: _parse_body(current, route),
+    )
     return Request(
         user_id=caller.user_id if caller else "",
         caller=caller,
         address=address,
-        path=parse_path(event["pathParameters"] or {}, route.patterns),
-        query=parse_query(query, route.query or Query, route.repeatable),
-        body=_parse_body(current, route),
+        path=path,
+        query=asked,
+        body=body,
         headers=headers,
         request_id=current.context["requestId"],
         base_url=_base_url(event, headers),

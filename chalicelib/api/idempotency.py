@@ -31,7 +31,7 @@ def answer_once(
     if key is None:
         return respond(route, request)
     if not _KEY.match(key):
-        raise InvalidInput("It must be 1 to 255 visible ASCII characters.", field=HEADER)
+        raise InvalidInput(f"{HEADER} must be 1 to 255 visible ASCII characters.", field=HEADER)
     db = wiring.database()
     found = idempotency.claim_key(request.user_id, key, fingerprint=_fingerprint(route, request), db=db)
     if isinstance(found, KeptAnswer):

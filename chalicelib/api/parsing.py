@@ -1,8 +1,8 @@
-"""A request's parts as checked values. Everything wrong with them is an InvalidInput that names the field."""
+"""A request's parts as checked values. All that is wrong with them is an InvalidInput that names the fields."""
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from chalicelib.api.http import AnyQuery
+from chalicelib.api.mistakes import A_MOMENT, find_mistakes, refuse, shown
 from chalicelib.api.problems import BodyTooLarge, UnsupportedMediaType
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.model.text import UNSTORABLE
@@ -22,13 +23,24 @@ MAX_DEPTH = 64
 MAX_PATH_PARAMETER_CHARS = 1024
 
 _JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json\s*(;\s*charset=\"?utf-8\"?\s*)?\Z", re.IGNORECASE)
-_LOCATED = re.compile(r"(?P<what>.*) - at `(?P<key>key in )?\$\.?(?P<path>.*)`\Z", re.DOTALL)
-_MEMBER = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>.*)`\Z", re.DOTALL)
+
+
+def parse_together(*parts: Callable[[], Any]) -> list[Any]:
+    """Parse a request's parts. Raises InvalidInput with the mistakes of all of them, any other error at once."""
+    values, found = [], list[InvalidInput]()
+    for parse in parts:
+        try:
+            values.append(parse())
+        except InvalidInput as error:
+            found += error.mistakes
+    if found:
+        refuse(found)
+    return values
 
 
 def parse_path(raw: Mapping[str, str], patterns: Mapping[str, str]) -> dict[str, str]:
     """Unquoted path parameters. Raises NotFound for one that nothing can be stored under."""
-    parsed = {}
+    parsed, found = {}, []
     for name, value in raw.items():
         try:
             parsed[name] = unquote_to_bytes(value).decode() if "%" in value else value
@@ -37,7 +49,9 @@ def parse_path(raw: Mapping[str, str], patterns: Mapping[str, str]) -> dict[str,
         if len(parsed[name]) > MAX_PATH_PARAMETER_CHARS or UNSTORABLE.search(parsed[name]):
             raise NotFound("There is nothing here.")
         if name in patterns and not re.fullmatch(patterns[name], parsed[name]):
-            raise InvalidInput(f"Expected a text that matches {patterns[name]}.", field=name)
+            found.append(InvalidInput(f"{name} must match the pattern {patterns[name]}.", field=name))
+    if found:
+        refuse(found)
     return parsed
 
 
@@ -46,18 +60,36 @@ def parse_query(raw: Mapping[str, Sequence[str]], type_: type[T], repeatable: fr
     if issubclass(type_, AnyQuery):
         return type_()
     values: dict[str, Any] = {}
+    found: list[InvalidInput] = []
     for name, given in raw.items():
         if any(UNSTORABLE.search(text) for text in (name, *given)):
-            raise InvalidInput("It has characters that no text can have.", field=UNSTORABLE.sub("?", name))
-        if name not in repeatable and len(given) != 1:
-            raise InvalidInput("It is given more than once.", field=name)
-        values[name] = given if name in repeatable else given[0]
-    parsed = _convert(values, type_, strict=False)
-    for name, given in raw.items():
-        # msgspec would take a number of seconds for a moment as well.
-        if isinstance(getattr(parsed, name, None), datetime) and ":" not in given[0]:
-            raise InvalidInput("Expected an RFC 3339 date and time.", field=name)
-    return parsed
+            found.append(_wrong(name, "has characters that no text can have"))
+        elif name not in repeatable and len(given) != 1:
+            found.append(_wrong(name, "is given more than once"))
+        else:
+            values[name] = given if name in repeatable else given[0]
+    if not found:
+        try:
+            parsed = msgspec.convert(values, type_, strict=False)
+        except msgspec.ValidationError:
+            pass
+        else:
+            _require_colons(parsed, values)
+            return parsed
+    wrong = {each.field for each in found}
+    others = find_mistakes(values, type_, strict=False, noun="parameter")
+    refuse(found + [each for each in others if each.field not in wrong])
+
+
+def _require_colons(parsed: Any, values: Mapping[str, Any]) -> None:
+    """Raises InvalidInput for moments that were numbers: msgspec takes seconds since 1970 as well."""
+    numbers = [
+        name
+        for name, text in values.items()
+        if isinstance(getattr(parsed, name), datetime) and ":" not in text
+    ]
+    if numbers:
+        refuse([InvalidInput(f"{name} must be {A_MOMENT}.", field=name) for name in numbers])
 
 
 def parse_body(raw: bytes, content_type: str, type_: type[T], *, max_bytes: int) -> T:
@@ -68,7 +100,11 @@ def parse_body(raw: bytes, content_type: str, type_: type[T], *, max_bytes: int)
         raise InvalidInput("The body is empty; a JSON object is expected.", code="invalid_json")
     if not _JSON_TYPE.match(content_type):
         raise UnsupportedMediaType("The body must be application/json in UTF-8.")
-    return _convert(_decode(raw), type_, strict=True)
+    values = _decode(raw)
+    try:
+        return msgspec.convert(values, type_, strict=True)
+    except msgspec.ValidationError:
+        refuse(find_mistakes(values, type_, strict=True))
 
 
 def parse_raw(raw: bytes, content_type: str, expected: str, *, max_bytes: int) -> bytes:
@@ -112,13 +148,19 @@ def _walk(root: Any) -> None:
         link, container, depth = rest.pop()
         if isinstance(container, dict):
             if any(UNSTORABLE.search(key) for key in container):
-                raise InvalidInput("It has a key with characters that no text can have.", field=_spell(link))
+                raise InvalidInput(
+                    f"{_spell(link) or 'The body'} has a key with characters that no text can have.",
+                    field=_spell(link),
+                )
             members: Iterable[tuple[Any, Any]] = container.items()
         else:
             members = enumerate(container) if isinstance(container, list) else [(None, container)]
         for key, member in members:
             if isinstance(member, str) and UNSTORABLE.search(member):
-                raise InvalidInput("It has characters that no text can have.", field=_spell((link, key)))
+                raise InvalidInput(
+                    f"{_spell((link, key)) or 'The body'} has characters that no text can have.",
+                    field=_spell((link, key)),
+                )
             if isinstance(member, (dict, list)):
                 if depth == MAX_DEPTH:
                     raise _too_deep()
@@ -142,8 +184,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise InvalidInput("It is given more than once.", field=UNSTORABLE.sub("?", twice))
+        raise _wrong(twice, "is given more than once")
     return members
+
+
+def _wrong(name: str, what: str) -> InvalidInput:
+    return InvalidInput(f"{shown(name)} {what}.", field=shown(name))
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -163,21 +209,3 @@ def _int(text: str) -> int:
     if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
         raise InvalidInput(f"The number {text[:32]} is out of range.", code="invalid_json")
     return int(text)
-
-
-def _convert(values: Any, type_: type[T], *, strict: bool) -> T:
-    try:
-        return msgspec.convert(values, type_, strict=strict)
-    except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from error
-
-
-def _invalid(message: str) -> InvalidInput:
-    """msgspec's message with the path taken out of it: "Expected `int` <= 100 - at `$.limit`"."""
-    located = _LOCATED.match(message)
-    what, field = (located["what"], located["path"]) if located else (message, "")
-    member = _MEMBER.match(what)
-    if member:
-        field = f"{field}.{member['name']}" if field else member["name"]
-        what = "It is not known here" if member["what"] == "contains unknown" else "It is missing"
-    return InvalidInput(f"{what}.", field=field)

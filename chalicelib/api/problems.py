@@ -64,8 +64,19 @@ RETRY_AFTER_S = 5
 INTERNAL_DETAIL = "Something went wrong on our side. It has been recorded under this request id."
 
 
+class Mistake(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong with a request. `field` is null when it is the whole body."""
+
+    field: str | None
+    code: str
+    detail: str
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What went wrong: `code` is stable, `detail` a sentence for people, `field` the part at fault."""
+    """What went wrong: `code` is stable, `detail` is for people, `field` is the part at fault.
+
+    `errors` lists all mistakes of a wrong request; `field` is the first one's, and `detail` tells all.
+    """
 
     type: str
     title: str
@@ -74,6 +85,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     request_id: str
     field: str | None = None
+    errors: list[Mistake] | None = None
 
 
 def problem_of(error: Exception, *, request_id: str) -> tuple[Problem, dict[str, str]]:
@@ -94,8 +106,13 @@ def problem_of(error: Exception, *, request_id: str) -> tuple[Problem, dict[str,
         code=code,
         request_id=request_id,
         field=(error.field or None) if isinstance(error, errors.CollectionsError) else None,
+        errors=_mistakes(error) if isinstance(error, errors.InvalidInput) else None,
     )
     return problem, {"Content-Type": CONTENT_TYPE, **_headers(error)}
+
+
+def _mistakes(error: errors.InvalidInput) -> list[Mistake]:
+    return [Mistake(field=each.field or None, code=each.code, detail=each.message) for each in error.mistakes]
 
 
 def _headers(error: Exception) -> dict[str, str]:

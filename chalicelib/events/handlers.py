@@ -3,9 +3,10 @@
 import json
 import logging
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
-from chalicelib import wiring
+from chalicelib import logs, wiring
 from chalicelib.errors import InvalidInput
 from chalicelib.events import contracts
 from chalicelib.events.run_kinds import work_on
@@ -18,8 +19,21 @@ from chalicelib.ops.stages import run_stage
 
 log = logging.getLogger("collections.events")
 DEADLINE_RESERVE_S = 2.0
+Handler = Callable[[dict[str, Any], Any], None]
 
 
+def _logged(handler: Handler) -> Handler:
+    """Put the id that Lambda gave to this call into every line it logs."""
+
+    @wraps(handler)
+    def handle(event: dict[str, Any], context: Any) -> None:
+        with logs.fields(request_id=getattr(context, "aws_request_id", None)):
+            handler(event, context)
+
+    return handle
+
+
+@_logged
 def object_created(event: dict[str, Any], context: Any) -> None:
     created = contracts.parse(event, contracts.ObjectCreated)
     obj = created.detail.object
@@ -34,6 +48,7 @@ def object_created(event: dict[str, Any], context: Any) -> None:
         _process(ref, context)
 
 
+@_logged
 def item_processed(event: dict[str, Any], context: Any) -> None:
     """Analyze. Sent by hand for an object we have not seen, it has it processed first."""
     detail = contracts.parse(event, contracts.StageEvent).detail
@@ -61,6 +76,7 @@ def item_processed(event: dict[str, Any], context: Any) -> None:
     run_stage("analyze", ref, work, bucket=bucket, db=db, bus=bus)
 
 
+@_logged
 def analysis_complete(event: dict[str, Any], context: Any) -> None:
     detail = contracts.parse(event, contracts.StageEvent).detail
     db = wiring.pipeline_database()
@@ -73,6 +89,7 @@ def analysis_complete(event: dict[str, Any], context: Any) -> None:
     run_stage("embed", ref, work, bucket=wiring.settings().images_bucket, db=db, bus=wiring.bus())
 
 
+@_logged
 def run_queued(event: dict[str, Any], context: Any) -> None:
     """Do a run; of which kind it is, its row says."""
     detail = contracts.parse(event, contracts.RunEvent).detail

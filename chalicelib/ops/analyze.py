@@ -3,6 +3,7 @@
 A document's scanned pages are read before, so that it is asked about their text too.
 """
 
+import logging
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.local_copies import LocalCopies
     from chalicelib.stores.postgres import Database
 
+log = logging.getLogger("collections.pipeline")
 OPENING_CHARS = 8_000
 
 
@@ -70,6 +72,7 @@ def analyze_item(
         text=text,
     )
     analysis = analyzer.analyze(request, timeout_s=time_left_s())
+    log.info("analysis complete")
     return lambda tx: _write_analysis(tx, ref, item, analysis)
 
 

@@ -1,5 +1,6 @@
 """Give every chunk of an item its vector and its place in the BM25 index."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from chalicelib.stores.tx import Tx
 if TYPE_CHECKING:
     from chalicelib.stores.postgres import Database
 
+log = logging.getLogger("collections.pipeline")
 BATCH = 64
 RESERVE_S = 5.0  # a batch is not begun with less time than this
 
@@ -39,6 +41,7 @@ def embed_item(
         vectors = embedder.embed(texts, timeout_s=time_left_s())
         db.transact(ref.user_id, _keep_vectors(claim, set_id, ids, vectors))
         after = ids[-1]
+        log.info("embedding generated", extra={"chunks": len(ids), "embedding_model": embedder.model})
     for batch in batches[:-1]:
         if time_left_s() < RESERVE_S:
             return None

@@ -1,5 +1,6 @@
 """An object has arrived: make it an item, settle whose bytes it holds, have it read."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from chalicelib.stores.blobs import Blobs, Downloaded
     from chalicelib.stores.bus import Bus
     from chalicelib.stores.postgres import Database
+
+log = logging.getLogger("collections.pipeline")
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
@@ -95,6 +98,7 @@ def process_item(
             if db.transact(ref.user_id, lambda tx: _turn_to_copy(tx, claim, item.key)):
                 raise Unavailable("The object is gone, a copy of it is not.", code="object_moved") from None
             return lambda tx: _object_is_gone(tx, ref)
+        log.info("file downloaded", extra={"size_bytes": got.size_bytes})
         original, progress = db.transact(ref.user_id, lambda tx: _settle_identity(tx, claim, item.key, got))
         if original is not None:
             return lambda tx: _merge_into(tx, ref, original, got.sha256, bucket=blobs.bucket)

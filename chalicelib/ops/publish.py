@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chalicelib import errors
+from chalicelib.logs import fields
 from chalicelib.stores import outbox
 from chalicelib.stores.outbox import Outgoing
 
@@ -39,7 +40,11 @@ def relay_due_events(*, db: "Database", bus: "Bus", batch: int = RELAY_BATCH, ma
 
 def _send(rows: Sequence[Outgoing], *, db: "Database", bus: "Bus") -> int:
     accepted = bus.publish([row.event for row in rows])
-    ids = [row.id for row, taken in zip(rows, accepted, strict=True) if taken]
-    if ids:
-        db.transact_as_system(lambda tx: outbox.set_published(tx, ids))
-    return len(ids)
+    published = [row for row, taken in zip(rows, accepted, strict=True) if taken]
+    if published:
+        db.transact_as_system(lambda tx: outbox.set_published(tx, [row.id for row in published]))
+    for row in published:
+        event, item_id = row.event, row.event.detail.get("item_id")
+        with fields(item_id=item_id):
+            log.info("event published", extra={"detail_type": event.detail_type})
+    return len(published)

@@ -9,6 +9,7 @@ was found before, and from then on the beginning of the new one, which is search
 Which pages are scans is kept with their sitting; they are read by ops/read_scans.py, in the next stage.
 """
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.blobs import Blobs
     from chalicelib.stores.postgres import Database
 
+log = logging.getLogger("collections.pipeline")
 LEAST_S = 5.0  # another sitting is not begun with less time than this
 WRITE_S = 3.0  # what is left of the time for keeping what a sitting has read
 
@@ -120,6 +122,7 @@ def _put_pictures(
     db.transact(ref.user_id, lambda tx: _plan_objects(tx, claim, [thumbnail_key, preview_key]))
     blobs.put(thumbnail_key, decoded.thumbnail_jpeg, content_type="image/jpeg")
     blobs.put(preview_key, decoded.preview_jpeg, content_type="image/jpeg")
+    log.info("thumbnail created", extra={"kind": decoded.kind, "page_count": decoded.page_count})
     return thumbnail_key, preview_key
 
 

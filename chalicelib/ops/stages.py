@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import errors
-from chalicelib.logs import describe_error
+from chalicelib.logs import describe_error, fields
 from chalicelib.model import pipeline
 from chalicelib.model.pipeline import Claim, ItemRef, Stage
 from chalicelib.ops.publish import publish
@@ -33,20 +33,32 @@ log = logging.getLogger("collections.pipeline")
 WriteResults = Callable[[Tx], None]
 Work = Callable[[Claim], WriteResults | None]
 NEXT: dict[Stage, Stage] = {"process": "analyze", "analyze": "embed"}
+DONE: dict[Stage, str] = {
+    "process": "file processed",
+    "analyze": "analysis stored",
+    "embed": "embedding stored",
+}
 
 
 def run_stage(stage: Stage, ref: ItemRef, work: Work, *, bucket: str, db: "Database", bus: "Bus") -> bool:
     """Do the stage if it is ours to do; answers whether it was. Safe to call for every event, however late or often."""
+    with fields(item_id=ref.item_id, user_id=ref.user_id, stage=stage):
+        return _run_stage(stage, ref, work, bucket=bucket, db=db, bus=bus)
+
+
+def _run_stage(stage: Stage, ref: ItemRef, work: Work, *, bucket: str, db: "Database", bus: "Bus") -> bool:
     claim = db.transact(ref.user_id, lambda tx: _claim(tx, ref, stage))
     if claim is None:
         log.info("nothing to do", extra={"item_id": ref.item_id, "stage": stage})
         return False
+    log.info("event received", extra={"attempt": claim.attempt})
     try:
         write_results = work(claim)
         if write_results is None:
             outgoing = db.transact(ref.user_id, lambda tx: _release(tx, claim, bucket))
         else:
             outgoing = db.transact(ref.user_id, lambda tx: _finish(tx, claim, write_results, bucket))
+            log.info(DONE[stage] if outgoing else "item removed")
     except errors.LeaseLost:
         log.warning("lease lost, nothing written", extra={"item_id": ref.item_id, "stage": stage})
         return True

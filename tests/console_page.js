@@ -37,10 +37,10 @@ class Element {
 }
 
 class Browser {
-  constructor(url) { Object.assign(this, { url, kept: new Map(), locked: {}, tabs: [], asked: [], pending: 0, failing: null, onAnswer() {} }); }
+  constructor(url) { Object.assign(this, { url, kept: new Map(), locked: {}, tabs: [], asked: [], pending: 0, failing: null, shown: [], onAnswer() {} }); }
 
-  open() {
-    const tab = new Tab(this);
+  open(hash = "") {
+    const tab = new Tab(this, hash);
     this.tabs.push(tab);
     return tab;
   }
@@ -69,11 +69,12 @@ class Browser {
 }
 
 class Tab {
-  constructor(browser) { Object.assign(this, { browser, pages: 0 }); this.load(); }
+  constructor(browser, hash) { Object.assign(this, { browser, hash, pages: 0 }); this.load(); }
 
   load() {
     this.leave?.();
     this.pages += 1;
+    if (this.pages > 1) this.hash = this.context.location.hash;
     const page = this.page = { clicked: [], heard: {}, elements: {}, focused: null };
     const left = new Promise((resolve) => { this.leave = resolve; });
     const element = () => new Element(page);
@@ -92,7 +93,8 @@ class Tab {
       },
       localStorage: browser.storageOf(this),
       navigator: { locks: { request: (name, work) => browser.lock(name, work, left) } },
-      location: { pathname: browser.url, reload: () => setTimeout(() => { if (this.page === page) { this.load(); this.begin(); } }) },
+      history: { replaceState: (_state, _title, url) => { this.context.location.hash = ""; browser.shown.push(url); } },
+      location: { hash: this.hash, pathname: browser.url, reload: () => setTimeout(() => { if (this.page === page) { this.load(); this.begin(); } }) },
       document: { getElementById: (id) => page.elements[id], createElement: element, body: element(), forms: [page.elements["enter-form"]], addEventListener() {} },
       addEventListener: (name, heard) => { (page.heard[name] ??= []).push(heard); },
       IntersectionObserver: class { // everything is in sight

@@ -9,7 +9,8 @@ function seen(tab) {
   const texts = (part) => typeof part === "string" ? [part] : [part.textContent, part.value, part.picture, ...part.children.flatMap(texts)];
   return {
     form: elements.entry.hidden ? null : text("entry-title"), items: elements.grid.children.length, who: text("who"),
-    offered: ["sign-in", "sign-out", "other", "pick"].filter((id) => !elements[id].hidden),
+    said: text("entry-said"), fields: ["email", "password"].filter((id) => !elements.entry.hidden && !elements[id].hidden),
+    offered: ["sign-in", "sign-out", "other", "lost", "pick"].filter((id) => !elements[id].hidden),
     wrong: { email: text("email-wrong"), password: text("password-wrong"), above: text("entry-wrong") },
     focus: Object.keys(elements).find((id) => elements[id] === focused) ?? null, notice: text("notice-text"),
     texts: Object.values(elements).flatMap(texts).filter(Boolean).join(" | "),
@@ -63,6 +64,30 @@ const doing = {
     const taken = await enter(browser, tab, "ann@example.org", `${PASSWORD} of another`);
     await tab.$("other").click();
     return { offered, short, taken, inside: await enter(browser, tab, "new@example.org", PASSWORD) };
+  },
+
+  // A mail is asked for, by the button that leads there.
+  async mail(browser) {
+    const tab = await opened(browser);
+    await tab.$(given.button).click();
+    const form = { ...seen(tab), button: tab.$("enter").textContent };
+    return { form, after: await enter(browser, tab, given.email, "") };
+  },
+
+  // A link is followed that came by mail.
+  async link(browser) {
+    const tab = browser.open(given.hash), token = given.hash.split("/").at(-1);
+    tab.begin();
+    await browser.idle();
+    const page = { ...seen(tab), hash: tab.context.location.hash }, asked = browser.asked.length;
+    tab.$("password").value = given.password;
+    tab.$("enter-form").tell("submit");
+    await browser.idle();
+    const told = browser.asked.slice(0, asked).length && browser.asked.some(({ url }) => url.includes(token));
+    const after = seen(tab);
+    if (after.form) await tab.$("other").click();
+    await browser.idle();
+    return { page, after, back: seen(tab), told: Boolean(told), unasked: browser.asked.slice(0, asked).map(({ method }) => method) };
   },
 
   // Three calls at once in each of two tabs, all with a token that has expired.
@@ -149,6 +174,6 @@ const doing = {
 };
 
 main(async (browser) => {
-  if (given) browser.kept.set(KEPT, kept);
+  if (given?.session_id) browser.kept.set(KEPT, kept);
   return doing[what](browser);
 });

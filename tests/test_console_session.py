@@ -12,12 +12,13 @@ from chalicelib import wiring
 from chalicelib.model.passwords import MIN_CHARS
 from chalicelib.model.tokens import ACCESS_TOKEN_S, make_access_token
 from deploy.policies import ROOT
+from tests.mailbox import Mailbox, mailbox
 from tests.people import PASSWORD, People, people
 from tests.test_console import needs_node
 from tests.test_contract import Served, served_app
 from tests.world import jpeg
 
-__all__ = ["people"]
+__all__ = ["mailbox", "people"]
 pytestmark = needs_node
 NOTHING = {"email": "", "password": "", "above": ""}
 FORM = {"form": "Sign in", "items": 0, "who": "", "offered": ["other"], "wrong": NOTHING, "focus": "email"}
@@ -75,6 +76,57 @@ def test_an_account_is_made_and_signed_in_to(people: People, served: Served):
     assert seen["taken"]["wrong"]["above"] == "This address has an account already, and another password."
     assert seen["inside"]["who"] == "new@example.org"
     assert people.log_in("ann@example.org", PASSWORD).status == 201
+
+
+def test_an_account_is_asked_for_by_mail_and_made_by_its_link(
+    people: People, mailbox: Mailbox, served: Served
+):
+    seen = browse(served, "mail", {"button": "other", "email": "ann@example.org"})
+    assert (seen["form"]["form"], seen["form"]["fields"]) == ("Create account", ["email"])
+    assert seen["form"]["button"] == "Send a link"
+    assert seen["after"]["said"] == "Check your mail: a link is on its way to ann@example.org."
+    link = {"hash": f"#/register/{mailbox.link('register')}", "password": PASSWORD}
+    seen = browse(served, "link", link)
+    assert (seen["page"]["form"], seen["page"]["fields"]) == ("Choose a password", ["password"])
+    assert part(seen["after"], INSIDE) == INSIDE
+    # The token leaves the address bar, stands in no URL, and is sent when somebody presses the button only.
+    assert (seen["page"]["hash"], seen["told"], set(seen["unasked"])) == ("", False, {"GET"})
+    again = browse(served, "link", link)
+    assert again["after"]["wrong"]["above"].startswith("This link was used")
+    assert (again["back"]["form"], again["back"]["offered"]) == ("Sign in", ["other", "lost"])
+
+
+def test_a_forgotten_password_is_chosen_anew(people: People, mailbox: Mailbox, served: Served):
+    mailbox.join("ann@example.org")
+    seen = browse(served, "mail", {"button": "lost", "email": "ann@example.org"})
+    assert (seen["form"]["form"], seen["form"]["fields"]) == ("Forgotten password", ["email"])
+    assert seen["after"]["said"].startswith("Check your mail")
+    link = {"hash": f"#/reset/{mailbox.link('reset')}", "password": "short"}
+    seen = browse(served, "link", link)
+    assert "at least" in seen["after"]["wrong"]["password"]
+    seen = browse(served, "link", {**link, "password": "an altogether new one"})
+    assert seen["page"]["form"] == "Choose a new password"
+    assert part(seen["after"], INSIDE) == INSIDE
+    assert people.log_in("ann@example.org", "an altogether new one").status == 201
+
+
+def test_an_invitation_opens_a_page_of_its_own(people: People, mailbox: Mailbox, served: Served):
+    people.set(REGISTRATION_OPEN=None)
+    url = wiring.links().make("invite", email="ann@example.org", now_s=int(time()))
+    seen = browse(served, "link", {"hash": url[url.index("#") :], "password": PASSWORD})
+    assert seen["page"]["form"].startswith("You are invited")
+    assert part(seen["after"], INSIDE) == INSIDE
+
+
+def test_a_new_address_is_confirmed(people: People, mailbox: Mailbox, served: Served):
+    tokens = mailbox.join("ann@example.org")
+    body = {"email": "new@example.org", "current_password": PASSWORD}
+    people("POST", "/api/v1/me/email", body, token=tokens["access_token"])
+    link = {**tokens, "hash": f"#/address/{mailbox.link('address')}", "password": ""}
+    seen = browse(served, "link", link)
+    assert (seen["page"]["form"], seen["page"]["fields"]) == ("Confirm your address", [])
+    assert seen["after"]["notice"] == "Sign in with new@example.org from now on."
+    assert seen["after"]["who"] == "new@example.org"
 
 
 def test_where_registration_is_closed_no_account_is_offered(people: People, served: Served):

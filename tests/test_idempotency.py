@@ -62,6 +62,12 @@ def request(body: NewUpload, key: str = "k-1") -> Request:
 UNKEYED = {
     "/api/v1/search": "makes nothing",
     "/api/v1/registration": "public, so that there is nobody to keep a key for; the address is the key",
+    "/api/v1/accounts": "public; a link is good once",
+    "/api/v1/password": "public; a link is good once",
+    "/api/v1/verifications": "public; a link is good once",
+    "/api/v1/password-resets": "makes nothing; a mail may come twice",
+    "/api/v1/invitations": "makes nothing; a mail may come twice",
+    "/api/v1/me/email": "makes nothing; a mail may come twice",
     "/api/v1/sessions": "answers tokens, which are never stored",
     "/api/v1/sessions/refresh": "answers tokens, which are never stored",
     "/api/v1/api-keys": "answers a key, which is never stored",

@@ -43,15 +43,25 @@ class Operator:
 
 @pytest.fixture
 def operator(people: People, capsys: pytest.CaptureFixture[str]) -> Operator:
-    people.set(CONSOLE_URL=CONSOLE.replace("https://app.example.org", "http://127.0.0.1:8000"))
+    """The operator of a stage that sends no mail, and knows of no console."""
+    people.set(ENVIRONMENT="dev", REGISTRATION_OPEN=None)
     return Operator(people, capsys)
+
+
+def join(people: People, email: str) -> dict[str, Any]:
+    """Somebody whose account is there already; their tokens."""
+    people.set(ENVIRONMENT="local", REGISTRATION_OPEN="true")
+    people.register(email)
+    people.set(ENVIRONMENT="dev", REGISTRATION_OPEN=None)
+    tokens: dict[str, Any] = people.log_in(email).body
+    return tokens
 
 
 def test_an_administrator_is_made_and_unmade_and_it_counts_at_once(
     people: People, operator: Operator
 ) -> None:
-    token = people.join("Ann@example.org")["access_token"]
-    people.join("bob@example.org")
+    token = join(people, "Ann@example.org")["access_token"]
+    join(people, "bob@example.org")
     assert operator("list-admins") == (0, "nobody", "")
     assert operator("make-admin", "ann@example.org") == (0, "ann@example.org is an administrator", "")
     assert operator("make-admin", "ann@example.org")[0] == 0, "again is no error"
@@ -73,7 +83,6 @@ def test_an_address_without_an_account_is_told(operator: Operator, command: str)
 
 
 def test_an_invitation_and_a_reset_are_links_that_are_good_once(people: People, operator: Operator) -> None:
-    people.set(REGISTRATION_OPEN=None)
     code, url, _ = operator("invite", "ann@example.org")
     assert code == 0 and url.startswith(f"{CONSOLE}/#/invite/")
     body = {"token": url.rpartition("/")[2], "password": PASSWORD}

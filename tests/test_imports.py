@@ -1,4 +1,4 @@
-"""Imports go one way: DESIGN's picture of the parts, as a table."""
+"""Imports go one way: the parts, and what each may import, as a table."""
 
 import ast
 import subprocess

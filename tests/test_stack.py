@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +28,7 @@ from tests.conftest import rows
 PROJECT = Path(__file__).resolve().parent.parent
 BUCKET = "collections-images-local-000000000000"
 ENDED_WITHIN_S = 240
+END = "--- end of block"
 ADDRESS = r"http://127.0.0.1:\d+ +Ctrl-C"
 
 
@@ -34,9 +36,14 @@ ADDRESS = r"http://127.0.0.1:\d+ +Ctrl-C"
 class Running:
     ports: Ports
     state: Path
+    printed: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.api}"
 
     def get(self, path: str) -> Any:
-        return json.load(urlopen(f"http://127.0.0.1:{self.ports.api}{path}", timeout=10))
+        return json.load(urlopen(self.url + path, timeout=10))
 
     def client(self, service: str) -> Any:
         variables = aws_environment(self.ports.aws)
@@ -50,6 +57,30 @@ class Running:
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         return rows(f"postgresql://postgres@127.0.0.1:{self.ports.postgres}/collections", statement)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of the README, and what it says that the block prints; … is anything."""
+
+    code: str
+    shown: str
+
+
+def readme() -> list[Block]:
+    blocks: list[Block] = []
+    for kind, text in re.findall(r"^```(.*)\n((?:.*\n)*?)```$", (PROJECT / "README.md").read_text(), re.M):
+        if kind == "text":
+            blocks[-1] = Block(blocks[-1].code, text)
+        else:
+            assert kind == "sh", f"a block that no test runs: {text}"
+            blocks.append(Block(text, "…"))
+    return blocks
+
+
+def assert_shown(shown: str, printed: str, stack: Running) -> None:
+    pattern = re.escape(shown.strip().replace("http://127.0.0.1:8000", stack.url)).replace("…", ".*")
+    assert re.fullmatch(pattern, printed.strip(), re.DOTALL), f"shown:\n{shown}\nprinted:\n{printed}"
 
 
 def five_free_ports() -> int:
@@ -94,6 +125,9 @@ def eventually(answer: Callable[[], Any], *, timeout_s: float = 60) -> Any:
     return found
 
 
+README = readme()
+
+
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Running]:
     """A run killed in the middle, one stopped there, a demo to its end, and then the README's `make run`."""
@@ -117,8 +151,8 @@ def running_stack(state: Path) -> Iterator[Running]:
     assert demo.returncode == 0, printed
     assert "16 of 16 ready" in printed
     running = make_run(port, state)
-    read_until(running, ADDRESS)
-    yield Running(ports=Ports(api=port), state=state)
+    printed = "".join(read_until(running, "16 of 16 ready"))
+    yield Running(ports=Ports(api=port), state=state, printed=printed)
     os.killpg(running.pid, signal.SIGINT)  # as a terminal sends Ctrl-C
     printed, _ = running.communicate(timeout=30)
     assert printed.rstrip().endswith("stopping"), printed
@@ -126,7 +160,8 @@ def running_stack(state: Path) -> Iterator[Running]:
 
 
 def make_run(port: int, state: Path) -> "subprocess.Popen[str]":
-    """Run `make run` on these ports and this state, in the environment that the tests run in."""
+    """Run the README's first block on these ports and this state, in the environment that the tests run in."""
+    assert README[0].code == "make run\n"
     here = [f"PORT={port}", f"STATE={state}", f"PY={sys.executable}", "READY=Makefile"]
     return subprocess.Popen(
         ["make", "run", *here],
@@ -178,32 +213,37 @@ def test_a_hand_made_put_events_drives_the_analyzer(stack: Running) -> None:
     eventually(lambda: stack.sql("SELECT * FROM items WHERE id = 'test' AND status = 'READY'"))
 
 
+def test_make_run_prints_what_the_readme_shows(stack: Running) -> None:
+    assert_shown(README[0].shown, stack.printed, stack)
+
+
 def test_the_readmes_session_works(stack: Running, tmp_path: Path) -> None:
-    (session,) = re.findall(r"```sh\n(URL=.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
-    session = session.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{stack.ports.api}")
-    (tmp_path / "photo.jpg").write_bytes((PROJECT / "samples" / "garden-august.jpg").read_bytes() + b"\x00")
-    ran = subprocess.run(["bash", "-euc", session], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert ran.returncode == 0, ran.stderr
-    eventually(lambda: stack.get("/api/v1/items?text=photo.jpg&status=READY")["data"])
-
-
-def test_the_readmes_asking_and_signing_in_work(stack: Running, tmp_path: Path) -> None:
-    asking, signing_in = re.findall(
-        r"```sh\n((?:J|WHO)=.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL
+    """All of its blocks but the first, in one shell, on a machine that has little besides curl and python3."""
+    clone, programs = tmp_path / "my clone", tmp_path / "bin"
+    clone.mkdir()
+    (clone / "samples").symlink_to(PROJECT / "samples")
+    programs.mkdir()
+    (programs / "python3").symlink_to(Path(sys.executable).resolve())
+    for name in ("sh", "curl", "cp", "grep", "sleep", "tee"):
+        program = shutil.which(name)
+        assert program, f"{name} is missing here"
+        (programs / name).symlink_to(program)
+    session = f"\necho; echo '{END}'\n".join(block.code for block in README[1:])
+    ran = subprocess.run(
+        ["sh", "-euc", session.replace("http://127.0.0.1:8000", stack.url)],
+        cwd=clone,
+        env={"PATH": str(programs), "HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
     )
-    url = f"http://127.0.0.1:{stack.ports.api}"
-    for session, said in ((asking, "190 euros"), (asking + signing_in, '"email":"ann@example.org"')):
-        ran = subprocess.run(
-            ["bash", "-euc", session],
-            cwd=tmp_path,
-            env={**os.environ, "URL": url},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert ran.returncode == 0, ran.stderr
-        assert said in ran.stdout
-    assert (tmp_path / "page.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+    assert ran.returncode == 0, ran.stdout
+    for block, printed in zip(README[1:], ran.stdout.split(f"{END}\n"), strict=True):
+        assert_shown(block.shown, printed, stack)
+    assert (clone / "page.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+    assert stack.get("/api/v1/items?text=my%20photo.jpg&status=READY")["data"]
 
 
 def test_chalice_local_works_beside_the_running_stack(stack: Running) -> None:

@@ -44,11 +44,16 @@ Operation = Callable[[ast.AST, list[str]], None]
 def mutated_module(source: str, qualname: str, operation: str, argument: str) -> str:
     """Return the module with the operation done. Raises ValueError unless it fits exactly one place."""
     tree = ast.parse(source)
-    OPERATIONS[operation](_find(tree, qualname), argument)
-    changed = ast.unparse(ast.fix_missing_locations(tree))
-    ast.parse(changed)
-    if changed == ast.unparse(ast.parse(source)):
+    scope = _find(tree, qualname)
+    top: Any = next(node for node in tree.body if any(each is scope for each in ast.walk(node)))
+    before = ast.unparse(top)
+    OPERATIONS[operation](scope, argument)
+    if ast.unparse(top) == before:
         raise ValueError("it changes nothing")
+    lines = source.split("\n")
+    first = min([top.lineno, *(each.lineno for each in getattr(top, "decorator_list", ()))])
+    changed = "\n".join([*lines[: first - 1], ast.unparse(top), *lines[top.end_lineno :]])
+    ast.parse(changed)
     return changed
 
 

@@ -35,8 +35,8 @@ bench: $(READY) ## Measure: speed against bare libraries, quality of search
 chaos: $(READY) ## Kill, freeze, lose and repeat; SEED=n and SIZE=n choose the run
 	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SIZE),--size $(SIZE))
 
-mutants: $(READY) ## Take each protection out and see a test fail; ONLY=text chooses some
-	@$(PY) -m tests.mutants "$(ONLY)"
+mutants: $(READY) ## Take each protection out and see a test fail; ONLY=text, SINCE=revision and MINUTES=n choose
+	@$(PY) -m tests.mutants "$(ONLY)" $(if $(SINCE),--since "$(SINCE)") $(if $(MINUTES),--minutes "$(MINUTES)")
 
 package: $(READY) ## Build the Lambda package and its template for STAGE (default dev)
 	@$(PY) -m deploy.package --stage $(STAGE)

@@ -5,9 +5,11 @@ PY := .venv/bin/python
 # The environment is complete when the stamp for these requirements and this Python is there.
 KEY := $(shell $(PYTHON) -c 'import glob, hashlib, sys; print(hashlib.sha256(b"".join([sys.version.encode(), *(open(p, "rb").read() for p in sorted(glob.glob("requirements*.txt")))])).hexdigest()[:16])' 2>/dev/null)
 READY := .venv/.ready-$(KEY)
+# Two processes; a module's tests stay together, for the sake of what they share.
+TWO := --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench chaos mutants package
+.PHONY: help setup run demo test test-all check bench chaos mutants package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,8 +22,11 @@ run: $(READY) ## Start the local stack and the app; ends with its URL, stays up 
 demo: $(READY) ## Start, process the samples, print three searches and an answer, exit
 	@$(PY) -m local demo
 
-test: $(READY) ## Run the tests
-	@$(PY) -m pytest
+test: $(READY) ## Run the tests, without the slow forms of some
+	@$(PY) -m pytest $(TWO) -m "not slow"
+
+test-all: test ## Run the tests, then the slow forms: hundreds of uploads and hostile files, long outages
+	@$(PY) -m pytest $(TWO) -m slow
 
 check: $(READY) ## Lint, check types, check which way imports go
 	$(PY) -m ruff check .

@@ -6,9 +6,11 @@ PY := .venv/bin/python
 KEY := $(shell $(PYTHON) -c 'import glob, hashlib, sys; print(hashlib.sha256(b"".join([sys.version.encode(), *(open(p, "rb").read() for p in sorted(glob.glob("requirements*.txt")))])).hexdigest()[:16])' 2>/dev/null)
 READY := .venv/.ready-$(KEY)
 PLACE = $(if $(PORT),--port "$(PORT)") $(if $(STATE),--state "$(STATE)")
+# Two processes; a module's tests stay together, for the sake of what they share.
+TWO := --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench chaos mutants package
+.PHONY: help setup run demo test test-all check bench chaos mutants package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,8 +23,11 @@ run: $(READY) ## Start the local stack and the app, print its address, stay up u
 demo: $(READY) ## Start, process the samples, print three searches and an answer, exit; PORT=n STATE=folder
 	@exec $(PY) -m local demo $(PLACE)
 
-test: $(READY) ## Run the tests
-	@$(PY) -m pytest
+test: $(READY) ## Run the tests, without the slow forms of some
+	@$(PY) -m pytest $(TWO) -m "not slow"
+
+test-all: test ## Run the tests, then the slow forms: hundreds of uploads and hostile files, long outages
+	@$(PY) -m pytest $(TWO) -m slow
 
 check: $(READY) ## Lint, check types, check which way imports go
 	$(PY) -m ruff check .

@@ -254,6 +254,7 @@ def test_a_refresh_token_names_user_and_session() -> None:
         f"../x.{SESSION}.{'x' * 43}",
         f"{SESSION}.{'x' * 43}",
     ],
+    ids=lambda text: text.replace(SESSION, "session"),  # the same name in every process
 )
 def test_what_is_no_refresh_token_is_refused(text: str) -> None:
     with pytest.raises(Unauthenticated):

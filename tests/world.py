@@ -45,7 +45,7 @@ class World:
     admin_url: str
     aws: Emulated
     providers: Providers
-    _idle: list[Any] = field(default_factory=list)  # the superuser's connections
+    _idle: list[Any] = field(default_factory=list, init=False)  # the superuser's connections
 
     def put(self, key: str, body: bytes) -> dict[str, Any]:
         """PUT an object; answers the event S3 sends for it."""

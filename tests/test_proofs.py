@@ -9,12 +9,15 @@ import psycopg2
 import pytest
 
 from chalicelib import wiring
+from chalicelib.errors import InvalidInput
 from chalicelib.model.mails import write
 from chalicelib.model.signed_links import LIFETIME_S, Links, state_of
 from chalicelib.model.tokens import make_access_token
+from chalicelib.ops import proofs
 from chalicelib.providers.mailer_ses import SesMailer
 from tests.mailbox import CONSOLE, SENDER, Mailbox, mailbox
 from tests.people import PASSWORD, People, Reply, people
+from tests.test_passwords import SomebodyWrites
 
 __all__ = ["mailbox", "people"]
 NEW = "an altogether new one"
@@ -239,6 +242,22 @@ def test_while_the_old_address_cannot_be_told_nothing_changes(
     assert people("POST", "/api/v1/verifications", {"token": link}).status == 200
 
 
+def test_of_two_new_addresses_confirmed_at_once_one_wins(people: People, mailbox: Mailbox) -> None:
+    token, confirmed = mailbox.join("ann@example.org")["access_token"], []
+    change(people, token, "first@example.org")
+    first = mailbox.link("address")
+    change(people, token, "second@example.org")
+    second = mailbox.link("address")
+
+    def meanwhile() -> None:
+        confirmed.append(people("POST", "/api/v1/verifications", {"token": second}).status)
+
+    kept: dict[str, Any] = {"links": wiring.links(), "mailer": wiring.mailer(), "now_s": int(time())}
+    with pytest.raises(InvalidInput):
+        proofs.confirm_address(first, db=SomebodyWrites(wiring.database(), meanwhile), **kept)
+    assert (confirmed, people.me(token).body["email"]) == ([200], "second@example.org")
+
+
 def test_an_address_that_is_taken_is_not_told_of_nor_taken_over(people: People, mailbox: Mailbox) -> None:
     token = mailbox.join("ann@example.org")["access_token"]
     mailbox.join("eve@example.org")
@@ -393,20 +412,36 @@ def test_a_request_does_not_choose_where_a_link_leads(people: People, mailbox: M
 # Limits
 
 
-def test_nobody_is_flooded_with_mails(people: People, mailbox: Mailbox) -> None:
+@pytest.mark.parametrize("path", ["registration", "password-resets", "me/email"])
+def test_nobody_is_flooded_with_mails(people: People, mailbox: Mailbox, path: str) -> None:
+    token = mailbox.join("eve@example.org")["access_token"]
     mailbox.join("ann@example.org")
     people.set(RATE_LIMITS=json.dumps({"mail": "2/1h 10/1d", "login": "900/1m 9000/1h"}))
+
+    def ask(email: str) -> Reply:
+        return change(people, token, email) if path == "me/email" else mailbox.ask(path, email)
+
     for known in ("ann@example.org", "nobody@example.org"):
         local = known.partition("@")[0]
         before = len(mailbox.mails())
-        spelled = (known, f"{local}+1@example.org", f"{local.upper()}+2@Example.org")
-        replies = [mailbox.ask("password-resets", email) for email in spelled]
+        replies = [
+            ask(email) for email in (known, f"{local}+1@example.org", f"{local.upper()}+2@Example.org")
+        ]
         assert [reply.status for reply in replies] == [202, 202, 429], known
         assert (replies[2].code, len(mailbox.mails()) - before) == ("rate_limited", 2)
         assert int(replies[2].headers["Retry-After"]) > 60
-        assert mailbox.ask("registration", known).status == 202, (
-            "mails of one kind keep no other from anybody"
-        )
+        other = "password-resets" if path == "registration" else "registration"
+        assert mailbox.ask(other, known).status == 202, "mails of one kind keep no other from anybody"
+
+
+def test_guessing_the_password_for_a_new_address_is_guessing_as_well(
+    people: People, mailbox: Mailbox
+) -> None:
+    token = mailbox.join("ann@example.org")["access_token"]
+    people.set(RATE_LIMITS='{"account": "3/1h 3/1h", "login": "900/1m 9000/1h", "mail": "900/1m 9000/1h"}')
+    guesses = [change(people, token, "new@example.org", "a wrong password").status for _ in range(7)]
+    assert guesses[:3] == [400] * 3 and guesses[-1] == 429
+    assert people.log_in("ann@example.org").status == 429
 
 
 def test_who_asks_for_mails_is_limited_too(people: People, mailbox: Mailbox) -> None:

@@ -84,7 +84,8 @@ BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
 QUERIES = {("POST", "/api/v1/documents"): "?filename=new.pdf"}
 # A new key says nothing of whose it is, nor do a new document, a new collection and a picture.
 SILENT = {("POST", "/api/v1/api-keys"), ("POST", "/api/v1/documents"), ("POST", "/api/v1/collections")}
-SILENT |= {("GET", "/api/v1/documents/{document_id}/pages/{n}/image"), ("POST", "/api/v1/conversations")}
+SILENT |= {("GET", f"/api/v1/documents/{{document_id}}/pages/{{n}}/{part}") for part in ("image", "thumbnail")}
+SILENT |= {("POST", "/api/v1/conversations")}
 # In DynamoDB, under their user's key: no condition of SQL's, and no policy, keeps them apart.
 SESSIONS = {"/api/v1/sessions", "/api/v1/sessions/current"}
 # Open to everybody, and nobody's in particular; all others want to know who asks.

@@ -3,8 +3,10 @@
 from typing import Literal
 
 import msgspec
+from msgspec.structs import asdict
 
 from chalicelib.api.items import Kind
+from chalicelib.api.pictures import pictures_of
 from chalicelib.ops import search
 
 
@@ -31,7 +33,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
     """An item by its best passage. `score` is 0..1 within this answer; `highlights` are offsets into `snippet`.
 
-    `duplicates`: documents left out because their best passage says the same.
+    `duplicates`: documents left out because their best passage says the same. `thumbnail_url`: a small picture of the
+    page or image. `page_image_url`: the page with the passage marked; it and `page_url` are null for an image.
     """
 
     item_id: str
@@ -47,6 +50,9 @@ class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
     highlights: list[tuple[int, int]]
     score: float
     duplicates: list[str]
+    thumbnail_url: str | None
+    page_url: str | None
+    page_image_url: str | None
     explain: Explanation | None
 
 
@@ -112,12 +118,15 @@ def _explanation(hit: search.Hit, answer: search.Answer, language: str | None) -
 def _hit(hit: search.Hit, explanation: Explanation | None) -> SearchHit:
     passage, snippet = hit.passage, hit.snippet
     paged = passage["kind"] == "pdf"
+    item_id, page, span = passage["item_id"], passage["page"], (passage["char_start"], passage["char_end"])
+    pictures = pictures_of(item_id, passage["kind"], page, source=passage["source"], span=span)
     return SearchHit(
         **{
             name: passage[name]
             for name in ("item_id", "name", "kind", "chunk_id", "source", "char_start", "char_end")
         },
-        page=passage["page"] if paged else None,
+        **asdict(pictures),
+        page=page if paged else None,
         also_on_pages=list(hit.also_on_pages) if paged else [],
         snippet=snippet.text,
         highlights=list(snippet.highlights),

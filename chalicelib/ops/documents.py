@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PDF = "application/pdf"
 UPLOAD_TTL_S = 900
+THUMBNAIL_PX = 320  # wide: twice what a list shows
+THUMBNAIL_TIMEOUT_S = 3.0  # drawing them is no costly request: less than a whole page may take
 Source = Literal["text", "ocr"]
 
 
@@ -150,6 +152,20 @@ def render_page(
     spans = [shown_span(page.text, start, end) for start, end in marked]
     with copies.open(ref.user_id, item["key"], sha256=item["sha256"]) as path:
         return render(path, number, width_px=width_px, spans=spans)
+
+
+def render_thumbnail(
+    ref: ItemRef, number: int, *, db: "Database", copies: "LocalCopies", render: Render
+) -> bytes:
+    """Return the page as a JPEG THUMBNAIL_PX wide. Raises as read_page does, Unavailable after THUMBNAIL_TIMEOUT_S."""
+
+    def read(tx: Tx) -> Row:
+        _require_read(documents.get(tx, ref.user_id, ref.item_id), number)
+        return items.get(tx, ref)
+
+    item = db.transact(ref.user_id, read)
+    with copies.open(ref.user_id, item["key"], sha256=item["sha256"]) as path:
+        return render(path, number, width_px=THUMBNAIL_PX, timeout_s=THUMBNAIL_TIMEOUT_S)
 
 
 def _read_page(tx: Tx, ref: ItemRef, number: int) -> PageText:

@@ -14,7 +14,8 @@ from chalicelib.model.files import DecodedFile, Kind, Page, Sitting
 from chalicelib.model.gateway import Outbound, UpstreamAnswer
 from chalicelib.model.items import Analysis as Analysis
 
-Render = Callable[..., bytes]  # a local path, a page, width_px, spans: see decoder.Decoder.render_page
+# A local path, a page, width_px, spans, timeout_s: see decoder.Decoder.render_page.
+Render = Callable[..., bytes]
 
 
 class AnalysisRequest(Struct, frozen=True, kw_only=True):

@@ -190,6 +190,46 @@ def test_no_script_takes_anothers_name():
     assert len(names) == len(set(names)) > 50
 
 
+class Finding(TooManyAtOnce):
+    """Finds an image, and a document on its second page; a picture tells its own path."""
+
+    def do_POST(self) -> None:
+        hit = {"score": 0.5, "snippet": "rent", "highlights": [], "page": None}
+        image = {**hit, "item_id": "a", "name": "a.jpg", "kind": "image", "thumbnail_url": PHOTO}
+        document = {**hit, "item_id": "b", "name": "b.pdf", "kind": "pdf", "page": 2, "thumbnail_url": SMALL}
+        self.answer(200, {"data": [image, document], "missing": []})
+
+    def do_GET(self) -> None:
+        self.answer(200, {"picture": self.path})
+
+
+PHOTO, SMALL = "/api/v1/items/a/thumbnail", "/api/v1/documents/b/pages/2/thumbnail"
+
+
+@needs_node
+def test_hits_and_citations_show_the_picture_that_the_api_names():
+    cited = {"item_id": "a", "item_name": "a.jpg", "page": None, "quote": "rent", "stale": False}
+    shown = [
+        {**cited, "thumbnail_url": PHOTO, "page_image_url": None},
+        {**cited, "thumbnail_url": SMALL, "page_image_url": IMAGE},
+        {**cited, "thumbnail_url": None, "page_image_url": None},
+    ]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Finding) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        script = [
+            "node",
+            "tests/console_search.js",
+            f"http://127.0.0.1:{serving.server_port}/",
+            json.dumps(shown),
+        ]
+        ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+        serving.shutdown()
+    assert ran.returncode == 0, ran.stderr
+    page = json.loads(ran.stdout)
+    assert [json.loads(each)["picture"] for each in page["shown"]] == [PHOTO, SMALL]
+    assert [each and json.loads(each)["picture"] for each in page["opened"]] == [PHOTO, IMAGE, ""]
+
+
 class Answering(TooManyAtOnce):
     """Takes a question, answers it by a run, and then has both in the conversation."""
 

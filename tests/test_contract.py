@@ -83,8 +83,8 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "422"]
 
 [[operations]]
 # What the state of things may stand against: a document not read yet, a name that is taken, an upload not in parts.
-include-operation-id = ["get_page", "get_page_image", "create_collection", "change_collection", "cancel_run",
-                        "resume_upload", "complete_upload"]
+include-operation-id = ["get_page", "get_page_image", "get_page_thumbnail", "create_collection", "change_collection",
+                        "cancel_run", "resume_upload", "complete_upload"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]
 
 [[operations]]

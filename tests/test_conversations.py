@@ -34,6 +34,8 @@ def test_an_answer_quotes_the_page_it_is_from(talk: Talk) -> None:
     page = "/api/v1/documents/garden/pages/2"
     span = f"{first['page_start']}-{first['page_end']}"
     assert (first["page_url"], first["page_image_url"]) == (page, f"{page}/image?highlight={span}")
+    assert first["thumbnail_url"] == f"{page}/thumbnail"
+    assert answer["content_type"] == "text/plain"
     ((stored,),) = talk.world.sql("SELECT string_agg(text, ' ' ORDER BY ordinal) FROM chunks WHERE page = 2")
     assert stored[first["page_start"] : first["page_end"]] == first["quote"]
 
@@ -264,7 +266,9 @@ def test_a_citation_is_stale_once_its_item_is_not_what_it_was(talk: Talk, fate: 
     first = answer["citations"][0]
     assert answer["stale"]
     assert (first["stale"], first["quote"]) == (True, "Frost kills tomato plants within one night.")
-    assert (first["page_image_url"] is None) == (fate == "deleted")
+    assert {first[f"{what}_url"] is None for what in ("thumbnail", "page", "page_image")} == {
+        fate == "deleted"
+    }
 
 
 def test_a_quote_over_several_chunks_is_found_and_is_not_stale(talk: Talk) -> None:

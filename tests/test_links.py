@@ -2,6 +2,7 @@
 
 import html
 import re
+from datetime import UTC, datetime
 from random import Random
 from time import process_time
 
@@ -11,6 +12,7 @@ from linkify_it import LinkifyIt
 from linkify_it.tlds import TLDS
 from markdown_it import MarkdownIt
 
+from chalicelib.model.export import as_markdown
 from chalicelib.model.links import addresses_in, names_more
 
 ADDRESSES = r"""
@@ -180,6 +182,7 @@ evil․com
 今日はevil.comへ
 사이트evil.com에서
 """.strip().split("\n")
+CLOSING = ("heading_close", "paragraph_close")
 UNSEEN = [
     "evil\u200b.com",
     "ev\u00adil.com",
@@ -504,6 +507,21 @@ def test_whatever_is_followed_is_found() -> None:
     links = [text for text in texts if followed(text)]
     assert len(links) > 1_000
     assert [text for text in links if not names_more(text, [])] == []
+
+
+def test_nothing_is_followed_in_an_export() -> None:
+    """But by GitHub, which makes a link of an e-mail address whatever is escaped: "@" is left out."""
+    texts = [text for text in ADDRESSES + UNSEEN if "@" not in text]
+    citation = {"kind": "pdf", "page": 1, "stale": False}
+    for text in texts:
+        cited = {**citation, "answer_end": len(text), "item_name": text, "quote": text}
+        said = {"role": "assistant", "content": text, "created_at": datetime(2026, 1, 2, tzinfo=UTC)}
+        tokens = RENDERER.parse(as_markdown(text, [(said, [cited])]))
+        inside = {child.type for token in tokens for child in token.children or ()}
+        assert inside <= {"text", "text_special", "strong_open", "strong_close"}, text
+        assert {token.type for token in tokens} <= {"heading_open", "paragraph_open", "inline", *CLOSING}, (
+            text
+        )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from PIL import Image, ImageChops
 import app
 from chalicelib import wiring
 from chalicelib.model.page_text import join_chunks, shown_span
+from chalicelib.model.pipeline import ItemRef
+from chalicelib.ops import documents
 from chalicelib.providers.decoder import Decoder
 from chalicelib.stores import local_copies
 from tests.test_api_items import Api, api
@@ -100,7 +103,7 @@ def test_a_pages_text_is_what_its_chunks_hold(world: World, api: Api, guide: Non
 
 
 def test_a_page_that_is_not_there_is_named(api: Api, guide: None) -> None:
-    for part in ("", "/image"):
+    for part in ("", "/image", "/thumbnail"):
         status, problem, _ = api("GET", f"{PATH}/pages/999{part}")
         assert (status, problem["field"]) == (404, "n"), part
         for wrong in ("0", "-1", "one", "1.0", "100000", "01"):
@@ -117,7 +120,7 @@ def test_a_document_that_is_not_read_yet_is_not_ready(world: World, api: Api, gu
     world.sql("UPDATE items SET pages_read = 0")
     assert api("GET", f"{PATH}/pages/2")[0] == 200, "the text of the earlier reading"
     world.sql("UPDATE items SET kind = NULL, page_count = NULL, status = 'PENDING'")
-    for part in ("", "/image"):
+    for part in ("", "/image", "/thumbnail"):
         status, problem, _ = api("GET", f"{PATH}/pages/1{part}")
         assert (status, problem["code"]) == (409, "not_ready") and "PENDING" in problem["detail"]
 
@@ -164,12 +167,51 @@ def test_a_browser_keeps_a_picture_for_one_caller_only(client: Client, guide: No
     answer = client.http.get(f"{PATH}/pages/1/image?width=100", headers={"Accept": "*/*"})
     assert answer.headers["Cache-Control"] == "private, max-age=3600"
     assert {"Authorization", "X-Api-Key", "Origin"} <= set(answer.headers["Vary"].split(", "))
+    small = client.http.get(f"{PATH}/pages/1/thumbnail", headers={"Accept": "*/*"})
+    assert small.headers["Cache-Control"] == "private, max-age=3600"
     assert client.http.get(f"{PATH}/pages/1").headers["Cache-Control"] == "no-store"
     thumbnail = client.http.get("/api/v1/items/guide/thumbnail")
     assert (thumbnail.headers["Cache-Control"], "Authorization" in thumbnail.headers["Vary"]) == (
         "private, max-age=300",
         True,
     )
+
+
+def test_a_pages_thumbnail_is_of_that_page(client: Client, guide: None) -> None:
+    small = [image(client, f"{PATH}/pages/{n}/thumbnail") for n in (1, 2)]
+    large = [image(client, f"{PATH}/pages/{n}/image?width=320") for n in (1, 2)]
+    assert [each.width for each in small] == [320, 320]
+    assert [each.tobytes() for each in small] == [each.tobytes() for each in large]
+    assert ImageChops.difference(*small).getbbox() is not None
+
+
+def test_a_hits_pictures_are_there(client: Client, api: Api, guide: None) -> None:
+    found = api("POST", "/api/v1/search", {"query": "tomatoes", "filters": {"pages": {"from": 2}}})[1]["data"]
+    assert found[0]["page"] > 1
+    page = image(client, f"{found[0]['page_url']}/image?width=320")
+    assert image(client, found[0]["thumbnail_url"]).tobytes() == page.tobytes()
+    marked = image(client, f"{found[0]['page_image_url']}&width=320")
+    assert ImageChops.difference(page, marked).getbbox() is not None
+
+
+def test_a_list_of_thumbnails_is_no_costly_one(client: Client, guide: None) -> None:
+    """A search of twelve hits would use up a tenth of them; so one that is slow to draw is given up early."""
+    costs = {
+        route.path.rpartition("/")[2]: route.cost for route in app.app.declared if "/pages/" in route.path
+    }
+    assert (costs["thumbnail"], costs["image"]) == ("plain", "costly")
+    given: list[float] = []
+
+    def draw(path: str, number: int, *, width_px: int, timeout_s: float) -> bytes:
+        given.append(timeout_s)
+        return wiring.decoder().render_page(path, number, width_px=width_px, timeout_s=timeout_s)
+
+    ref = ItemRef(user_id="alice", item_id="guide")
+    given_to = {"db": wiring.database(), "copies": wiring.local_copies()}
+    assert documents.render_thumbnail(ref, 1, **given_to, lend=lambda _user: nullcontext(draw)).startswith(
+        b"\xff\xd8\xff"
+    )
+    assert given == [3.0]
 
 
 @pytest.mark.parametrize("headers", [{}, {"Accept": "image/*"}, {"Accept": "text/html"}])

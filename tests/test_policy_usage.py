@@ -168,7 +168,7 @@ def use_documents(world: Recorded) -> None:
     world.request("GET", "/api/v1/documents/by-hash/{file_hash}", file_hash=json.loads(sent)["file_hash"])
     for path in ("", "/{document_id}", "/{document_id}/file"):
         world.request("GET", "/api/v1/documents" + path, document_id="guide")
-    for part in ("", "/image"):
+    for part in ("", "/image", "/thumbnail"):
         world.request("GET", "/api/v1/documents/{document_id}/pages/{n}" + part, document_id="guide", n="1")
     made = json.loads(world.request("POST", "/api/v1/collections", {"name": "Garden"}))
     world.request("GET", "/api/v1/collections")

@@ -13,6 +13,7 @@ from tests.world import World, jpeg
 
 __all__ = ["api"]  # pytest finds fixtures by their names
 SEARCH = "/api/v1/search"
+PICTURES = ("thumbnail", "page", "page_image")
 TERMS = "The tenant pays the rent on the third working day of each month\nto the landlords account without charges"
 GARDEN = "Tomatoes are watered each morning at the root and tied to sticks\nwhen they flower in the second week of June"
 
@@ -40,6 +41,19 @@ def test_each_mode_ranks_by_its_own_list(documents: None, world: World, api: Api
         assert (why["lexical_rank"] is not None, why["semantic_rank"] is not None) == lists, mode
         assert why["semantic_weight"] == {"hybrid": 0.5, "lexical": 0.0, "semantic": 1.0}[mode]
         assert len(world.providers.embedded) - before == (mode != "lexical")
+
+
+def test_a_hit_has_the_pictures_of_its_own_page(documents: None, api: Api) -> None:
+    found = api("POST", SEARCH, {"query": "tenant pays rent tomatoes", "mode": "lexical"})[1]["data"]
+    hits = {hit["item_id"]: hit for hit in found}
+    shown = {name: [hit[f"{what}_url"] for what in PICTURES] for name, hit in hits.items()}
+    first, second = "/api/v1/documents/garden/pages/1", "/api/v1/documents/lease/pages/2"
+    spans = {name: f"{hit['char_start']}-{hit['char_end']}" for name, hit in hits.items()}
+    assert shown == {
+        "garden": ["/api/v1/items/garden/thumbnail", first, f"{first}/image?highlight={spans['garden']}"],
+        "lease": [f"{second}/thumbnail", second, f"{second}/image?highlight={spans['lease']}"],
+        "ripe-tomatoes": ["/api/v1/items/ripe-tomatoes/thumbnail", None, None],
+    }
 
 
 def test_a_score_is_the_sum_of_its_explained_parts(documents: None, api: Api) -> None:

@@ -94,7 +94,10 @@ BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
 QUERIES = {("POST", "/api/v1/documents"): "?filename=new.pdf"}
 # A new key says nothing of whose it is, nor do a new document, a new collection and a picture.
 SILENT = {("POST", "/api/v1/api-keys"), ("POST", "/api/v1/documents"), ("POST", "/api/v1/collections")}
-SILENT |= {("GET", "/api/v1/documents/{document_id}/pages/{n}/image"), ("POST", "/api/v1/conversations")}
+SILENT |= {
+    ("GET", f"/api/v1/documents/{{document_id}}/pages/{{n}}/{part}") for part in ("image", "thumbnail")
+}
+SILENT |= {("POST", "/api/v1/conversations")}
 # A mail is on its way: to whom it went says nothing of who has the address.
 SILENT |= {("POST", "/api/v1/me/email")}
 MAILS = {"/api/v1/me/email"}

@@ -229,6 +229,24 @@ def get_page_image(request: Request) -> Answer:
     return Answer(jpeg, headers=kept_for(3600))
 
 
+@routes.get(
+    "/api/v1/documents/{document_id}/pages/{n}/thumbnail",
+    patterns=PAGE_NUMBER,
+    returns="image/jpeg",
+    errors=(NotFound, Conflict, BadFile),
+    summary="See a page as a small JPEG, for lists: 320 px wide.",
+)
+def get_page_thumbnail(request: Request) -> Answer:
+    jpeg = documents.render_thumbnail(
+        _ref(request),
+        int(request.path["n"]),
+        db=wiring.database(),
+        copies=wiring.local_copies(),
+        lend=wiring.drawing_pool().lend,
+    )
+    return Answer(jpeg, headers=kept_for(3600))
+
+
 def _range(highlight: str) -> tuple[int, int]:
     start, _, end = highlight.partition("-")
     return int(start), int(end)

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import asdict
 
+from chalicelib.api.pictures import pictures_of
 from chalicelib.model.outcomes import Outcome
 from chalicelib.ops import conversations
 
@@ -17,8 +18,9 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True):
 
     It bears out the sentence of the answer from `answer_start` to `answer_end`. All four count characters (code
     points). `source`: the text itself, an image's caption, or what was read from a picture. `stale`: the item was
-    deleted since, has other bytes, or reads otherwise there. `page`: null for an image, as long as there is one. What
-    shows it: null for an image, or when the item is gone.
+    deleted since, has other bytes, or reads otherwise there. `page`: null for an image, as long as there is one.
+    `thumbnail_url`: a small picture of the page or image. `page_image_url`: the page with the quote marked. An image
+    has no page's URLs, an item that is gone none at all.
     """
 
     ordinal: int
@@ -33,6 +35,7 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True):
     answer_end: int
     verified: Literal[True] = True
     stale: bool
+    thumbnail_url: str | None
     page_url: str | None
     page_image_url: str | None
 
@@ -45,6 +48,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     `stale` whether any citation is. `outcome`: answered; nothing_relevant, when the items have nothing on it;
     nothing_verified, when no sentence stood the check; refused, by the model. `content` says so too. Without a chat
     model, answers are sentences of the items themselves, and `provider` is "extractive".
+
+    `content`, quotes and names are text (`content_type`), with whatever stands in a file: show them as text, never as
+    Markdown or HTML, where `![](//host/x)` would be fetched.
     """
 
     object: Literal["message"] = "message"
@@ -53,6 +59,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     ordinal: int
     role: Literal["user", "assistant"]
     content: str
+    content_type: Literal["text/plain"] = "text/plain"
     created_at: datetime
     collection_id: str | None
     item_ids: list[str] | None
@@ -96,15 +103,10 @@ def message_of(message: conversations.Message) -> Message:
 
 
 def _citation(row: Row) -> Citation:
-    page_url = image_url = None
-    if row["kind"] == "pdf":
-        page_url = f"/api/v1/documents/{quote(row['item_id'], safe='')}/pages/{row['page']}"
-        # What was read from a picture has no place on the page that could be marked.
-        marked = f"?highlight={row['page_start']}-{row['page_end']}" if row["source"] == "text" else ""
-        image_url = f"{page_url}/image{marked}"
+    span = (row["page_start"], row["page_end"])
+    pictures = pictures_of(row["item_id"], row["kind"], row["page"], source=row["source"], span=span)
     return Citation(
         **{name: row[name] for name in _QUOTED},
+        **asdict(pictures),
         page=row["page"] if row["kind"] != "image" else None,
-        page_url=page_url,
-        page_image_url=image_url,
     )

@@ -3,8 +3,10 @@
 from typing import Literal
 
 import msgspec
+from msgspec.structs import asdict
 
 from chalicelib.api.items import Kind
+from chalicelib.api.pictures import pictures_of
 from chalicelib.ops import search
 
 
@@ -31,7 +33,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
     """An item by its best passage. `score` is 0..1 within this answer; `highlights` are offsets into `snippet`.
 
-    `duplicates`: documents left out because their best passage says the same.
+    `duplicates`: documents left out because their best passage says the same. `thumbnail_url`: a small picture of the
+    page or image. `page_image_url`: the page with the passage marked; it and `page_url` are null for an image.
     """
 
     item_id: str
@@ -47,6 +50,9 @@ class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
     highlights: list[tuple[int, int]]
     score: float
     duplicates: list[str]
+    thumbnail_url: str | None
+    page_url: str | None
+    page_image_url: str | None
     explain: Explanation | None
 
 
@@ -112,6 +118,8 @@ def _explanation(hit: search.Hit, found: search.SearchResult, language: str | No
 def _hit(hit: search.Hit, explanation: Explanation | None) -> SearchHit:
     passage, snippet = hit.passage, hit.snippet
     paged = passage.kind == "pdf"
+    span = (passage.char_start, passage.char_end)
+    pictures = pictures_of(passage.item_id, passage.kind, passage.page, source=passage.source, span=span)
     return SearchHit(
         item_id=passage.item_id,
         name=passage.name,
@@ -121,6 +129,7 @@ def _hit(hit: search.Hit, explanation: Explanation | None) -> SearchHit:
         source=passage.source,
         char_start=passage.char_start,
         char_end=passage.char_end,
+        **asdict(pictures),
         also_on_pages=list(hit.also_on_pages) if paged else [],
         snippet=snippet.text,
         highlights=list(snippet.highlights),

@@ -19,7 +19,7 @@ async function listChoices() {
 }
 
 function showSource(citation) {
-  const url = citation.page_image_url || `/api/v1/items/${encodeURIComponent(citation.item_id)}/thumbnail`;
+  const url = citation.page_image_url || citation.thumbnail_url;
   quoted = citation.item_id;
   $("source-name").textContent = citation.item_name + (citation.page_image_url ? `, page ${citation.page}` : "");
   $("source-quote").textContent = citation.quote;

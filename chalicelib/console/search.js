@@ -18,7 +18,7 @@ function hitRow(hit) {
   button.type = "button";
   row.dataset.id = hit.item_id;
   score.title = "How well it matches, from 0 to 1, within these results";
-  showPicture(picture, { ...hit, thumbnail_url: `/api/v1/items/${encodeURIComponent(hit.item_id)}/thumbnail` }, "");
+  showPicture(picture, hit, "");
   line.append(make("span", "name cut", hit.name), make("span", "about", hit.page ? `page ${hit.page}` : ""), score);
   text.append(line, snippetOf(hit));
   button.append(picture, text);

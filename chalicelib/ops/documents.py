@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PDF = "application/pdf"
 UPLOAD_TTL_S = 900
+THUMBNAIL_PX = 320  # wide: twice what a list shows
+THUMBNAIL_TIMEOUT_S = 3.0  # drawing them is no costly request: less than a whole page may take
 Source = Literal["text", "ocr"]
 
 
@@ -152,6 +154,21 @@ def render_page(
     spans = [shown_span(page.text, start, end) for start, end in marked]
     with lend(ref.user_id) as render, copies.open(ref.user_id, item.key, sha256=item.sha256) as path:
         return render(path, number, width_px=width_px, spans=spans)
+
+
+def render_thumbnail(
+    ref: ItemRef, number: int, *, db: "Database", copies: "LocalCopies", lend: LendRender
+) -> bytes:
+    """Return the page as a JPEG THUMBNAIL_PX wide. Raise as read_page does, Unavailable after THUMBNAIL_TIMEOUT_S."""
+
+    def read(tx: Tx) -> StoredItem:
+        _require_read(documents.get(tx, ref.user_id, ref.item_id), number)
+        return items.get(tx, ref)
+
+    item = db.transact(ref.user_id, read)
+    assert item.sha256, "its file has been decoded"
+    with lend(ref.user_id) as render, copies.open(ref.user_id, item.key, sha256=item.sha256) as path:
+        return render(path, number, width_px=THUMBNAIL_PX, timeout_s=THUMBNAIL_TIMEOUT_S)
 
 
 def _read_page(tx: Tx, ref: ItemRef, number: int) -> PageText:

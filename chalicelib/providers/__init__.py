@@ -16,7 +16,8 @@ from chalicelib.model.gateway import Outbound, UpstreamAnswer
 from chalicelib.model.items import Analysis as Analysis
 from chalicelib.model.mails import Mail
 
-Render = Callable[..., bytes]  # a local path, a page, width_px, spans: see decoder.Decoder.render_page
+# A local path, a page, width_px, spans, timeout_s: see decoder.Decoder.render_page.
+Render = Callable[..., bytes]
 LendRender = Callable[[str], AbstractContextManager[Render]]  # to a caller: see drawing_pool.DrawingPool.lend
 
 

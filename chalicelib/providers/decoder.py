@@ -112,21 +112,25 @@ class Decoder:
             return paginate((text.decode() for text in blobs), first=first_page, scans=set(header["scans"]))
 
     def render_page(
-        self, path: str, page_number: int, *, width_px: int, spans: Sequence[tuple[int, int]] = ()
+        self,
+        path: str,
+        page_number: int,
+        *,
+        width_px: int,
+        spans: Sequence[tuple[int, int]] = (),
+        timeout_s: float = PAGE_TIMEOUT_S,
     ) -> bytes:
         """One page of a PDF, from 1, as a JPEG of at most 4,000 px an edge.
 
         `spans` of its text are marked, counted as model.page_text.shown_span does. Raises BadFile, NotFound, and
-        Unavailable after PAGE_TIMEOUT_S.
+        Unavailable after `timeout_s`.
         """
         if not 1 <= width_px <= _MAX_PAGE_PX:
             raise InvalidInput(f"A page can be 1 to {_MAX_PAGE_PX} px wide.", field="width_px")
         if self._admit(path) != "application/pdf":
             raise bad_file("unsupported_format", self._limits)
         with self._lock:
-            header = self._run(
-                path, PAGE_TIMEOUT_S, page_number=page_number, width_px=width_px, spans=list(spans)
-            )
+            header = self._run(path, timeout_s, page_number=page_number, width_px=width_px, spans=list(spans))
             return next(_read_blobs(self._scratch.fileno(), header))
 
     def close(self) -> None:

@@ -83,6 +83,29 @@ def test_an_upstreams_security_headers_go_before_ours_and_its_cors_does_not() ->
     assert not {"Vary", "X-Content-Type-Options"} & headers.keys()
 
 
+SPEAKING_FOR_THE_ORIGIN = [
+    *("Strict-Transport-Security", "Clear-Site-Data", "Public-Key-Pins", "Expect-CT", "Alt-Svc", "NEL"),
+    *("Report-To", "Origin-Agent-Cluster", "Service-Worker-Allowed", "Accept-CH", "Use-As-Dictionary"),
+    *(
+        "Set-Login",
+        "Sec-Session-Registration",
+        "clear-site-data",
+        "Clear_Site_Data",
+        "Service.Worker.Allowed",
+    ),
+]
+
+
+@pytest.mark.parametrize("make", [rest_event, v2_event])
+def test_an_upstream_does_not_speak_for_the_whole_origin(make: Any) -> None:
+    given = [f"{name}: theirs-1" for name in SPEAKING_FOR_THE_ORIGIN]
+    with raw_upstream(answering("200 OK", b"", *given, *given, "Reporting-Endpoints: a=b")) as found:
+        answer = ask(found, make("GET", "/users"))
+    assert "theirs-1" not in json.dumps(answer)
+    assert answer["headers"]["Strict-Transport-Security"] == "max-age=31536000"
+    assert answer["headers"]["Reporting-Endpoints"] == "a=b"
+
+
 def test_a_redirect_is_handed_back_and_not_followed() -> None:
     with raw_upstream() as elsewhere:
         location = f"Location: {elsewhere.url}/latest/meta-data"

@@ -192,25 +192,80 @@ def test_hop_by_hop_and_connections_own_headers_stay_here(echo: RawUpstream) -> 
 
 
 SPOOFED = [
-    *("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port"),
+    # where a request comes from
     *(
-        "X-Forwarded-Prefix",
-        "X-Forwarded-User",
-        "X-Real-IP",
-        "True-Client-IP",
-        "CF-Connecting-IP",
-        "X-Client-IP",
+        "Forwarded",
+        "Forwarded-For",
+        "X-Forwarded",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
     ),
-    *("Proxy", "X-Forwarded", "Proxy-Client-IP", "X-Original-URI"),
-    *("X-Request-Id", "X-Collections-Identity", "x-collections-identity", "X_Collections_Identity"),
+    *("X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-User", "X-Original-Forwarded-For", "X-Real-IP"),
+    *("Client-IP", "X-Client-IP", "X-ClientIP", "True-Client-IP", "X-Cluster-Client-IP", "X-ProxyUser-Ip"),
+    *("Proxy", "Proxy-Client-IP", "WL-Proxy-Client-IP", "X-Originating-IP", "X-Remote-Addr", "Remote-Addr"),
+    *("X-Host", "X-Original-Host", "X-HTTP-Host-Override", "Front-End-Https", "X-Scheme"),
+    # as CDNs and clouds tell it
+    *("CF-Connecting-IP", "CF-Connecting-IPv6", "CF-IPCountry", "Fastly-Client-IP", "Fly-Client-IP"),
+    *("Fly-Forwarded-Proto", "X-Azure-ClientIP", "X-Azure-SocketIP", "X-Azure-FDID", "X-Envoy-Internal"),
     *(
-        "X_Forwarded_For",
-        "Host",
-        "Content-Length",
-        "X-Original-URL",
-        "X-Rewrite-URL",
-        "X-HTTP-Method-Override",
+        "X-Envoy-External-Address",
+        "X-Envoy-Original-Path",
+        "CloudFront-Viewer-Address",
+        "X-Appengine-User-IP",
     ),
+    *(
+        "X-Nf-Client-Connection-Ip",
+        "X-Vercel-Proxied-For",
+        "Akamai-Origin-Hop",
+        "Ali-CDN-Real-IP",
+        "Incap-Client-IP",
+    ),
+    *(
+        "CDN-Src-IP",
+        "X-Sucuri-ClientIP",
+        "X-ARR-ClientCert",
+        "X-New-Vendor-Client-Ip",
+        "New-Vendor-Forwarded-For",
+    ),
+    # who asks
+    *("Remote-User", "Remote-Groups", "X-Remote-User", "X-Remote-Extra-Scopes", "X-Auth-Request-Email"),
+    *("X-Authenticated-Userid", "X-Authentik-Username", "X-WEBAUTH-USER", "X-Consumer-Username", "X-User"),
+    *("X-User-Id", "X-User-Roles", "X-Username", "X-Userinfo", "X-Goog-Authenticated-User-Email"),
+    *(
+        "X-Goog-IAP-JWT-Assertion",
+        "X-Amzn-Oidc-Identity",
+        "X-MS-CLIENT-PRINCIPAL-NAME",
+        "Tailscale-User-Login",
+    ),
+    *("Cf-Access-Authenticated-User-Email", "X-Pomerium-Claim-Email", "Client-Cert", "SSL-Client-Verify"),
+    *(
+        "X-SSL-Client-S-DN",
+        "X-Client-Cert",
+        "X-Client-DN",
+        "X-Forwarded-Client-Cert",
+        "X-Amzn-Mtls-Clientcert",
+    ),
+    # which request it is, and what only a connection says
+    *("X-Request-Id", "X-Collections-Identity", "x-collections-identity", "Host", "Content-Length", "Expect"),
+    *("X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-HTTP-Method", "X-HTTP-Method-Override"),
+    *("X-Method-Override",),
+    # in other spellings
+    *("X_Forwarded_For", "X.Forwarded.For", "x.forwarded_for", "X~Forwarded~For", "CLIENT_IP", "Remote.User"),
+    *("X_Collections_Identity", "X.Collections.Identity", "X.HTTP.Method.Override", "X.Api.Key"),
+]
+PASSED = [
+    *(
+        "User-Agent",
+        "X-User-Agent",
+        "X-Zip",
+        "X-Membership",
+        "X-Client-Version",
+        "X-Client-Id",
+        "X-Ship",
+        "From",
+    ),
+    *("X-Auth-Token", "Flyer", "X-Amzn-Trace-Id", "Cookie", "Origin", "Referer", "Accept-Language"),
 ]
 
 
@@ -220,6 +275,12 @@ def test_what_only_the_gateway_may_say_is_not_taken_from_a_caller(echo: RawUpstr
     headers = arrived(echo)[1]
     assert "spoofed-1" not in " ".join(headers)
     assert headers == [f"Host: 127.0.0.1:{echo.port}", "Connection: close", *FORWARDED]
+
+
+@pytest.mark.parametrize("name", PASSED)
+def test_a_callers_other_headers_arrive(echo: RawUpstream, name: str) -> None:
+    ask(echo, rest_event("GET", "/users", headers=[(name, "theirs-1")]))
+    assert f"{name}: theirs-1" in arrived(echo)[1]
 
 
 def test_connection_cannot_take_the_gateways_own_headers_away(echo: RawUpstream) -> None:

@@ -1,11 +1,11 @@
-"""What goes through the gateway and in which form: paths, queries, headers, the caller's identity."""
+"""What goes through the gateway and in which form: paths, queries, the caller's identity. Headers: gateway_headers."""
 
 import base64
 import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote, unquote
 
 from msgspec import Struct
@@ -16,31 +16,6 @@ Headers = tuple[tuple[str, str], ...]
 IDENTITY_HEADER = "X-Collections-Identity"
 IDENTITY_TTL_S = 60
 MAX_TARGET_CHARS = 8192
-# RFC 9110 7.6.1, and what proxies of old used.
-HOP_BY_HOP = {
-    *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te"),
-    *("trailer", "transfer-encoding", "upgrade", "http2-settings"),
-}
-# What only the gateway may say, by any of its names: where a request comes from, which path and method it has.
-_OURS = {
-    *("host", "content-length", "expect", "forwarded", "x-request-id", "x-real-ip", "x-client-ip"),
-    *("x-cluster-client-ip", "true-client-ip", "cf-connecting-ip", "cf-connecting-ipv6", "fastly-client-ip"),
-    *(
-        "x-forwarded",
-        "forwarded-for",
-        "x-remote-ip",
-        "x-remote-addr",
-        "x-originating-ip",
-        "x-appengine-user-ip",
-    ),
-    *("proxy-client-ip", "wl-proxy-client-ip", "proxy"),  # the last is CGI's HTTP_PROXY (CVE-2016-5385)
-    *("x-original-forwarded-for", "x-original-url", "x-original-uri", "x-rewrite-url", "x-original-host"),
-    *("x-host", "x-http-host-override", "x-http-method", "x-http-method-override", "x-method-override"),
-}
-_OUR_PREFIXES = ("x-forwarded-", "x-collections-")
-_CREDENTIALS = frozenset({"authorization", "x-api-key"})
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*\Z")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SEGMENTS_END = re.compile(r"[;?#\x00]")
 # RFC 3986: what a path, and what a query may have in it besides letters, digits, - . _ ~ and escapes.
@@ -131,40 +106,6 @@ def target_of(base_path: str, prefix: str, inbound: Inbound) -> str:
     return target
 
 
-def request_headers(inbound: Inbound, *, pass_authorization: bool) -> Headers:
-    """The caller's end-to-end headers, and after them ours."""
-    dropped = _OURS if pass_authorization else _OURS | _CREDENTIALS
-    passed = [
-        (name, value)
-        for name, value in end_to_end(inbound.headers)
-        if (same := plain(name)) not in dropped and not same.startswith(_OUR_PREFIXES)
-    ]
-    if not are_well_formed(passed):
-        raise InvalidInput("A header has characters that no header can have.", code="invalid_header")
-    return (*passed, *_forwarding(inbound))
-
-
-def response_headers(headers: Headers) -> Headers:
-    """An upstream's end-to-end headers without those that are the gateway's to say."""
-    dropped = {"content-length", "x-request-id"}
-    return tuple((name, value) for name, value in end_to_end(headers) if name.lower() not in dropped)
-
-
-def end_to_end(headers: Headers) -> Headers:
-    """Without the hop-by-hop headers and those that Connection names (RFC 9110 7.6.1)."""
-    named = {
-        plain(option.strip())
-        for name, value in headers
-        if plain(name) == "connection"
-        for option in value.split(",")
-    }
-    return tuple((name, value) for name, value in headers if plain(name) not in HOP_BY_HOP | named)
-
-
-def are_well_formed(headers: Iterable[tuple[str, str]]) -> bool:
-    return all(_TOKEN.match(name) and _VALUE.match(value) for name, value in headers)
-
-
 def identity_key(secret: str, upstream: str) -> bytes:
     """The key an upstream verifies with. Each has its own, so that none can speak for a caller to another."""
     return hmac.digest(secret.encode(), f"collections gateway identity 1 {upstream}".encode(), "sha256")
@@ -185,30 +126,6 @@ def sign_identity(
     }
     signed = f"v1,{_base64(json.dumps(claims, separators=(',', ':')).encode())}"
     return f"{signed},{_base64(hmac.digest(key, signed.encode(), hashlib.sha256))}"
-
-
-def _forwarding(inbound: Inbound) -> Headers:
-    """RFC 7239, and what everybody reads instead."""
-    client = inbound.client
-    port = "443" if client.scheme == "https" else "80"
-    node = f'"[{client.address}]"' if ":" in client.address else client.address or "unknown"
-    return (
-        ("Forwarded", f'for={node};host="{client.host}";proto={client.scheme}'),
-        ("X-Forwarded-For", client.address or "unknown"),
-        ("X-Forwarded-Host", client.host),
-        ("X-Forwarded-Port", client.host.rpartition(":")[2] if _has_port(client.host) else port),
-        ("X-Forwarded-Proto", client.scheme),
-        ("X-Request-Id", inbound.request_id),
-    )
-
-
-def _has_port(host: str) -> bool:
-    return host.rpartition("]")[2].rpartition(":")[2].isdigit() and ":" in host.rpartition("]")[2]
-
-
-def plain(name: str) -> str:
-    """A header's name in the one spelling that all count for: CGI and WSGI take X_A and X-A for the same."""
-    return name.lower().replace("_", "-")
 
 
 def _base64(raw: bytes) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from chalicelib.model.gateway import IDENTITY_HEADER, Headers, UpstreamAnswer, plain
+from chalicelib.model.gateway import IDENTITY_HEADER, Headers, UpstreamAnswer
+from chalicelib.model.gateway_headers import plain
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_AGE_S = 3600

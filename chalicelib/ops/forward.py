@@ -10,6 +10,7 @@ from chalicelib.errors import Unavailable, UpstreamFailed
 from chalicelib.logs import describe_error
 from chalicelib.model import gateway, http_cache
 from chalicelib.model.gateway import Headers, Identity, Inbound, Outbound, UpstreamAnswer
+from chalicelib.model.gateway_headers import request_headers, response_headers
 from chalicelib.model.gateway_routes import GatewayRoute
 from chalicelib.providers import Upstream as Upstream
 from chalicelib.stores import cache_entries
@@ -39,7 +40,7 @@ def forward(
     Raises UpstreamFailed and its kind, Unavailable while the service is given a rest, InvalidInput.
     """
     target = gateway.target_of(upstream.base_path, route.prefix if route.strip else "", inbound)
-    headers = gateway.request_headers(inbound, pass_authorization=route.pass_authorization)
+    headers = request_headers(inbound, pass_authorization=route.pass_authorization)
     cache = _Cache(db, identity, upstream, target, inbound, headers) if db and route.cache else None
     if cache and (kept := cache.find()):
         return kept
@@ -61,7 +62,7 @@ def forward(
         told = {"upstream": upstream.name, "code": error.code, "request_id": inbound.request_id}
         log.warning("upstream gave no answer", extra={**told, "error": describe_error(error)})
         raise
-    answer = replace(answer, headers=gateway.response_headers(answer.headers))
+    answer = replace(answer, headers=response_headers(answer.headers))
     if cache:
         cache.take(answer)
     return answer

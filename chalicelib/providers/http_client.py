@@ -15,7 +15,7 @@ from socket import getaddrinfo, socket
 
 import h11
 
-from chalicelib.model.gateway import are_well_formed
+from chalicelib.model.gateway_headers import are_well_formed
 from chalicelib.providers.http_dial import AddressRules, ExchangeFailed, Origin, Resolve, dial, left_s
 
 Headers = tuple[tuple[str, str], ...]

@@ -16,6 +16,7 @@ from tests.upstreams import RawUpstream, answering, raw_upstream, service
 
 ROUTE = GatewayRoute(upstream="product", prefix="/products", cache=True)
 ALICE, BOB = (Identity(user_id=name, roles=("user",)) for name in ("alice", "bob"))
+CLIENT = Client(address="192.0.2.7", host="api.example.com", scheme="https")
 BIG = 256 * 1024 + 1
 
 
@@ -46,11 +47,12 @@ def ask(
     method: str = "GET",
     path: str = "/products/1",
     query: str = "",
+    body: bytes = b"",
+    client: Client = CLIENT,
     route: GatewayRoute = ROUTE,
 ) -> UpstreamAnswer:
-    client = Client(address="192.0.2.7", host="api.example.com", scheme="https")
     inbound = Inbound(
-        method=method, path=path, query=query, headers=headers, body=b"", client=client, request_id="r-1"
+        method=method, path=path, query=query, headers=headers, body=body, client=client, request_id="r-1"
     )
     return forward(inbound, route, who, upstream=found.there, db=db, now_s=0.0)
 
@@ -117,6 +119,7 @@ NOT_KEPT = [
     ["Cache-Control: max-age=60", "Vary: *"],
     ["Cache-Control: max-age=60", "Vary: Accept, *"],
     ["Cache-Control: public, max-age=60", "Vary: X-Collections-Identity"],
+    ["Cache-Control: public, max-age=60", "Vary: Accept, x-request-id"],
 ]
 PUBLIC = "Cache-Control: public, max-age=60"
 
@@ -152,6 +155,9 @@ REFUSING = [
     (("Range", "bytes=0-1"), False),
     (("If-None-Match", '"x"'), False),
     (("If-Modified-Since", "x"), False),
+    (("Cache-Control", "max-age=<script>"), False),
+    (("Cache-Control", "x-unknown"), False),
+    (("Pragma", "<script>"), False),
 ]
 
 
@@ -177,6 +183,81 @@ def test_what_it_varies_by(counting: Counting, db: Database) -> None:
     assert ask(counting, db, ALICE, english).body == b"2"
     assert ask(counting, db).body == b"3"
     assert ask(counting, db, ALICE, ("Accept-Language", "de"), ("Accept-Language", "en")).body == b"5"
+
+
+@pytest.mark.parametrize("directives", ["max-age=60", "public, max-age=60"])
+def test_an_answer_to_a_get_with_a_body_is_nobodys(
+    counting: Counting, db: Database, admin_url: str, directives: str
+) -> None:
+    counting.says(f"Cache-Control: {directives}")
+    assert ask(counting, db, ALICE, body=b"<script>").body == b"1"
+    assert counting.upstream.requests[0].endswith(b"<script>"), "it is handed on"
+    assert rows(admin_url, "SELECT 1 FROM cache_entries") == []
+    assert [ask(counting, db, who).body for who in (ALICE, ALICE)] == [b"2", b"2"]
+    assert ask(counting, db, ALICE, body=b"<script>").body == b"3", "nor is it given what was kept"
+
+
+def test_nobody_chooses_by_what_he_sends_what_others_get(counting: Counting, db: Database) -> None:
+    """An upstream may put any of this into its answer without saying so in Vary."""
+    counting.says("Cache-Control: public, max-age=60")
+    evil = replace(CLIENT, host="evil.example")
+    odd = [
+        ("X-Theme", "<script>"),
+        ("Accept", "text/evil"),
+        ("Origin", "https://evil.example"),
+        ("X-A_b", "evil"),
+    ]
+    poisoned = [ask(counting, db, ALICE, each).body for each in odd]
+    poisoned += [ask(counting, db, ALICE, client=evil).body]
+    poisoned += [ask(counting, db, ALICE, client=replace(CLIENT, scheme="http")).body]
+    assert poisoned == [b"1", b"2", b"3", b"4", b"5", b"6"]
+    assert ask(counting, db, BOB).body == b"7"
+    assert ask(counting, db, BOB, odd[0]).body == b"1"
+
+
+TOLD = [
+    ("User-Agent", "evil"),
+    ("Referer", "evil"),
+    ("Sec-Fetch-Site", "evil"),
+    ("Sec-CH-UA", "evil"),
+    ("Via", "evil"),
+]
+TOLD += [
+    ("X-Amzn-Trace-Id", "evil"),
+    ("X-Amz-Cf-Id", "evil"),
+    ("traceparent", "evil"),
+    ("User_Agent", "evil"),
+]
+
+
+def test_what_tells_one_client_from_another_is_not_sent_where_answers_are_shared(
+    counting: Counting, db: Database
+) -> None:
+    counting.says("Cache-Control: public, max-age=60")
+    assert ask(counting, db, ALICE, *TOLD).body == b"1"
+    assert b"evil" not in counting.upstream.requests[0] and b"192.0.2.7" not in counting.upstream.requests[0]
+    assert ask(counting, db, BOB, client=replace(CLIENT, address="192.0.2.8")).body == b"1"
+    ask(counting, db, ALICE, *TOLD, method="POST")
+    assert (
+        counting.upstream.requests[1].count(b"evil") == len(TOLD)
+        and b"192.0.2.7" in counting.upstream.requests[1]
+    )
+
+
+def test_ones_own_answers_end_with_ones_roles(counting: Counting, db: Database) -> None:
+    promoted = replace(ALICE, roles=("user", "admin"))
+    assert [ask(counting, db, who).body for who in (promoted, ALICE, promoted)] == [b"1", b"2", b"1"]
+
+
+def test_a_request_with_a_credential_has_no_part_in_the_cache(counting: Counting, db: Database) -> None:
+    handed_on = replace(ROUTE, pass_authorization=True)
+    counting.says("Cache-Control: public, max-age=60")
+    for number, header in enumerate((("Cookie", "a=1"), ("Authorization", "Bearer x"), ("X-Api-Key", "x"))):
+        path = f"/products/{number}"
+        bodies = [ask(counting, db, who, *given, path=path, route=handed_on).body
+                  for who, given in ((ALICE, [header]), (BOB, []), (ALICE, [header]), (BOB, []))]  # fmt: skip
+        first = 3 * number + 1
+        assert bodies == [str(n).encode() for n in (first, first + 1, first + 2, first + 1)], header
 
 
 def test_another_path_or_query_is_another_answer(counting: Counting, db: Database) -> None:

@@ -41,9 +41,11 @@ def forward(
     """
     target = gateway.target_of(upstream.base_path, route.prefix if route.strip else "", inbound)
     headers = request_headers(inbound, pass_authorization=route.pass_authorization)
-    cache = _Cache(db, identity, upstream, target, inbound, headers) if db and route.cache else None
-    if cache and (kept := cache.find()):
-        return kept
+    cache = _Cache(db, identity, key=http_cache.key_of(upstream.url, target)) if db and route.cache else None
+    if cache and http_cache.may_use(inbound.method, headers, inbound.body):
+        headers = request_headers(http_cache.shared(inbound), pass_authorization=route.pass_authorization)
+        if kept := cache.find(headers):
+            return kept
     if identity is not None:
         signed = gateway.sign_identity(
             identity,
@@ -64,42 +66,41 @@ def forward(
         raise
     answer = replace(answer, headers=response_headers(answer.headers))
     if cache:
-        cache.take(answer)
+        cache.take(inbound.method, answer)
     return answer
 
 
 class _Cache:
-    """Kept answers to one request. Without its database the gateway goes on, as if nothing had been kept."""
+    """Kept answers of one address. Without its database the gateway goes on, as if nothing had been kept.
 
-    def __init__(
-        self,
-        db: "Database",
-        identity: Identity | None,
-        upstream: Upstream,
-        target: str,
-        inbound: Inbound,
-        headers: Headers,
-    ) -> None:
-        self._db = db
-        self._user_id = identity.user_id if identity else ""
-        self._key = http_cache.key_of(upstream.url, target)
-        self._method = inbound.method
-        self._request = http_cache.by_name(headers)
+    Only after `find` is an answer kept: for requests that would be sent in the same words.
+    """
 
-    def find(self) -> UpstreamAnswer | None:
-        if not http_cache.may_look_up(self._method, self._request):
+    def __init__(self, db: "Database", identity: Identity | None, *, key: str) -> None:
+        self._db, self._key = db, key
+        self._user_id, self._roles = (identity.user_id, identity.roles) if identity else ("", ())
+        self._own = self._public = ""
+
+    def find(self, headers: Headers) -> UpstreamAnswer | None:
+        """Return the kept answer to a request with these headers, its Age with it."""
+        self._own, self._public = http_cache.variant_of(headers, self._roles), http_cache.variant_of(headers)
+        if not http_cache.takes_kept(headers):
             return None
-        row = self._try(lambda tx: cache_entries.find(tx, self._user_id, self._key, request=self._request))
+        row = self._try(
+            lambda tx: cache_entries.find(
+                tx, self._user_id, self._key, own_variant=self._own, public_variant=self._public
+            )
+        )
         if row is None:
             return None
-        headers = (*((name, value) for name, value in row["headers"]), ("Age", str(row["age_s"])))
-        return UpstreamAnswer(status=200, headers=headers, body=bytes(row["body"]))
+        kept = (*((name, value) for name, value in row["headers"]), ("Age", str(row["age_s"])))
+        return UpstreamAnswer(status=200, headers=kept, body=bytes(row["body"]))
 
-    def take(self, answer: UpstreamAnswer) -> None:
+    def take(self, method: str, answer: UpstreamAnswer) -> None:
         """Keep the answer if it may be; forget what a change has made untrue (RFC 9111 4.4)."""
-        if self._method not in SAFE and 200 <= answer.status < 400:
+        if method not in SAFE and 200 <= answer.status < 400:
             self._try(lambda tx: cache_entries.delete(tx, self._user_id, self._key))
-        storing = http_cache.storing_of(self._method, self._request, answer)
+        storing = http_cache.storing_of(answer) if self._public else None
         if storing is None or not (storing.public or self._user_id):
             return
         self._try(
@@ -107,9 +108,7 @@ class _Cache:
                 tx,
                 "" if storing.public else self._user_id,
                 self._key,
-                variant=storing.variant,
-                vary=storing.vary,
-                absent=storing.absent,
+                variant=self._public if storing.public else self._own,
                 headers=[(name, value) for name, value in answer.headers if name.lower() != "age"],
                 body=answer.body,
                 age_s=storing.age_s,

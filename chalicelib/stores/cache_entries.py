@@ -1,7 +1,7 @@
 """Upstream answers that may be given again: one user's own, and under user_id '' everybody's."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from chalicelib.stores.sql import statements
 from chalicelib.stores.tx import Row, Tx
@@ -10,9 +10,10 @@ SQL = statements(__file__)
 MAX_ENTRIES = 200  # of one user, or of everybody's
 
 
-def find(tx: Tx, user_id: str, key: str, *, request: Mapping[str, str]) -> Row | None:
-    """public, headers, body, age_s of a fresh one; `request` are the request's headers by lower-case name."""
-    return tx.one(SQL["find"], user_id=user_id, key=key, request=json.dumps(dict(request)))
+def find(tx: Tx, user_id: str, key: str, *, own_variant: str, public_variant: str) -> Row | None:
+    """Return public, headers, body, age_s of a fresh one: the user's own, or everybody's."""
+    variants = {"own_variant": own_variant, "public_variant": public_variant}
+    return tx.one(SQL["find"], user_id=user_id, key=key, **variants)
 
 
 def upsert(
@@ -21,17 +22,14 @@ def upsert(
     key: str,
     *,
     variant: str,
-    vary: Mapping[str, str],
-    absent: Sequence[str],
     headers: Sequence[tuple[str, str]],
     body: bytes,
     age_s: int,
     fresh_s: int,
 ) -> None:
     """Keep it, and at most MAX_ENTRIES with it."""
-    values = {"variant": variant, "vary": json.dumps(dict(vary)), "absent": list(absent), "body": body}
-    more = {"headers": json.dumps(list(headers)), "age_s": age_s, "fresh_s": fresh_s}
-    tx.run(SQL["upsert"], user_id=user_id, key=key, **values, **more)
+    values = {"variant": variant, "headers": json.dumps(list(headers)), "body": body}
+    tx.run(SQL["upsert"], user_id=user_id, key=key, **values, age_s=age_s, fresh_s=fresh_s)
     tx.run(SQL["trim"], user_id=user_id, keep=MAX_ENTRIES)
 
 

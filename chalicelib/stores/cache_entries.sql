@@ -1,18 +1,19 @@
--- The newest of the caller's own entries and everybody's that was made for such a request.
+-- The newer of the caller's own entry and everybody's that was made for such a request.
 -- :name find
 SELECT user_id = '' AS public, headers, body,
        age_s + floor(extract(epoch FROM clock_timestamp() - stored_at))::int AS age_s
 FROM cache_entries
-WHERE user_id IN (%(user_id)s, '') AND key = %(key)s AND fresh_until > clock_timestamp()
-  AND vary <@ %(request)s::jsonb AND NOT %(request)s::jsonb ?| absent
+WHERE key = %(key)s AND (user_id, variant) IN ((%(user_id)s, %(own_variant)s), ('', %(public_variant)s))
+  AND fresh_until > clock_timestamp()
 ORDER BY stored_at DESC LIMIT 1
 
+-- vary and absent are for the release before this one: with a header of no name, it never gives these entries.
 -- :name upsert
 INSERT INTO cache_entries (user_id, key, variant, vary, absent, headers, body, age_s, stored_at, fresh_until)
-VALUES (%(user_id)s, %(key)s, %(variant)s, %(vary)s::jsonb, %(absent)s::text[], %(headers)s::jsonb, %(body)s::bytea,
+VALUES (%(user_id)s, %(key)s, %(variant)s, '{"": ""}', '{}', %(headers)s::jsonb, %(body)s::bytea,
         %(age_s)s, clock_timestamp(), clock_timestamp() + %(fresh_s)s * interval '1 second')
 ON CONFLICT (user_id, key, variant) DO UPDATE
-SET vary = excluded.vary, absent = excluded.absent, headers = excluded.headers, body = excluded.body,
+SET headers = excluded.headers, body = excluded.body,
     age_s = excluded.age_s, stored_at = excluded.stored_at, fresh_until = excluded.fresh_until
 
 -- The owner's stale entries, and the soonest stale of those beyond so many.

@@ -125,6 +125,21 @@ def test_a_document_is_bounded(issuer: Issuer) -> None:
     assert fetch_json(f"{issuer.url}/less") == []
 
 
+def test_only_a_200_is_a_document(issuer: Issuer) -> None:
+    issuer.documents["/there?a=b%20c"] = []
+    assert fetch_json(f"{issuer.url}/there?a=b c") == []
+    with pytest.raises(Unavailable):
+        fetch_json(f"{issuer.url}/nothing")  # 404, with null
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1/keys", "http://127.0.0.1:99999/", "http://127.0.0.1/a b", "http:///x", ""]
+)
+def test_what_is_no_address_is_not_asked(url: str) -> None:
+    with pytest.raises(Unavailable):
+        fetch_json(url)
+
+
 def test_a_document_that_drips_is_given_up_in_time(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oidc, "TIMEOUT_S", 0.5)
     issuer.documents["/slow"] = Dripping(pieces=1000, every_s=0.1)

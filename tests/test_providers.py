@@ -208,7 +208,11 @@ def test_a_slow_and_an_absent_provider_are_unavailable(provider: Provider) -> No
         absent.embed(["a"], timeout_s=1)
 
 
-@pytest.mark.parametrize("url", ["ftp://h/v1", "https://", "https://user:pw@h/v1", "api.openai.com/v1"])
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://h/v1", "https://", "https://user:pw@h/v1", "api.openai.com/v1", "https://h/v1?x=1", "https://h/a b",
+     "https://h:99999/v1", "https://h/é"],
+)  # fmt: skip
 def test_a_base_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(Misconfigured):
         OpenAIEmbedder(base_url=url, api_key=None, model="m", dimensions=2)

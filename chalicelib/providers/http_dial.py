@@ -5,6 +5,7 @@ the name, not the address.
 """
 
 import queue
+import re
 import socket
 import ssl
 import threading
@@ -23,6 +24,7 @@ Resolve = Callable[..., Sequence[Any]]
 Reason = Literal["address", "unreachable", "connect_timeout", "timeout", "malformed", "too_large"]
 CONNECT_S = 5.0
 _PORTS = {"http": 80, "https": 443}
+_UNSENDABLE = re.compile(r"[^\x21-\x7e]")
 
 
 class ExchangeFailed(Exception):
@@ -60,9 +62,14 @@ class AddressRules(Struct, frozen=True, kw_only=True):
 
 
 def origin_of(url: str) -> Origin:
-    """Return the origin of an http(s) URL. Raises ValueError for another URL, and for one with a user name in it."""
+    """Return the origin of an http(s) URL. Raises ValueError for another URL, and for one that cannot be asked for."""
     parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname or parts.username is not None:
+    if (
+        parts.scheme not in _PORTS
+        or not parts.hostname
+        or parts.username is not None
+        or _UNSENDABLE.search(parts.path)
+    ):
         raise ValueError("The URL must be http(s)://host[:port][/path].")
     host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
     port = parts.port or _PORTS[parts.scheme]

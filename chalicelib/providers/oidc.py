@@ -4,18 +4,19 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable
-from http.client import HTTPException
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import msgspec
 
 from chalicelib.errors import Unavailable
+from chalicelib.model.gateway import encode_query
 from chalicelib.model.rs256 import PublicKey, public_keys, rs256
 from chalicelib.model.text import UNSTORABLE
 from chalicelib.model.tokens import check_times, read_header, refused, verified
+from chalicelib.providers.http_client import HttpClient
+from chalicelib.providers.http_dial import ExchangeFailed, origin_of
 
 KEYS_KEPT_S = 3600.0
 REFETCH_S = 60.0  # of an unknown kid: anybody can send one
@@ -23,6 +24,7 @@ RETRY_S = 5.0  # after a failure, so that an issuer that hangs does not hold up 
 TIMEOUT_S = 5.0
 MAX_BYTES = 1_000_000
 MAX_NAME_CHARS = 200
+_HEADERS = (("Accept", "application/json"), ("Accept-Encoding", "identity"), ("User-Agent", "collections"))
 
 
 class IssuerClaims(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,26 +106,17 @@ class OidcIssuer:
         return url
 
 
-class _NoRedirects(HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_opener = build_opener(_NoRedirects)
-
-
 def fetch_json(url: str) -> Any:
     """GET a document of at most 1 MB within 5 s, without following redirects. Raises Unavailable."""
-    give_up_at, parts = monotonic() + TIMEOUT_S, []
+    give_up_at = monotonic() + TIMEOUT_S
     try:
-        request = Request(url, headers={"Accept": "application/json"})  # noqa: S310  the issuer's, checked
-        with _opener.open(request, timeout=TIMEOUT_S) as answer:
-            while part := answer.read1(64 * 1024):
-                parts.append(part)
-                if sum(map(len, parts)) > MAX_BYTES or monotonic() > give_up_at:
-                    raise _unusable()
-        return json.loads(b"".join(parts))
-    except (OSError, HTTPException, ValueError, RecursionError) as error:
+        origin, query = origin_of(url), urlsplit(url).query
+        target = (urlsplit(url).path or "/") + (f"?{encode_query(query)}" if query else "")
+        with HttpClient(origin).ask("GET", target, headers=_HEADERS, give_up_at=give_up_at) as answer:
+            if answer.status != 200:
+                raise _unusable()
+            return json.loads(answer.read(MAX_BYTES))
+    except (ExchangeFailed, ValueError, RecursionError) as error:
         raise _unusable() from error
 
 

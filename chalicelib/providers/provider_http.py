@@ -6,16 +6,15 @@ anything the provider wrote except its plain error code, so that no key can leak
 
 import json
 import re
-import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
-from urllib.parse import urlsplit
 
 from chalicelib.errors import CollectionsError, InvalidInput, Misconfigured, Throttled, Unavailable
+from chalicelib.providers.http_client import HttpClient
+from chalicelib.providers.http_dial import ExchangeFailed, origin_of
 
 _MAX_RETRY_AFTER_S = 3600.0
 _MAX_ERROR_BYTES = 64 * 1024
@@ -35,88 +34,76 @@ class JsonApi:
         max_answer_bytes: int,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-            raise Misconfigured(f"The base URL of {name} must be http(s)://host[:port][/path].")
+        try:
+            if "?" in base_url:
+                raise ValueError("a query")
+            origin = origin_of(base_url)
+        except ValueError:
+            raise Misconfigured(f"The base URL of {name} must be http(s)://host[:port][/path].") from None
         self._name = name
-        self._is_tls, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
-        self._prefix = parts.path.rstrip("/")
-        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        self._client = HttpClient(origin, keep=True)
+        self._headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._headers |= headers or {}
         if not all(re.fullmatch(r"[\x20-\x7e]+", value) for value in self._headers.values()):
             raise Misconfigured(f"{name} has a key with characters that no header can have.")
         self._max_answer_bytes = max_answer_bytes
-        self._local = threading.local()
 
     def post(self, path: str, payload: Mapping[str, Any], *, timeout_s: float) -> Any:
         """The parsed answer.
 
         Unavailable, Throttled or Misconfigured; InvalidInput for the provider's 400, 413, 415, 422.
         """
-        deadline = time.monotonic() + timeout_s
-        body = json.dumps(payload).encode()
-        try:
-            response = self._send(self._prefix + path, body, deadline)
-            limit = self._max_answer_bytes if response.status == 200 else _MAX_ERROR_BYTES
-            answer = self._read(response, limit, deadline)
-        except (OSError, HTTPException) as error:
-            self._close()
-            reason = "did not answer in time" if isinstance(error, TimeoutError) else "cannot be reached"
-            raise Unavailable(f"{self._name} {reason} ({type(error).__name__}).") from None
-        except Unavailable:
-            self._close()
-            raise
-        if response.status != 200:
-            raise self._refusal(response, answer)
+        status, retry_after, answer = self._exchange(path, json.dumps(payload).encode(), timeout_s)
+        if status != 200:
+            raise self._refusal(status, retry_after, answer)
         try:
             return json.loads(answer)
         except (ValueError, RecursionError):
-            raise Unavailable(f"{self._name} answered something that is not JSON.") from None
+            raise self.unusable("something that is not JSON") from None
 
     def unusable(self, why: str) -> Unavailable:
         """The error for an answer of the right form with the wrong content."""
         return Unavailable(f"{self._name} answered {why}.")
 
-    def _send(self, path: str, body: bytes, deadline: float) -> HTTPResponse:
-        """Sends on the kept connection; on a new one when the server has closed the kept one meanwhile."""
-        connection: HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is not None:
-            try:
-                return self._exchange(connection, path, body, deadline)
-            except ConnectionError:
-                self._close()
-        kind = HTTPSConnection if self._is_tls else HTTPConnection
-        self._local.connection = connection = kind(self._host, self._port, timeout=_left(deadline))
-        return self._exchange(connection, path, body, deadline)
+    def _exchange(self, path: str, body: bytes, timeout_s: float) -> tuple[int, str | None, bytes]:
+        """Return status, Retry-After and body."""
+        limit = self._max_answer_bytes
+        try:
+            with self._client.ask(
+                "POST",
+                self._client.origin.base_path + path,
+                headers=self._headers.items(),
+                body=body,
+                give_up_at=time.monotonic() + timeout_s,
+            ) as answer:
+                limit = limit if answer.status == 200 else _MAX_ERROR_BYTES
+                return answer.status, answer.header("Retry-After"), answer.read(limit)
+        except ExchangeFailed as error:
+            raise self._unavailable(error, limit) from None
 
-    def _exchange(self, connection: HTTPConnection, path: str, body: bytes, deadline: float) -> HTTPResponse:
-        if connection.sock is not None:
-            connection.sock.settimeout(_left(deadline))
-        connection.request("POST", path, body, self._headers)
-        self._local.sock = connection.sock  # which the connection lets go of when the answer is its last
-        return connection.getresponse()
+    def _unavailable(self, error: ExchangeFailed, limit: int) -> Unavailable:
+        match error.reason:
+            case "timeout" | "connect_timeout":
+                return Unavailable(f"{self._name} did not answer in time.")
+            case "too_large":
+                return self.unusable(f"more than {limit} bytes")
+            case "malformed":
+                return self.unusable("something that is not HTTP, or broke off")
+            case "unreachable" | "address":
+                return Unavailable(f"{self._name} cannot be reached ({type(error.__cause__).__name__}).")
 
-    def _read(self, response: HTTPResponse, limit: int, deadline: float) -> bytes:
-        parts, size = list[bytes](), 0
-        while part := response.read1(64 * 1024):
-            parts.append(part)
-            size += len(part)
-            if size > limit:
-                raise Unavailable(f"{self._name} answered more than {limit} bytes.")
-            left_s, sock = _left(deadline), self._local.sock
-            if sock.fileno() >= 0:  # else all has been read
-                sock.settimeout(left_s)
-        response.close()  # read1 never says that it is at the end; the connection stays
-        return b"".join(parts)
-
-    def _refusal(self, response: HTTPResponse, answer: bytes) -> CollectionsError:
-        status, code = response.status, _error_code(answer)
+    def _refusal(self, status: int, retry_after: str | None, answer: bytes) -> CollectionsError:
+        code = _error_code(answer)
         said = f"{self._name} answered {status}" + (f" ({code})." if code else ".")
         if status in (401, 402, 403, 404, 405) or status < 400 or code in _MISCONFIGURED_CODES:
             return Misconfigured(said)
-        retry_after_s = _retry_after_s(response.getheader("Retry-After"))
+        retry_after_s = _retry_after_s(retry_after)
         if status == 429:
             return Throttled(said, retry_after_s=retry_after_s)
         if status in (400, 413, 415, 422):
@@ -125,12 +112,6 @@ class JsonApi:
         unavailable.retry_after_s = retry_after_s
         return unavailable
 
-    def _close(self) -> None:
-        connection: HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
-
 
 def token_count(*given: Any) -> int:
     """Of what a provider says it counted, the sum: no less than none, no more than can be kept. Raises ValueError."""
@@ -138,13 +119,6 @@ def token_count(*given: Any) -> int:
         return min(max(sum(int(each or 0) for each in given), 0), _MAX_TOKENS)
     except (TypeError, OverflowError) as error:
         raise ValueError("This is no number of tokens.") from error
-
-
-def _left(deadline: float) -> float:
-    left_s = deadline - time.monotonic()
-    if left_s <= 0:
-        raise TimeoutError
-    return left_s
 
 
 def _error_code(answer: bytes) -> str | None:

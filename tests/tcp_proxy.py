@@ -23,10 +23,11 @@ RST_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class TcpProxy:
-    """Clients connect to `port`. `most_open` is how many of them were connected at once, at most."""
+    """Clients connect to `port`: `accepted` counts the connections, `most_open` those open at once, at most."""
 
     def __init__(self, server_port: int) -> None:
         self.port = 0
+        self.accepted = 0
         self.most_open = 0
         self._server_port = server_port
         self._mood: Mood = "pass"
@@ -88,6 +89,7 @@ class TcpProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(writer, self._fired)
         self._links.add(link)
+        self.accepted += 1
         self.most_open = max(self.most_open, self.open)
         link.be(self._mood, self._answer_bytes)
         with suppress(OSError, asyncio.CancelledError):

@@ -223,9 +223,9 @@ def test_an_answer_in_drops_has_no_more_time_than_another(connection: str) -> No
         peer, _ = listener.accept()
         with peer, contextlib.suppress(OSError):
             peer.recv(65_536)
-            head = f"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: {connection}\r\n\r\n"
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: {connection}\r\n\r\n"
             peer.sendall(head.encode())
-            for _ in range(100):
+            for _ in range(1000):
                 time.sleep(0.1)
                 peer.sendall(b" ")
 
@@ -235,7 +235,7 @@ def test_an_answer_in_drops_has_no_more_time_than_another(connection: str) -> No
         start = time.monotonic()
         with pytest.raises(Unavailable, match="in time"):
             chat.complete("", "", schema=SCHEMA, max_tokens=9, timeout_s=0.7)
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 10  # 100 s were it waited for
 
 
 @pytest.mark.parametrize(

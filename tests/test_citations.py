@@ -1,6 +1,6 @@
 """Quotes are found in spite of what means nothing, and not found when a word, a number or an end of one differs."""
 
-from time import process_time
+from time import thread_time
 
 import pytest
 
@@ -91,9 +91,9 @@ def test_of_several_places_the_one_in_the_passage_is_taken() -> None:
 @pytest.mark.parametrize("piece", ["a", "a ", "a-", "-\n", "\u0301", "1.", "\ufb03", "\x00", " \n"])
 def test_long_texts_take_time_in_proportion(piece: str) -> None:
     def seconds(length: int) -> float:
-        start = process_time()
+        start = thread_time()
         Source(piece * length).find((piece * length)[: MAX_QUOTE_CHARS - 4] + " end")
-        return process_time() - start
+        return thread_time() - start
 
     seconds(1_000)
     assert seconds(100_000) < 0.1 + 30 * seconds(10_000)
@@ -101,6 +101,6 @@ def test_long_texts_take_time_in_proportion(piece: str) -> None:
 
 def test_a_quote_of_100_kb_is_refused_unread() -> None:
     source = Source("word " * 10_000)
-    start = process_time()
+    start = thread_time()
     assert source.find("word " * 20_000) is None
-    assert process_time() - start < 0.01
+    assert thread_time() - start < 0.01

@@ -208,7 +208,7 @@ def test_what_is_deleted_at_the_same_time_is_not_found(
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
         assert wait_until(lambda: world.sql(waiting) == [(1,)])
         other.commit()
-        refused = adding.exception(timeout=10)
+        refused = adding.exception(timeout=60)
     other.close()
     assert isinstance(refused, errors.NotFound) and refused.field == field
     assert world.sql("SELECT count(*) FROM collection_items") == [(0,)]

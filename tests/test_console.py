@@ -131,7 +131,7 @@ def upload(server: type[BaseHTTPRequestHandler], size_bytes: int) -> Any:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{serving.server_port}/"
         script = ["node", "tests/console_upload.js", url, str(size_bytes)]
-        ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+        ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
         serving.shutdown()
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
@@ -156,7 +156,7 @@ def test_a_card_says_how_many_scans_are_unread():
     given = [("ANALYZING", 12), ("READY", 1), ("READY", 0), ("FAILED", 3), ("PENDING", 0)]
     items = json.dumps([{"status": status, "unread_pages": unread} for status, unread in given])
     script = ["node", "tests/console_status.js", "http://127.0.0.1/", items]
-    ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
     assert json.loads(ran.stdout) == [
         "Analyzing, 12 scans unread…",
         "Ready, 1 scan unread",
@@ -270,7 +270,7 @@ def ask() -> Any:
     with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         script = ["node", "tests/console_chat.js", f"http://127.0.0.1:{serving.server_port}/"]
-        ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+        ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
         serving.shutdown()
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)

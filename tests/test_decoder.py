@@ -92,7 +92,7 @@ def helper_of(decoder: Decoder, path: str) -> psutil.Process:
     return helper
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = 10) -> bool:
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> bool:
     deadline = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)

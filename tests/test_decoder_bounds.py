@@ -34,7 +34,7 @@ def test_time_is_bounded(save):
     with pytest.raises(BadFile) as refused:
         decoder.decode(save(make_slow_pdf()))
     assert refused.value.code == "too_slow"
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 15
     decoder.close()
 
 
@@ -49,10 +49,10 @@ def test_a_crash_fails_its_file_and_no_other(save):
         assert wait_until(lambda: len(helper.children()) == 2)  # the next one is there: this one is at work
         waiting = threads.submit(decoder.decode, small)
         child.send_signal(signal.SIGSEGV)
-        error = crashing.exception(timeout=10)
+        error = crashing.exception(timeout=60)
         assert isinstance(error, BadFile)
         assert error.code == "decoder_crashed"
-        assert waiting.result(timeout=10).width_px == 40
+        assert waiting.result(timeout=60).width_px == 40
     decoder.close()
 
 

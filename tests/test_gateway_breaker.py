@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import Unavailable
-from chalicelib.model.breaker import COOLDOWN_S, MIN_FAILURES, PROBE_MAX_S, WINDOW_S, Breaker, RetryBudget
+from chalicelib.model.breaker import (
+    COOLDOWN_S,
+    COUNTED_OF_ONE,
+    MAX_CALLERS,
+    MIN_FAILURES,
+    PROBE_MAX_S,
+    WINDOW_S,
+    Breaker,
+    Breakers,
+    RetryBudget,
+)
 from chalicelib.model.gateway import Outbound, UpstreamAnswer
 from chalicelib.model.gateway_routes import ALL, GatewayRoute
 from chalicelib.providers.http_dial import AddressRules, origin_of
@@ -127,6 +137,83 @@ def test_a_probe_whose_process_froze_does_not_block_for_ever() -> None:
     assert breaker.admit(COOLDOWN_S + PROBE_MAX_S) is None, "its word counts no more"
 
 
+def fail(breakers: Breakers, caller: str, now: float, times: int = 1) -> None:
+    for _ in range(times):
+        if tickets := breakers.admit(caller, now):
+            breakers.record(caller, tickets, now, failed=True)
+
+
+def rested_for_all(now: float = 0.0) -> Breakers:
+    breakers = Breakers()
+    for caller in ("a", "b", "c"):
+        fail(breakers, caller, now, COUNTED_OF_ONE)
+    assert breakers.admit("d", now) is None
+    return breakers
+
+
+def test_one_caller_rests_nobody_but_himself() -> None:
+    breakers = Breakers()
+    for number in range(200):
+        fail(breakers, "a", number / 10)
+    assert breakers.admit("a", 20.0) is None
+    assert breakers.admit("b", 20.0) is not None
+    fail(breakers, "b", 20.0, MIN_FAILURES)
+    assert breakers.admit("b", 20.0) is None
+    assert breakers.admit("c", 20.0) is not None, "nor do two"
+
+
+def test_three_callers_failures_rest_all() -> None:
+    breakers = rested_for_all()
+    assert breakers.admit("d", COOLDOWN_S - 0.01) is None
+    assert 0 < breakers.wait_s("d", 1.0) <= COOLDOWN_S
+    assert breakers.admit("d", COOLDOWN_S) is not None
+
+
+def test_three_callers_failures_rest_nobody_while_others_get_answers() -> None:
+    breakers = Breakers()
+    for _ in range(3 * COUNTED_OF_ONE + 1):
+        tickets = breakers.admit("d", 0.0)
+        assert tickets
+        breakers.record("d", tickets, 0.0, failed=False)
+    for caller in ("a", "b", "c"):
+        fail(breakers, caller, 0.0, COUNTED_OF_ONE)
+    assert breakers.admit("d", 0.0) is not None
+
+
+def test_a_caller_whose_probe_failed_rests_and_the_next_probe_is_anothers() -> None:
+    breakers = rested_for_all()
+    fail(breakers, "a", COOLDOWN_S)
+    assert breakers.admit("a", COOLDOWN_S) is None
+    tickets = breakers.admit("d", COOLDOWN_S)
+    assert tickets and breakers.admit("e", COOLDOWN_S) is None, "one at a time"
+    breakers.record("d", tickets, COOLDOWN_S, failed=False)
+    assert breakers.admit("e", COOLDOWN_S) is not None
+    assert breakers.admit("a", COOLDOWN_S) is None
+    assert breakers.admit("a", 2 * COOLDOWN_S) is not None
+
+
+def test_three_callers_failed_probes_rest_all_again() -> None:
+    breakers = rested_for_all()
+    for caller in ("a", "b"):
+        fail(breakers, caller, COOLDOWN_S)
+    for later in (2, 3, 4):
+        fail(breakers, "a", later * COOLDOWN_S)
+    assert breakers.wait_s("d", 4 * COOLDOWN_S) == 0, "and one caller's do not, however many"
+    fail(breakers, "c", 4 * COOLDOWN_S)
+    assert breakers.wait_s("d", 4 * COOLDOWN_S) == COOLDOWN_S
+
+
+def test_so_many_callers_are_remembered() -> None:
+    breakers = Breakers()
+    fail(breakers, "a", 0.0, MIN_FAILURES)
+    for number in range(MAX_CALLERS - 1):
+        breakers.admit(f"b{number}", 0.0)
+    assert breakers.admit("a", 0.0) is None
+    for number in range(3 * MAX_CALLERS):
+        breakers.admit(f"c{number}", 0.0)
+    assert len(breakers._own) == MAX_CALLERS
+
+
 # Over the wire
 
 
@@ -161,7 +248,7 @@ def test_an_upstream_that_always_fails_is_asked_a_tenth_more_at_most(failure: by
 def test_without_the_breaker_the_budget_alone_holds() -> None:
     with raw_upstream(AWAY) as found:
         there = service("user", found.url)
-        there._breaker.record = lambda *_, **__: None  # type: ignore[method-assign]
+        there._breakers.record = lambda *_, **__: None  # type: ignore[method-assign]
         app = gateway_app(there, routes=[PUBLIC])
         for _ in range(200):
             assert ask(app)["statusCode"] == 503
@@ -180,6 +267,61 @@ def test_an_open_breaker_answers_at_once_and_says_when_to_come_back() -> None:
         assert problem_of(answer) == (503, "upstream_resting")
         assert answer["headers"]["Retry-After"] == "7"
         assert found.connections == asked
+
+
+SIGNED_IN = GatewayRoute(upstream="user", prefix="/users")
+
+
+def failing_below_bad(request: bytes) -> list[bytes]:
+    return [AWAY if request.startswith(b"GET /users/bad") else OK]
+
+
+def test_one_users_failing_requests_rest_the_upstream_for_nobody_else() -> None:
+    clock = Clock()
+    with raw_upstream(failing_below_bad) as found:
+        app = gateway_app(service("user", found.url, clock=clock), routes=[SIGNED_IN])
+        for _ in range(4 * MIN_FAILURES):
+            app(rest_event("GET", "/users/bad", user="alice"), None)
+        asked = found.connections
+        assert asked == MIN_FAILURES, "she rests"
+        assert problem_of(app(rest_event("GET", "/users/good", user="alice"), None)) == (
+            503,
+            "upstream_resting",
+        )
+        for user in ("bob", "carol"):
+            assert app(rest_event("GET", "/users/good", user=user), None)["statusCode"] == 200
+        clock.now += COOLDOWN_S
+        assert app(rest_event("GET", "/users/good", user="alice"), None)["statusCode"] == 200
+
+
+def test_where_nobody_signs_in_one_address_rests_the_upstream_for_no_other() -> None:
+    def at(address: str, path: str) -> dict[str, Any]:
+        event = rest_event("GET", path, user=None)
+        event["requestContext"]["identity"]["sourceIp"] = address
+        answer: dict[str, Any] = app(event, None)
+        return answer
+
+    with raw_upstream(failing_below_bad) as found:
+        app = gateway_app(service("user", found.url), routes=[PUBLIC])
+        for last in range(2 * MIN_FAILURES):
+            at(f"2001:db8::{last}", "/users/bad")
+        assert problem_of(at("2001:db8::ff", "/users/good")) == (503, "upstream_resting"), (
+            "a customer's /64 is one"
+        )
+        assert at("2001:db8:1::1", "/users/good")["statusCode"] == 200
+
+
+def test_an_upstream_that_fails_for_several_users_rests_for_all() -> None:
+    with raw_upstream(failing_below_bad) as found:
+        app = gateway_app(service("user", found.url), routes=[SIGNED_IN])
+        for user in ("alice", "bob", "carol"):
+            for _ in range(2):
+                app(rest_event("GET", "/users/bad", user=user), None)
+        assert found.connections == 5
+        assert problem_of(app(rest_event("GET", "/users/good", user="dan"), None)) == (
+            503,
+            "upstream_resting",
+        )
 
 
 def test_half_open_under_threads_one_probe_goes_out() -> None:
@@ -201,7 +343,7 @@ def test_half_open_under_threads_one_probe_goes_out() -> None:
         def one() -> None:
             try:
                 sent = Outbound(method="GET", target="/", headers=(), body=b"")
-                outcomes.append(there.ask(sent, timeout_s=20).status)
+                outcomes.append(there.ask(sent, caller="address:192.0.2.7", timeout_s=20).status)
             except Unavailable:
                 outcomes.append(503)
                 if outcomes.count(503) == 15:

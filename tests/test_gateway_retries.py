@@ -63,7 +63,7 @@ def test_a_retry_has_what_is_left_of_the_time() -> None:
     there = service("user", "http://users.example", clock=clock, send=send)
     for _ in range(100):
         there._budget.deposit()
-    there.ask(Outbound(method="GET", target="/", headers=(), body=b""), timeout_s=5.0)
+    there.ask(Outbound(method="GET", target="/", headers=(), body=b""), caller="user:a", timeout_s=5.0)
     assert left == [5.0, 1.0]
-    there.ask(Outbound(method="GET", target="/", headers=(), body=b""), timeout_s=4.0)
+    there.ask(Outbound(method="GET", target="/", headers=(), body=b""), caller="user:a", timeout_s=4.0)
     assert left == [5.0, 1.0, 4.0]

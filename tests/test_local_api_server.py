@@ -71,7 +71,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     server = spawn(
         module_command("local.api_server", str(number)), log=project / "log", env=os.environ, project=project
     )
-    give_up_at = time.monotonic() + 20
+    give_up_at = time.monotonic() + 60
     while time.monotonic() < give_up_at:
         try:
             http.client.HTTPConnection("127.0.0.1", number).connect()

@@ -26,7 +26,7 @@ from local.children import (
 from local.postgres import start_postgres, stop_postgres
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = 15) -> bool:
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> bool:
     give_up_at = time.monotonic() + timeout_s
     while time.monotonic() < give_up_at:
         if condition():
@@ -63,7 +63,7 @@ def test_a_child_ends_when_its_parent_is_killed(command: list[str]) -> None:
     children = family.children(recursive=True)
     parent.kill()
     parent.wait()
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert psutil.wait_procs(children, timeout=60)[1] == []
 
 
 def test_a_stop_reaches_a_program_even_where_the_shell_ignores_that_signal() -> None:
@@ -81,7 +81,7 @@ def test_a_stop_reaches_a_program_even_where_the_shell_ignores_that_signal() -> 
     leash = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
     assert wait_until(lambda: [p.name() for p in psutil.Process(leash.pid).children()] == ["sleep"])
     leash.terminate()
-    assert leash.wait(timeout=10) != 0
+    assert leash.wait(timeout=60) != 0
 
 
 def test_a_child_that_dies_is_started_again_and_that_is_said(tmp_path: Path) -> None:
@@ -158,4 +158,4 @@ def test_postgres_keeps_what_was_committed_when_everything_is_killed(tmp_path: P
         connection.close()
     finally:
         stop_postgres(tmp_path)
-    assert psutil.wait_procs(processes, timeout=10)[1] == []
+    assert psutil.wait_procs(processes, timeout=60)[1] == []

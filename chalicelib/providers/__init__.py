@@ -113,6 +113,9 @@ class Upstream(Protocol):
     base_path: str
     key: bytes
 
-    def ask(self, request: Outbound, *, timeout_s: float) -> UpstreamAnswer:
-        """Its answer, whatever the status. UpstreamFailed for none, Unavailable while it is given a rest."""
+    def ask(self, request: Outbound, *, caller: str, timeout_s: float) -> UpstreamAnswer:
+        """Return its answer, whatever the status. `caller` is who sends it: one caller's failures rest no other's.
+
+        Raises UpstreamFailed for no answer, Unavailable while it is given a rest.
+        """
         ...

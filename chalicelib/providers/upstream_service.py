@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from chalicelib.errors import Unavailable, UpstreamFailed, UpstreamUnreachable
-from chalicelib.model.breaker import Breaker, RetryBudget
+from chalicelib.model.breaker import Breakers, RetryBudget, Tickets
 from chalicelib.model.gateway import Outbound, UpstreamAnswer
 
 Send = Callable[..., UpstreamAnswer]
@@ -24,29 +24,32 @@ class UpstreamService:
         self.name, self.url, self.base_path, self.key = name, url, base_path, key
         self._send, self._clock = send, clock
         self._lock = threading.Lock()
-        self._breaker, self._budget = Breaker(), RetryBudget()
+        self._breakers, self._budget = Breakers(), RetryBudget()
 
-    def ask(self, request: Outbound, *, timeout_s: float) -> UpstreamAnswer:
-        """Send, and once more where that is safe, worth it and paid for. Unavailable while the breaker is open."""
+    def ask(self, request: Outbound, *, caller: str, timeout_s: float) -> UpstreamAnswer:
+        """Send, and once more where that is safe, worth it and paid for.
+
+        Raises Unavailable while the upstream is given a rest, by all or by this caller.
+        """
         give_up_at = self._clock() + timeout_s
-        ticket = self._admit()
-        if ticket is None:
-            raise self._resting()
+        tickets = self._admit(caller)
+        if tickets is None:
+            raise self._resting(caller)
         with self._lock:
             self._budget.deposit()
         try:
-            answer = self._attempt(ticket, request, give_up_at)
+            answer = self._attempt(caller, tickets, request, give_up_at)
         except UpstreamUnreachable:
-            again = self._admit_again(request, give_up_at)
+            again = self._admit_again(caller, request, give_up_at)
             if again is None:
                 raise
         else:
-            again = self._admit_again(request, give_up_at) if answer.status in AWAY else None
+            again = self._admit_again(caller, request, give_up_at) if answer.status in AWAY else None
             if again is None:
                 return answer
-        return self._attempt(again, request, give_up_at)
+        return self._attempt(caller, again, request, give_up_at)
 
-    def _attempt(self, ticket: int, request: Outbound, give_up_at: float) -> UpstreamAnswer:
+    def _attempt(self, caller: str, tickets: Tickets, request: Outbound, give_up_at: float) -> UpstreamAnswer:
         failed = True
         try:
             answer = self._send(request, timeout_s=give_up_at - self._clock())
@@ -56,21 +59,21 @@ class UpstreamService:
             raise
         finally:
             with self._lock:
-                self._breaker.record(ticket, self._clock(), failed=failed)
+                self._breakers.record(caller, tickets, self._clock(), failed=failed)
         return answer
 
-    def _admit(self) -> int | None:
+    def _admit(self, caller: str) -> Tickets | None:
         with self._lock:
-            return self._breaker.admit(self._clock())
+            return self._breakers.admit(caller, self._clock())
 
-    def _admit_again(self, request: Outbound, give_up_at: float) -> int | None:
+    def _admit_again(self, caller: str, request: Outbound, give_up_at: float) -> Tickets | None:
         if request.method not in IDEMPOTENT or self._clock() >= give_up_at:
             return None
         with self._lock:
-            return self._breaker.admit(self._clock()) if self._budget.withdraw() else None
+            return self._breakers.admit(caller, self._clock()) if self._budget.withdraw() else None
 
-    def _resting(self) -> Unavailable:
+    def _resting(self, caller: str) -> Unavailable:
         error = Unavailable("The upstream service fails; it is given a rest.", code="upstream_resting")
         with self._lock:
-            error.retry_after_s = self._breaker.wait_s(self._clock())
+            error.retry_after_s = self._breakers.wait_s(caller, self._clock())
         return error

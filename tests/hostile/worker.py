@@ -29,7 +29,7 @@ class Worker:
             stderr=subprocess.DEVNULL,
         )
 
-    def handle(self, event: dict[str, Any], *, within_s: float = 60.0) -> float:
+    def handle(self, event: dict[str, Any], *, within_s: float = 300.0) -> float:
         """The seconds it took. AssertionError when the worker raised, died or was silent."""
         stdin, stdout = cast(Any, self.process.stdin), cast(Any, self.process.stdout)
         stdin.write(json.dumps(event).encode() + b"\n")

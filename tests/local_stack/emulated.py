@@ -78,7 +78,7 @@ class Emulated:
             bodies += [json.loads(message["Body"]) for message in messages]
         return bodies
 
-    def next_received(self, queue: str, *, timeout_s: float = 20) -> Any:
+    def next_received(self, queue: str, *, timeout_s: float = 60) -> Any:
         """The JSON body of the next message, waited for."""
         give_up_at = time.monotonic() + timeout_s
         while time.monotonic() < give_up_at:

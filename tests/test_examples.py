@@ -1,5 +1,6 @@
 """The document's examples: each is of its schema, and each body is one that its route takes."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from app import app
 from chalicelib.api.http import JSON
 from chalicelib.api.openapi import document
 from chalicelib.api.parsing import parse_body
+from deploy.policies import ROOT
 from tests.sample_api import sample_app
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document(app.declared, version="1")))
@@ -64,6 +66,15 @@ def test_the_example_of_a_body_is_taken_by_its_route(route: Any) -> None:
     example = operation["requestBody"]["content"][JSON]["example"]
     assert example
     parse_body(msgspec.json.encode(example), JSON, route.body, max_bytes=route.max_body_bytes)
+
+
+def test_the_key_in_the_documentation_is_one() -> None:
+    text = (ROOT / "docs" / "documents.md").read_text()
+    (key,) = re.findall(r"-H 'Idempotency-Key: ([^']*)'", text)
+    parameters = DOCUMENT["paths"]["/api/v1/documents"]["post"]["parameters"]
+    (declared,) = [each for each in parameters if each["name"] == "Idempotency-Key"]
+    assert key == declared["example"]
+    check(key, declared["schema"], "docs/documents.md")
 
 
 def test_an_answer_of_success_has_no_failure_in_its_example() -> None:

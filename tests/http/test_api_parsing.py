@@ -206,12 +206,12 @@ def test_all_mistakes_of_path_query_and_body_are_told_together():
         ("number", "number must match the pattern ^[0-9]+$."),
         ("limit", "limit is given more than once."),
         ("q", "Unknown parameter `q`; known: limit, after."),
+        ("more", "Unknown field `more`; known: password, filters, link, count."),
         ("password", "password must have at least 10 characters."),
         ("filters[0].name", "filters[0].name is missing."),
         ("filters[0].weight", "filters[0].weight must be at least 0.5."),
         ("filters[1].name", "filters[1].name must be a text, not a whole number."),
         ("link", "link must be a UUID, such as 01234567-89ab-cdef-0123-456789abcdef."),
-        ("more", "Unknown field `more`; known: password, filters, link, count."),
     ]
     assert {each["code"] for each in found["errors"]} == {"invalid_input"}
     assert (found["code"], found["field"]) == ("invalid_input", "number")
@@ -268,5 +268,7 @@ def test_a_wrong_parameter_is_told_in_plain_words(query: str, detail: str):
 def test_of_very_many_mistakes_the_first_are_told():
     found = problem(post({"name": "n", "sizes": ["x"] * 5000}), 400)
     assert [each["field"] for each in found["errors"]] == [f"sizes[{n}]" for n in range(MAX_MISTAKES)]
+    found = mistakes("/x?" + "&".join(f"q{n}=1" for n in range(15)), {f"b{n}": 1 for n in range(15)})
+    assert [each["field"] for each in found["errors"]][-2:] == ["b2", "b3"]
     found = problem(post({"name": "n", "\ufffd" * 5000: 1}), 400)
     assert len(found["field"]) == 64

@@ -98,17 +98,17 @@ def _find_in_object(
     value: dict[str, Any], struct: type[Struct], at: str, strict: bool, noun: str
 ) -> Iterator[InvalidInput]:
     known = {each.encode_name: each for each in fields(struct)}
+    if struct.__struct_config__.forbid_unknown_fields:
+        names = f"known: {', '.join(known)}" if known else "there is none here"
+        for name in [shown(name) for name in value if name not in known]:
+            where, field = (f" in {at}", f"{at}.{name}") if at else ("", name)
+            yield InvalidInput(f"Unknown {noun} `{name}`{where}; {names}.", field=field)
     for name, each in known.items():
         field = f"{at}.{name}" if at else name
         if name in value:
             yield from _find(value[name], each.type, field, strict, noun)
         elif each.required:
             yield InvalidInput(f"{field} is missing.", field=field)
-    if struct.__struct_config__.forbid_unknown_fields:
-        names = f"known: {', '.join(known)}" if known else "there is none here"
-        for name in [shown(name) for name in value if name not in known]:
-            where, field = (f" in {at}", f"{at}.{name}") if at else ("", name)
-            yield InvalidInput(f"Unknown {noun} `{name}`{where}; {names}.", field=field)
 
 
 def shown(name: str) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from chalicelib.api.http import idempotency
+from chalicelib.api.http.examples import DETAILS, MISTAKES, VALUES, example_of
 from chalicelib.api.http.parsing import MAX_PATH_PARAMETER_CHARS
-from chalicelib.api.http.problems import CONTENT_TYPE, STATUS_OF_ERROR, Problem, UnsupportedMediaType
+from chalicelib.api.http.problems import CONTENT_TYPE, STATUS_OF_ERROR, Mistake, Problem, UnsupportedMediaType
 from chalicelib.api.http.routes import JSON, Answer, Request, Route, Routes
 from chalicelib.errors import (
     CollectionsError,
@@ -33,6 +34,7 @@ _KEY_PARAMETER = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "example": "5b8d2c1e-6a2f-4a43-9d3e-0c1f7a9b2e64",
     "description": "Send the request again under the same key, for 24 hours, and get the first answer of success.",
 }
 _PREFER_PARAMETER = {
@@ -40,6 +42,7 @@ _PREFER_PARAMETER = {
     "in": "header",
     "required": False,
     "schema": {"anyOf": [{"const": "respond-async"}, {"type": "string"}]},
+    "example": "respond-async",
     "description": "respond-async: do not wait, answer 202 with a run. What takes long is answered so unasked.",
 }
 _HEADERS = {
@@ -121,7 +124,7 @@ def _operation(route: Route, schemas: Mapping[Any, Any], components: Mapping[str
         "operationId": route.handler.__name__,
         "tags": [route.tag],
         "summary": route.summary,
-        "responses": _responses(route, schemas),
+        "responses": _responses(route, schemas, components),
     }
     parameters = [_path_parameter(name, route) for name in _PARAMETER.findall(route.path)]
     if route.keyed:
@@ -136,7 +139,8 @@ def _operation(route: Route, schemas: Mapping[Any, Any], components: Mapping[str
     if parameters:
         operation["parameters"] = parameters
     if route.body:
-        content = {JSON: {"schema": schemas[route.body]}}
+        schema = schemas[route.body]
+        content = {JSON: {"schema": schema, "example": example_of(schema, components, sent=True)}}
         operation["requestBody"] = {"required": True, "content": content}
     if route.raw:
         operation["requestBody"] = {"required": True, "content": {route.raw: {"schema": _BINARY}}}
@@ -167,7 +171,7 @@ def _resolve(schema: Mapping[str, Any], components: Mapping[str, Any]) -> Mappin
     return components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
 
-def _responses(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
+def _responses(route: Route, schemas: Mapping[Any, Any], components: Mapping[str, Any]) -> dict[str, Any]:
     responses = {}
     for status, returns in [(route.status, route.returns), *route.also.items()]:
         answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
@@ -176,13 +180,15 @@ def _responses(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
                 returns.partition(";")[0]: {"schema": {} if returns == JSON else {"type": "string"}}
             }
         elif returns is not None:
-            answer["content"] = {JSON: {"schema": schemas[returns]}}
+            schema = schemas[returns]
+            answer["content"] = {JSON: {"schema": schema, "example": example_of(schema, components)}}
         responses[str(status)] = answer
-    problem = {"content": {CONTENT_TYPE: {"schema": schemas[Problem]}}}
     for error in _errors(route):
         status = STATUS_OF_ERROR[error]
-        responses.setdefault(str(status.value), {"description": status.phrase, **problem})
-    responses["default"] = {"description": "Any other error", **problem}
+        responses.setdefault(
+            str(status.value), {"description": status.phrase, **_problem(error, schemas[Problem])}
+        )
+    responses["default"] = {"description": "Any other error", **_problem(None, schemas[Problem])}
     limited = [] if route.cost == "none" else ["RateLimit-Policy", "RateLimit"]
     for code, response in responses.items():
         names = [*limited, *_HEADERS_OF_STATUS.get(code, ())]
@@ -191,6 +197,28 @@ def _responses(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
         if names:
             response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     return responses
+
+
+def _problem(error: type[CollectionsError] | None, schema: Any) -> dict[str, Any]:
+    """The content of an error's answer, None for any error, with an example of a known one."""
+    content = {"schema": schema}
+    if error is not None:
+        status = STATUS_OF_ERROR[error]
+        mistakes = [
+            Mistake(field=field, code=error.code, detail=detail) for field, detail in MISTAKES.items()
+        ]
+        details = [each.detail for each in mistakes] if error is InvalidInput else [DETAILS[error.code]]
+        content["example"] = Problem(
+            type="about:blank",
+            title=status.phrase,
+            status=status.value,
+            detail=" ".join(details),
+            code=error.code,
+            request_id=VALUES["request_id"],
+            field=mistakes[0].field if error is InvalidInput else None,
+            errors=mistakes if error is InvalidInput else None,
+        )
+    return {"content": {CONTENT_TYPE: content}}
 
 
 def _errors(route: Route) -> list[type[CollectionsError]]:

@@ -9,11 +9,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from app import app
-from chalicelib.api.http import JSON
-from chalicelib.api.openapi import document
-from chalicelib.api.parsing import parse_body
+from chalicelib.api.http.openapi import document
+from chalicelib.api.http.parsing import parse_body
+from chalicelib.api.http.routes import JSON
 from deploy.policies import ROOT
-from tests.sample_api import sample_app
+from tests.support.sample_api import sample_app
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document(app.declared, version="1")))
 BODIES = [route for route in app.declared if route.body]

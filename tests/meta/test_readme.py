@@ -8,6 +8,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [PROJECT / "README.md", PROJECT / "samples" / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 LINK = re.compile(r'\]\(([^)\s]+)\)|src="([^"]+)"')
+NAMED_DEFINITION = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|sql)): (\w+)`")
 NAMED_FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:css|html|js|json|md|py|sql|toml))\b")
 
 
@@ -22,12 +23,22 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_files_that_are_named_exist(page: Path) -> None:
     """Files of the app are named from `chalicelib` on."""
     named = set(NAMED_FILE.findall(page.read_text())) - {"application/json"}
+    assert [name for name in named if place_of(name) is None] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_definitions_that_are_named_exist(page: Path) -> None:
     gone = [
-        name
-        for name in named
-        if not any((root / name).exists() for root in (PROJECT, PROJECT / "chalicelib"))
+        (file, name)
+        for file, name in NAMED_DEFINITION.findall(page.read_text())
+        if not re.search(rf"^(?:-- :name |def |class )?{name}\b", place_of(file).read_text(), re.MULTILINE)
     ]
     assert gone == []
+
+
+def place_of(name: str) -> Path | None:
+    places = (PROJECT / name, PROJECT / "chalicelib" / name)
+    return next((place for place in places if place.exists()), None)
 
 
 def test_every_page_of_the_documentation_is_in_the_readme() -> None:

@@ -61,7 +61,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Block:
-    """A block of the README, and what it says that the block prints; … is anything."""
+    """A block of the README, and what it says that the block prints; a line … is any lines, also none."""
 
     code: str
     shown: str
@@ -79,7 +79,8 @@ def readme() -> list[Block]:
 
 
 def assert_shown(shown: str, printed: str, stack: Running) -> None:
-    pattern = re.escape(shown.strip().replace("http://127.0.0.1:8000", stack.url)).replace("…", ".*")
+    escaped = re.escape(shown.strip().replace("http://127.0.0.1:8000", stack.url))
+    pattern = escaped.replace("…\\\n", "(?:.*\n)?").replace("…", ".*")
     assert re.fullmatch(pattern, printed.strip(), re.DOTALL), f"shown:\n{shown}\nprinted:\n{printed}"
 
 

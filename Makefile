@@ -5,8 +5,8 @@ PY := .venv/bin/python
 # The environment is complete when the stamp for these requirements and this Python is there.
 KEY := $(shell $(PYTHON) -c 'import glob, hashlib, sys; print(hashlib.sha256(b"".join([sys.version.encode(), *(open(p, "rb").read() for p in sorted(glob.glob("requirements*.txt")))])).hexdigest()[:16])' 2>/dev/null)
 READY := .venv/.ready-$(KEY)
-# Two processes; a module's tests stay together, for the sake of what they share.
-TWO := --numprocesses 2 --dist loadfile
+# Two processes. A module stays in one, for what its tests share; the few long modules do not come last.
+TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test test-all check bench chaos mutants package

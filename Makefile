@@ -6,8 +6,8 @@ PY := .venv/bin/python
 KEY := $(shell $(PYTHON) -c 'import glob, hashlib, sys; print(hashlib.sha256(b"".join([sys.version.encode(), *(open(p, "rb").read() for p in sorted(glob.glob("requirements*.txt")))])).hexdigest()[:16])' 2>/dev/null)
 READY := .venv/.ready-$(KEY)
 PLACE = $(if $(PORT),--port "$(PORT)") $(if $(STATE),--state "$(STATE)")
-# Two processes; a module's tests stay together, for the sake of what they share.
-TWO := --numprocesses 2 --dist loadfile
+# Two processes. A module stays in one, for what its tests share; the few long modules do not come last.
+TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test test-all check bench chaos mutants package

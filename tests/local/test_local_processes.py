@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -24,6 +24,7 @@ from local.children import (
     spawn,
 )
 from local.postgres import start_postgres, stop_postgres
+from tests.memory import memory_folder
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> bool:
@@ -130,13 +131,19 @@ def test_another_programs_answer_on_a_port_is_not_taken_for_ours(tmp_path: Path)
         child.stop()
 
 
-def test_postgres_keeps_what_was_committed_when_everything_is_killed(tmp_path: Path) -> None:
+@pytest.fixture
+def state_path() -> Iterator[Path]:
+    with memory_folder("collections-test-") as folder:
+        yield Path(folder)
+
+
+def test_postgres_keeps_what_was_committed_when_everything_is_killed(state_path: Path) -> None:
     program = (
         "import pathlib, sys, time; from local.postgres import start_postgres;"
         "print(start_postgres(pathlib.Path(sys.argv[1]), 0, fsync=False), flush=True); time.sleep(60)"
     )
     first = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], cwd=REPOSITORY, stdout=subprocess.PIPE
+        [sys.executable, "-c", program, str(state_path)], cwd=REPOSITORY, stdout=subprocess.PIPE
     )
     assert first.stdout
     url = first.stdout.readline().decode().strip()
@@ -150,12 +157,12 @@ def test_postgres_keeps_what_was_committed_when_everything_is_killed(tmp_path: P
     processes[0].kill()
     try:
         with (
-            psycopg2.connect(start_postgres(tmp_path, 0, fsync=False)) as connection,
+            psycopg2.connect(start_postgres(state_path, 0, fsync=False)) as connection,
             connection.cursor() as cursor,
         ):
             cursor.execute("SELECT n, lower('É') FROM kept")
             assert cursor.fetchall() == [(7, "é")]
         connection.close()
     finally:
-        stop_postgres(tmp_path)
+        stop_postgres(state_path)
     assert psutil.wait_procs(processes, timeout=60)[1] == []

@@ -32,7 +32,7 @@ test-all: test ## Run the tests, then the slow forms: hundreds of uploads and ho
 check: $(READY) ## Lint, check types, check which way imports go
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m pytest -q tests/test_imports.py
+	$(PY) -m pytest -q tests/meta/test_imports.py
 
 bench: $(READY) ## Measure: speed against bare libraries, quality of search
 	@$(PY) -m bench

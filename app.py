@@ -9,30 +9,18 @@ from functools import cache
 from typing import Any
 
 from chalicelib import wiring
-from chalicelib.api import (
-    api_keys,
-    collections,
-    conversations,
-    dependents,
-    documents,
-    failures,
-    health,
-    items,
-    me,
-    proofs,
-    registration,
-    runs,
-    search,
-    sessions,
-    uploads,
-)
+from chalicelib.api.accounts import api_keys, me, proofs, registration, sessions
+from chalicelib.api.accounts.identity import identify
+from chalicelib.api.accounts.limits import admit_address, admit_caller
+from chalicelib.api.chat import conversations, runs
 from chalicelib.api.console import console
-from chalicelib.api.entry import App
 from chalicelib.api.gateway import gateway
-from chalicelib.api.http import Edge
-from chalicelib.api.identity import identify
-from chalicelib.api.limits import admit_address, admit_caller
-from chalicelib.api.openapi import documented
+from chalicelib.api.http.entry import App
+from chalicelib.api.http.openapi import documented
+from chalicelib.api.http.routes import Edge
+from chalicelib.api.library import collections, dependents, documents, items, uploads
+from chalicelib.api.operations import failures, health
+from chalicelib.api.search import search
 from chalicelib.events import handlers
 from chalicelib.settings import VERSION
 

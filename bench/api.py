@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from chalice import Chalice
 
-from chalicelib.api.entry import App
-from chalicelib.api.http import Body, Caller, Edge, Query, Request, Routes
+from chalicelib.api.http.entry import App
+from chalicelib.api.http.routes import Body, Caller, Edge, Query, Request, Routes
 
 ROUNDS = 15
 CALLS = 400

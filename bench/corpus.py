@@ -11,14 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from chalicelib.model.chunking import chunk_pages
-from chalicelib.model.files import Page
-from chalicelib.model.items import parse_key
-from chalicelib.model.pipeline import ItemRef
-from chalicelib.stores import chunks, index, items, users
-from chalicelib.stores.migrate import migrate, set_app_password
-from chalicelib.stores.postgres import Database
-from chalicelib.stores.tx import Tx
+from chalicelib.model.ingest.chunking import chunk_pages
+from chalicelib.model.ingest.files import Page
+from chalicelib.model.library.items import parse_key
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.stores.accounts import users
+from chalicelib.stores.ingest import chunks
+from chalicelib.stores.library import items
+from chalicelib.stores.postgres.migrate import migrate, set_app_password
+from chalicelib.stores.postgres.postgres import Database
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.search import index
 from local.models.minilm import MiniLM
 from local.postgres import start_postgres, stop_postgres
 

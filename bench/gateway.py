@@ -17,14 +17,14 @@ from http.client import HTTPConnection
 from time import monotonic
 from typing import Any
 
-from chalicelib.api.entry import App
 from chalicelib.api.gateway import gateway
-from chalicelib.api.http import Caller, Edge
-from chalicelib.model.gateway import identity_key
-from chalicelib.model.gateway_routes import GatewayRoute
-from chalicelib.providers.http_dial import AddressRules, origin_of
-from chalicelib.providers.upstream import HttpUpstream
-from chalicelib.providers.upstream_service import UpstreamService
+from chalicelib.api.http.entry import App
+from chalicelib.api.http.routes import Caller, Edge
+from chalicelib.model.gateway.gateway import identity_key
+from chalicelib.model.gateway.gateway_routes import GatewayRoute
+from chalicelib.providers.gateway.upstream import HttpUpstream
+from chalicelib.providers.gateway.upstream_service import UpstreamService
+from chalicelib.providers.http.dial import AddressRules, origin_of
 
 ROUNDS = 60
 CALLS = 40

@@ -18,8 +18,8 @@ from PIL import Image, ImageOps
 from pypdfium2 import PdfDocument
 
 from chalicelib.errors import BadFile
-from chalicelib.model.files import FileLimits, Sitting
-from chalicelib.providers.decoder import Decoder
+from chalicelib.model.ingest.files import FileLimits, Sitting
+from chalicelib.providers.ingest.decoder import Decoder
 
 TARGET = 0.7
 WHOLE = Sitting(pages=10_000, text_size=10**9, seconds=3600.0)

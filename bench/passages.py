@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.corpus import USER, Document, KeptEmbedder, load, read_lines, read_qrels
-from chalicelib.model import joining
-from chalicelib.model.chunking import estimate_tokens
-from chalicelib.model.search_filters import Filters
-from chalicelib.ops.passages import find_passages
-from chalicelib.stores.postgres import Database
+from chalicelib.model.ingest.chunking import estimate_tokens
+from chalicelib.model.search import joining
+from chalicelib.model.search.filters import Filters
+from chalicelib.ops.search.passages import find_passages
+from chalicelib.stores.postgres.postgres import Database
 
 MAX_TOKENS = 1_024
 MOST_TEXTS, PAGE_CHARS, PAGES = 2_500, 3_000, 25

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from bench import passages
 from bench.corpus import USER, Document, KeptEmbedder, database, load, read_lines, read_qrels
-from chalicelib.model import ranking
-from chalicelib.model.search_filters import Filters
-from chalicelib.ops.search import search_items
-from chalicelib.stores import search
-from chalicelib.stores.postgres import Database
-from chalicelib.stores.tx import Tx
+from chalicelib.model.search import ranking
+from chalicelib.model.search.filters import Filters
+from chalicelib.ops.search.search import search_items
+from chalicelib.stores.postgres.postgres import Database
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.search import lookup as search
 
 DEPTH = 100
 System = Callable[[str], list[str]]

@@ -16,18 +16,22 @@ from pathlib import Path
 import numpy as np
 import psycopg2
 
-from chalicelib.model import ranking
-from chalicelib.model.chunking import chunk_pages
-from chalicelib.model.files import Page
-from chalicelib.model.items import parse_key
-from chalicelib.model.pipeline import ItemRef
-from chalicelib.model.search_filters import Filters
-from chalicelib.model.snippets import START, STOP
-from chalicelib.ops.search import search_items
-from chalicelib.stores import chunks, index, items, search, users
-from chalicelib.stores.migrate import migrate, set_app_password
-from chalicelib.stores.postgres import Database
-from chalicelib.stores.tx import Tx
+from chalicelib.model.ingest.chunking import chunk_pages
+from chalicelib.model.ingest.files import Page
+from chalicelib.model.library.items import parse_key
+from chalicelib.model.search import ranking
+from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.snippets import START, STOP
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.ops.search.search import search_items
+from chalicelib.stores.accounts import users
+from chalicelib.stores.ingest import chunks
+from chalicelib.stores.library import items
+from chalicelib.stores.postgres.migrate import migrate, set_app_password
+from chalicelib.stores.postgres.postgres import Database
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.search import index
+from chalicelib.stores.search import lookup as search
 from local.postgres import start_postgres, stop_postgres
 
 SQL_TARGET, RECALL_TARGET = 1.3, 0.95

@@ -18,7 +18,7 @@ _URL = re.compile(
 )
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+=-]{1,64}@[A-Za-z0-9.-]{1,189}\Z")
 _NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
-# How often one may ask: "requests/window burst, requests/window sustained". See model/limits.py.
+# How often one may ask: "requests/window burst, requests/window sustained". See model/accounts/limits.py.
 RATE_LIMITS = {
     "address": "400/20s 20000/1h",  # an office or a school may be behind one
     "login": "10/1m 100/1h",  # of one address

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from chalicelib import logs
 from chalicelib.errors import Forbidden, Misconfigured
-from chalicelib.model.signed_links import Links
-from chalicelib.model.tokens import Signing
+from chalicelib.model.accounts.signed_links import Links
+from chalicelib.model.accounts.tokens import Signing
 from chalicelib.providers import Analyzer, ChatModel, Embedder, Mailer, Reranker, Upstream
 from chalicelib.settings import InvalidSetting, Settings
 
 if TYPE_CHECKING:
-    from chalicelib.providers.decoder import Decoder
-    from chalicelib.providers.drawing_pool import DrawingPool
-    from chalicelib.providers.oidc import OidcIssuer
-    from chalicelib.stores.blobs import Blobs
-    from chalicelib.stores.bus import Bus
-    from chalicelib.stores.dynamodb import Presence, Tables
-    from chalicelib.stores.local_copies import LocalCopies
-    from chalicelib.stores.postgres import Database
-    from chalicelib.stores.rate_limits import RateLimits
-    from chalicelib.stores.sessions import Sessions
+    from chalicelib.providers.accounts.oidc import OidcIssuer
+    from chalicelib.providers.ingest.decoder import Decoder
+    from chalicelib.providers.ingest.drawing_pool import DrawingPool
+    from chalicelib.stores.accounts.rate_limits import RateLimits
+    from chalicelib.stores.accounts.sessions import Sessions
+    from chalicelib.stores.aws.blobs import Blobs
+    from chalicelib.stores.aws.bus import Bus
+    from chalicelib.stores.aws.dynamodb import Presence, Tables
+    from chalicelib.stores.aws.local_copies import LocalCopies
+    from chalicelib.stores.postgres.postgres import Database
 
 
 T = TypeVar("T")
@@ -87,28 +87,28 @@ def pipeline_database() -> "Database":
 
 @once
 def blobs() -> "Blobs":
-    from chalicelib.stores.blobs import Blobs
+    from chalicelib.stores.aws.blobs import Blobs
 
     return Blobs(_client("s3"), bucket=settings().images_bucket)
 
 
 @once
 def local_copies() -> "LocalCopies":
-    from chalicelib.stores.local_copies import LocalCopies
+    from chalicelib.stores.aws.local_copies import LocalCopies
 
     return LocalCopies(blobs(), max_bytes=settings().upload_max_bytes)
 
 
 @once
 def bus() -> "Bus":
-    from chalicelib.stores.bus import Bus
+    from chalicelib.stores.aws.bus import Bus
 
     return Bus(_client("events"))
 
 
 @once
 def tables() -> "Tables":
-    from chalicelib.stores.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, Tables
+    from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, Tables
 
     return Tables(
         _client("dynamodb"),
@@ -120,14 +120,14 @@ def tables() -> "Tables":
 def dynamodb_presence() -> "Presence":
     from time import monotonic
 
-    from chalicelib.stores.dynamodb import Presence
+    from chalicelib.stores.aws.dynamodb import Presence
 
     return Presence(monotonic)
 
 
 @once
 def sessions() -> "Sessions":
-    from chalicelib.stores.sessions import Sessions
+    from chalicelib.stores.accounts.sessions import Sessions
 
     return Sessions(_client("dynamodb"), table=settings().sessions_table, presence=dynamodb_presence())
 
@@ -136,7 +136,7 @@ def sessions() -> "Sessions":
 def rate_limits() -> "RateLimits":
     from time import time_ns
 
-    from chalicelib.stores.rate_limits import RateLimits
+    from chalicelib.stores.accounts.rate_limits import RateLimits
 
     return RateLimits(
         _client("dynamodb"),
@@ -171,11 +171,11 @@ def mailer() -> Mailer | None:
 
     found = settings()
     if found.mail_folder is not None:
-        from chalicelib.providers.mailer_folder import FolderMailer
+        from chalicelib.providers.accounts.mailer_folder import FolderMailer
 
         return FolderMailer(Path(found.mail_folder))
     if found.mail_from is not None:
-        from chalicelib.providers.mailer_ses import SesMailer
+        from chalicelib.providers.accounts.mailer_ses import SesMailer
 
         return SesMailer(_client("sesv2"), sender=found.mail_from)
     return None
@@ -191,7 +191,7 @@ def require_mailer() -> Mailer:
 
 @once
 def oidc() -> "OidcIssuer | None":
-    from chalicelib.providers.oidc import OidcIssuer
+    from chalicelib.providers.accounts.oidc import OidcIssuer
 
     issuer, audience = settings().oidc_issuer, settings().oidc_audience
     return OidcIssuer(issuer=issuer, audience=audience) if issuer and audience else None
@@ -206,7 +206,7 @@ def decoder() -> "Decoder":
 @once
 def drawing_pool() -> "DrawingPool":
     """The API's: as many decoders as half of the machine's memory has room for. In Lambda that is one."""
-    from chalicelib.providers.drawing_pool import DrawingPool
+    from chalicelib.providers.ingest.drawing_pool import DrawingPool
 
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     size = memory_bytes // 2 // settings().decoder_memory_bytes
@@ -215,7 +215,7 @@ def drawing_pool() -> "DrawingPool":
 
 @once
 def analyzer() -> Analyzer:
-    from chalicelib.providers.analyzer_http import HttpAnalyzer
+    from chalicelib.providers.models.analyzer_http import HttpAnalyzer
 
     url = settings().analyzer_url
     if url is None:
@@ -225,7 +225,7 @@ def analyzer() -> Analyzer:
 
 @once
 def embedder() -> Embedder:
-    from chalicelib.providers.embedder_openai import OpenAIEmbedder
+    from chalicelib.providers.models.embedder_openai import OpenAIEmbedder
 
     url = settings().embeddings_url
     if url is None:
@@ -241,8 +241,8 @@ def embedder() -> Embedder:
 @once
 def chat_model() -> ChatModel | None:
     """None: answers are made of quotes."""
-    from chalicelib.providers.chat_anthropic import ANTHROPIC_URL, AnthropicChat
-    from chalicelib.providers.chat_openai import OPENAI_URL, OpenAIChat
+    from chalicelib.providers.models.chat_anthropic import ANTHROPIC_URL, AnthropicChat
+    from chalicelib.providers.models.chat_openai import OPENAI_URL, OpenAIChat
 
     found = settings()
     model, key = found.chat_model or "", found.openai_api_key
@@ -256,7 +256,7 @@ def chat_model() -> ChatModel | None:
 @once
 def reranker() -> Reranker | None:
     """None: search keeps the order it has."""
-    from chalicelib.providers.reranker_http import HttpReranker
+    from chalicelib.providers.models.reranker_http import HttpReranker
 
     found = settings()
     if found.rerank_url is None or found.rerank_model is None:
@@ -270,11 +270,11 @@ def upstreams() -> dict[str, Upstream]:
     from ipaddress import ip_network
     from time import monotonic
 
-    from chalicelib.model.gateway import identity_key
-    from chalicelib.model.gateway_routes import ROUTES, variable_of
-    from chalicelib.providers.http_dial import AddressRules, origin_of
-    from chalicelib.providers.upstream import HttpUpstream
-    from chalicelib.providers.upstream_service import UpstreamService
+    from chalicelib.model.gateway.gateway import identity_key
+    from chalicelib.model.gateway.gateway_routes import ROUTES, variable_of
+    from chalicelib.providers.gateway.upstream import HttpUpstream
+    from chalicelib.providers.gateway.upstream_service import UpstreamService
+    from chalicelib.providers.http.dial import AddressRules, origin_of
 
     found = settings()
     networks = tuple(ip_network(network) for network in found.upstream_allow_private)
@@ -305,15 +305,15 @@ def storage_origins() -> tuple[str, ...]:
 
 
 def _decoder() -> "Decoder":
-    from chalicelib.model.files import FileLimits
-    from chalicelib.providers.decoder import Decoder
+    from chalicelib.model.ingest.files import FileLimits
+    from chalicelib.providers.ingest.decoder import Decoder
 
     limits = FileLimits(max_bytes=settings().upload_max_bytes, memory_bytes=settings().decoder_memory_bytes)
     return Decoder(limits=limits)
 
 
 def _database(*, timeout_s: float) -> "Database":
-    from chalicelib.stores.postgres import Database
+    from chalicelib.stores.postgres.postgres import Database
 
     return Database(settings().database_url, max_size=settings().database_pool_size, timeout_s=timeout_s)
 

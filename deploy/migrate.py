@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 
-from chalicelib.stores.migrate import migrate, set_app_password
+from chalicelib.stores.postgres.migrate import migrate, set_app_password
 
 
 def main() -> int:

@@ -14,12 +14,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from chalicelib.api.fields import ADDRESS
+from chalicelib.api.http.fields import ADDRESS
 from chalicelib.errors import CollectionsError, Unavailable
-from chalicelib.model.signed_links import Links
-from chalicelib.ops import operate
+from chalicelib.model.accounts.signed_links import Links
+from chalicelib.ops.accounts import operate
 from chalicelib.settings import MIN_SECRET_BYTES
-from chalicelib.stores.postgres import OperatorsDatabase
+from chalicelib.stores.postgres.postgres import OperatorsDatabase
 
 COMMANDS = {
     "make-admin": "make an account an administrator's",

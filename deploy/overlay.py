@@ -6,7 +6,7 @@ alarms and dashboards are not here yet.
 
 from typing import Any
 
-from chalicelib.stores.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIBUTE, definition
+from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIBUTE, definition
 from deploy.gateway_responses import GATEWAY_RESPONSES
 from deploy.parameters import parameters, variables
 from deploy.policies import CONFIG, FUNCTIONS, environment, lambda_name

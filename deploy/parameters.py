@@ -6,7 +6,7 @@ counts as not set.
 
 from typing import Any
 
-from chalicelib.model.gateway_routes import ROUTES, variable_of
+from chalicelib.model.gateway.gateway_routes import ROUTES, variable_of
 from chalicelib.settings import MIN_SECRET_BYTES
 
 SECRET = {"Type": "String", "NoEcho": True}

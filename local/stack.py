@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg2
 
-from chalicelib.stores.migrate import migrate, set_app_password
+from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from local import postgres
 from local.aws import Emulator
 from local.base import create_base

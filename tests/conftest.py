@@ -8,15 +8,15 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from chalicelib.stores.migrate import migrate, set_app_password
-from chalicelib.stores.postgres import Database
+from chalicelib.stores.postgres.migrate import migrate, set_app_password
+from chalicelib.stores.postgres.postgres import Database
 from local.base import create_tables
 from local.places import aws_environment
 from local.postgres import start_postgres, stop_postgres
-from tests.local_stack.emulated import BUCKET, emulated_aws
-from tests.memory import memory_folder
-from tests.provider_server import DIMENSIONS, provider_server
-from tests.world import World, forget_wiring
+from tests.support.emulated import BUCKET, emulated_aws
+from tests.support.memory import memory_folder
+from tests.support.provider_server import DIMENSIONS, provider_server
+from tests.support.world import World, forget_wiring
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read once, when numpy is first imported
 _numbers = itertools.count()

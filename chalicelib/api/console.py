@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from chalicelib.api.http import Answer, AnyQuery, Request, Routes
+from chalicelib.api.http.routes import Answer, AnyQuery, Request, Routes
 
 FOLDER = Path(__file__).parent.parent / "console"
 PART = re.compile(r'<link rel="stylesheet" href="([\w.]+)">|<script src="([\w.]+)"></script>')

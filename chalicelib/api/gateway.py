@@ -9,12 +9,13 @@ from typing import Any
 from chalice.app import Response as ChaliceResponse
 
 from chalicelib import wiring
-from chalicelib.api.answering import answer_counted
-from chalicelib.api.entry import preflight
-from chalicelib.api.http import Edge, Scope
-from chalicelib.api.problems import MethodNotAllowed
+from chalicelib.api.http.answering import answer_counted
+from chalicelib.api.http.entry import preflight
+from chalicelib.api.http.problems import MethodNotAllowed
+from chalicelib.api.http.routes import Edge, Scope
 from chalicelib.errors import Forbidden, InvalidInput, NotFound
-from chalicelib.model.gateway import (
+from chalicelib.model.accounts.limits import Admission
+from chalicelib.model.gateway.gateway import (
     Client,
     Headers,
     Identity,
@@ -24,9 +25,8 @@ from chalicelib.model.gateway import (
     encode_path,
     encode_query,
 )
-from chalicelib.model.gateway_routes import ROUTES, GatewayRoute, match_route
-from chalicelib.model.limits import Admission
-from chalicelib.ops.forward import Upstream, forward
+from chalicelib.model.gateway.gateway_routes import ROUTES, GatewayRoute, match_route
+from chalicelib.ops.gateway import Upstream, forward
 
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?\Z|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?\Z")
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}\Z")

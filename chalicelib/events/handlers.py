@@ -10,12 +10,14 @@ from chalicelib import logs, wiring
 from chalicelib.errors import InvalidInput
 from chalicelib.events import contracts
 from chalicelib.events.run_kinds import work_on
-from chalicelib.model.files import FileLimits
-from chalicelib.model.items import DERIVED_PREFIX, parse_key
-from chalicelib.model.pipeline import Claim, ItemRef
-from chalicelib.model.runs import RUNNER_LEASE_S, RunRef
-from chalicelib.ops import analyze, deadletters, embed, ingest, publish, runs, sweep
-from chalicelib.ops.stages import run_stage
+from chalicelib.model.ingest.files import FileLimits
+from chalicelib.model.library.items import DERIVED_PREFIX, parse_key
+from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.work.runs import RUNNER_LEASE_S, RunRef
+from chalicelib.ops.ingest import analyze, embed, ingest
+from chalicelib.ops.operations import deadletters, sweep
+from chalicelib.ops.work import publish, runs
+from chalicelib.ops.work.stages import run_stage
 
 log = logging.getLogger("collections.events")
 DEADLINE_RESERVE_S = 2.0

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 
 from chalicelib import wiring
 from chalicelib.errors import InvalidInput
-from chalicelib.model.runs import RunClaim
-from chalicelib.ops import ask
-from chalicelib.ops.answer import Models
-from chalicelib.ops.runs import WriteOutput
+from chalicelib.model.work.runs import RunClaim
+from chalicelib.ops.chat import ask
+from chalicelib.ops.chat.answer import Models
+from chalicelib.ops.work.runs import WriteOutput
 
 TimeLeft = Callable[[], float]
 

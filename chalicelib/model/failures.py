@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from chalicelib.model.pipeline import Stage
+from chalicelib.model.work.pipeline import Stage
 
 
 class StoredFailure(Struct, frozen=True, kw_only=True):

@@ -7,11 +7,12 @@ from uuid import UUID, uuid4
 from msgspec import Struct
 
 from chalicelib.errors import InFlight, KeyReused
-from chalicelib.stores import idempotency_keys, users
-from chalicelib.stores.tx import Tx
+from chalicelib.stores import idempotency_keys
+from chalicelib.stores.accounts import users
+from chalicelib.stores.postgres.tx import Tx
 
 if TYPE_CHECKING:
-    from chalicelib.stores.postgres import Database
+    from chalicelib.stores.postgres.postgres import Database
 
 LOCK_S = 35  # longer than the API's function may run (.chalice/config.json): who holds a lock longer is dead
 

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from chalicelib.model.files import DecodedFile, Kind, Page, Sitting
-from chalicelib.model.gateway import Outbound, UpstreamAnswer
-from chalicelib.model.items import Analysis as Analysis
-from chalicelib.model.mails import Mail
+from chalicelib.model.accounts.mails import Mail
+from chalicelib.model.gateway.gateway import Outbound, UpstreamAnswer
+from chalicelib.model.ingest.files import DecodedFile, Kind, Page, Sitting
+from chalicelib.model.library.items import Analysis as Analysis
 
 # A local path, a page, width_px, spans, timeout_s: see decoder.Decoder.render_page.
 Render = Callable[..., bytes]

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Row, Tx
+from chalicelib.stores.postgres.sql import statements
+from chalicelib.stores.postgres.tx import Row, Tx
 
 SQL = statements(__file__)
 MAX_ENTRIES = 200  # of one user, or of everybody's

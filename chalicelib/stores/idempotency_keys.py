@@ -6,8 +6,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from chalicelib.stores.sql import statements
-from chalicelib.stores.tx import Tx
+from chalicelib.stores.postgres.sql import statements
+from chalicelib.stores.postgres.tx import Tx
 
 SQL = statements(__file__)
 

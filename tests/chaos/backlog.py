@@ -4,13 +4,13 @@ import json
 import random
 from datetime import UTC, datetime, timedelta
 
-from chalicelib.model import pipeline
-from chalicelib.model.pipeline import ItemRef
+from chalicelib.model.work import pipeline
+from chalicelib.model.work.pipeline import ItemRef
 from tests.chaos.crew import Crew
 from tests.chaos.driver import Driver, Job
 from tests.chaos.ground import Ground
 from tests.chaos.uploads import make_jpeg
-from tests.local_stack.emulated import BUCKET
+from tests.support.emulated import BUCKET
 
 USER = "alice"
 PREVIEW = "_derived/preview.jpg"

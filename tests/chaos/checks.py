@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.model.files import REASONS
-from chalicelib.model.items import DERIVED_PREFIX
+from chalicelib.model.ingest.files import REASONS
+from chalicelib.model.library.items import DERIVED_PREFIX
 from tests.chaos.ground import Ground
 from tests.chaos.uploads import Upload
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.model.items import DERIVED_PREFIX
+from chalicelib.model.library.items import DERIVED_PREFIX
 from tests.chaos.crew import Crew, Worker
 from tests.chaos.ground import Event, Ground
 

@@ -18,13 +18,13 @@ import psycopg2
 from moto.s3.models import s3_backends
 from psycopg2.extras import execute_values
 
-from chalicelib.stores.migrate import migrate, set_app_password
+from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from local.event_bus import EventBus
 from local.places import ACCOUNT, aws_environment
 from local.postgres import data_path, start_postgres, stop_postgres
-from tests.local_stack.emulated import BUCKET, Emulated, emulated_aws
-from tests.memory import memory_folder
-from tests.provider_server import DIMENSIONS, Providers, provider_server
+from tests.support.emulated import BUCKET, Emulated, emulated_aws
+from tests.support.memory import memory_folder
+from tests.support.provider_server import DIMENSIONS, Providers, provider_server
 
 Event = dict[str, Any]
 A_MINUTE_PASSES = """

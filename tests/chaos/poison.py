@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Sequence
 
-from chalicelib.model.pipeline import MAX_ATTEMPTS
+from chalicelib.model.work.pipeline import MAX_ATTEMPTS
 from tests.chaos.crew import Crew, Worker
 from tests.chaos.driver import Driver, Job, key_of
 from tests.chaos.ground import Event, Ground

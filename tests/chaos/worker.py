@@ -16,9 +16,9 @@ from typing import Any
 
 from chalicelib import wiring
 from chalicelib.events import handlers
-from chalicelib.model.files import DecodedFile
-from chalicelib.providers.decoder import Decoder
-from tests.world import HANDLERS
+from chalicelib.model.ingest.files import DecodedFile
+from chalicelib.providers.ingest.decoder import Decoder
+from tests.support.world import HANDLERS
 
 RAISES = b"<poison: the reader raises>"
 KILLS = b"<poison: the reader kills its process>"

@@ -17,10 +17,10 @@ from chalice.config import Config
 from chalice.local import create_local_server
 
 import app
-from chalicelib.api.http import Edge, Route
-from chalicelib.api.identity import identify
-from tests.sample_api import rest_event
-from tests.world import World
+from chalicelib.api.accounts.identity import identify
+from chalicelib.api.http.routes import Edge, Route
+from tests.support.sample_api import rest_event
+from tests.support.world import World
 
 # What a field takes, by its name: enough to fill in whatever a route asks for.
 FIELDS = {

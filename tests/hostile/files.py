@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.heif_files import avif_as_heif, heic
 from tests.hostile.images import Files, all_images, encode, plain, png, segment
 from tests.hostile.pdfs import FREE, all_pdfs, pdf, stream
+from tests.support.heif_files import avif_as_heif, heic
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PHOTO = "portrait-1984.jpg"

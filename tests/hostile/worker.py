@@ -85,7 +85,7 @@ def handle_all(started: list[Worker], events: list[dict[str, Any]]) -> list[floa
 
 
 def main() -> None:
-    from tests.world import HANDLERS, context
+    from tests.support.world import HANDLERS, context
 
     for line in sys.stdin:
         event, error, start = json.loads(line), None, time.monotonic()

@@ -14,14 +14,14 @@ from tempfile import TemporaryDirectory
 
 import psycopg2
 
-from chalicelib.ops import accounts, api_keys
-from chalicelib.stores.migrate import migrate, set_app_password
-from chalicelib.stores.postgres import Database
+from chalicelib.ops.accounts import accounts, api_keys
+from chalicelib.stores.postgres.migrate import migrate, set_app_password
+from chalicelib.stores.postgres.postgres import Database
 from local.places import aws_environment
 from local.postgres import start_postgres, stop_postgres
-from tests.local_stack.emulated import BUCKET, emulated_aws
-from tests.provider_server import DIMENSIONS, provider_server
-from tests.world import World, forget_wiring, jpeg
+from tests.support.emulated import BUCKET, emulated_aws
+from tests.support.provider_server import DIMENSIONS, provider_server
+from tests.support.world import World, forget_wiring, jpeg
 
 HERE = Path(__file__).parent
 STORES = HERE.parent.parent / "chalicelib" / "stores"
@@ -32,7 +32,7 @@ EMAIL, PASSWORD = "ann@example.org", "a password that is long"
 def record(folder: Path) -> None:
     statements = folder / "statements"
     statements.mkdir(parents=True)
-    for path in STORES.glob("*.sql"):
+    for path in STORES.rglob("*.sql"):
         shutil.copy(path, statements)
     with TemporaryDirectory(prefix="collections-release-") as state, provider_server() as providers:
         url = start_postgres(Path(state), 0, fsync=False)

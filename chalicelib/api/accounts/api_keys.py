@@ -1,0 +1,100 @@
+"""API keys for scripts. A key is shown once and stored by nobody, an Idempotency-Key's answers included."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from chalicelib import wiring
+from chalicelib.api.http.routes import Body, Query, Request, Routes, Scope
+from chalicelib.errors import Conflict, NotFound
+from chalicelib.ops.accounts import api_keys
+
+routes = Routes("api keys")
+
+
+class NewKey(Body, frozen=True, kw_only=True):
+    """`read` is for GET and search, `write` for all that changes things, `account` for the account itself: its name,
+    password, sessions and keys. `admin` is for what only administrators may do, and only they can give it. One does
+    not include another. A key that a key asks for has none of the scopes that one lacks, and ends no later; there may
+    be 50 that are not over."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=4)]
+    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """`prefix` are its first characters. `last_used_at` is right to a minute."""
+
+    object: Literal["api_key"] = "api_key"
+    id: str
+    name: str
+    prefix: str
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+class CreatedKey(ApiKey, frozen=True, kw_only=True):
+    """`key` is shown this once; send it as X-Api-Key or as a Bearer token."""
+
+    key: str
+
+
+class KeyList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[ApiKey]
+    has_more: bool
+    next: str | None
+
+
+class ListKeys(Query, frozen=True, kw_only=True):
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
+
+
+@routes.post(
+    "/api/v1/api-keys",
+    body=NewKey,
+    returns=CreatedKey,
+    status=201,
+    scope="account",
+    errors=(Conflict,),
+    summary="Make an API key; it is shown once.",
+)
+def create_api_key(request: Request) -> CreatedKey:
+    body, caller = request.body, request.caller
+    assert caller is not None, "no public route"
+    row, key = api_keys.create_key(
+        request.user_id,
+        name=body.name,
+        scopes=body.scopes,
+        expires_at=body.expires_at,
+        own_scopes=caller.effective_scopes,
+        own_end=caller.ends_at,
+        now=datetime.now(UTC),
+        db=wiring.database(),
+    )
+    return CreatedKey(**row, key=key)
+
+
+@routes.get("/api/v1/api-keys", query=ListKeys, returns=KeyList, summary="List your API keys, newest first.")
+def list_api_keys(request: Request) -> KeyList:
+    query: ListKeys = request.query
+    rows, cursor = api_keys.list_keys(
+        request.user_id, after=query.after, limit=query.limit, db=wiring.database()
+    )
+    return KeyList(data=[ApiKey(**row) for row in rows], has_more=cursor is not None, next=cursor)
+
+
+@routes.delete(
+    "/api/v1/api-keys/{key_id}",
+    scope="account",
+    errors=(NotFound,),
+    summary="Revoke an API key; it counts at once.",
+)
+def revoke_api_key(request: Request) -> None:
+    api_keys.revoke_key(request.user_id, request.path["key_id"], db=wiring.database())

@@ -1,0 +1,64 @@
+"""Who is asking: by a token of ours, an API key, a token of an outside issuer, or as the anonymous user."""
+
+from collections.abc import Mapping
+from time import time
+
+from chalicelib import wiring
+from chalicelib.api.http.routes import Caller
+from chalicelib.errors import Unauthenticated
+from chalicelib.model.accounts.tokens import API_KEY_PREFIX, read_header
+from chalicelib.ops.accounts import accounts, api_keys, sessions
+
+API_KEY_HEADER = "x-api-key"
+
+
+def identify(headers: Mapping[str, str]) -> Caller:
+    """Raises Unauthenticated; for a wrong credential also where the anonymous user may ask without one.
+
+    Unavailable when what must be asked is away: nobody is let in for want of an answer.
+    """
+    settings = wiring.settings()
+    authorization, key = headers.get("authorization"), headers.get(API_KEY_HEADER)
+    if authorization is not None:
+        scheme, _, credential = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated("Authorization must be a Bearer token.", code="invalid_token")
+        return _by_key(credential) if credential.startswith(API_KEY_PREFIX) else _by_token(credential)
+    if key is not None:
+        return _by_key(key)
+    if settings.anonymous_user is None:
+        raise Unauthenticated("Sign in first.")
+    # On a laptop the anonymous user is the operator too.
+    return Caller(user_id=settings.anonymous_user, is_admin=settings.environment == "local")
+
+
+def _by_token(token: str) -> Caller:
+    if read_header(token).get("alg") == "RS256" and (issuer := wiring.oidc()):
+        claims = issuer.read(token, now_s=int(time()))
+        account = accounts.find_external(claims.user_id, name=claims.display_name, db=wiring.database())
+        return Caller(user_id=claims.user_id, is_admin=account["role"] == "admin", plan=account["plan"])
+    session, account = sessions.find_session(
+        token,
+        now_s=int(time()),
+        db=wiring.database(),
+        sessions=wiring.sessions(),
+        signing=wiring.signing(),
+    )
+    return Caller(
+        user_id=session.user_id,
+        is_admin=account["role"] == "admin",
+        plan=account["plan"],
+        session_id=session.id,
+    )
+
+
+def _by_key(key: str) -> Caller:
+    row = api_keys.find_key(key, db=wiring.database())
+    scopes = frozenset(row["scopes"])
+    return Caller(
+        user_id=row["user_id"],
+        is_admin=row["role"] == "admin" and "admin" in scopes,
+        plan=row["plan"] or "free",
+        scopes=scopes,
+        ends_at=row["expires_at"],
+    )

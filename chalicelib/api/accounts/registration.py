@@ -1,0 +1,134 @@
+"""Registration: what a client must know before anybody is signed in, and how an account is made."""
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from chalicelib import wiring
+from chalicelib.api.accounts.proofs import ask_for_account
+from chalicelib.api.http.fields import MailAddress, Name, NewPassword
+from chalicelib.api.http.routes import Body, Request, Routes
+from chalicelib.errors import Forbidden, InvalidInput
+from chalicelib.model.accounts import passwords
+from chalicelib.model.ingest.files import KIND_OF_MEDIA_TYPE
+from chalicelib.ops.accounts import accounts
+from chalicelib.settings import VERSION, ChatProvider
+
+routes = Routes("accounts")
+
+
+class NewAccount(Body, frozen=True, kw_only=True):
+    """Where addresses are proved only `email` is sent; the rest is chosen on the page that the mail's link opens."""
+
+    email: MailAddress
+    password: NewPassword | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail is on its way, or the address has an account now: this one, or the one it had, which is as it was."""
+
+    object: Literal["registration"] = "registration"
+    email: str
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    upload_max_bytes: int
+    password_min_chars: int
+    password_max_bytes: int
+
+
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """`quota` requests in `window_s`. `whose`: all of an address, a user's by plan, its costly ones, logins."""
+
+    whose: str
+    quota: int
+    window_s: int
+
+
+class Providers(msgspec.Struct, frozen=True, kw_only=True):
+    """`oidc_issuer`: its tokens are taken as ours are. Nulls: there is none; answers are then made of quotes."""
+
+    embedding_model: str | None
+    chat_provider: ChatProvider | None
+    chat_model: str | None
+    oidc_issuer: str | None
+
+
+class Versions(msgspec.Struct, frozen=True, kw_only=True):
+    app: str
+    api: Literal["v1"] = "v1"
+
+
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
+    """`open`: whether anybody may register. `verify_email`: whether the address is proved first, by a link in a mail.
+    `sends_mail`: whether a new password can be asked for by mail."""
+
+    object: Literal["registration_terms"] = "registration_terms"
+    open: bool
+    verify_email: bool
+    sends_mail: bool
+    limits: Limits
+    rate_limits: list[RateLimit]
+    media_types: list[str]
+    job_kinds: list[str]
+    providers: Providers
+    versions: Versions
+
+
+@routes.get(
+    "/api/v1/registration", returns=Registration, public=True, summary="What a client must know beforehand."
+)
+def get_registration(request: Request) -> Registration:
+    settings = wiring.settings()
+    return Registration(
+        open=settings.registration_open,
+        verify_email=settings.verify_email,
+        sends_mail=wiring.mailer() is not None,
+        limits=Limits(
+            upload_max_bytes=settings.upload_max_bytes,
+            password_min_chars=passwords.MIN_CHARS,
+            password_max_bytes=passwords.MAX_BYTES,
+        ),
+        rate_limits=[
+            RateLimit(whose=whose, quota=quota, window_s=window_s)
+            for whose, rates in settings.rates.items()
+            for quota, window_s in rates
+        ],
+        media_types=sorted(KIND_OF_MEDIA_TYPE),
+        job_kinds=[],
+        providers=Providers(
+            embedding_model=settings.embedding_model if settings.embeddings_url else None,
+            chat_provider=settings.chat_provider,
+            chat_model=settings.chat_model if settings.chat_provider else None,
+            oidc_issuer=settings.oidc_issuer,
+        ),
+        versions=Versions(app=VERSION),
+    )
+
+
+@routes.post(
+    "/api/v1/registration",
+    body=NewAccount,
+    returns=Accepted,
+    status=202,
+    errors=(Forbidden,),
+    public=True,
+    cost="login",
+    summary="Ask for an account: the mail's link makes it. Where no address is proved, make it.",
+)
+def register(request: Request) -> Accepted:
+    settings, body = wiring.settings(), request.body
+    if not settings.registration_open:
+        raise Forbidden("Registration is closed.", code="registration_closed")
+    if settings.verify_email:
+        for field in ("password", "name"):
+            if getattr(body, field) is not UNSET:
+                raise InvalidInput("It is chosen on the page that the mail's link opens.", field=field)
+        ask_for_account(body.email, "register")
+    elif body.password is UNSET:
+        raise InvalidInput("It must be given: this stage proves no address.", field="password")
+    else:
+        accounts.register(body.email, body.password, name=body.name or "", db=wiring.database())
+    return Accepted(email=body.email)

@@ -1,0 +1,215 @@
+"""Conversations: begin, list, read, name, delete, export; ask in them and read what was said."""
+
+from datetime import datetime
+from time import monotonic
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from chalicelib import wiring
+from chalicelib.api.chat.messages import Message, message_of
+from chalicelib.api.chat.runs import Run, run_of
+from chalicelib.api.http.routes import Answer, Body, Query, Request, Routes
+from chalicelib.api.search.search import ItemId
+from chalicelib.errors import Conflict, TooLarge
+from chalicelib.model.work.runs import RunRef
+from chalicelib.ops.chat import ask, conversations
+from chalicelib.ops.chat.answer import Models
+from chalicelib.ops.chat.ask import Asked
+from chalicelib.ops.work import runs
+
+Row = dict[str, Any]
+routes = Routes("conversations")
+ANSWER_WITHIN_S = 22.0  # API Gateway hangs up after 29, and what was found must still be written down
+Title = Annotated[str, Meta(max_length=200)]
+
+
+class NewConversation(Body, frozen=True, kw_only=True):
+    """Without a title it goes by its first question."""
+
+    title: Title = ""
+
+
+class ConversationChanges(Body, frozen=True, kw_only=True):
+    title: Title
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """`updated_at`: when something was last said in it."""
+
+    object: Literal["conversation"] = "conversation"
+    id: str
+    title: str
+    message_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class ConversationList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[Conversation]
+    has_more: bool
+    next: str | None
+
+
+class MessageList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[Message]
+    has_more: bool
+    next: str | None
+
+
+class NewMessage(Body, frozen=True, kw_only=True):
+    """A question to the items of a collection, to these items, or to all."""
+
+    content: Annotated[str, Meta(min_length=1, max_length=4000, pattern=r"\S")]
+    collection_id: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    item_ids: Annotated[list[ItemId], Meta(min_length=1, max_length=1000)] | None = None
+
+
+class ListConversations(Query, frozen=True, kw_only=True):
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
+
+
+class ListMessages(Query, frozen=True, kw_only=True):
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    after: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+
+
+def _conversation(row: Row) -> Conversation:
+    return Conversation(**row)
+
+
+@routes.post(
+    "/api/v1/conversations",
+    body=NewConversation,
+    returns=Conversation,
+    status=201,
+    keyed=True,
+    summary="Begin a conversation.",
+)
+def create_conversation(request: Request) -> Answer:
+    row = conversations.begin_conversation(
+        request.user_id, str(request.creation_id), title=request.body.title, db=wiring.database()
+    )
+    return Answer(_conversation(row), headers={"Location": f"/api/v1/conversations/{row['id']}"})
+
+
+@routes.get(
+    "/api/v1/conversations",
+    query=ListConversations,
+    returns=ConversationList,
+    summary="List conversations, the one last spoken in first.",
+)
+def list_conversations(request: Request) -> ConversationList:
+    query: ListConversations = request.query
+    rows, cursor = conversations.list_conversations(
+        request.user_id, after=query.after, limit=query.limit, db=wiring.database()
+    )
+    return ConversationList(
+        data=[_conversation(row) for row in rows], has_more=cursor is not None, next=cursor
+    )
+
+
+@routes.get("/api/v1/conversations/{conversation_id}", returns=Conversation, summary="Read a conversation.")
+def get_conversation(request: Request) -> Conversation:
+    return _conversation(conversations.read_conversation(*_place(request), db=wiring.database()))
+
+
+@routes.patch(
+    "/api/v1/conversations/{conversation_id}",
+    body=ConversationChanges,
+    returns=Conversation,
+    summary="Name a conversation; with an empty title it goes by its first question.",
+)
+def rename_conversation(request: Request) -> Conversation:
+    row = conversations.name_conversation(*_place(request), request.body.title, db=wiring.database())
+    return _conversation(row)
+
+
+@routes.delete(
+    "/api/v1/conversations/{conversation_id}", summary="Delete a conversation with all that was said in it."
+)
+def delete_conversation(request: Request) -> None:
+    conversations.delete_conversation(*_place(request), db=wiring.database())
+
+
+@routes.get(
+    "/api/v1/conversations/{conversation_id}/export",
+    returns="text/markdown; charset=utf-8",
+    errors=(TooLarge,),
+    summary="A conversation as Markdown, its citations as footnotes.",
+)
+def export_conversation(request: Request) -> Answer:
+    text = conversations.export_conversation(*_place(request), db=wiring.database())
+    return Answer(text, headers={"Content-Disposition": 'attachment; filename="conversation.md"'})
+
+
+@routes.get(
+    "/api/v1/conversations/{conversation_id}/messages",
+    query=ListMessages,
+    returns=MessageList,
+    summary="List what was said, oldest first.",
+)
+def list_messages(request: Request) -> MessageList:
+    query: ListMessages = request.query
+    found, cursor = conversations.list_messages(
+        *_place(request), after=query.after, limit=query.limit, db=wiring.database()
+    )
+    return MessageList(
+        data=[message_of(message) for message in found], has_more=cursor is not None, next=cursor
+    )
+
+
+@routes.post(
+    "/api/v1/conversations/{conversation_id}/messages",
+    body=NewMessage,
+    returns=Message,
+    status=201,
+    also={202: Run},
+    errors=(Conflict,),
+    keyed=True,
+    may_run=True,
+    cost="costly",
+    summary="Ask a question and get the answer; 202 with a run when that takes longer than a request may.",
+)
+def create_message(request: Request) -> Answer | Message:
+    give_up_at = monotonic() + ANSWER_WITHIN_S
+    models = Models(embedder=wiring.embedder(), reranker=wiring.reranker(), chat=wiring.chat_model())
+    db, ref = wiring.database(), RunRef(user_id=request.user_id, run_id=str(request.creation_id))
+    ask.queue_answer(ref, _asked(request), db=db)
+    if _prefers_async(request):
+        runs.wake([ref], db=db, bus=wiring.bus())
+        row = runs.read_run(ref.user_id, ref.run_id, db=db)
+        return _accepted(row, {"Preference-Applied": "respond-async"})
+    row = ask.answer_now(
+        ref, db=db, bus=wiring.bus, models=models, time_left_s=lambda: give_up_at - monotonic()
+    )
+    found = conversations.find_answer(ref.user_id, row["output"], db=db) if row["output"] else None
+    return message_of(found) if found else _accepted(row, {})
+
+
+def _asked(request: Request) -> Asked:
+    body: NewMessage = request.body
+    return Asked(
+        conversation_id=request.path["conversation_id"],
+        content=body.content,
+        collection_id=body.collection_id,
+        item_ids=tuple(body.item_ids) if body.item_ids is not None else None,
+    )
+
+
+def _accepted(row: Row, headers: dict[str, str]) -> Answer:
+    return Answer(run_of(row), status=202, headers={"Location": f"/api/v1/runs/{row['id']}", **headers})
+
+
+def _prefers_async(request: Request) -> bool:
+    """RFC 7240: preferences are separated by commas, and may have parameters."""
+    given = request.headers.get("prefer", "").split(",")
+    return any(each.partition(";")[0].strip().lower() == "respond-async" for each in given)
+
+
+def _place(request: Request) -> tuple[str, str]:
+    return request.user_id, request.path["conversation_id"]

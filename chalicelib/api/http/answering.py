@@ -1,0 +1,131 @@
+"""Answers a request as its route declares: who asks, what is asked, the handler, its answer or problem."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from chalice.app import HeadersType
+from chalice.app import Response as ChaliceResponse
+
+from chalicelib.api.accounts.limits import headers_of
+from chalicelib.api.http.idempotency import answer_once
+from chalicelib.api.http.parsing import parse_body, parse_path, parse_query, parse_raw, parse_together
+from chalicelib.api.http.problems import problem_of
+from chalicelib.api.http.routes import JSON, Answer, Body, Caller, Edge, Query, Request, Route
+from chalicelib.errors import Forbidden, InvalidInput, RateLimited
+from chalicelib.model.accounts.limits import Admission
+
+
+def answer_request(route: Route, current: Any, edge: Callable[[], Edge]) -> ChaliceResponse:
+    """Count and parse Chalice's current request, call the handler, encode what it returns. Raises nothing."""
+
+    def work(counted: list[Admission]) -> ChaliceResponse:
+        request = _parse(route, current, edge(), counted)
+        return answer_once(route, request, _respond) if route.keyed else _respond(route, request)
+
+    return answer_counted(work, request_id=current.context["requestId"])
+
+
+def answer_counted(work: Callable[[list[Admission]], ChaliceResponse], *, request_id: str) -> ChaliceResponse:
+    """What `work` answers, or the problem that it raises, with the headers of the limits it was counted against.
+
+    `work` puts its admissions into the list that it is given.
+    """
+    counted: list[Admission] = []
+    try:
+        response = work(counted)
+    except Exception as error:  # noqa: BLE001  answered and logged as a 500; beyond is Chalice's own
+        response = problem_response(error, request_id=request_id)
+        if isinstance(error, RateLimited):
+            counted = [error.admission]
+    response.headers.update(headers_of(counted))
+    return response
+
+
+def problem_response(error: Exception, *, request_id: str) -> ChaliceResponse:
+    problem, headers = problem_of(error, request_id=request_id)
+    return _response(msgspec.json.encode(problem).decode(), problem.status, headers)
+
+
+def _parse(route: Route, current: Any, edge: Edge, counted: list[Admission]) -> Request:
+    headers: Mapping[str, str] = current.headers
+    event = current.to_original_event()
+    query = event["multiValueQueryStringParameters"] or {}
+    # What API Gateway saw; X-Forwarded-For says what the client likes.
+    address = event["requestContext"].get("identity", {}).get("sourceIp") or ""
+    if route.cost != "none" and (admission := edge.admit_address(address, route.cost)):
+        counted.append(admission)
+    caller = None if route.public else _identify(route, headers, edge, counted)
+    path, asked, body = parse_together(
+        lambda: parse_path(event["pathParameters"] or {}, route.patterns),
+        lambda: parse_query(query, route.query or Query, route.repeatable),
+        lambda: _parse_body(current, route),
+    )
+    return Request(
+        user_id=caller.user_id if caller else "",
+        caller=caller,
+        address=address,
+        path=path,
+        query=asked,
+        body=body,
+        headers=headers,
+        request_id=current.context["requestId"],
+        base_url=_base_url(event, headers),
+        creation_id=uuid4(),
+    )
+
+
+def _identify(route: Route, headers: Mapping[str, str], edge: Edge, counted: list[Admission]) -> Caller:
+    caller = edge.identify(headers)
+    if route.cost != "none" and (admission := edge.admit_caller(caller, route.cost)):
+        counted.append(admission)
+    if route.scope not in caller.scopes:
+        raise Forbidden(f"This API key has not the scope {route.scope}.", code="insufficient_scope")
+    if route.admin and not caller.is_admin:
+        raise Forbidden("This is for administrators.")
+    return caller
+
+
+def _parse_body(current: Any, route: Route) -> Body | bytes | None:
+    if not route.body and not route.raw:
+        return None
+    content_type = current.headers.get("content-type", "")
+    try:
+        raw: bytes = current.raw_body
+    except ValueError as error:  # API Gateway hands text on, with whatever was in it, and base64 that is none
+        raise InvalidInput("The body is not UTF-8.", code="invalid_json") from error
+    if route.body:
+        return parse_body(raw, content_type, route.body, max_bytes=route.max_body_bytes)
+    return parse_raw(raw, content_type, route.raw or "", max_bytes=route.max_body_bytes)
+
+
+def _base_url(event: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+    context = event["requestContext"]
+    host = context.get("domainName") or headers.get("host", "localhost")
+    # API Gateway's context.path is the stage or base path, then the event's path.
+    prefix = context.get("path", "").removesuffix(event.get("path", context.get("path", "")))
+    return f"{headers.get('x-forwarded-proto', 'http')}://{host}{prefix.rstrip('/')}"
+
+
+def _respond(route: Route, request: Request) -> ChaliceResponse:
+    result = route.handler(request)
+    answer = result if isinstance(result, Answer) else Answer(result)
+    status = answer.status or route.status
+    declared = route.returns if status == route.status else route.also.get(status)
+    if answer.body is None:
+        return _response("", status, answer.headers)
+    if isinstance(declared, str):
+        return _response(answer.body, status, {"Content-Type": declared, **answer.headers})
+    if not isinstance(answer.body, declared or ()):
+        raise TypeError(
+            f"{route.method} {route.path} declares {declared} for {status}, not {type(answer.body)}"
+        )
+    return _response(
+        msgspec.json.encode(answer.body).decode(), status, {"Content-Type": JSON, **answer.headers}
+    )
+
+
+def _response(body: str | bytes, status: int, headers: Mapping[str, str]) -> ChaliceResponse:
+    plain: HeadersType = dict(headers)
+    return ChaliceResponse(body, plain, status)

@@ -1,0 +1,168 @@
+"""The Lambda entry: a Chalice app that answers REST v1 and HTTP API v2 events, and completes every answer.
+
+app.py:
+
+    @cache
+    def edge() -> Edge:          # called by requests only: `chalice package` imports app.py without settings
+        return Edge(identify=..., cors_origins=wiring.settings().cors_origins)
+
+    app = App(app_name="collections", edge=edge)
+    app.add(items.routes)
+    app.add(documented(app.declared, version=VERSION))
+
+Outside of all handlers and middleware, so that no answer escapes it: unknown paths and methods,
+preflights, request ids, CORS and security headers, problems for what Chalice refuses by itself.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from chalice.app import APIGateway, Chalice, HeadersType, RestAPIEventHandler
+from chalice.app import Response as ChaliceResponse
+
+from chalicelib.api.http.answering import answer_request, problem_response
+from chalicelib.api.http.problems import MethodNotAllowed
+from chalicelib.api.http.routes import Edge, Route, Routes
+from chalicelib.api.http.v2_events import as_rest_event, as_v2_answer, completed, is_v2_event
+from chalicelib.errors import CollectionsError, NotFound
+from chalicelib.model.gateway.gateway_routes import METHODS
+
+ALWAYS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000",  # browsers heed it over TLS only
+    "X-Content-Type-Options": "nosniff",
+}
+EXPOSED = (
+    "Content-Disposition, Idempotency-Replayed, Link, Location, Preference-Applied, "
+    "RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+)
+ACCEPTED = "Authorization, Content-Type, Idempotency-Key, Prefer, X-Api-Key, X-Request-Id"
+PREFLIGHT_MAX_AGE_S = 600
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{8,128}\Z")
+
+
+class App(Chalice):
+    """Chalice with declared routes, an OPTIONS method on every path, and one shape for every answer."""
+
+    def __init__(self, *, app_name: str, edge: Callable[[], Edge]) -> None:
+        super().__init__(app_name=app_name, configure_logs=False)  # logs.py's, not Chalice's text lines
+        self.api.binary_types = ["*/*"]  # API Gateway hands every body over in base64, and so unharmed
+        self.edge = edge
+        self.declared: list[Route] = []
+
+    def add(self, routes: Routes) -> None:
+        """Serve these routes, and document them. HEAD is served as GET; the answer loses its body in `_answer`."""
+        for route in routes.declared:
+            methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
+            # Content types are ours to check: Chalice's 415 is not a problem document.
+            serve = self.route(
+                route.path, methods=methods, name=route.handler.__name__, content_types=["*/*"]
+            )
+            serve(self._view(route))
+            self.declared.append(route)
+
+    def pass_on(self, answer: Callable[[Any, Callable[[], Edge]], ChaliceResponse]) -> None:
+        """Have every path that no other route serves answered by this. It is an upstream's, so not documented."""
+        serve = self.route("/{proxy+}", methods=list(METHODS), name="gateway", content_types=["*/*"])
+        serve(lambda **_path: answer(self.current_request, self.edge))
+
+    def _view(self, route: Route) -> Callable[..., ChaliceResponse]:
+        def view(**_path: str) -> ChaliceResponse:
+            return answer_request(route, self.current_request, self.edge)
+
+        return view
+
+    def _register_route(self, name: str, user_handler: Any, kwargs: Any, **unused: Any) -> None:
+        path = kwargs["path"]
+        super()._register_route(name, user_handler, kwargs, **unused)
+        # Our own OPTIONS and not Chalice's `cors`: that one answers a single fixed origin.
+        if "OPTIONS" not in self.routes[path]:
+            options = {"path": path, "kwargs": {"methods": ["OPTIONS"], "content_types": ["*/*"]}}
+            super()._register_route("options", self._preflight, options)
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        if is_v2_event(event):
+            rest = as_rest_event(event, self.routes) | {"rawQueryString": event.get("rawQueryString", "")}
+            return as_v2_answer(self._answer(rest, context))
+        return self._answer(completed(event), context)
+
+    def _answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        headers, request_context = event["headers"], event["requestContext"]
+        request_id = request_context.get("requestId") or _incoming_id(headers) or str(uuid.uuid4())
+        request_context["requestId"] = request_id
+        cors: dict[str, str] = {}
+        try:
+            cors = _cors(self.edge().cors_origins, headers.get("origin"))
+            answer = self._dispatch(event, context)
+        except Exception as error:  # noqa: BLE001  answered, and logged when it is a 500
+            answer = problem_response(error, request_id=request_id).to_dict()
+        if request_context.get("httpMethod") == "HEAD":
+            answer["body"] = ""
+        # What an upstream answered repeatedly stands in multiValueHeaders, and goes before ours as well.
+        ours = {
+            name: each for name, each in {**ALWAYS, **cors}.items() if name not in answer["multiValueHeaders"]
+        }
+        answer["headers"] = {**ours, **answer["headers"], "X-Request-Id": request_id}
+        return answer
+
+    def _dispatch(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        methods = self.routes.get(event["requestContext"].get("resourcePath", ""))
+        if not methods:
+            raise NotFound("There is nothing here.")
+        method = event["requestContext"]["httpMethod"]
+        if method not in methods:
+            raise MethodNotAllowed(f"{method} is not possible here.", allowed=methods)
+        answer = self._ask_chalice(event, context)
+        # Chalice's own refusals are the only errors without a content type.
+        if answer["statusCode"] >= 400 and "Content-Type" not in answer["headers"]:
+            raise CollectionsError("Chalice itself failed; its own log line has the traceback.")
+        return answer
+
+    def _ask_chalice(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Chalice.__call__, with Chalice's own idea of what is binary: `api` has API Gateway's."""
+        self.lambda_context = context
+        middleware = self._get_middleware_handlers("http")
+        handler = _EventHandler(self.routes, APIGateway(), self.log, self.debug, middleware)
+        self.current_request = handler.create_request_object(event, context)
+        answer: dict[str, Any] = handler(event, context)
+        return answer
+
+    def _preflight(self, **_path: str) -> ChaliceResponse:
+        path = self.current_request.path  # type: ignore[union-attr]  # set before any view runs
+        return preflight(self.routes[path])
+
+
+class _EventHandler(RestAPIEventHandler):
+    def _validate_binary_response(self, request_headers: Any, response_headers: Any) -> bool:
+        """Accept need not be heeded (RFC 9110, 12.4.1); Chalice refuses image/* a JPEG, and who sends none anything."""
+        return True
+
+
+def preflight(methods: Iterable[str]) -> ChaliceResponse:
+    """The answer to OPTIONS on a path that has these methods."""
+    listed = ", ".join(sorted(methods))
+    headers: HeadersType = {
+        "Allow": listed,
+        "Access-Control-Allow-Methods": listed,
+        "Access-Control-Allow-Headers": ACCEPTED,
+        "Access-Control-Max-Age": str(PREFLIGHT_MAX_AGE_S),
+    }
+    return ChaliceResponse("", headers, 204)
+
+
+def _cors(origins: tuple[str, ...], origin: str | None) -> dict[str, str]:
+    allowed = {"Access-Control-Expose-Headers": EXPOSED}
+    if "*" in origins:
+        return {**allowed, "Access-Control-Allow-Origin": "*"}
+    if origin is None or origin not in origins:
+        return {"Vary": "Origin"}
+    return {**allowed, "Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+
+
+def _incoming_id(headers: dict[str, str]) -> str | None:
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.match(given) else None

@@ -1,0 +1,232 @@
+"""Declared endpoints: what a route reads and answers is stated once; answering.py and openapi.py read it.
+
+    routes = Routes("items")                      # one per module; app.py does app.add(items.routes)
+
+    class ListItems(Query):                       # query parameters; a tuple or list may be repeated
+        limit: Annotated[int, Meta(ge=1, le=100)] = 20
+        kind: tuple[Kind, ...] = ()
+
+    @routes.get("/api/v1/items", query=ListItems, returns=ItemList, summary="List items, newest first.")
+    def list_items(request: Request) -> ItemList:
+        return shape_list(find_items(request.user_id, limit=request.query.limit, ...))
+
+    @routes.post("/api/v1/uploads", body=NewUpload, returns=Upload, status=201, also={200: Existing},
+                 errors=(TooLarge,), keyed=True, summary="...")
+    def create_upload(request: Request) -> Answer | Upload:
+        return Answer(Existing(...), status=200, headers={"Location": ...})  # a status of `also`, any header
+
+A handler returns a value of the type `returns` names (a Struct, encoded as JSON with the
+declared status), an Answer, or None (204, or `status`). `returns="text/html; charset=utf-8"` declares a
+media type instead: the handler returns str, or bytes for what API Gateway treats as binary.
+`raw="application/pdf"` declares a body that is that file itself: `request.body` is its bytes. `patterns` says what
+path parameters look like: InvalidInput for one that does not.
+Errors are raised: every CollectionsError becomes a problem (problems.py), anything else a 500 that
+tells nothing. Headers that every answer has (request id, CORS, no-store, nosniff) are entry.py's.
+Who the caller is, `Edge.identify` says, called with the headers before the handler; not for `public=True`.
+`admin=True` is for operators. `scope` is what an API key needs: "read" for GET, "admin" for operators' routes, else
+"write", unless it is declared: "account" for the account itself.
+`keyed=True`: takes an Idempotency-Key (idempotency.py); all that creates does.
+`may_run=True`: takes `Prefer: respond-async`; `also` then has 202, a run.
+`cost` is what a request counts as against the rate limits (model/accounts/limits.py): "plain" unless it is declared.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct, field
+
+from chalicelib.errors import CollectionsError
+from chalicelib.model.accounts.limits import Admission, Cost
+
+JSON = "application/json"
+Handler = Callable[["Request"], Any]
+Scope = Literal["read", "write", "account", "admin"]
+ALL_SCOPES: frozenset[Scope] = frozenset({"read", "write", "account", "admin"})
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of declared query parameters."""
+
+
+class AnyQuery(Query, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """For pages that people are led to by links: whatever a link adds is ignored."""
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of declared JSON bodies and of the objects in them."""
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """Who is asking. An admin may use the routes that are declared `admin=True`, over all users' failures.
+
+    `scopes`: what the API key may do; whoever is signed in may do all that their role lets them. `ends_at`: when
+    the key does, if it does. `session_id` is None for the others.
+    """
+
+    user_id: str
+    is_admin: bool = False
+    plan: str = "free"
+    scopes: frozenset[Scope] = ALL_SCOPES
+    session_id: str | None = None
+    ends_at: datetime | None = None
+
+    @property
+    def effective_scopes(self) -> frozenset[Scope]:
+        """The scopes that open something: `admin` opens nothing for who is no administrator."""
+        return self.scopes if self.is_admin else self.scopes - {"admin"}
+
+
+class Edge(Struct, frozen=True, kw_only=True):
+    """What app.py tells the HTTP edge: who sent these headers (raises Unauthenticated), who may call from where.
+
+    `admit_address` counts a request before it is known who asks, `admit_caller` after; both raise RateLimited.
+    """
+
+    identify: Callable[[Mapping[str, str]], Caller]
+    cors_origins: tuple[str, ...] = ()
+    admit_address: Callable[[str, Cost], Admission | None] = lambda _address, _cost: None
+    admit_caller: Callable[[Caller, Cost], Admission | None] = lambda _caller, _cost: None
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """A parsed request: `path` unquoted, `query` and `body` of their declared types, `headers` of any case.
+
+    `user_id` is "" and `caller` None on a public route. `base_url` has no slash at its end. `creation_id` is for
+    what the request makes: the same one when it is sent again under its Idempotency-Key. `address` is the
+    client's, as API Gateway saw it.
+    """
+
+    path: dict[str, str]
+    query: Any
+    body: Any
+    headers: Mapping[str, str]
+    user_id: str
+    request_id: str
+    base_url: str
+    creation_id: UUID
+    caller: Caller | None = None
+    address: str = ""
+
+
+class Answer(Struct, frozen=True):
+    """An answer that differs from the route's declaration in status or headers."""
+
+    body: Any = None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One declared endpoint, as openapi.py reads it. `returns` is a type, a media type, or None: no body."""
+
+    method: str
+    path: str
+    handler: Handler
+    tag: str
+    summary: str
+    query: type[Query] | None
+    body: type[Body] | None
+    raw: str | None
+    patterns: Mapping[str, str]
+    returns: Any
+    status: int
+    also: Mapping[int, Any]
+    errors: tuple[type[CollectionsError], ...]
+    public: bool
+    admin: bool
+    keyed: bool
+    may_run: bool
+    scope: Scope
+    cost: Cost
+    max_body_bytes: int
+    repeatable: frozenset[str]
+
+
+class Routes:
+    """The endpoints that one module declares; App.add serves them."""
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.declared: list[Route] = []
+
+    def get(self, path: str, **declaration: Any) -> Callable[[Handler], Handler]:
+        return self._route("GET", path, **declaration)
+
+    def post(self, path: str, **declaration: Any) -> Callable[[Handler], Handler]:
+        return self._route("POST", path, **declaration)
+
+    def put(self, path: str, **declaration: Any) -> Callable[[Handler], Handler]:
+        return self._route("PUT", path, **declaration)
+
+    def patch(self, path: str, **declaration: Any) -> Callable[[Handler], Handler]:
+        return self._route("PATCH", path, **declaration)
+
+    def delete(self, path: str, **declaration: Any) -> Callable[[Handler], Handler]:
+        return self._route("DELETE", path, **declaration)
+
+    def _route(
+        self,
+        method: str,
+        path: str,
+        *,
+        summary: str,
+        query: type[Query] | None = None,
+        body: type[Body] | None = None,
+        raw: str | None = None,
+        patterns: Mapping[str, str] | None = None,
+        returns: Any = None,
+        status: int | None = None,
+        also: Mapping[int, Any] | None = None,
+        errors: tuple[type[CollectionsError], ...] = (),
+        public: bool = False,
+        admin: bool = False,
+        keyed: bool = False,
+        may_run: bool = False,
+        scope: Scope | None = None,
+        cost: Cost = "plain",
+        max_body_bytes: int = 1_000_000,
+    ) -> Callable[[Handler], Handler]:
+        def declare(handler: Handler) -> Handler:
+            route = Route(
+                method=method,
+                path=path,
+                handler=handler,
+                tag=self.tag,
+                summary=summary,
+                query=query,
+                body=body,
+                raw=raw,
+                patterns=patterns or {},
+                returns=returns,
+                status=status or (204 if returns is None else 200),
+                also=also or {},
+                errors=errors,
+                public=public,
+                admin=admin,
+                keyed=keyed,
+                may_run=may_run,
+                scope=scope or ("admin" if admin else "read" if method == "GET" else "write"),
+                cost=cost,
+                max_body_bytes=max_body_bytes,
+                repeatable=_repeatable(query),
+            )
+            self.declared.append(route)
+            return handler
+
+        return declare
+
+
+def _repeatable(query: type[Query] | None) -> frozenset[str]:
+    if query is None:
+        return frozenset()
+    hints = get_type_hints(query)
+    names = dict(zip(query.__struct_fields__, query.__struct_encode_fields__, strict=True))
+    sequences = (list, tuple, set, frozenset)
+    return frozenset(
+        names[name]
+        for name, hint in hints.items()
+        if get_origin(hint) in sequences or any(get_origin(part) in sequences for part in get_args(hint))
+    )

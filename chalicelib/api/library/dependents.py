@@ -1,0 +1,70 @@
+"""What leans on an item: to be looked at before it is deleted."""
+
+from typing import Literal
+
+import msgspec
+from msgspec.structs import asdict
+
+from chalicelib import wiring
+from chalicelib.api.http.routes import Request, Routes
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.ops.library import dependents
+
+routes = Routes("items")
+
+
+class Leaning(msgspec.Struct, frozen=True, kw_only=True):
+    """A collection that holds the item, or a conversation with so many answers that cite it."""
+
+    id: str
+    name: str
+    answers: int | None = None
+
+
+class LeaningList(msgspec.Struct, frozen=True, kw_only=True):
+    """How many there are, and the first of them: collections by name, conversations by their last activity."""
+
+    count: int
+    first: list[Leaning]
+
+
+class Derived(msgspec.Struct, frozen=True, kw_only=True):
+    """What was made of the item and goes with it; `pages` are the search index's."""
+
+    chunks: int
+    vectors: int
+    pages: int
+    analyses: int
+
+
+class Dependents(msgspec.Struct, frozen=True, kw_only=True):
+    """What leans on the item. Deleting it takes it out of collections and makes its citations stale."""
+
+    object: Literal["dependents"] = "dependents"
+    item_id: str
+    collections: LeaningList
+    conversations: LeaningList
+    derived: Derived
+
+
+@routes.get(
+    "/api/v1/items/{item_id}/dependents",
+    returns=Dependents,
+    summary="See what leans on an item, before it is deleted.",
+)
+def get_dependents(request: Request) -> Dependents:
+    ref = ItemRef(user_id=request.user_id, item_id=request.path["item_id"])
+    found = dependents.read_dependents(ref, db=wiring.database())
+    holding, citing = found.collections, found.conversations
+    return Dependents(
+        item_id=ref.item_id,
+        collections=LeaningList(
+            count=holding[0].found if holding else 0,
+            first=[Leaning(id=each.id, name=each.name) for each in holding],
+        ),
+        conversations=LeaningList(
+            count=citing[0].found if citing else 0,
+            first=[Leaning(id=each.id, name=each.title, answers=each.answers) for each in citing],
+        ),
+        derived=Derived(**asdict(found.derived)),
+    )

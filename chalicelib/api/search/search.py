@@ -1,0 +1,140 @@
+"""Search: images and pages in one list, by words and by meaning, or by an item as the example."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from chalicelib import wiring
+from chalicelib.api.http.routes import Body, Query, Request, Routes
+from chalicelib.api.library.items import CollectionId, Kind
+from chalicelib.api.search.search_answers import SearchAnswer, answer_of
+from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.model.paging import window_in_utc
+from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.language import language_of
+from chalicelib.model.search.ranking import Mode
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.ops.search import search
+
+routes = Routes("search")
+ItemId = Annotated[str, Meta(min_length=1, max_length=220)]
+PageNumber = Annotated[int, Meta(ge=1, le=100_000)]
+Limit = Annotated[int, Meta(ge=1, le=50)]
+
+
+class PageRange(Body, frozen=True, kw_only=True):
+    """Both inclusive. An image is a page 1."""
+
+    first: PageNumber = msgspec.field(default=1, name="from")
+    last: PageNumber | None = msgspec.field(default=None, name="to")
+
+
+class SearchFilters(Body, frozen=True, kw_only=True):
+    """Of the items searched; `since`, inclusive, and `until` bound when they were created."""
+
+    item_ids: Annotated[list[ItemId], Meta(max_length=1000)] | None = None
+    tag: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    collection_id: CollectionId | None = None
+    since: Annotated[datetime, Meta(tz=True)] | None = None
+    until: Annotated[datetime, Meta(tz=True)] | None = None
+    pages: PageRange | None = None
+
+
+class SearchRequest(Body, frozen=True, kw_only=True):
+    """Either `query` or `item_id`, whose nearest are wanted. `mode`: by words, by meaning, or by both."""
+
+    query: Annotated[str, Meta(min_length=1, max_length=2000)] | None = None
+    item_id: ItemId | None = None
+    kinds: Annotated[list[Kind], Meta(min_length=1, max_length=2)] | None = None
+    filters: SearchFilters = SearchFilters()
+    mode: Mode = "hybrid"
+    limit: Limit = 10
+    explain: bool = False
+    facets: bool = False
+
+
+class ListSimilar(Query, frozen=True, kw_only=True):
+    limit: Limit = 10
+    kind: Kind | None = None
+
+
+@routes.post(
+    "/api/v1/search",
+    body=SearchRequest,
+    returns=SearchAnswer,
+    errors=(NotFound,),
+    scope="read",
+    cost="costly",
+    summary="Search images and pages.",
+)
+def search_items(request: Request) -> SearchAnswer:
+    body: SearchRequest = request.body
+    filters = _filters(body)
+    if (body.query is None) == (body.item_id is None):
+        raise InvalidInput("Give either `query` or `item_id`.", field="query")
+    if body.item_id is not None:
+        return _similar(request, body, body.item_id, filters)
+    assert body.query is not None
+    if not body.query.strip():
+        raise InvalidInput("There is nothing to search for.", field="query")
+    answer = search.search_items(
+        request.user_id,
+        body.query,
+        filters=filters,
+        limit=body.limit,
+        mode=body.mode,
+        facets=body.facets,
+        db=wiring.database(),
+        embedder=wiring.embedder(),
+        reranker=wiring.reranker(),
+    )
+    return answer_of(answer, explain=body.explain, language=language_of(body.query))
+
+
+@routes.get(
+    "/api/v1/items/{item_id}/similar",
+    query=ListSimilar,
+    returns=SearchAnswer,
+    errors=(NotFound,),
+    cost="costly",
+    summary="List the items nearest to an item, by meaning.",
+)
+def list_similar(request: Request) -> SearchAnswer:
+    query: ListSimilar = request.query
+    ref = ItemRef(user_id=request.user_id, item_id=request.path["item_id"])
+    filters = Filters(kinds=(query.kind,) if query.kind else None)
+    answer = search.search_by_example(ref, filters=filters, limit=query.limit, db=wiring.database())
+    return answer_of(answer, explain=False, language=None)
+
+
+def _similar(request: Request, body: SearchRequest, item_id: str, filters: Filters) -> SearchAnswer:
+    if body.mode == "lexical":
+        raise InvalidInput("An example is compared by meaning.", field="mode")
+    answer = search.search_by_example(
+        ItemRef(user_id=request.user_id, item_id=item_id),
+        filters=filters,
+        limit=body.limit,
+        facets=body.facets,
+        db=wiring.database(),
+    )
+    return answer_of(answer, explain=body.explain, language=None)
+
+
+def _filters(body: SearchRequest) -> Filters:
+    given = body.filters
+    since, until = window_in_utc(given.since, given.until, path="filters.")
+    pages = given.pages or PageRange()
+    if pages.last is not None and pages.last < pages.first:
+        raise InvalidInput("It must not be less than `from`.", field="filters.pages.to")
+    return Filters(
+        kinds=tuple(body.kinds) if body.kinds else None,
+        item_ids=tuple(given.item_ids) if given.item_ids is not None else None,
+        tag=given.tag,
+        collection_id=given.collection_id,
+        since=since,
+        until=until,
+        first_page=pages.first if given.pages else None,
+        last_page=pages.last,
+    )

@@ -1,0 +1,139 @@
+"""What a search answers: hits, what their scores are made of, and facets."""
+
+from typing import Literal
+
+import msgspec
+from msgspec.structs import asdict
+
+from chalicelib.api.library.items import Kind
+from chalicelib.api.library.pictures import pictures_of
+from chalicelib.ops.search import search
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a hit's score is made of.
+
+    Both scores as they are (BM25; cosine similarity) and both ranks from 1, null: not in that list; both parts of
+    the sum; `coverage`: the share that the words found on the page have in the weight of the query's;
+    `rerank_score`: what the score is instead, where a reranker took part. `language`: the query's, when it shows.
+    """
+
+    lexical_score: float | None
+    lexical_rank: int | None
+    lexical_part: float
+    semantic_score: float | None
+    semantic_rank: int | None
+    semantic_part: float
+    semantic_weight: float
+    coverage: float | None
+    rerank_score: float | None
+    language: str | None
+
+
+class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
+    """An item by its best passage. `score` is 0..1 within this answer; `highlights` are offsets into `snippet`.
+
+    `duplicates`: documents left out because their best passage says the same. `thumbnail_url`: a small picture of the
+    page or image. `page_image_url`: the page with the passage marked; it and `page_url` are null for an image.
+    """
+
+    item_id: str
+    name: str
+    kind: Kind
+    page: int | None
+    also_on_pages: list[int]
+    chunk_id: int
+    source: Literal["text", "caption", "ocr"]
+    char_start: int
+    char_end: int
+    snippet: str
+    highlights: list[tuple[int, int]]
+    score: float
+    duplicates: list[str]
+    thumbnail_url: str | None
+    page_url: str | None
+    page_image_url: str | None
+    explain: Explanation | None
+
+
+class FacetValue(msgspec.Struct, frozen=True, kw_only=True):
+    """`value` is what to filter by; `name` is a collection's."""
+
+    value: str
+    name: str | None
+    count: int
+
+
+class Facets(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of the items that matched have which value, the most frequent first, 50 at most of each.
+
+    Months are of the items' creation, as 2026-08.
+    """
+
+    kind: list[FacetValue]
+    tag: list[FacetValue]
+    collection: list[FacetValue]
+    month: list[FacetValue]
+
+
+class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`missing` names what could not take part just now: semantic, too, when the example has no vectors yet."""
+
+    object: Literal["list"] = "list"
+    data: list[SearchHit]
+    missing: list[Literal["semantic", "reranker"]]
+    facets: Facets | None
+
+
+def answer_of(found: search.SearchResult, *, explain: bool, language: str | None) -> SearchAnswer:
+    facets = None
+    if found.facets is not None:
+        values: dict[str, list[FacetValue]] = {name: [] for name in Facets.__struct_fields__}
+        for row in found.facets:
+            values[row.facet].append(FacetValue(value=row.value, name=row.name, count=row.count))
+        facets = Facets(**values)
+    return SearchAnswer(
+        data=[_hit(hit, _explanation(hit, found, language) if explain else None) for hit in found.hits],
+        missing=list(found.missing),  # type: ignore[arg-type]
+        facets=facets,
+    )
+
+
+def _explanation(hit: search.Hit, found: search.SearchResult, language: str | None) -> Explanation:
+    rank = hit.rank
+    return Explanation(
+        lexical_score=rank.lexical_score,
+        lexical_rank=rank.lexical_rank,
+        lexical_part=rank.lexical_part,
+        semantic_score=rank.semantic_score,
+        semantic_rank=rank.semantic_rank,
+        semantic_part=rank.semantic_part,
+        semantic_weight=found.semantic_weight,
+        coverage=hit.coverage,
+        rerank_score=hit.rerank_score,
+        language=language,
+    )
+
+
+def _hit(hit: search.Hit, explanation: Explanation | None) -> SearchHit:
+    passage, snippet = hit.passage, hit.snippet
+    paged = passage.kind == "pdf"
+    span = (passage.char_start, passage.char_end)
+    pictures = pictures_of(passage.item_id, passage.kind, passage.page, source=passage.source, span=span)
+    return SearchHit(
+        item_id=passage.item_id,
+        name=passage.name,
+        kind=passage.kind,
+        page=passage.page if paged else None,
+        chunk_id=passage.chunk_id,
+        source=passage.source,
+        char_start=passage.char_start,
+        char_end=passage.char_end,
+        **asdict(pictures),
+        also_on_pages=list(hit.also_on_pages) if paged else [],
+        snippet=snippet.text,
+        highlights=list(snippet.highlights),
+        score=hit.score,
+        duplicates=list(hit.duplicates),
+        explain=explanation,
+    )

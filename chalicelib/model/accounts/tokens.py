@@ -1,0 +1,180 @@
+"""Access tokens (JWT, RFC 7519, signed by HS256), refresh tokens and API keys: how they are made and read.
+
+An access token says whose request it is and of which session, for 15 minutes. It is not enough by itself: the
+session's row must still be there (ops/accounts/sessions.py). Refresh tokens and API keys are random,
+and kept as hashes.
+"""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib.errors import Unauthenticated
+from chalicelib.model.library.items import USER_ID
+
+if TYPE_CHECKING:
+    from jwt import PyJWS
+
+C = TypeVar("C", bound=msgspec.Struct)
+
+ACCESS_TOKEN_S = 15 * 60
+SKEW_S = 30  # what the clocks of two of our machines may differ by; an end is never stretched
+API_KEY_PREFIX = "ck_"
+_TYPE = "JWT"
+_MAX_CHARS = 8192
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+_SESSION_ID = re.compile(r"[0-9a-f]{44}\Z")
+_SECRET = re.compile(r"[A-Za-z0-9_-]{43}\Z")
+
+
+class Claims(msgspec.Struct, frozen=True, kw_only=True):
+    """What an access token of ours says; times are seconds since 1970. All but `nbf` must be there."""
+
+    iss: str
+    aud: str
+    sub: str
+    sid: str
+    jti: str
+    iat: int
+    exp: int
+    nbf: int = 0
+
+
+class Signing(Struct, frozen=True, kw_only=True):
+    """Secrets, the one that signs first; tokens of the others are good until they end."""
+
+    __repr__ = object.__repr__  # no secret in a log
+    secrets: tuple[str, ...]
+    issuer: str
+    audience: str
+
+    def by_kid(self) -> dict[str, str]:
+        return {key_id(secret): secret for secret in self.secrets}
+
+
+class RefreshToken(Struct, frozen=True, kw_only=True):
+    """`<user>.<session>.<secret>`; a user's id may have dots, the others have none."""
+
+    __repr__ = object.__repr__  # no secret in a log
+    user_id: str
+    session_id: str
+    secret: str
+
+    def __str__(self) -> str:
+        return f"{self.user_id}.{self.session_id}.{self.secret}"
+
+
+def key_id(secret: str) -> str:
+    """The `kid` of a secret, which tells nothing of it that a token does not tell."""
+    return hashlib.sha256(b"kid:" + secret.encode()).hexdigest()[:16]
+
+
+def make_access_token(signing: Signing, *, user_id: str, session_id: str, now_s: int) -> str:
+    claims = Claims(
+        iss=signing.issuer,
+        aud=signing.audience,
+        sub=user_id,
+        sid=session_id,
+        jti=uuid4().hex,
+        iat=now_s,
+        exp=now_s + ACCESS_TOKEN_S,
+    )
+    secret, payload = signing.secrets[0], msgspec.json.encode(claims)
+    return hs256().encode(payload, secret, "HS256", {"kid": key_id(secret), "typ": _TYPE})
+
+
+def read_access_token(signing: Signing, token: str, *, now_s: int) -> Claims:
+    """Raises Unauthenticated for all that make_access_token did not make, or whose time is over."""
+    header = read_header(token)
+    secret = signing.by_kid().get(str(header.get("kid")))
+    if secret is None or header.get("typ") != _TYPE:
+        raise refused()
+    claims = verified(hs256(), token, secret, Claims)
+    if (claims.iss, claims.aud) != (signing.issuer, signing.audience):
+        raise refused()
+    if not USER_ID.match(claims.sub) or not _SESSION_ID.match(claims.sid):
+        raise refused()
+    check_times(claims, now_s=now_s)
+    return claims
+
+
+def read_header(token: str) -> Mapping[str, Any]:
+    """The header of a token in the one spelling there is: RFC 7515's alphabet, no padding, three parts.
+
+    Nothing in it is verified yet. Raises Unauthenticated.
+    """
+    from jwt import PyJWS
+    from jwt.exceptions import InvalidTokenError
+
+    if len(token) > _MAX_CHARS or not _COMPACT.match(token):
+        raise refused()
+    try:
+        header = PyJWS(algorithms=[]).get_unverified_header(token)
+    except (InvalidTokenError, ValueError) as error:
+        raise refused() from error
+    if "crit" in header:  # RFC 7515 4.1.11: we know no extension, so that any is a reason to refuse
+        raise refused()
+    return header
+
+
+def verified(jws: "PyJWS", token: str, key: Any, type_: type[C]) -> C:
+    """The claims, as `type_`, of a token this key has signed by the algorithm `jws` knows. Raises Unauthenticated."""
+    from jwt.exceptions import InvalidTokenError
+
+    try:
+        payload = jws.decode(token, key, algorithms=jws.get_algorithms())
+        return msgspec.json.decode(payload, type=type_)
+    except (InvalidTokenError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise refused() from error
+
+
+def check_times(claims: Any, *, now_s: int) -> None:
+    """Raises Unauthenticated before `iat` and `nbf`, and from `exp` on."""
+    if claims.exp <= now_s:
+        raise Unauthenticated("This token has expired; refresh it.", code="token_expired")
+    if max(claims.iat, claims.nbf) > now_s + SKEW_S:
+        raise refused()
+
+
+def refused() -> Unauthenticated:
+    return Unauthenticated("This token is not valid.", code="invalid_token")
+
+
+def new_session_id(now_ms: int) -> str:
+    """Ids sort by when they were made; the rest is 128 random bits."""
+    return f"{now_ms:012x}{secrets.token_hex(16)}"
+
+
+def new_refresh_token(user_id: str, session_id: str) -> RefreshToken:
+    return RefreshToken(user_id=user_id, session_id=session_id, secret=secrets.token_urlsafe(32))
+
+
+def read_refresh_token(text: str) -> RefreshToken:
+    """Raises Unauthenticated for what cannot be one."""
+    user_id, session_id, secret = ["", "", *text.rsplit(".", 2)][-3:]
+    if not USER_ID.match(user_id) or not _SESSION_ID.match(session_id) or not _SECRET.match(secret):
+        raise refused()
+    return RefreshToken(user_id=user_id, session_id=session_id, secret=secret)
+
+
+def new_api_key() -> str:
+    return API_KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def sha256_of(secret: str) -> str:
+    """Enough for a secret of 256 random bits, which nobody finds by trying."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@cache
+def hs256() -> "PyJWS":
+    from jwt import PyJWS
+
+    return PyJWS(algorithms=["HS256"])

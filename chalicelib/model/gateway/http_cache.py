@@ -1,0 +1,133 @@
+"""Which answers may be kept, for whom and how long: a small part of RFC 9111, and nothing beyond what it allows.
+
+Only GET without a body, only 200, only with an explicit max-age or s-maxage. `public` answers are everybody's; all
+others are the caller's alone, who is the only one to get them again. `private`, `no-cache` and `no-store` are not kept.
+
+Nobody can choose what others get: an answer is given again only to a request that would have been sent in the same
+words. All that is sent is in its key (`key_of`, `variant_of`); what differs from client to client without changing
+an answer is not sent (`shared`). So the answer's `Vary` adds nothing.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.model.gateway.gateway import IDENTITY_HEADER, Headers, Inbound, UpstreamAnswer
+from chalicelib.model.gateway.gateway_headers import is_of, plain
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_AGE_S = 3600
+# A request with one of these is not answered from what is kept, and its answer is not kept.
+_CREDENTIALS = {"authorization", "cookie", "x-api-key"}  # of which not even a digest is to be kept
+_CONDITIONAL = {"range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"}
+# What describes a client or its request, and would make each client's key another: not sent.
+_OF_A_CLIENT = (
+    *("user-agent", "referer", "from", "dnt", "sec", "priority", "upgrade-insecure-requests", "via"),
+    *("x-amz-cf", "x-amzn-trace", "traceparent", "tracestate", "baggage", "b3", "x-b3"),
+)
+# What is sent and is in no key: the request's id, and what is said to caches, of which only known words are taken.
+_NOT_IN_KEY = {"x-request-id", "cache-control", "pragma"}
+_KNOWN_DIRECTIVES = {
+    *("no-cache", "no-store", "no-transform", "only-if-cached", "max-age", "max-stale", "min-fresh"),
+    "stale-if-error",
+}
+
+
+class Storing(Struct, frozen=True, kw_only=True):
+    """How an answer may be kept: whether for everybody, for how many seconds, and how old it is already."""
+
+    public: bool
+    fresh_s: int
+    age_s: int
+
+
+def key_of(upstream_url: str, target: str) -> str:
+    """Return what all kept answers of one address have in common; a change of it forgets them all."""
+    return _digest([upstream_url, target])
+
+
+def variant_of(headers: Headers, roles: Sequence[str] = ()) -> str:
+    """Return a digest of all else that an answer may depend on: every header that is sent.
+
+    With the caller's roles, which the upstream is told, it is the digest for the caller's own answers.
+    """
+    sent = [(name.lower(), value) for name, value in headers if plain(name) not in _NOT_IN_KEY]
+    return _digest([sorted(sent, key=lambda each: each[0]), list(roles)])
+
+
+def shared(inbound: Inbound) -> Inbound:
+    """Return the request without what tells its client from others: address, browser, page, trace."""
+    headers = tuple(each for each in inbound.headers if not is_of(plain(each[0]), _OF_A_CLIENT))
+    return replace(inbound, headers=headers, client=replace(inbound.client, address=""))
+
+
+def by_name(headers: Headers) -> dict[str, str]:
+    """Return header values by plain name, repeated ones joined, and X_A's with X-A's."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        same = plain(name)
+        found[same] = f"{found[same]}, {value}" if same in found else value
+    return found
+
+
+def may_use(method: str, headers: Headers, body: bytes) -> bool:
+    """Return whether this request, as it is sent, may be answered from what is kept, or its answer be kept."""
+    request = by_name(headers)
+    said = _directives(request.get("cache-control", ""))
+    is_plain = said.keys() <= _KNOWN_DIRECTIVES and all(
+        _seconds(value or "0") is not None for value in said.values()
+    )
+    return (
+        method == "GET"
+        and not body
+        and not request.keys() & (_CREDENTIALS | _CONDITIONAL)
+        and "no-store" not in said
+        and is_plain
+        and request.get("pragma", "no-cache").lower() == "no-cache"
+    )
+
+
+def takes_kept(headers: Headers) -> bool:
+    """Return whether the caller takes an answer that was kept."""
+    request = by_name(headers)
+    asked = _directives(request.get("cache-control", ""))
+    return "pragma" not in request and not asked.keys() & {"no-cache", "max-age", "min-fresh"}
+
+
+def storing_of(answer: UpstreamAnswer) -> Storing | None:
+    """Return how the answer may be kept; None: not at all."""
+    given = by_name(answer.headers)
+    said = _directives(given.get("cache-control", ""))
+    varies_by = {plain(name.strip()) for name in given.get("vary", "").split(",") if name.strip() != "*"}
+    # What is signed for each request is never the same again, and in no key.
+    unique = "*" in given.get("vary", "") or varies_by & {IDENTITY_HEADER.lower(), *_NOT_IN_KEY}
+    if said.keys() & {"no-store", "no-cache", "private"} or "set-cookie" in given or unique:
+        return None
+    if answer.status != 200 or len(answer.body) > MAX_BODY_BYTES:
+        return None
+    lifetime_s, age_s = _seconds(said.get("s-maxage", said.get("max-age"))), _seconds(given.get("age", "0"))
+    if lifetime_s is None or age_s is None or age_s >= lifetime_s:
+        return None
+    return Storing(public="public" in said, fresh_s=min(lifetime_s, MAX_AGE_S + age_s) - age_s, age_s=age_s)
+
+
+def _directives(text: str) -> dict[str, str]:
+    """Return Cache-Control's directives; a repeated one keeps its first value."""
+    found: dict[str, str] = {}
+    for part in filter(str.strip, text.split(",")):
+        name, _, value = part.strip().partition("=")
+        found.setdefault(name.strip().lower(), value.strip().strip('"'))
+    return found
+
+
+def _seconds(text: str | None) -> int | None:
+    if text is None or not text.isascii() or not text.isdigit():
+        return None
+    return min(int(text[:10]), 2**31)
+
+
+def _digest(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,75 @@
+"""The pipeline's stages and the events that wake them.
+
+    process --ImageProcessed|DocumentProcessed--> analyze --AnalysisComplete--> embed --ItemReady-->
+
+An event only says "look": what is to be done, and by whom, is in the tasks table.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from chalicelib.model.library.items import Status
+
+Stage = Literal["process", "analyze", "embed"]
+
+# Each longer than its function's timeout (.chalice/config.json), so that a live worker never loses its lease.
+LEASE_S: dict[Stage, int] = {"process": 150, "analyze": 150, "embed": 150}
+MAX_ATTEMPTS = 8  # with the waits below, a provider may be away for about ten minutes
+BACKOFF_BASE_S = 15.0
+BACKOFF_CAP_S = 300.0
+MISCONFIGURED_RETRY_S = 60.0
+
+STATUS_DURING: dict[Stage, Status] = {"process": "PROCESSING", "analyze": "ANALYZING", "embed": "EMBEDDING"}
+
+
+class ItemRef(Struct, frozen=True, kw_only=True):
+    user_id: str
+    item_id: str
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    """The right to work on one stage of one item until the lease ends; `token` fences every write."""
+
+    ref: ItemRef
+    stage: Stage
+    token: str
+    attempt: int
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """What goes on the bus. `stage` is the task it wakes, None when it only informs."""
+
+    source: str
+    detail_type: str
+    detail: dict[str, Any]
+    stage: Stage | None
+
+
+def wake_up(stage: Stage, ref: ItemRef, *, bucket: str, key: str, kind: str | None) -> Event:
+    """The event that makes `stage`'s function look at this item."""
+    detail: dict[str, Any]
+    if stage == "process":
+        # Shaped as S3's own event: one rule and one handler serve both.
+        detail = {"bucket": {"name": bucket}, "object": {"key": key}}
+        return Event(source="collections.sweeper", detail_type="Object Created", detail=detail, stage=stage)
+    detail = {"item_id": ref.item_id, "user_id": ref.user_id, "bucket": bucket, "original_key": key}
+    if stage == "embed":
+        return Event(
+            source="collections.analyzer", detail_type="AnalysisComplete", detail=detail, stage=stage
+        )
+    if kind == "pdf":
+        return Event(
+            source="collections.documentprocessor",
+            detail_type="DocumentProcessed",
+            detail=detail,
+            stage=stage,
+        )
+    return Event(
+        source="collections.imageprocessor", detail_type="ImageProcessed", detail=detail, stage=stage
+    )
+
+
+def item_ready(ref: ItemRef, *, bucket: str, key: str) -> Event:
+    detail = {"item_id": ref.item_id, "user_id": ref.user_id, "bucket": bucket, "original_key": key}
+    return Event(source="collections.embedder", detail_type="ItemReady", detail=detail, stage=None)

@@ -1,0 +1,110 @@
+"""Accounts: registered, read, changed; those of an outside issuer made at first sight."""
+
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import Conflict, InvalidInput, NotFound, Unauthenticated
+from chalicelib.model.accounts.passwords import check_password, hash_password, matches
+from chalicelib.ops.accounts.sessions import end_all
+from chalicelib.stores.accounts import accounts
+from chalicelib.stores.postgres.tx import Row
+
+if TYPE_CHECKING:
+    from chalicelib.stores.accounts.sessions import Sessions
+    from chalicelib.stores.postgres.postgres import Database
+
+
+def register(email: str, password: str, *, name: str, db: "Database") -> None:
+    """Make an account without a proof, unless the address has one: that stays as it is, and nobody is told.
+
+    Both ways cost a hash and the same statements.
+    """
+    check_password(password, email=email)
+    with suppress(Conflict):
+        insert_account(email, password, name=name, db=db)
+
+
+def insert_account(email: str, password: str, *, name: str, db: "Database") -> None:
+    """Make an account. Raise Conflict when the address has one.
+
+    The user's id is random: it stands in object keys, links and logs, where an address has no place.
+    """
+    user_id, password_hash = f"u-{secrets.token_hex(10)}", hash_password(password)
+    try:
+        db.transact_as_gatekeeper(
+            lambda tx: accounts.insert(tx, user_id, email=email, password_hash=password_hash, name=name)
+        )
+    except Conflict:
+        found = db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))
+        if found is None or found["user_id"] != user_id:  # else it is ours: the commit's answer was lost
+            raise
+
+
+def read_account(user_id: str, *, db: "Database") -> Row | None:
+    """None: a user without an account, such as the anonymous one."""
+    return db.transact(user_id, lambda tx: accounts.find(tx, user_id))
+
+
+def find_external(user_id: str, *, name: str, db: "Database") -> Row:
+    """The account of an outside issuer's user, made when there is none. Raises Unauthenticated when it is disabled."""
+    found = read_account(user_id, db=db)
+    if found is None:
+        with suppress(Conflict):  # another request of the same user was faster
+            db.transact_as_gatekeeper(
+                lambda tx: accounts.insert(tx, user_id, email=None, password_hash=None, name=name)
+            )
+        found = read_account(user_id, db=db)
+    if found is None or found["disabled_at"] is not None:
+        raise Unauthenticated("This account is disabled.", code="account_disabled")
+    return found
+
+
+def rename(user_id: str, name: str, *, db: "Database") -> None:
+    """Raises NotFound for a user without an account."""
+    if not db.transact(user_id, lambda tx: accounts.set_name(tx, user_id, name)):
+        raise NotFound("This user has no account.", code="no_account")
+
+
+def change_password(
+    user_id: str,
+    *,
+    current: str,
+    new: str,
+    session_id: str | None,
+    now_s: int,
+    db: "Database",
+    sessions: "Sessions",
+) -> None:
+    """Set the password and end all sessions but this one. Raises InvalidInput unless `current` is right."""
+    account = require_current_password(user_id, current, db=db)
+    check_password(new, email=account["email"])
+    if not replace_password(account, new, but=session_id, now_s=now_s, db=db, sessions=sessions):
+        raise Conflict("The password was changed just now.")
+
+
+def require_current_password(user_id: str, password: str, *, db: "Database") -> Row:
+    """Return the user's account. Raise InvalidInput unless the password is right, NotFound where there is none."""
+    account = read_account(user_id, db=db)
+    if account is None or account["password_hash"] is None:
+        raise NotFound("This user has no password here.", code="no_password")
+    if not matches(account["password_hash"], password):
+        raise InvalidInput("It is not the current password.", field="current_password", code="wrong_password")
+    return account
+
+
+def replace_password(
+    account: Row, new: str, *, but: str | None, now_s: int, db: "Database", sessions: "Sessions"
+) -> bool:
+    """Set the password and end all sessions but that one. Return False if it was changed meanwhile.
+
+    They are ended before as well: while DynamoDB is away nothing changes, and it can be tried again.
+    """
+    user_id, old_hash, new_hash = account["user_id"], account["password_hash"], hash_password(new)
+    end_all(user_id, but=but, now_s=now_s, sessions=sessions)
+    if not db.transact(
+        user_id, lambda tx: accounts.set_password_hash(tx, user_id, new_hash, old_hash=old_hash)
+    ):
+        return False
+    end_all(user_id, but=but, now_s=now_s, sessions=sessions)
+    return True

@@ -1,0 +1,91 @@
+"""Whether somebody may ask once more: counted, or let through while nobody can be counted."""
+
+import hashlib
+from collections.abc import Sequence
+from itertools import islice
+from math import ceil
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import RateLimited, Unavailable
+from chalicelib.model.accounts.limits import (
+    LET_THROUGH_UNCOUNTED,
+    MICROSECONDS,
+    Admission,
+    Cost,
+    Limit,
+    address_key,
+)
+from chalicelib.stores.accounts import accounts
+
+if TYPE_CHECKING:
+    from chalicelib.stores.accounts.rate_limits import RateLimits
+    from chalicelib.stores.accounts.sessions import Sessions
+    from chalicelib.stores.postgres.postgres import Database
+
+SESSIONS_LOOKED_AT = 100
+NOBODY = "u-nobody"
+
+
+def admit(key: str, limits: Sequence[Limit], *, cost: Cost, store: "RateLimits") -> Admission | None:
+    """Count one request of the key. None: DynamoDB is away, and at this cost that does not matter.
+
+    Raises RateLimited, and Unavailable where nobody is let through uncounted.
+    """
+    try:
+        admission = store.take(key, limits)
+    except Unavailable:
+        if LET_THROUGH_UNCOUNTED[cost]:
+            return None
+        raise
+    if admission.admitted:
+        return admission
+    retry_after_s = admission.retry_after_us / MICROSECONDS
+    raise RateLimited(
+        f"Too many requests; try again in {ceil(retry_after_s)} s.",
+        retry_after_s=retry_after_s,
+        admission=admission,
+    )
+
+
+def admit_login(
+    email: str,
+    address: str,
+    limits: Sequence[Limit],
+    *,
+    db: "Database",
+    sessions: "Sessions",
+    store: "RateLimits",
+    now_s: int,
+) -> None:
+    """Count one attempt at an account's password, whether there is such an account or not.
+
+    Where the account is signed in, attempts from elsewhere do not count against it: nobody locks its owner out by
+    guessing. Raises RateLimited, and Unavailable.
+    """
+    account = f"account:{hashlib.sha256(email.lower().encode()).hexdigest()}"
+    try:
+        admit(account, limits, cost="login", store=store)
+    except RateLimited:
+        place = address_key(address)
+        if not _is_signed_in_at(email, place, db=db, sessions=sessions, now_s=now_s):
+            raise
+        admit(f"{account}@{place}", limits, cost="login", store=store)
+
+
+def admit_mail(email: str, purpose: str, limits: Sequence[Limit], *, store: "RateLimits") -> None:
+    """Count one mail to an address. Raise RateLimited, and Unavailable.
+
+    Each purpose has a count of its own: who has mails of one kind sent to somebody keeps the other kind from nobody,
+    and each mail that does arrive has a link that is good. What follows a "+" is left out: most services drop it.
+    """
+    local, _, domain = email.lower().partition("@")
+    mailbox = f"{local.partition('+')[0]}@{domain}"
+    key = f"mail:{purpose}:{hashlib.sha256(mailbox.encode()).hexdigest()}"
+    admit(key, limits, cost="login", store=store)
+
+
+def _is_signed_in_at(email: str, place: str, *, db: "Database", sessions: "Sessions", now_s: int) -> bool:
+    """Without an account somebody's sessions are looked up as well: how long it takes tells nothing."""
+    account = db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))
+    live = sessions.list_live(account["user_id"] if account else NOBODY, before=None, now_s=now_s)
+    return any(address_key(session.address) == place for session in islice(live, SESSIONS_LOOKED_AT))

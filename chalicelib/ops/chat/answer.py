@@ -1,0 +1,250 @@
+"""Answer a question from the user's items: find passages, ask the model or quote, check every quote.
+
+Nothing that a model writes is believed or done. It is given the question and the passages as one JSON object; its
+answer must fit a schema; a sentence stays when a quote of it is found in the stored text of a passage it was given.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib.errors import InvalidInput, ModelRefused, Unavailable
+from chalicelib.model.chat import answers
+from chalicelib.model.chat.answers import Checked, Citation, Claimed, Draft, Rewritten, Sentence
+from chalicelib.model.chat.extraction import as_said, choose_sentences, sentences_of, shortlist
+from chalicelib.model.chat.outcomes import SAID, Outcome
+from chalicelib.model.chat.questions import MAX_SEARCHED_CHARS, stand_alone
+from chalicelib.model.ingest.chunking import estimate_tokens
+from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.ranking import is_relevant
+from chalicelib.model.text import UNSTORABLE
+from chalicelib.ops.chat.verify import check_draft, read_evidence
+from chalicelib.ops.search.passages import Passage, find_passages
+from chalicelib.providers import ChatAnswer, ChatModel, Embedder, Reranker
+
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres.postgres import Database
+
+T = TypeVar("T")
+PASSAGE_TOKENS, MODEL_PASSAGE_TOKENS = 1_024, 3_000
+ANSWER_TOKENS, QUESTION_TOKENS = 2_048, 256
+HISTORY_MESSAGES, HISTORY_TOKENS = 10, 2_000
+NO_REWRITING = {"model_cut_off", "model_unusable"}  # one that reasons may spend all its tokens on that
+LEAST_S = 2.0  # the model is not asked with less time than this
+EMBED_TIMEOUT_S = 10.0
+
+
+class Turn(Struct, frozen=True, kw_only=True):
+    """An earlier message. `question` is what an answer's was searched for, None of a user's message."""
+
+    role: str
+    content: str
+    question: str | None
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """`history` is oldest first."""
+
+    user_id: str
+    text: str
+    filters: Filters
+    history: tuple[Turn, ...] = ()
+
+
+class Models(Struct, frozen=True, kw_only=True):
+    """Whom an answer may ask. Without `chat` it is made of quotes."""
+
+    embedder: Embedder
+    reranker: Reranker | None = None
+    chat: ChatModel | None = None
+
+
+class Answered(Struct, frozen=True, kw_only=True):
+    """`question` is what was searched for; `model` is the embedder's where none was asked."""
+
+    content: str
+    outcome: Outcome
+    question: str
+    citations: tuple[Citation, ...]
+    dropped: int
+    missing: tuple[str, ...]
+    provider: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+
+
+def answer_question(
+    question: Question,
+    *,
+    db: "Database",
+    models: Models,
+    time_left_s: Callable[[], float],
+) -> Answered:
+    """Raises Unavailable when the model does not answer in time, or not as it was asked to."""
+    chat = models.chat
+    asking = _Asking(chat, time_left_s) if chat else None
+    searched = _stand_alone(question, asking)
+    found = find_passages(
+        question.user_id,
+        searched,
+        filters=question.filters,
+        max_tokens=MODEL_PASSAGE_TOKENS if asking else PASSAGE_TOKENS,
+        db=db,
+        embedder=models.embedder,
+        reranker=models.reranker,
+    )
+    passages = found.passages if _is_relevant(found.passages) else ()
+    outcome: Outcome = "nothing_relevant"
+    draft = Draft(sentences=())
+    if passages and asking:
+        try:
+            draft = asking.ask(
+                answers.SYSTEM, _prompt(searched, passages), answers.SCHEMA, Draft, ANSWER_TOKENS
+            )
+        except ModelRefused:
+            outcome = "refused"
+    elif not asking:
+        draft = _extract(
+            question.text,
+            searched,
+            found.passages,
+            models.embedder,
+            time_left_s,
+            is_relevant=bool(passages),
+        )
+        passages = found.passages
+    checked = _check(draft, passages, question, db=db)
+    if draft.sentences:
+        outcome = "answered" if checked.citations else "nothing_verified"
+    return Answered(
+        content=checked.content or SAID[outcome],
+        outcome=outcome,
+        question=searched,
+        citations=checked.citations,
+        dropped=checked.dropped,
+        missing=found.missing,
+        provider=chat.provider if chat else "extractive",
+        model=chat.model if chat else models.embedder.model,
+        input_tokens=asking.input_tokens if asking else 0,
+        output_tokens=asking.output_tokens if asking else 0,
+    )
+
+
+def _check(draft: Draft, passages: Sequence[Passage], question: Question, *, db: "Database") -> Checked:
+    """The user's own words may have figures too; those of a rewriting are a model's."""
+    if not draft.sentences:
+        return Checked(content="", citations=(), dropped=0)
+    user_id = question.user_id
+    evidence = db.transact(user_id, lambda tx: read_evidence(tx, user_id, passages))
+    return check_draft(draft, evidence, question=question.text)
+
+
+class _Asking:
+    """The model, asked within the time there is; counts what it costs."""
+
+    def __init__(self, chat: ChatModel, time_left_s: Callable[[], float]) -> None:
+        self._chat = chat
+        self._time_left_s = time_left_s
+        self.input_tokens = self.output_tokens = 0
+
+    def ask(self, system: str, prompt: str, schema: dict[str, object], shape: type[T], max_tokens: int) -> T:
+        """The answer in that shape; raises Unavailable for any other."""
+        left_s = self._time_left_s()
+        if left_s < LEAST_S:
+            raise Unavailable("There is no time left to ask the model.", code="no_time_left")
+        answer: ChatAnswer = self._chat.complete(
+            system, prompt, schema=schema, max_tokens=max_tokens, timeout_s=left_s
+        )
+        self.input_tokens += answer.input_tokens
+        self.output_tokens += answer.output_tokens
+        try:
+            return msgspec.convert(answer.value, shape)
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise Unavailable(
+                "The model did not answer in the form it was asked for.", code="model_unusable"
+            ) from error
+
+
+def _stand_alone(question: Question, asking: _Asking | None) -> str:
+    """What to search for. When the model makes nothing of the history, the words do."""
+    by_words = stand_alone(question.text, [turn.question for turn in question.history if turn.question])
+    if asking is None or not question.history:
+        return by_words
+    history = [{"role": turn.role, "text": turn.content} for turn in _bounded(question.history)]
+    prompt = json.dumps({"history": history, "question": question.text}, ensure_ascii=False)
+    try:
+        answer = asking.ask(answers.REWRITING, prompt, answers.REWRITTEN, Rewritten, QUESTION_TOKENS)
+    except ModelRefused:
+        return by_words
+    except Unavailable as error:
+        if error.code not in NO_REWRITING:
+            raise
+        return by_words
+    rewritten = UNSTORABLE.sub("", answer.question).strip()
+    return rewritten if 0 < len(rewritten) <= MAX_SEARCHED_CHARS else by_words
+
+
+def _bounded(history: Sequence[Turn]) -> list[Turn]:
+    """The last messages that fit, oldest first."""
+    kept, room = list[Turn](), HISTORY_TOKENS
+    for turn in reversed(history[-HISTORY_MESSAGES:]):
+        room -= estimate_tokens(turn.content)
+        if room < 0:
+            break
+        kept.append(turn)
+    return kept[::-1]
+
+
+def _prompt(question: str, passages: Sequence[Passage]) -> str:
+    """JSON, so that no text can end the string it stands in and pass for something else."""
+    given = [
+        {"number": number, "name": passage.name, "page": passage.page, "text": passage.text}
+        for number, passage in enumerate(passages, 1)
+    ]
+    return json.dumps({"question": question, "passages": given}, ensure_ascii=False)
+
+
+def _extract(
+    question: str,
+    searched: str,
+    passages: Sequence[Passage],
+    embedder: Embedder,
+    time_left_s: Callable[[], float],
+    *,
+    is_relevant: bool,
+) -> Draft:
+    """The sentences that answer best, each its own quote."""
+    places = [(n, text) for n, passage in enumerate(passages, 1) for text in sentences_of(passage.text)]
+    places = [places[n] for n in shortlist(question, searched, [text for _, text in places])]
+    texts = [text for _, text in places]
+    timeout_s = min(EMBED_TIMEOUT_S, time_left_s())
+    similarities = _similarities(searched, texts, embedder, timeout_s)
+    chosen = choose_sentences(question, searched, texts, similarities, is_relevant=is_relevant)
+    return Draft(sentences=tuple(_quoted(places[n][0], texts[n], passages) for n in chosen))
+
+
+def _quoted(number: int, text: str, passages: Sequence[Passage]) -> Sentence:
+    passage = passages[number - 1]
+    said = as_said(text, passage.text, begins_page=passage.char_start == 0)
+    return Sentence(text=said, citations=(Claimed(passage=number, quote=text),))
+
+
+def _similarities(
+    question: str, texts: Sequence[str], embedder: Embedder, timeout_s: float
+) -> list[float] | None:
+    """Cosines; None without the embedder, or without texts."""
+    if not texts or timeout_s <= 0:
+        return None
+    try:
+        asked, *vectors = embedder.embed([question, *texts], timeout_s=timeout_s)
+    except (InvalidInput, Unavailable):
+        return None
+    return [sum(a * b for a, b in zip(asked, vector, strict=True)) for vector in vectors]
+
+
+def _is_relevant(passages: Sequence[Passage]) -> bool:
+    return any(is_relevant(semantic_score=each.semantic_score, coverage=each.coverage) for each in passages)

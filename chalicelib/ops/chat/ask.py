@@ -1,0 +1,169 @@
+"""Ask a question in a conversation: it is written down with the run that answers it, and answered.
+
+The run is begun where it is asked for and done there when there is time: so a crash, a slow model or a provider
+that is away leaves a run that the runner takes up, and never a question that nobody answers.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid5
+
+from msgspec import Struct
+
+from chalicelib.errors import Conflict, Unavailable
+from chalicelib.model.search.filters import Filters
+from chalicelib.model.work.runs import REQUEST_LEASE_S, RunClaim, RunRef
+from chalicelib.ops.chat.answer import (
+    HISTORY_MESSAGES,
+    LEAST_S,
+    Answered,
+    Models,
+    Question,
+    Turn,
+    answer_question,
+)
+from chalicelib.ops.chat.conversations import MAX_MESSAGES, checked_id
+from chalicelib.ops.work.runs import TimeUp, WriteOutput, run_once, wake
+from chalicelib.stores.chat import citations, conversations, messages
+from chalicelib.stores.library import collections, items
+from chalicelib.stores.postgres.tx import Row, Tx
+from chalicelib.stores.work import runs
+
+if TYPE_CHECKING:
+    from chalicelib.stores.aws.bus import Bus
+    from chalicelib.stores.postgres.postgres import Database
+
+KIND = "answer"
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What somebody asks in a conversation, bounded to a collection or to items when they say so."""
+
+    conversation_id: str
+    content: str
+    collection_id: str | None = None
+    item_ids: tuple[str, ...] | None = None
+
+
+def queue_answer(ref: RunRef, asked: Asked, *, db: "Database") -> None:
+    """Write the question down with the run that answers it, once for each run's id.
+
+    Raises NotFound, naming what there is not; Conflict when the conversation is full.
+    """
+    user_id = ref.user_id
+    conversation_id = checked_id(asked.conversation_id)
+    question_id = _derived(ref, "question")
+
+    def write(tx: Tx) -> None:
+        conversations.lock(tx, user_id, conversation_id)
+        if not runs.insert(
+            tx, ref, kind=KIND, input={"conversation_id": conversation_id, "question_id": question_id}
+        ):
+            return
+        _require_scope(tx, user_id, asked)
+        questions = messages.count_questions(tx, user_id, conversation_id)
+        if questions >= MAX_MESSAGES // 2:  # each may get an answer
+            raise Conflict("This conversation is full; begin another.", code="conversation_full")
+        messages.insert(
+            tx,
+            user_id,
+            question_id,
+            conversation_id=conversation_id,
+            role="user",
+            content=asked.content,
+            collection_id=asked.collection_id,
+            item_ids=asked.item_ids,
+        )
+        conversations.touch(tx, user_id, conversation_id)
+
+    db.transact(user_id, write)
+
+
+def answer_now(
+    ref: RunRef,
+    *,
+    db: "Database",
+    bus: Callable[[], "Bus"],
+    models: Models,
+    time_left_s: Callable[[], float],
+) -> Row:
+    """Do the run as far as time allows; the run as it then is. What is left of it is the runner's."""
+
+    def work(claim: RunClaim) -> WriteOutput:
+        try:
+            return work_out_answer(claim, db=db, models=models, time_left_s=time_left_s)
+        except Unavailable as error:
+            if time_left_s() < LEAST_S:
+                raise TimeUp("There was no time left; it is worked on.") from error
+            raise
+
+    run_once(ref, work, lease_s=REQUEST_LEASE_S, db=db)
+    row = db.transact(ref.user_id, lambda tx: runs.get(tx, ref))
+    if row["is_due"]:
+        wake([ref], db=db, bus=bus())
+    return row
+
+
+def work_out_answer(
+    claim: RunClaim,
+    *,
+    db: "Database",
+    models: Models,
+    time_left_s: Callable[[], float],
+) -> WriteOutput:
+    """Answer the run's question; what writes the answer down. Raises NotFound when the question is deleted."""
+    user_id = claim.ref.user_id
+    asked, question = db.transact(user_id, lambda tx: _read_question(tx, claim))
+    answered = answer_question(question, db=db, models=models, time_left_s=time_left_s)
+    return lambda tx: _write_answer(tx, claim, asked, answered)
+
+
+def _read_question(tx: Tx, claim: RunClaim) -> tuple[Row, Question]:
+    user_id = claim.ref.user_id
+    row = messages.get(tx, user_id, claim.input["question_id"])
+    before = messages.list_before(
+        tx, user_id, row["conversation_id"], ordinal=row["ordinal"], limit=HISTORY_MESSAGES
+    )
+    filters = Filters(
+        item_ids=tuple(row["item_ids"]) if row["item_ids"] is not None else None,
+        collection_id=row["collection_id"],
+    )
+    history = tuple(Turn(role=b["role"], content=b["content"], question=b["question"]) for b in before)
+    return row, Question(user_id=user_id, text=row["content"], filters=filters, history=history)
+
+
+def _write_answer(tx: Tx, claim: RunClaim, asked: Row, answered: Answered) -> dict[str, str]:
+    user_id, conversation_id = claim.ref.user_id, asked["conversation_id"]
+    message_id = _derived(claim.ref, "answer")
+    conversations.lock(tx, user_id, conversation_id)
+    messages.insert(
+        tx,
+        user_id,
+        message_id,
+        conversation_id=conversation_id,
+        role="assistant",
+        content=answered.content,
+        reply_to=asked["id"],
+        question=answered.question,
+        outcome=answered.outcome,
+        dropped=answered.dropped,
+        missing=answered.missing,
+        provider=answered.provider,
+        model=answered.model,
+        input_tokens=answered.input_tokens,
+        output_tokens=answered.output_tokens,
+    )
+    citations.insert_many(tx, user_id, message_id, answered.citations)
+    conversations.touch(tx, user_id, conversation_id)
+    return {"conversation_id": conversation_id, "message_id": message_id}
+
+
+def _require_scope(tx: Tx, user_id: str, asked: Asked) -> None:
+    if asked.collection_id is not None:
+        collections.get(tx, user_id, asked.collection_id, field="collection_id")
+    items.require_all(tx, user_id, asked.item_ids or (), field="item_ids")
+
+
+def _derived(ref: RunRef, what: str) -> str:
+    """The run's own id for its question and its answer: whoever does the run, and however often."""
+    return str(uuid5(UUID(ref.run_id), what))

@@ -1,0 +1,126 @@
+"""Hands a request on to the service behind its route, and the service's answer back."""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
+
+from chalicelib.errors import Unavailable, UpstreamFailed
+from chalicelib.logs import describe_error
+from chalicelib.model.accounts.limits import address_key
+from chalicelib.model.gateway import gateway, http_cache
+from chalicelib.model.gateway.gateway import Headers, Identity, Inbound, Outbound, UpstreamAnswer
+from chalicelib.model.gateway.gateway_headers import request_headers, response_headers
+from chalicelib.model.gateway.gateway_routes import GatewayRoute
+from chalicelib.providers import Upstream as Upstream
+from chalicelib.stores import cache_entries
+from chalicelib.stores.postgres.tx import Tx
+
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres.postgres import Database
+
+T = TypeVar("T")
+log = logging.getLogger("collections.gateway")
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+CACHE_TIMEOUT_S = 1.0  # a cache that takes longer is none
+
+
+def forward(
+    inbound: Inbound,
+    route: GatewayRoute,
+    identity: Identity | None,
+    *,
+    upstream: Upstream,
+    db: "Database | None",
+    now_s: float,
+) -> UpstreamAnswer:
+    """The service's answer, or one kept of an earlier time; its headers end-to-end. `db`: where answers are kept.
+
+    Raises UpstreamFailed and its kind, Unavailable while the service is given a rest, InvalidInput.
+    """
+    target = gateway.target_of(upstream.base_path, route.prefix if route.strip else "", inbound)
+    headers = request_headers(inbound, pass_authorization=route.pass_authorization)
+    cache = _Cache(db, identity, key=http_cache.key_of(upstream.url, target)) if db and route.cache else None
+    if cache and http_cache.may_use(inbound.method, headers, inbound.body):
+        headers = request_headers(http_cache.shared(inbound), pass_authorization=route.pass_authorization)
+        if kept := cache.find(headers):
+            return kept
+    if identity is not None:
+        signed = gateway.sign_identity(
+            identity,
+            key=upstream.key,
+            upstream=upstream.name,
+            method=inbound.method,
+            path=target.partition("?")[0],
+            request_id=inbound.request_id,
+            now_s=now_s,
+        )
+        headers = (*headers, (gateway.IDENTITY_HEADER, signed))
+    request = Outbound(method=inbound.method, target=target, headers=headers, body=inbound.body)
+    caller = f"user:{identity.user_id}" if identity else address_key(inbound.client.address)
+    try:
+        answer = upstream.ask(request, caller=caller, timeout_s=route.timeout_s)
+    except (UpstreamFailed, Unavailable) as error:
+        told = {"upstream": upstream.name, "code": error.code, "request_id": inbound.request_id}
+        log.warning("upstream gave no answer", extra={**told, "error": describe_error(error)})
+        raise
+    answer = replace(answer, headers=response_headers(answer.headers))
+    if cache:
+        cache.take(inbound.method, answer)
+    return answer
+
+
+class _Cache:
+    """Kept answers of one address. Without its database the gateway goes on, as if nothing had been kept.
+
+    Only after `find` is an answer kept: for requests that would be sent in the same words.
+    """
+
+    def __init__(self, db: "Database", identity: Identity | None, *, key: str) -> None:
+        self._db, self._key = db, key
+        self._user_id, self._roles = (identity.user_id, identity.roles) if identity else ("", ())
+        self._own = self._public = ""
+
+    def find(self, headers: Headers) -> UpstreamAnswer | None:
+        """Return the kept answer to a request with these headers, its Age with it."""
+        self._own, self._public = http_cache.variant_of(headers, self._roles), http_cache.variant_of(headers)
+        if not http_cache.takes_kept(headers):
+            return None
+        row = self._try(
+            lambda tx: cache_entries.find(
+                tx, self._user_id, self._key, own_variant=self._own, public_variant=self._public
+            )
+        )
+        if row is None:
+            return None
+        kept = (*((name, value) for name, value in row["headers"]), ("Age", str(row["age_s"])))
+        return UpstreamAnswer(status=200, headers=kept, body=bytes(row["body"]))
+
+    def take(self, method: str, answer: UpstreamAnswer) -> None:
+        """Keep the answer if it may be; forget what a change has made untrue (RFC 9111 4.4)."""
+        if method not in SAFE and 200 <= answer.status < 400:
+            self._try(lambda tx: cache_entries.delete(tx, self._user_id, self._key))
+        storing = http_cache.storing_of(answer) if self._public else None
+        if storing is None or not (storing.public or self._user_id):
+            return
+        self._try(
+            lambda tx: cache_entries.upsert(
+                tx,
+                "" if storing.public else self._user_id,
+                self._key,
+                variant=self._public if storing.public else self._own,
+                headers=[(name, value) for name, value in answer.headers if name.lower() != "age"],
+                body=answer.body,
+                age_s=storing.age_s,
+                fresh_s=storing.fresh_s,
+            )
+        )
+
+    def _try(self, work: Callable[[Tx], T]) -> T | None:
+        try:
+            return self._db.transact(self._user_id, work, timeout_s=CACHE_TIMEOUT_S)
+        except Unavailable as error:
+            log.warning("gateway cache away", extra={"code": error.code})
+            return None

@@ -1,0 +1,102 @@
+"""Ask the analyzer what an item shows or says, and keep the answer as its current analysis.
+
+A document's scanned pages are read before, so that it is asked about their text too.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from chalicelib.model.ingest.chunking import chunk_pages
+from chalicelib.model.ingest.files import FileLimits, Page
+from chalicelib.model.library.items import Analysis, StoredItem
+from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.ops.ingest.read_scans import read_scans
+from chalicelib.ops.work.stages import WriteResults
+from chalicelib.providers import AnalysisRequest, Analyzer, Render
+from chalicelib.stores.ingest import chunks
+from chalicelib.stores.library import items
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.search import index
+
+if TYPE_CHECKING:
+    from chalicelib.stores.aws.blobs import Blobs
+    from chalicelib.stores.aws.local_copies import LocalCopies
+    from chalicelib.stores.postgres.postgres import Database
+
+log = logging.getLogger("collections.pipeline")
+OPENING_CHARS = 8_000
+
+
+def is_processed(ref: ItemRef, *, db: "Database") -> bool:
+    """Return True when the item exists and its file has been decoded."""
+    item = db.transact(ref.user_id, lambda tx: items.find(tx, ref))
+    return item is not None and item.kind is not None
+
+
+def analyze_item(
+    claim: Claim,
+    *,
+    db: "Database",
+    blobs: "Blobs",
+    copies: "LocalCopies",
+    render: Render,
+    analyzer: Analyzer,
+    limits: FileLimits,
+    time_left_s: Callable[[], float],
+) -> WriteResults | None:
+    """Ask the analyzer once a scanned page and once about the item; return what writes its answers down.
+
+    Return None when time ran out between pages: the next call goes on where this one stopped.
+    """
+    ref = claim.ref
+    scans_are_read = read_scans(
+        claim,
+        db=db,
+        copies=copies,
+        render=render,
+        analyzer=analyzer,
+        limits=limits,
+        time_left_s=time_left_s,
+    )
+    if not scans_are_read:
+        return None
+    item, text = db.transact(
+        ref.user_id, lambda tx: (items.get(tx, ref), chunks.opening_text(tx, ref, max_chars=OPENING_CHARS))
+    )
+    assert item.kind and item.media_type and item.preview_key, "its file has been decoded"
+    request = AnalysisRequest(
+        kind=item.kind,
+        name=item.name,
+        media_type=item.media_type,
+        preview_jpeg=blobs.get(item.preview_key),
+        text=text,
+    )
+    analysis = analyzer.analyze(request, timeout_s=time_left_s())
+    log.info("analysis complete")
+    return lambda tx: _write_analysis(tx, ref, item, analysis)
+
+
+def caption(item: StoredItem, analysis: Analysis) -> str:
+    """Return what is searched beside the item's text: its analysis, the words of its name, title, camera and month.
+
+    A document's summary is left out: it is made of the document's own sentences.
+    """
+    name = " ".join(re.split(r"[\W_]+", item.name.rpartition(".")[0] or item.name)).strip()
+    taken = item.taken_at.strftime("%B %Y") if item.taken_at else None
+    said = analysis.summary if item.kind == "image" else ""
+    for fact in (item.title, *analysis.labels, analysis.category, name, taken, item.camera):
+        if fact and fact.lower() not in said.lower():
+            said += f"\n{fact}"
+    return said.strip()
+
+
+def _write_analysis(tx: Tx, ref: ItemRef, item: StoredItem, analysis: Analysis) -> None:
+    index.remove_item(tx, ref)
+    chunks.delete(tx, ref, ["caption"])
+    items.insert_analysis(tx, ref, analysis)
+    described = Page(number=1, text=caption(item, analysis))
+    chunks.insert(tx, ref, "caption", chunk_pages([described]))
+    if item.kind == "image":
+        chunks.replace_page(tx, ref, Page(number=1, text=analysis.text_in_image))

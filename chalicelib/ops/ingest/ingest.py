@@ -1,0 +1,255 @@
+"""An object has arrived: make it an item, settle whose bytes it holds, have it read."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from chalicelib.errors import BadFile, NotFound, Unavailable
+from chalicelib.model.ingest.files import REASONS, FileLimits, Sitting
+from chalicelib.model.ingest.uploads import StoredUpload
+from chalicelib.model.library.documents import StoredDocument
+from chalicelib.model.library.items import ObjectKey, StoredItem, parse_key
+from chalicelib.model.work import pipeline
+from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.ops.ingest.read import File, Progress, derived_objects, find_progress, read_file
+from chalicelib.ops.work.publish import publish
+from chalicelib.ops.work.stages import WriteResults
+from chalicelib.providers import FileReader
+from chalicelib.stores.accounts import users
+from chalicelib.stores.ingest import chunks, uploads
+from chalicelib.stores.library import items
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.search import index
+from chalicelib.stores.work import outbox, tasks
+
+if TYPE_CHECKING:
+    from chalicelib.stores.aws.blobs import Blobs, Downloaded
+    from chalicelib.stores.aws.bus import Bus
+    from chalicelib.stores.postgres.postgres import Database
+
+log = logging.getLogger("collections.pipeline")
+
+
+class Arrival(Struct, frozen=True, kw_only=True):
+    """An object as an event or a listing tells of it; what the teller does not know is None."""
+
+    key: ObjectKey
+    etag: str | None = None
+    sequencer: str | None = None
+    written_at: datetime | None = None
+
+
+def register_object(arrival: Arrival, *, db: "Database") -> ItemRef | None:
+    """Make the object's item and its first task; idempotent. Return None when the object's item has been deleted."""
+    return db.transact(arrival.key.user_id, lambda tx: _register(tx, arrival))
+
+
+def register_bytes(
+    arrival: Arrival, *, sha256: str, size_bytes: int, bucket: str, db: "Database"
+) -> tuple[ItemRef | None, bool]:
+    """Register an object whose bytes are known; return (the item that has them from now on, whether it is new)."""
+
+    def register(tx: Tx) -> tuple[ItemRef | None, bool]:
+        ref = _register(tx, arrival)
+        if ref is None:
+            return None, False
+        items.lock(tx, ref)
+        original = _find_original(tx, ref, sha256)
+        if original is not None:
+            _merge_into(tx, ref, original, sha256, bucket=bucket)
+            return ItemRef(user_id=ref.user_id, item_id=original), False
+        items.set_content(tx, ref, sha256=sha256, size_bytes=size_bytes, etag=arrival.etag or "")
+        return ref, True
+
+    return db.transact(arrival.key.user_id, register)
+
+
+def announce_object(arrival: Arrival, *, bucket: str, db: "Database", bus: "Bus") -> ItemRef | None:
+    """Register an object nobody told us of, and wake its processing."""
+    ref = register_object(arrival, db=db)
+    if ref is not None:
+        event = pipeline.wake_up("process", ref, bucket=bucket, key=arrival.key.key, kind=None)
+        publish([db.transact(ref.user_id, lambda tx: outbox.insert(tx, ref, event))], db=db, bus=bus)
+    return ref
+
+
+def process_item(
+    claim: Claim,
+    *,
+    db: "Database",
+    blobs: "Blobs",
+    reader: FileReader,
+    limits: FileLimits,
+    time_left_s: Callable[[], float],
+    sitting: Sitting = Sitting(),  # noqa: B008  frozen
+) -> WriteResults | None:
+    """Download, hash, settle identity, read; return what writes the result. Raise BadFile.
+
+    Return None when time ran out in a long document: the next call goes on where this one stopped.
+    """
+    ref = claim.ref
+    item = db.transact(ref.user_id, lambda tx: items.get(tx, ref))
+    with tempfile.TemporaryDirectory(prefix="collections-") as folder:
+        path = os.path.join(folder, "upload")
+        try:
+            got = blobs.download(item.key, path, max_bytes=limits.max_bytes)
+        except NotFound:
+            if db.transact(ref.user_id, lambda tx: _turn_to_copy(tx, claim, item.key)):
+                raise Unavailable("The object is gone, a copy of it is not.", code="object_moved") from None
+            return lambda tx: _object_is_gone(tx, ref)
+        log.info("file downloaded", extra={"size_bytes": got.size_bytes})
+        original, progress = db.transact(ref.user_id, lambda tx: _settle_identity(tx, claim, item.key, got))
+        if original is not None:
+            return lambda tx: _merge_into(tx, ref, original, got.sha256, bucket=blobs.bucket)
+        announced = db.transact(ref.user_id, lambda tx: uploads.find_content_type(tx, ref.user_id, item.key))
+        return read_file(
+            claim,
+            File(path=path, item=item, sha256=got.sha256, announced_type=announced),
+            progress,
+            db=db,
+            blobs=blobs,
+            reader=reader,
+            limits=limits,
+            sitting=sitting,
+            time_left_s=time_left_s,
+        )
+
+
+def _register(tx: Tx, arrival: Arrival) -> ItemRef | None:
+    key = arrival.key
+    users.ensure(tx, key.user_id)
+    if uploads.is_deleted(tx, key, etag=arrival.etag, written_at=arrival.written_at):
+        return None
+    upload = uploads.lock(tx, key)
+    if upload.item_id is not None:
+        known = ItemRef(user_id=key.user_id, item_id=upload.item_id)
+        if not _is_overwrite(upload, arrival) or _restart(tx, known, arrival):
+            return known
+    ref = ItemRef(user_id=key.user_id, item_id=items.insert(tx, key, etag=arrival.etag))
+    tasks.insert_if_missing(tx, ref, "process")
+    # S3's own event counts as its wake-up, so that one that was only late is not taken for lost.
+    tasks.set_woken(tx, ref, "process", at=arrival.written_at)
+    uploads.set_received(tx, ref, key=key.key, etag=arrival.etag, sequencer=arrival.sequencer)
+    items.note(tx, ref, "received", message=key.key)
+    return ref
+
+
+def _is_overwrite(upload: StoredUpload, arrival: Arrival) -> bool:
+    if arrival.etag is None or arrival.etag == upload.etag:
+        return False
+    if arrival.sequencer is None or upload.sequencer is None:
+        return True
+    # S3: left-pad the shorter hexadecimal sequencer with zeros, then compare as text; the greater is the later.
+    width = max(len(arrival.sequencer), len(upload.sequencer))
+    return arrival.sequencer.zfill(width) > upload.sequencer.zfill(width)
+
+
+def _restart(tx: Tx, ref: ItemRef, arrival: Arrival) -> bool:
+    """Start the item over, for its key holds other bytes now.
+
+    Return False, with the key detached, when other keys still hold the item's old bytes: the key then gets a new item.
+    """
+    key = arrival.key
+    item = items.lock(tx, ref)
+    others = [other for other in uploads.list_objects(tx, ref) if other != key.key]
+    if not others:
+        _forget_content(tx, ref)
+        items.restart(tx, ref, key=key.key, name=key.name, etag=arrival.etag)
+        tasks.reset(tx, ref, "process")
+        tasks.set_woken(tx, ref, "process")
+        tasks.delete_stages(tx, ref, ["analyze", "embed"])
+        uploads.set_received(tx, ref, key=key.key, etag=arrival.etag, sequencer=arrival.sequencer)
+        items.note(tx, ref, "overwritten", message=key.key)
+        return True
+    if item.key == key.key:
+        items.move_key(tx, ref, others[0])
+    uploads.detach(tx, key)
+    return False
+
+
+def _forget_content(tx: Tx, ref: ItemRef) -> None:
+    """Remove what was derived from bytes that are gone: text, index entries and pictures."""
+    index.remove_item(tx, ref)
+    chunks.delete(tx, ref, ["text", "caption", "ocr"])
+    uploads.insert_deletions(tx, ref.user_id, derived_objects(items.lock(tx, ref)))
+    items.clear_derived(tx, ref)
+
+
+def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> tuple[str | None, Progress]:
+    """Decide once and for all whose bytes these are: return (the other item's id or None, how far this one is read).
+
+    Raise BadFile when the bytes are not those that were announced.
+    """
+    tasks.hold(tx, claim)
+    original = _find_original(tx, claim.ref, got.sha256)
+    received = uploads.set_received(tx, claim.ref, key=key, etag=got.etag, sequencer=None)
+    announced, size_bytes = received.sha256, received.size_bytes
+    if announced is not None and announced != got.sha256:
+        raise BadFile("The bytes that arrived are not those that were announced.", code="checksum_mismatch")
+    if size_bytes is not None and size_bytes != got.size_bytes:
+        said = f"The file has {got.size_bytes:,} bytes, announced were {size_bytes:,}."
+        raise BadFile(said, code="size_mismatch")
+    if original is not None:
+        return original, Progress()
+    content = items.set_content(tx, claim.ref, sha256=got.sha256, size_bytes=got.size_bytes, etag=got.etag)
+    return None, find_progress(tx, claim.ref, content)
+
+
+def _find_original(tx: Tx, ref: ItemRef, sha256: str) -> str | None:
+    """Return the id of another item that has these bytes. Nobody else decides that before the transaction ends."""
+    items.lock_sha256(tx, ref.user_id, sha256)
+    found = items.find_by_sha256(tx, ref.user_id, sha256)
+    return found.id if found is not None and found.id != ref.item_id else None
+
+
+def _merge_into(tx: Tx, duplicate: ItemRef, original_id: str, sha256: str, *, bucket: str) -> None:
+    """Give the duplicate's object to the original, and start an original over that failed in passing."""
+    original = ItemRef(user_id=duplicate.user_id, item_id=original_id)
+    items.lock_sha256(tx, duplicate.user_id, sha256)
+    found = items.find_by_sha256(tx, duplicate.user_id, sha256)
+    if found is None or found.id != original_id:
+        raise Unavailable("The item with the same bytes is going away.", code="original_changed")
+    uploads.move_to_item(tx, duplicate, original_id)
+    items.note(tx, original, "duplicate", message=f"The same bytes arrived again as {duplicate.item_id}.")
+    remove_item(tx, duplicate)
+    if failed_in_passing(found):
+        items.restart(tx, original, key=found.key, name=found.name, etag=found.etag)
+        tasks.reset(tx, original, "process")
+        event = pipeline.wake_up("process", original, bucket=bucket, key=found.key, kind=found.kind)
+        outbox.insert_later(tx, original, event)
+
+
+def failed_in_passing(item: StoredItem | StoredDocument) -> bool:
+    """Return True when the item failed for a reason that is not its file's, so that the same bytes may succeed."""
+    return item.failure_code is not None and item.failure_code not in REASONS
+
+
+def _turn_to_copy(tx: Tx, claim: Claim, gone: str) -> bool:
+    """Have the item read from another of its objects next time; return False when there is none."""
+    tasks.hold(tx, claim)
+    others = [other for other in uploads.list_objects(tx, claim.ref) if other != gone]
+    if others:
+        uploads.detach(tx, parse_key(gone))
+        items.move_key(tx, claim.ref, others[0])
+    return bool(others)
+
+
+def _object_is_gone(tx: Tx, ref: ItemRef) -> None:
+    """Remove an item whose object was deleted before we could read it. Raise BadFile when the item has been READY."""
+    if items.lock(tx, ref).ready_at is not None:
+        raise BadFile("The uploaded file is no longer in the bucket.", code="object_missing")
+    remove_item(tx, ref)
+
+
+def remove_item(tx: Tx, ref: ItemRef) -> dict[str, str | None]:
+    """Delete the item with everything that hangs on it; return its derived objects, which are still to be removed."""
+    derived = derived_objects(items.lock(tx, ref))
+    uploads.insert_deletions(tx, ref.user_id, derived)
+    index.remove_item(tx, ref)
+    items.delete(tx, ref)
+    return derived

@@ -1,0 +1,71 @@
+"""What a user does with items: delete, process again; where the files of a user's uploads go."""
+
+import re
+from typing import TYPE_CHECKING
+
+from chalicelib import errors
+from chalicelib.model.library.items import MAX_KEY_BYTES, DescribedItem, ObjectKey, parse_key
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.ops.ingest.ingest import remove_item
+from chalicelib.ops.work.publish import publish
+from chalicelib.ops.work.stages import queue_stage
+from chalicelib.stores.ingest import uploads
+from chalicelib.stores.library import items
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.work import tasks
+from chalicelib.stores.work.outbox import Outgoing
+
+if TYPE_CHECKING:
+    from chalicelib.stores.aws.blobs import Blobs
+    from chalicelib.stores.aws.bus import Bus
+    from chalicelib.stores.postgres.postgres import Database
+
+DOWNLOAD_TTL_S = 3600
+# Forms and XML change control characters on their way; S3 puts a sent file's own name in place of ${filename}.
+_NOT_IN_A_NAME = re.compile(r"[/\\\x01-\x1f\x7f]|\$(?=\{filename\})")
+DELETE_TIMEOUT_S = 20.0  # taking 2,000 pages out of the index takes seconds; API Gateway waits 29
+
+
+def object_key(user_id: str, folder: str, filename: str) -> ObjectKey:
+    """Return the key a file of this name is uploaded to. Raise InvalidInput for a name that no object can have."""
+    name = _NOT_IN_A_NAME.sub("_", filename)
+    full = f"{user_id}/{folder}/{name}"
+    if len(full.encode()) > MAX_KEY_BYTES or not name.strip("."):  # browsers take dots out of an address
+        raise errors.InvalidInput("This name is too long, or has only dots.", field="filename")
+    return parse_key(full)
+
+
+def delete_item(ref: ItemRef, *, db: "Database", blobs: "Blobs") -> None:
+    """Delete the item, its index entries and its objects; what S3 will not delete now, the sweeper does."""
+
+    removed: dict[str, str | None] = {}
+
+    def remove(tx: Tx) -> None:
+        if removed and items.find(tx, ref) is None:
+            return  # run again: the commit had worked, only its acknowledgement was lost
+        item = items.lock(tx, ref)
+        objects = {item.key: item.etag, **uploads.list_objects(tx, ref)}
+        uploads.insert_deletions(tx, ref.user_id, objects)
+        removed.update(objects | remove_item(tx, ref))
+
+    db.transact(ref.user_id, remove, timeout_s=DELETE_TIMEOUT_S)
+    try:
+        gone = blobs.delete(removed)
+    except errors.Unavailable:
+        return
+    db.transact(ref.user_id, lambda tx: uploads.delete_deletions(tx, gone))
+
+
+def reprocess_item(ref: ItemRef, *, db: "Database", bus: "Bus", bucket: str) -> DescribedItem:
+    """Start the item over from its stored object; whoever is working on it loses the fence."""
+
+    def restart(tx: Tx) -> tuple[DescribedItem, Outgoing]:
+        item = items.lock(tx, ref)
+        items.restart(tx, ref, key=item.key, name=item.name, etag=item.etag)
+        tasks.delete_stages(tx, ref, ["analyze", "embed"])
+        items.note(tx, ref, "reprocess", message="Asked for by the user.")
+        return items.get_with_analysis(tx, ref), queue_stage(tx, ref, "process", bucket=bucket)
+
+    item, outgoing = db.transact(ref.user_id, restart)
+    publish([outgoing], db=db, bus=bus)
+    return item

@@ -1,0 +1,207 @@
+"""Read an item's file: an image or a short document at once, a long document a sitting at a time.
+
+    the first sitting   pictures, facts and the first pages, in place of what an earlier reading left
+    those that follow   their pages' text behind it, each in a fenced transaction that moves items.pages_read
+    the last            is the caller's to write, in the transaction that finishes the task
+
+So there are never two readings' texts at once: until the first sitting is kept there is the earlier one's, as it
+was found before, and from then on the beginning of the new one, which is searched once it is embedded.
+Which pages are scans is kept with their sitting; they are read by ops/ingest/read_scans.py, in the next stage.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.errors import BadFile
+from chalicelib.model.ingest.chunking import ChunkDraft, chunk_pages
+from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, Sitting, scans_of, text_size
+from chalicelib.model.library.items import StoredItem, derived_folder
+from chalicelib.model.work import pipeline
+from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.ops.work.stages import WriteResults
+from chalicelib.providers import FileReader
+from chalicelib.stores.ingest import chunks, uploads
+from chalicelib.stores.library import items
+from chalicelib.stores.library.items import Content
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.search import index
+from chalicelib.stores.work import tasks
+
+if TYPE_CHECKING:
+    from chalicelib.stores.aws.blobs import Blobs
+    from chalicelib.stores.postgres.postgres import Database
+
+log = logging.getLogger("collections.pipeline")
+LEAST_S = 5.0  # another sitting is not begun with less time than this
+WRITE_S = 3.0  # what is left of the time for keeping what a sitting has read
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How much of a document is stored: its first `pages`, in `chunks` pieces, `text_size` by model.files.text_size."""
+
+    pages: int = 0
+    page_count: int = 0
+    chunks: int = 0
+    text_size: int = 0
+
+
+class File(Struct, frozen=True, kw_only=True):
+    """A downloaded file to read, its item, its SHA-256, and the media type announced for it, if any."""
+
+    path: str
+    item: StoredItem
+    sha256: str
+    announced_type: str | None
+
+
+def read_file(
+    claim: Claim,
+    file: File,
+    progress: Progress,
+    *,
+    db: "Database",
+    blobs: "Blobs",
+    reader: FileReader,
+    limits: FileLimits,
+    sitting: Sitting,
+    time_left_s: Callable[[], float],
+) -> WriteResults | None:
+    """Read on behind `progress`; return what writes the last sitting, or None when time ran out before it.
+
+    Raise BadFile, and keep no text then; Unavailable when not even one page could be read in time.
+    """
+    ref = claim.ref
+    try:
+        while True:
+            left_s = time_left_s()
+            bounds = replace(sitting, seconds=min(sitting.seconds, left_s - WRITE_S))
+            if progress.pages == 0:
+                decoded = reader.decode(file.path, file.announced_type, sitting=bounds, timeout_s=left_s)
+                keys = _put_pictures(claim, file, decoded, db=db, blobs=blobs)
+                write, progress = _first_sitting(ref, decoded, *keys)
+            else:
+                left = limits.max_text_chars - progress.text_size
+                pages = reader.read_pages(
+                    file.path, progress.pages + 1, text_size_left=left, sitting=bounds, timeout_s=left_s
+                )
+                write, progress = _next_sitting(ref, pages, progress)
+            if progress.pages >= progress.page_count:
+                return write
+            db.transact(ref.user_id, _kept(claim, write))
+            if time_left_s() < LEAST_S:
+                return None
+    except BadFile:
+        if progress.pages:
+            db.transact(ref.user_id, lambda tx: _forget_text(tx, claim))
+        raise
+
+
+def find_progress(tx: Tx, ref: ItemRef, content: Content) -> Progress:
+    """Return how far the item has been read, with the size of the text that is stored."""
+    if not content.pages_read:
+        return Progress()
+    count, size = chunks.extent(tx, ref)
+    return Progress(
+        pages=content.pages_read, page_count=content.page_count or 0, chunks=count, text_size=size
+    )
+
+
+def derived_objects(item: StoredItem) -> dict[str, str | None]:
+    """Return the item's pictures, as uploads.insert_deletions takes them: key to etag, here None for any."""
+    return {key: None for key in (item.thumbnail_key, item.preview_key) if key is not None}
+
+
+def _put_pictures(
+    claim: Claim, file: File, decoded: DecodedFile, *, db: "Database", blobs: "Blobs"
+) -> tuple[str, str]:
+    """Store thumbnail and preview, and return their keys."""
+    ref, item = claim.ref, file.item
+    folder = derived_folder(ref.user_id, item.created_at, item.generation, file.sha256)
+    thumbnail_key, preview_key = f"{folder}/thumbnail.jpg", f"{folder}/preview.jpg"
+    db.transact(ref.user_id, lambda tx: _plan_objects(tx, claim, [thumbnail_key, preview_key]))
+    blobs.put(thumbnail_key, decoded.thumbnail_jpeg, content_type="image/jpeg")
+    blobs.put(preview_key, decoded.preview_jpeg, content_type="image/jpeg")
+    log.info("thumbnail created", extra={"kind": decoded.kind, "page_count": decoded.page_count})
+    return thumbnail_key, preview_key
+
+
+def _plan_objects(tx: Tx, claim: Claim, keys: list[str]) -> None:
+    """Objects about to be written are to be deleted, unless the first sitting is kept: see _write_first."""
+    tasks.hold(tx, claim)
+    planned = dict.fromkeys(keys)
+    uploads.insert_deletions(tx, claim.ref.user_id, planned, after_s=2 * pipeline.LEASE_S[claim.stage])
+
+
+def _first_sitting(
+    ref: ItemRef, decoded: DecodedFile, thumbnail_key: str, preview_key: str
+) -> tuple[WriteResults, Progress]:
+    start = Progress(page_count=decoded.page_count)
+    drafts, progress = _advance(start, decoded.pages)
+
+    def write(tx: Tx) -> None:
+        uploads.insert_deletions(tx, ref.user_id, derived_objects(items.lock(tx, ref)))
+        uploads.delete_deletions(tx, [thumbnail_key, preview_key])
+        index.remove_item(tx, ref)
+        chunks.delete(tx, ref, ["text", "caption", "ocr"])
+        items.set_processed(
+            tx,
+            ref,
+            kind=decoded.kind,
+            media_type=decoded.media_type,
+            width_px=decoded.width_px,
+            height_px=decoded.height_px,
+            page_count=decoded.page_count,
+            pages_read=progress.pages,
+            unread_pages=scans_of(decoded.pages),
+            title=decoded.title,
+            taken_at=decoded.taken_at,
+            camera=decoded.camera,
+            latitude=decoded.latitude,
+            longitude=decoded.longitude,
+            thumbnail_key=thumbnail_key,
+            preview_key=preview_key,
+        )
+        chunks.insert(tx, ref, "text", drafts)
+
+    return write, progress
+
+
+def _next_sitting(ref: ItemRef, pages: tuple[Page, ...], before: Progress) -> tuple[WriteResults, Progress]:
+    drafts, progress = _advance(before, pages)
+
+    def write(tx: Tx) -> None:
+        if items.set_pages_read(tx, ref, progress.pages, before=before.pages):
+            items.add_unread_pages(tx, ref, scans_of(pages))
+            chunks.insert(tx, ref, "text", drafts)
+
+    return write, progress
+
+
+def _advance(before: Progress, pages: tuple[Page, ...]) -> tuple[list[ChunkDraft], Progress]:
+    drafts = chunk_pages(pages, first_ordinal=before.chunks)
+    return drafts, replace(
+        before,
+        pages=pages[-1].number if pages else before.page_count,
+        chunks=before.chunks + len(drafts),
+        text_size=before.text_size + sum(text_size(page.text) for page in pages),
+    )
+
+
+def _kept(claim: Claim, write: WriteResults) -> WriteResults:
+    def keep(tx: Tx) -> None:
+        tasks.checkpoint(tx, claim)
+        write(tx)
+
+    return keep
+
+
+def _forget_text(tx: Tx, claim: Claim) -> None:
+    """Delete the text of a file that turned out to be bad: nobody is to read its beginning."""
+    tasks.hold(tx, claim)
+    chunks.delete(tx, claim.ref, ["text"])
+    items.set_pages_read(tx, claim.ref, 0)
+    items.forget_unread_pages(tx, claim.ref)

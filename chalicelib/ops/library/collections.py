@@ -1,0 +1,110 @@
+"""What a user does with collections: make, list, read, change, delete; put items in and take them out."""
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from chalicelib.errors import Conflict, InvalidInput, NotFound
+from chalicelib.model.library.collections import StoredCollection
+from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
+from chalicelib.stores.accounts import users
+from chalicelib.stores.library import collections, items
+from chalicelib.stores.postgres.tx import Tx
+
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres.postgres import Database
+
+T = TypeVar("T")
+MAX_NAME_CHARS = 100
+
+
+def create_collection(
+    user_id: str, collection_id: str, *, name: str, description: str, db: "Database"
+) -> StoredCollection:
+    """Make it, once for each id. Raises Conflict when the user has another of this name, in whatever case."""
+    name = _checked(name)
+
+    def make(tx: Tx) -> StoredCollection:
+        users.ensure(tx, user_id)
+        collections.insert(tx, user_id, collection_id, name=name, description=description)
+        return collections.get(tx, user_id, collection_id)
+
+    return _naming(user_id, make, db=db)
+
+
+def list_collections(
+    user_id: str, *, after: str | None, limit: int, db: "Database"
+) -> tuple[list[StoredCollection], str | None]:
+    """A page of collections, newest first, and the cursor of the next page."""
+    position = decode_cursor(after) if after else None
+    rows = db.transact(
+        user_id, lambda tx: collections.list_page(tx, user_id, after=position, limit=limit + 1)
+    )
+    page, last = cut_page(rows, limit)
+    return page, encode_cursor(last.created_at, last.id) if last else None
+
+
+def read_collection(user_id: str, collection_id: str, *, db: "Database") -> StoredCollection:
+    """Raises NotFound."""
+    return db.transact(user_id, lambda tx: collections.get(tx, user_id, collection_id))
+
+
+def change_collection(
+    user_id: str, collection_id: str, *, name: str | None, description: str | None, db: "Database"
+) -> StoredCollection:
+    """Change what is not None. Raises NotFound; Conflict as create_collection does."""
+    name = None if name is None else _checked(name)
+
+    def change(tx: Tx) -> StoredCollection:
+        collections.update(tx, user_id, collection_id, name=name, description=description)
+        return collections.get(tx, user_id, collection_id)
+
+    return _naming(user_id, change, db=db)
+
+
+def delete_collection(user_id: str, collection_id: str, *, db: "Database") -> None:
+    """Delete it; its items stay. Raises NotFound."""
+    if not db.transact(user_id, lambda tx: collections.delete(tx, user_id, collection_id)):
+        raise NotFound("There is no such collection.")
+
+
+def add_items(
+    user_id: str, collection_id: str, item_ids: Sequence[str], *, db: "Database"
+) -> StoredCollection:
+    """Put items in, all or none; those that are in it stay. Raises NotFound, naming items that there are not."""
+
+    def add(tx: Tx) -> StoredCollection:
+        collections.update(tx, user_id, collection_id)
+        items.require_all(tx, user_id, item_ids, field="item_ids")
+        collections.add_items(tx, user_id, collection_id, item_ids)
+        return collections.get(tx, user_id, collection_id)
+
+    return db.transact(user_id, add)
+
+
+def remove_item(user_id: str, collection_id: str, item_id: str, *, db: "Database") -> None:
+    """Take the item out; it stays itself. Raises NotFound when it is not in it."""
+    if not db.transact(user_id, lambda tx: collections.remove_item(tx, user_id, collection_id, item_id)):
+        raise NotFound("There is no such item in this collection.")
+
+
+def _checked(name: str) -> str:
+    """One spelling of what looks the same: composed, without white space around it."""
+    composed = unicodedata.normalize("NFC", name).strip()
+    kinds = [unicodedata.category(character) for character in composed]
+    if all(kind[0] in "CZ" for kind in kinds):
+        raise InvalidInput("A name must have something to see in it.", field="name")
+    # Composing makes three characters of some Hebrew ones.
+    if not {"Cc", "Zl", "Zp"}.isdisjoint(kinds) or len(composed) > MAX_NAME_CHARS:
+        raise InvalidInput(f"A name is one line of at most {MAX_NAME_CHARS} characters.", field="name")
+    return composed
+
+
+def _naming(user_id: str, work: Callable[[Tx], T], *, db: "Database") -> T:
+    """Run what gives a collection its name: the only thing there that two cannot have."""
+    try:
+        return db.transact(user_id, work)
+    except Conflict as error:
+        raise Conflict(
+            "You have a collection of this name already.", code="name_taken", field="name"
+        ) from error

@@ -1,0 +1,203 @@
+"""What a user does with documents: send, list, find, read page by page, delete."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from chalicelib.errors import BadFile, Conflict, InvalidInput, NotFound
+from chalicelib.model.ingest.files import REASONS, SNIFF_BYTES, sniff_media_type
+from chalicelib.model.library.documents import DocumentFilters, StoredDocument
+from chalicelib.model.library.items import StoredItem
+from chalicelib.model.library.page_text import join_chunks, shown_span
+from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.ops.ingest.ingest import Arrival, failed_in_passing, register_bytes
+from chalicelib.ops.ingest.manage import delete_item, object_key
+from chalicelib.providers import LendRender
+from chalicelib.stores.accounts import users
+from chalicelib.stores.ingest import chunks, uploads
+from chalicelib.stores.library import collections, documents, items
+from chalicelib.stores.postgres.tx import Tx
+
+if TYPE_CHECKING:
+    from chalicelib.stores.aws.blobs import Blobs
+    from chalicelib.stores.aws.local_copies import LocalCopies
+    from chalicelib.stores.postgres.postgres import Database
+
+PDF = "application/pdf"
+UPLOAD_TTL_S = 900
+THUMBNAIL_PX = 320  # wide: twice what a list shows
+THUMBNAIL_TIMEOUT_S = 3.0  # drawing them is no costly request: less than a whole page may take
+Source = Literal["text", "ocr"]
+
+
+class PageText(Struct, frozen=True, kw_only=True):
+    """`text` is of `source`: the PDF's own text, or what was read off a scanned page; "" and None for neither.
+
+    `is_unread`: it is a scan that has not been read, or is beyond the most that are.
+    """
+
+    number: int
+    page_count: int
+    text: str
+    source: Source | None
+    is_unread: bool
+
+
+def create_document(
+    user_id: str, *, folder: str, filename: str, body: bytes, db: "Database", blobs: "Blobs"
+) -> tuple[StoredDocument, bool]:
+    """Store the PDF and start its processing: (the document of these bytes, whether it is a new one).
+
+    What wakes the processing is S3's own event. A crash on the way leaves an object that the sweep finds.
+    `folder` is as in uploads.announce_upload. Raises BadFile for bytes that are no PDF.
+    """
+    if sniff_media_type(body[:SNIFF_BYTES]) != PDF:
+        raise BadFile("This is not a PDF, whatever its name says.", code="unsupported_format")
+    key, sha256 = object_key(user_id, folder, filename), hashlib.sha256(body).hexdigest()
+
+    def announce(tx: Tx) -> StoredDocument | None:
+        users.ensure(tx, user_id)
+        known = documents.find_by_hash(tx, user_id, sha256)
+        if known is not None and not failed_in_passing(known):
+            return known
+        uploads.insert(tx, key, content_type=PDF, size_bytes=len(body), sha256=sha256, ttl_s=UPLOAD_TTL_S)
+        return None
+
+    known = db.transact(user_id, announce)
+    if known is not None:
+        return known, False
+    arrival = Arrival(key=key, etag=blobs.put(key.key, body, content_type=PDF))
+    ref, is_new = register_bytes(arrival, sha256=sha256, size_bytes=len(body), bucket=blobs.bucket, db=db)
+    if ref is None:
+        raise Conflict("This document is being deleted right now.")
+    return read_document(user_id, ref.item_id, db=db), is_new
+
+
+def list_documents(
+    user_id: str, filters: DocumentFilters, *, after: str | None, limit: int, db: "Database"
+) -> tuple[list[StoredDocument], str | None]:
+    """A page of documents, newest first, and the cursor of the next page.
+
+    Raises NotFound, naming the field, for a collection that there is not.
+    """
+    position = decode_cursor(after) if after else None
+
+    def read(tx: Tx) -> list[StoredDocument]:
+        if filters.collection_id is not None:
+            collections.get(tx, user_id, filters.collection_id, field="collection_id")
+        return documents.list_filtered(tx, user_id, filters, after=position, limit=limit + 1)
+
+    page, last = cut_page(db.transact(user_id, read), limit)
+    return page, encode_cursor(last.upload_date, last.document_id) if last else None
+
+
+def read_document(user_id: str, document_id: str, *, db: "Database") -> StoredDocument:
+    """Return the document. Raise NotFound, also when the item is an image."""
+    return db.transact(user_id, lambda tx: documents.get(tx, user_id, document_id))
+
+
+def read_document_item(ref: ItemRef, *, db: "Database") -> StoredItem:
+    """Return the document's item. Raise NotFound, also when it is an image."""
+
+    def read(tx: Tx) -> StoredItem:
+        documents.get(tx, ref.user_id, ref.item_id)
+        return items.get(tx, ref)
+
+    return db.transact(ref.user_id, read)
+
+
+def read_document_by_hash(user_id: str, file_hash: str, *, db: "Database") -> StoredDocument:
+    """Return the document whose bytes have this SHA-256. Raise NotFound."""
+    document = db.transact(user_id, lambda tx: documents.find_by_hash(tx, user_id, file_hash))
+    if document is None:
+        raise NotFound("There is no document of these bytes.")
+    return document
+
+
+def delete_document(user_id: str, document_id: str, *, db: "Database", blobs: "Blobs") -> None:
+    """As manage.delete_item. Raises NotFound, of an image too."""
+    read_document(user_id, document_id, db=db)
+    delete_item(ItemRef(user_id=user_id, item_id=document_id), db=db, blobs=blobs)
+
+
+def read_page(ref: ItemRef, number: int, *, db: "Database") -> PageText:
+    """Raises NotFound for a page beyond the last; Conflict not_ready, or not_readable when it never will be."""
+    return db.transact(ref.user_id, lambda tx: _read_page(tx, ref, number))
+
+
+def render_page(
+    ref: ItemRef,
+    number: int,
+    *,
+    width_px: int,
+    highlights: Sequence[tuple[int, int]],
+    db: "Database",
+    copies: "LocalCopies",
+    lend: LendRender,
+) -> bytes:
+    """The page as a JPEG with these parts of its text marked; one whose text was read off it stays unmarked.
+
+    Raises as read_page does, InvalidInput for a part that the text does not have, and Unavailable when too many pages
+    are being drawn.
+    """
+
+    def read(tx: Tx) -> tuple[PageText, StoredItem]:
+        return _read_page(tx, ref, number), items.get(tx, ref)
+
+    page, item = db.transact(ref.user_id, read)
+    assert item.sha256, "its file has been decoded"
+    for start, end in highlights:
+        if not start < end <= len(page.text):
+            raise InvalidInput(f"The page's text has {len(page.text)} characters.", field="highlight")
+    marked = highlights if page.source == "text" else ()
+    spans = [shown_span(page.text, start, end) for start, end in marked]
+    with lend(ref.user_id) as render, copies.open(ref.user_id, item.key, sha256=item.sha256) as path:
+        return render(path, number, width_px=width_px, spans=spans)
+
+
+def render_thumbnail(
+    ref: ItemRef, number: int, *, db: "Database", copies: "LocalCopies", lend: LendRender
+) -> bytes:
+    """Return the page as a JPEG THUMBNAIL_PX wide. Raise as read_page does, Unavailable after THUMBNAIL_TIMEOUT_S."""
+
+    def read(tx: Tx) -> StoredItem:
+        _require_read(documents.get(tx, ref.user_id, ref.item_id), number)
+        return items.get(tx, ref)
+
+    item = db.transact(ref.user_id, read)
+    assert item.sha256, "its file has been decoded"
+    with lend(ref.user_id) as render, copies.open(ref.user_id, item.key, sha256=item.sha256) as path:
+        return render(path, number, width_px=THUMBNAIL_PX, timeout_s=THUMBNAIL_TIMEOUT_S)
+
+
+def _read_page(tx: Tx, ref: ItemRef, number: int) -> PageText:
+    document = documents.get(tx, ref.user_id, ref.item_id)
+    page_count = _require_read(document, number)
+    texts: dict[str, list[tuple[int, str]]] = {}
+    for chunk in chunks.list_of_page(tx, ref, number):
+        texts.setdefault(chunk.source, []).append((chunk.char_start, chunk.text))
+    source: Source | None = "text" if "text" in texts else "ocr" if "ocr" in texts else None
+    return PageText(
+        number=number,
+        page_count=page_count,
+        text=join_chunks(texts[source]) if source else "",
+        source=source,
+        is_unread=number in document.unread_pages,
+    )
+
+
+def _require_read(document: StoredDocument, number: int) -> int:
+    """Return how many pages the document has. Raise Conflict or NotFound unless the text of page `number` is stored."""
+    status, page_count, pages_read = document.status, document.page_count, document.pages_read
+    if status == "FAILED" and (not document.is_read or document.failure_code in REASONS):
+        raise Conflict(f"This document cannot be read. {document.failure_message}", code="not_readable")
+    if not document.is_read or page_count is None:
+        raise Conflict(f"This document is not read yet, it is {status}.", code="not_ready")
+    if not 1 <= number <= page_count:
+        raise NotFound(f"There is no page {number}; the last is {page_count}.", field="n")
+    if 0 < pages_read < number:  # 0: it is being read again, and the earlier reading's text is still there
+        raise Conflict(f"Page {number} is not read yet, the document is {status}.", code="not_ready")
+    return page_count

@@ -1,0 +1,155 @@
+"""What heals the pipeline when events or workers are lost. Batched, and safe to run twice at once."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import CollectionsError, Unavailable
+from chalicelib.model.library.items import DERIVED_PREFIX, parse_key
+from chalicelib.model.work import pipeline
+from chalicelib.model.work.pipeline import Event
+from chalicelib.ops.ingest.ingest import Arrival, register_object
+from chalicelib.ops.ingest.uploads import abort_abandoned
+from chalicelib.ops.work.publish import publish
+from chalicelib.ops.work.runs import expire_runs
+from chalicelib.ops.work.stages import fail_item
+from chalicelib.stores import cache_entries, idempotency_keys
+from chalicelib.stores.ingest import uploads
+from chalicelib.stores.library import items
+from chalicelib.stores.operations import failures, sweeps
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.work import outbox, runs, tasks
+from chalicelib.stores.work.outbox import Outgoing
+from chalicelib.stores.work.tasks import ItemTask
+
+if TYPE_CHECKING:
+    from chalicelib.stores.aws.blobs import Blobs, StoredObject
+    from chalicelib.stores.aws.bus import Bus
+    from chalicelib.stores.postgres.postgres import Database
+
+log = logging.getLogger("collections.sweep")
+BATCH = 200
+LOST_GRACE_S = 120.0
+LISTED_PER_SWEEP = 20_000
+CURSOR = "objects"
+SETTLED_AFTER = timedelta(minutes=4)  # an object's own event may still be on its way before
+
+
+def sweep(*, db: "Database", blobs: "Blobs", bus: "Bus", now: datetime) -> dict[str, int]:
+    """Objects nobody told us of, expired leases, lost wake-ups, old rows, objects to delete; answers the counts.
+
+    Raises Unavailable when S3 is away, after all that does not need it.
+    """
+    counts = {}
+    try:
+        counts["found_objects"] = reconcile_objects(db=db, blobs=blobs, before=now - SETTLED_AFTER)
+    finally:
+        counts |= _heal(db=db, bus=bus, bucket=blobs.bucket)
+    counts["deleted_objects"] = delete_objects(db=db, blobs=blobs)
+    return counts | {"aborted_uploads": abort_abandoned(db=db, blobs=blobs)}
+
+
+def _heal(*, db: "Database", bus: "Bus", bucket: str) -> dict[str, int]:
+    return {
+        "expired_leases": _in_batches(lambda tx: _take_back_expired(tx, bucket), db=db, bus=bus),
+        "lost_wake_ups": _in_batches(lambda tx: _wake_lost(tx, bucket), db=db, bus=bus),
+        "expired_runs": expire_runs(db=db),
+        "expired_uploads": db.transact_as_system(uploads.expire),
+        "pruned_events": db.transact_as_system(outbox.prune),
+        "pruned_runs": db.transact_as_system(runs.prune),
+        "pruned_letters": db.transact_as_system(failures.prune_letters),
+        "pruned_keys": db.transact_as_system(idempotency_keys.prune),
+        "pruned_answers": db.transact_as_system(cache_entries.prune),
+    }
+
+
+def reconcile_objects(*, db: "Database", blobs: "Blobs", before: datetime) -> int:
+    """Register objects written before then whose event has not come: 20,000 keys a sweep, round and round.
+
+    They are woken as all whose wake-up is lost: it may only be late, behind a backlog.
+    """
+    position = db.transact_as_system(lambda tx: sweeps.get_position(tx, CURSOR))
+    found = 0
+    for _ in range(LISTED_PER_SWEEP // 1000):
+        listed = blobs.list_after(position, limit=1000)
+        settled = [each for each in listed if each.written_at < before]
+        found += _register_unknown(settled, db=db)
+        position = listed[-1].key if len(listed) == 1000 else ""
+        db.transact_as_system(lambda tx, p=position: sweeps.set_position(tx, CURSOR, p))  # type: ignore[misc]
+        if not position:
+            break
+    return found
+
+
+def delete_objects(*, db: "Database", blobs: "Blobs") -> int:
+    """Remove the objects of deleted items from S3; answers how many are settled."""
+    objects = db.transact_as_system(lambda tx: uploads.list_deletions(tx, limit=1000))
+    gone = blobs.delete(objects)
+    kept = sorted(objects.keys() - set(gone))
+
+    def settle(tx: Tx) -> None:
+        uploads.delete_deletions(tx, gone)
+        uploads.postpone_deletions(tx, kept)
+
+    if objects:
+        db.transact_as_system(settle)
+    return len(gone)
+
+
+def _in_batches(step: Callable[[Tx], tuple[int, list[Outgoing]]], *, db: "Database", bus: "Bus") -> int:
+    total = 0
+    while True:
+        count, outgoing = db.transact_as_system(step)
+        publish(outgoing, db=db, bus=bus)
+        total += count
+        if count < BATCH:
+            return total
+
+
+def _take_back_expired(tx: Tx, bucket: str) -> tuple[int, list[Outgoing]]:
+    expired = tasks.list_expired(tx, limit=BATCH)
+    for task in expired:
+        ref, stage = task.ref, task.stage
+        if task.attempt >= pipeline.MAX_ATTEMPTS:
+            message = f"Processing was cut off {task.attempt} times; the file may be too demanding."
+            fail_item(tx, ref, stage, code="worker_lost", message=message, attempt=task.attempt)
+            continue
+        again_at = tasks.retry(
+            tx, ref, stage, code="worker_lost", message="The worker stopped before it was done."
+        )
+        items.note(tx, ref, "lease expired", stage=stage, attempt=task.attempt)
+        outbox.insert_later(tx, ref, _wake_up(task, bucket), due_at=again_at)
+    return len(expired), []
+
+
+def _wake_lost(tx: Tx, bucket: str) -> tuple[int, list[Outgoing]]:
+    outgoing = []
+    for task in tasks.list_lost(tx, grace_s=LOST_GRACE_S, limit=BATCH):
+        tasks.set_unwoken(tx, task.ref, task.stage)
+        items.note(tx, task.ref, "woken again", stage=task.stage)
+        outgoing.append(outbox.insert(tx, task.ref, _wake_up(task, bucket)))
+    return len(outgoing), outgoing
+
+
+def _wake_up(task: ItemTask, bucket: str) -> Event:
+    return pipeline.wake_up(task.stage, task.ref, bucket=bucket, key=task.key, kind=task.kind)
+
+
+def _register_unknown(listed: "list[StoredObject]", *, db: "Database") -> int:
+    known = db.transact_as_system(lambda tx: uploads.list_known(tx, [found.key for found in listed]))
+    count = 0
+    for found in listed:
+        if found.key.startswith(DERIVED_PREFIX) or known.get(found.key) == found.etag:
+            continue
+        try:
+            # S3 lists whole seconds. Minutes later, an object of the second of its deletion is the deleted one.
+            written_at = found.written_at - timedelta(seconds=1)
+            arrival = Arrival(key=parse_key(found.key), etag=found.etag, written_at=written_at)
+            count += register_object(arrival, db=db) is not None
+        except Unavailable:
+            raise
+        except CollectionsError as error:
+            # Nobody's object, or one that cannot be an item: the others are not to wait for it.
+            log.warning("object left alone", extra={"key": found.key, "error": error.code})
+    return count

@@ -1,0 +1,145 @@
+"""Finds the passages of a user's texts that bear on a question: what an answer is made from."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.model.ingest.chunking import estimate_tokens
+from chalicelib.model.library.page_text import join_chunks
+from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.joining import Piece, join_best, score_pieces
+from chalicelib.model.search.passages import PageChunk
+from chalicelib.ops.search.rank import Ranking, prepare_query, rank_pages, rerank
+from chalicelib.providers import Embedder, Reranker
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.search import lookup
+
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres.postgres import Database
+
+MOST_PAGES = 16  # of which passages are cut
+MOST_CHUNKS = 64  # of one page
+FOR_RERANKING = 3  # times what is wanted: the reranker is to have a choice
+
+
+class Passage(Struct, frozen=True, kw_only=True):
+    """Text of one page: neighbouring chunks, joined.
+
+    `text` is what `source` ("text", "caption", "ocr") has on this page between the two offsets; `page` is 1 for
+    an image. `score` is 0..1 within this answer. `lexical_score` is the page's BM25 and `coverage` the share of the
+    query's weight that its words have; `semantic_score` is the cosine of the passage's best chunk. None: not found
+    that way.
+    """
+
+    item_id: str
+    name: str
+    kind: str
+    source: str
+    page: int
+    char_start: int
+    char_end: int
+    text: str
+    score: float
+    lexical_score: float | None
+    semantic_score: float | None
+    coverage: float | None
+
+
+class Passages(Struct, frozen=True, kw_only=True):
+    """Best first. `missing` names what could not take part ("semantic", "reranker")."""
+
+    passages: tuple[Passage, ...]
+    missing: tuple[str, ...]
+
+
+def find_passages(
+    user_id: str,
+    query: str,
+    *,
+    filters: Filters,
+    max_tokens: int,
+    db: "Database",
+    embedder: Embedder,
+    reranker: Reranker | None = None,
+) -> Passages:
+    """Return the best passages that fit into `max_tokens` (estimated) together; no passage repeats another.
+
+    A collection that is gone has no passages.
+    """
+    question = prepare_query(query, embedder=embedder)
+    room = max_tokens * FOR_RERANKING if reranker else max_tokens
+
+    def read(tx: Tx) -> tuple[list[Passage], tuple[str, ...]]:
+        ranked = rank_pages(tx, user_id, question, filters=filters)
+        if ranked is None:
+            return [], question.missing
+        chosen = ranked.chosen(ranked.pages[:MOST_PAGES])
+        chunks = lookup.list_page_chunks(
+            tx, ranked.scope, question.words, ranked.vector, chosen, most=MOST_CHUNKS
+        )
+        return _joined(chunks, ranked, max_tokens=room), ranked.missing
+
+    found, missing = db.transact(user_id, read)
+    if reranker:
+        scores = rerank(query, [passage.text for passage in found], reranker=reranker)
+        if scores is None:
+            missing = (*missing, "reranker")
+        else:
+            pairs = sorted(zip(scores, found, strict=True), key=lambda pair: -pair[0])
+            found = [replace(passage, score=min(max(score, 0.0), 1.0)) for score, passage in pairs]
+    return Passages(passages=tuple(_within(found, max_tokens)), missing=missing)
+
+
+def _joined(chunks: list[PageChunk], ranked: Ranking, *, max_tokens: int) -> list[Passage]:
+    pieces = [_piece(chunk, ranked) for chunk in chunks]
+    scores = score_pieces(pieces, semantic_weight=ranked.semantic_weight)
+    return [
+        _passage([chunks[n] for n in run], ranked, score=max(scores[n] for n in run))
+        for run in join_best(pieces, scores, max_tokens=max_tokens)
+    ]
+
+
+def _piece(chunk: PageChunk, ranked: Ranking) -> Piece:
+    return Piece(
+        page=(chunk.item_id, chunk.page, chunk.source),
+        page_score=ranked.pages[chunk.position - 1].score,
+        ordinal=chunk.ordinal,
+        char_start=chunk.char_start,
+        char_end=chunk.char_end,
+        text=chunk.text,
+        words=chunk.words,
+        cosine=chunk.cosine,
+        likeness=chunk.likeness,
+    )
+
+
+def _passage(chunks: list[PageChunk], ranked: Ranking, *, score: float) -> Passage:
+    first, last = chunks[0], chunks[-1]
+    hit = ranked.pages[first.position - 1]
+    cosines = [chunk.cosine for chunk in chunks if chunk.cosine is not None]
+    return Passage(
+        item_id=first.item_id,
+        name=first.name,
+        kind=first.kind,
+        source=first.source,
+        page=first.page,
+        char_start=first.char_start,
+        char_end=last.char_end,
+        text=join_chunks((chunk.char_start - first.char_start, chunk.text) for chunk in chunks),
+        score=score,
+        lexical_score=hit.lexical_score,
+        semantic_score=max(cosines, default=None),
+        coverage=ranked.coverage.get(hit.key),
+    )
+
+
+def _within(passages: list[Passage], max_tokens: int) -> Iterator[Passage]:
+    """Yield passages in order while they fit into `max_tokens`; skip one that does not fit."""
+    room = max_tokens
+    for passage in passages:
+        tokens = estimate_tokens(passage.text)
+        if tokens <= room:
+            room -= tokens
+            yield passage

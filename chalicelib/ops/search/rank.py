@@ -1,0 +1,137 @@
+"""Ranks a user's pages for a query: BM25 over pages and exact cosine over chunks, fused (model/ranking)."""
+
+import logging
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from chalicelib import errors
+from chalicelib.model.search import ranking
+from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.lexical import for_tsvector
+from chalicelib.model.search.passages import NearChunk
+from chalicelib.model.search.ranking import Fused, Mode
+from chalicelib.providers import Embedder, Reranker
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.search import lookup
+from chalicelib.stores.search.lookup import Chosen, Page, Scope
+
+log = logging.getLogger("collections.search")
+EMBED_TIMEOUT_S = 5.0
+RERANK_TIMEOUT_S = 5.0
+
+
+class PreparedQuery(Struct, frozen=True, kw_only=True):
+    """A query ready to be looked up: its words, its vector, and the (model, dimensions) that made the vector.
+
+    `vector` is None in mode "lexical", and when the embedder was away, which `missing` says.
+    """
+
+    text: str
+    words: str
+    mode: Mode
+    vector: list[float] | None
+    model: tuple[str, int]
+    missing: tuple[str, ...]
+
+
+class Ranking(Struct, frozen=True, kw_only=True):
+    """Pages, best first.
+
+    `vector` is the query's, None when it took no part; `best_chunk` has the chunk that the vectors chose for a
+    page; `coverage`, of pages found by words, the share of the query's weight that they have.
+    """
+
+    scope: Scope
+    vector: list[float] | None
+    pages: list[Fused[Page]]
+    best_chunk: dict[Page, int]
+    coverage: dict[Page, float]
+    semantic_weight: float
+    missing: tuple[str, ...]
+
+    def chosen(self, hits: Sequence[Fused[Page]]) -> list[Chosen]:
+        return [(*hit.key, self.best_chunk.get(hit.key)) for hit in hits]
+
+
+def prepare_query(query: str, *, embedder: Embedder, mode: Mode = "hybrid") -> PreparedQuery:
+    """Embed the query. Without the embedder the search goes on by words alone, and `missing` says so.
+
+    Raise Unavailable, or InvalidInput for a query that is too long to embed, in mode "semantic".
+    """
+    vector: list[float] | None = None
+    missing: tuple[str, ...] = ()
+    if mode != "lexical":
+        try:
+            vector = embedder.embed([query], timeout_s=EMBED_TIMEOUT_S)[0]
+        except (errors.InvalidInput, errors.Unavailable) as error:  # too long for it, or away
+            if mode == "semantic":
+                raise
+            log.warning("searching by words alone", extra={"error": error.code})
+            missing = ("semantic",)
+    return PreparedQuery(
+        text=query,
+        words=for_tsvector(query),
+        mode=mode,
+        vector=vector,
+        model=(embedder.model, embedder.dimensions),
+        missing=missing,
+    )
+
+
+def rank_pages(tx: Tx, user_id: str, question: PreparedQuery, *, filters: Filters) -> Ranking | None:
+    """Rank the user's pages for a query. Return None when nothing of the user's was ever indexed."""
+    scope = lookup.find_scope(tx, user_id)
+    if scope is None:
+        return None
+    lexical: dict[Page, tuple[float, float]] = {}
+    if question.mode != "semantic":
+        lexical = lookup.list_lexical(tx, scope, question.words, filters=filters, depth=ranking.DEPTH)
+    missing, vector = question.missing, question.vector
+    if vector is not None and (scope.model, scope.dimensions) != question.model:
+        vector = None
+        if scope.set_id is not None and question.mode == "semantic":
+            raise errors.Unavailable("The items have no vectors of the model in use.", code="other_model")
+        missing = missing if scope.set_id is None else ("semantic",)
+    nearest: list[NearChunk] = []
+    if vector is not None:
+        nearest = lookup.list_semantic(tx, scope, vector, filters=filters, depth=ranking.NEAREST_CHUNKS)
+    weight = ranking.semantic_weight_for(question.text) if nearest else 0.0
+    if question.mode == "semantic":
+        weight = 1.0
+    return fuse_pages(scope, lexical, nearest, weight=weight, vector=vector, missing=missing)
+
+
+def fuse_pages(
+    scope: Scope,
+    lexical: dict[Page, tuple[float, float]],
+    nearest: list[NearChunk],
+    *,
+    weight: float,
+    vector: list[float] | None = None,
+    missing: tuple[str, ...] = (),
+) -> Ranking:
+    """Fuse pages found by words and chunks found by meaning into one order; `weight` (0..1) is the latter's share."""
+    page_of: dict[int, Page] = {chunk.chunk_id: (chunk.item_id, chunk.page) for chunk in nearest}
+    cosines: dict[int, float] = {chunk.chunk_id: chunk.score for chunk in nearest}
+    best = ranking.best_children(cosines, page_of.__getitem__)
+    semantic = {page: cosine for page, (_, cosine) in list(best.items())[: ranking.DEPTH]}
+    words = {page: score for page, (score, _) in lexical.items()}
+    return Ranking(
+        scope=scope,
+        vector=vector,
+        pages=ranking.fuse(words, semantic, semantic_weight=weight),
+        best_chunk={page: chunk_id for page, (chunk_id, _) in best.items()},
+        coverage={page: share for page, (_, share) in lexical.items()},
+        semantic_weight=weight,
+        missing=missing,
+    )
+
+
+def rerank(query: str, texts: Sequence[str], *, reranker: Reranker) -> list[float] | None:
+    """Return a score for each text, higher is better; None when the reranker is away: the order then stays as it is."""
+    try:
+        return reranker.rerank(query, texts, timeout_s=RERANK_TIMEOUT_S) if texts else []
+    except (errors.Unavailable, errors.InvalidInput) as error:
+        log.warning("searching without the reranker", extra={"error": error.code})
+        return None

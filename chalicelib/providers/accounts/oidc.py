@@ -1,0 +1,124 @@
+"""An outside OpenID Connect issuer (Cognito, Auth0) whose tokens are taken: its keys, and what its tokens say."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from chalicelib.errors import Unavailable
+from chalicelib.model.accounts.rs256 import PublicKey, public_keys, rs256
+from chalicelib.model.accounts.tokens import check_times, read_header, refused, verified
+from chalicelib.model.gateway.gateway import encode_query
+from chalicelib.model.text import UNSTORABLE
+from chalicelib.providers.http.client import HttpClient
+from chalicelib.providers.http.dial import ExchangeFailed, origin_of
+
+KEYS_KEPT_S = 3600.0
+REFETCH_S = 60.0  # of an unknown kid: anybody can send one
+RETRY_S = 5.0  # after a failure, so that an issuer that hangs does not hold up every request
+TIMEOUT_S = 5.0
+MAX_BYTES = 1_000_000
+MAX_NAME_CHARS = 200
+_HEADERS = (("Accept", "application/json"), ("Accept-Encoding", "identity"), ("User-Agent", "collections"))
+
+
+class IssuerClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """OpenID Connect Core 2, and RFC 9068. Cognito's access tokens name their client instead of an audience."""
+
+    iss: str
+    sub: str
+    exp: int
+    iat: int = 0
+    nbf: int = 0
+    aud: str | list[str] | None = None
+    client_id: str | None = None
+    name: str = ""
+
+    @property
+    def display_name(self) -> str:
+        return UNSTORABLE.sub("", self.name)[:MAX_NAME_CHARS]
+
+    def is_for(self, audience: str) -> bool:
+        if self.aud is None:
+            return self.client_id == audience
+        return audience == self.aud if isinstance(self.aud, str) else audience in self.aud
+
+    @property
+    def user_id(self) -> str:
+        return "oidc-" + hashlib.sha256(f"{self.iss}|{self.sub}".encode()).hexdigest()[:40]
+
+
+class OidcIssuer:
+    """Keys are kept for an hour; safe to share between threads."""
+
+    def __init__(self, *, issuer: str, audience: str, clock: Callable[[], float] = monotonic) -> None:
+        self._issuer, self._audience, self._clock = issuer, audience, clock
+        self._fetching = threading.Lock()
+        self._keys: dict[str, PublicKey] = {}
+        self._asked_at = float("-inf")
+        self._fetched_at = float("-inf")
+
+    def read(self, token: str, *, now_s: int) -> IssuerClaims:
+        """What the issuer says of who sent this. Raises Unauthenticated; Unavailable while the keys cannot be had."""
+        kid = read_header(token).get("kid")
+        key = self._key(kid) if isinstance(kid, str) else None
+        if key is None:
+            raise refused()
+        claims = verified(rs256(), token, key, IssuerClaims)
+        if claims.iss != self._issuer or not claims.sub or not claims.is_for(self._audience):
+            raise refused()
+        check_times(claims, now_s=now_s)
+        return claims
+
+    def _key(self, kid: str) -> PublicKey | None:
+        with self._fetching:
+            waited_s = self._clock() - self._asked_at
+            stale = self._clock() - self._fetched_at > KEYS_KEPT_S
+            if stale and waited_s < RETRY_S:
+                raise _unusable()
+            if stale or (kid not in self._keys and waited_s > REFETCH_S):
+                self._fetch()
+            return self._keys.get(kid)
+
+    def _fetch(self) -> None:
+        self._asked_at = self._clock()
+        document = fetch_json(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
+        try:
+            if document["issuer"] != self._issuer:
+                raise ValueError("another issuer")
+            self._keys = public_keys(fetch_json(self._beside(document["jwks_uri"])))
+        except (ValueError, TypeError, KeyError) as error:
+            raise _unusable() from error
+        self._fetched_at = self._clock()
+
+    def _beside(self, url: Any) -> str:
+        """Keys come over TLS, or from where the issuer itself is."""
+        if not isinstance(url, str):
+            raise TypeError("no address")
+        theirs, ours = urlsplit(url), urlsplit(self._issuer)
+        if theirs.scheme != "https" and (theirs.scheme, theirs.netloc) != (ours.scheme, ours.netloc):
+            raise ValueError("not https")
+        return url
+
+
+def fetch_json(url: str) -> Any:
+    """GET a document of at most 1 MB within 5 s, without following redirects. Raises Unavailable."""
+    give_up_at = monotonic() + TIMEOUT_S
+    try:
+        origin, query = origin_of(url), urlsplit(url).query
+        target = (urlsplit(url).path or "/") + (f"?{encode_query(query)}" if query else "")
+        with HttpClient(origin).ask("GET", target, headers=_HEADERS, give_up_at=give_up_at) as answer:
+            if answer.status != 200:
+                raise _unusable()
+            return json.loads(answer.read(MAX_BYTES))
+    except (ExchangeFailed, ValueError, RecursionError) as error:
+        raise _unusable() from error
+
+
+def _unusable() -> Unavailable:
+    return Unavailable("The issuer of these tokens cannot be asked for its keys.", code="oidc_unavailable")

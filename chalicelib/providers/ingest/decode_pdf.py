@@ -1,0 +1,187 @@
+"""PDFs to text and a picture of a page. Touches hostile bytes: runs in the decoder's child only."""
+
+import ctypes
+import re
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from PIL import Image
+from pypdfium2 import PdfDocument, PdfiumError, PdfPage
+from pypdfium2 import raw as pdfium
+from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY, FPDF_ERR_SUCCESS
+
+from chalicelib.errors import NotFound
+from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, Sitting, bad_file, text_size
+from chalicelib.providers.ingest.decode_image import PREVIEW_PX, clean_text, to_jpeg, to_thumbnail
+from chalicelib.providers.ingest.page_marks import NOT_TEXT, mark_spans
+
+MAX_RENDER_PX = 4000
+MAX_JPEG_BYTES = 4_000_000  # a function answers 6 MB at most, in base64
+_MAX_POINT_PX = 4.0  # 288 dpi: a stamp-sized page does not become a poster
+_STAMP_CHARS = 100  # a scanner, a court or a library prints fewer on a scan
+_OBJECTS_LOOKED_AT = 50  # a scan is among the first; a drawing has a million
+
+_REASON_OF_ERROR = {
+    FPDF_ERR_PASSWORD: "encrypted",
+    FPDF_ERR_SECURITY: "encrypted",
+    FPDF_ERR_SUCCESS: "no_pages",  # parsed, and yet not opened: its page tree is missing or empty
+}
+_ScaleFor = Callable[[float, float], float]
+
+_HYPHEN_BREAK = re.compile("[\x02\ufffe](?:\r?\n)?")  # PDFium's marks for a word divided at a line's end
+
+
+def decode_pdf(file: str | bytes, *, limits: FileLimits, sitting: Sitting) -> DecodedFile:
+    """Draw page one and read the first pages' text, as many as one sitting allows. Raises BadFile."""
+    end_at = monotonic() + sitting.seconds
+    with _open(file, limits) as document:
+        preview = _draw(document, 0, scale_for=_preview_scale, limits=limits)
+        return DecodedFile(
+            kind="pdf",
+            media_type="application/pdf",
+            width_px=preview.width,
+            height_px=preview.height,
+            page_count=len(document),
+            pages=_read_pages(
+                document, 1, left=limits.max_text_chars, limits=limits, sitting=sitting, end_at=end_at
+            ),
+            thumbnail_jpeg=to_jpeg(to_thumbnail(preview)),
+            preview_jpeg=to_jpeg(preview),
+            taken_at=None,
+            camera=None,
+            latitude=None,
+            longitude=None,
+            title=_read_title(document),
+        )
+
+
+def read_pdf_pages(
+    path: str, *, first_page: int, text_size_left: int, limits: FileLimits, sitting: Sitting
+) -> tuple[Page, ...]:
+    """The text of the pages from `first_page` on, one at least, as many as one sitting allows. Raises BadFile."""
+    end_at = monotonic() + sitting.seconds
+    with _open(path, limits) as document:
+        if first_page > len(document):
+            raise bad_file("corrupt", limits)
+        return _read_pages(
+            document, first_page, left=text_size_left, limits=limits, sitting=sitting, end_at=end_at
+        )
+
+
+def _read_title(document: PdfDocument) -> str | None:
+    try:
+        return clean_text(document.get_metadata_value("Title"), max_chars=300)
+    except UnicodeDecodeError:  # half of a surrogate pair
+        return None
+
+
+def draw_pdf_page(
+    path: str, page_number: int, *, width_px: int, spans: Sequence[tuple[int, int]], limits: FileLimits
+) -> bytes:
+    """One page as a JPEG `width_px` wide, narrower where its height would pass MAX_RENDER_PX, spans marked on it."""
+    with _open(path, limits) as document:
+        if not 1 <= page_number <= len(document):
+            raise NotFound(f"The document has no page {page_number}.", code="no_such_page")
+        picture = _draw(
+            document,
+            page_number - 1,
+            scale_for=lambda width, height: min(width_px / width, MAX_RENDER_PX / height),
+            limits=limits,
+        )
+        if spans:
+            picture = mark_spans(picture, document[page_number - 1], spans)
+    jpeg = to_jpeg(picture)
+    return jpeg if len(jpeg) <= MAX_JPEG_BYTES else to_jpeg(picture, quality=35)
+
+
+def _preview_scale(width: float, height: float) -> float:
+    return min(PREVIEW_PX / max(width, height), _MAX_POINT_PX)
+
+
+def _open(file: str | bytes, limits: FileLimits) -> PdfDocument:
+    try:
+        document = PdfDocument(file)
+    except PdfiumError as error:
+        raise bad_file(_REASON_OF_ERROR.get(error.err_code, "corrupt"), limits) from error
+    if len(document) > limits.max_pages:
+        raise bad_file("too_many_pages", limits)
+    if len(document) == 0:
+        raise bad_file("no_pages", limits)
+    document.init_forms()  # else what was filled into a form is not drawn
+    return document
+
+
+def _draw(document: PdfDocument, index: int, *, scale_for: _ScaleFor, limits: FileLimits) -> Image.Image:
+    """The page in RGBX, at `scale_for(width, height)` pixels a point."""
+    try:
+        page = document[index]
+    except PdfiumError as error:
+        raise bad_file("corrupt", limits) from error
+    width, height = page.get_size()
+    if not (0 < width < float("inf") and 0 < height < float("inf")):
+        raise bad_file("corrupt", limits)
+    # render() rounds up: the sliver taken off keeps it from adding a pixel.
+    scale = scale_for(width, height) * (1 - 1e-9)
+    picture: Image.Image = page.render(scale=scale, rev_byteorder=True, prefer_bgrx=True).to_pil()
+    return picture
+
+
+def _read_pages(
+    document: PdfDocument, first: int, *, left: int, limits: FileLimits, sitting: Sitting, end_at: float
+) -> tuple[Page, ...]:
+    """One page at least. `left` is what the text may come to, here and on all pages that follow."""
+    pages: list[Page] = []
+    size = 0
+    for index in range(first - 1, min(len(document), first - 1 + sitting.pages)):
+        pages.append(_read_page(document, index, max_chars=left - size, limits=limits))
+        size += text_size(pages[-1].text)
+        if size >= sitting.text_size or monotonic() >= end_at:
+            break
+    return tuple(pages)
+
+
+def _read_page(document: PdfDocument, index: int, *, max_chars: int, limits: FileLimits) -> Page:
+    """One page; one that is broken while its document is not is empty."""
+    try:
+        page = document[index]
+        text_page = page.get_textpage()
+    except PdfiumError:
+        return Page(number=index + 1, text="")
+    # Before the text is copied out. Cleaning takes a little away, hence twice.
+    if text_page.count_chars() > 2 * max_chars:
+        raise bad_file("text_too_large", limits)
+    text = clean_page_text(text_page.get_text_bounded())
+    text_page.close()
+    is_scan = _is_scan(page, text)
+    page.close()
+    if text_size(text) > max_chars:
+        raise bad_file("text_too_large", limits)
+    return Page(number=index + 1, text=text, is_scan=is_scan)
+
+
+def _is_scan(page: PdfPage, text: str) -> bool:
+    """Whether the page shows anything and has no text, or has a stamp's on a picture of half its size."""
+    if not text:
+        return pdfium.FPDFPage_CountObjects(page) + pdfium.FPDFPage_GetAnnotCount(page) > 0
+    if len(text) >= _STAMP_CHARS:
+        return False
+    width, height = page.get_size()
+    objects = min(pdfium.FPDFPage_CountObjects(page), _OBJECTS_LOOKED_AT)
+    return any(_picture_area(page, number) >= width * height / 2 for number in range(objects))
+
+
+def _picture_area(page: PdfPage, number: int) -> float:
+    """In square points; 0 of what is no picture. A form may hold one: scanners' programs wrap theirs."""
+    thing = pdfium.FPDFPage_GetObject(page, number)
+    if pdfium.FPDFPageObj_GetType(thing) not in (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_FORM):
+        return 0.0
+    left, bottom, right, top = edges = [ctypes.c_float() for _ in range(4)]
+    if not pdfium.FPDFPageObj_GetBounds(thing, *edges):
+        return 0.0
+    return (right.value - left.value) * (top.value - bottom.value)
+
+
+def clean_page_text(text: str) -> str:
+    r"""Lines end in \n, divided words are joined, control characters and lone surrogates are gone."""
+    text = _HYPHEN_BREAK.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    return NOT_TEXT.sub("", text).strip()

@@ -1,0 +1,260 @@
+"""Files to what we keep of them, decoded elsewhere: this process never parses a byte of them.
+
+    Decoder --JSON line--> decoder_child (long-lived, libraries loaded) --fork--> one child a file
+       ^------ result in an unlinked scratch file, memory and time bounded by the kernel -----'
+
+A file that cannot be processed raises BadFile; model.files.REASONS lists the codes and what
+the user reads. Judged by content: a .png that is a JPEG is a JPEG, a .jpg that is HTML is of an
+unsupported format; only an image announced as a PDF, or the other way round, is mislabelled.
+"""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, cast
+
+from msgspec.structs import asdict, replace
+
+from chalicelib.errors import InvalidInput, Misconfigured, NotFound, Unavailable
+from chalicelib.model.ingest.files import (
+    KIND_OF_MEDIA_TYPE,
+    REASONS,
+    SNIFF_BYTES,
+    DecodedFile,
+    FileLimits,
+    Page,
+    Sitting,
+    bad_file,
+    ends_early,
+    paginate,
+    sniff_media_type,
+)
+
+PAGE_TIMEOUT_S = 15.0  # somebody waits for it; several may be drawn at once
+_HELPER_MODULE = "chalicelib.providers.ingest.decoder_child"
+_GRACE_S = 5.0
+_START_S = 30.0
+_MAX_HEADER_BYTES = 1024 * 1024
+_MAX_PAGE_PX = 4000
+_APP_ROOT = str(Path(__file__).resolve().parents[3])
+
+
+class Decoder:
+    """Decodes one file at a time in a helper process, started with the first and restarted when lost.
+
+    Thread-safe. Nothing survives: the helper ends with this process, however that ends.
+    """
+
+    def __init__(self, *, limits: FileLimits) -> None:
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._helper: subprocess.Popen[bytes] | None = None
+        self._scratch = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  lives as long as this does
+
+    def decode(
+        self,
+        path: str,
+        declared_media_type: str | None = None,
+        *,
+        sitting: Sitting = Sitting(),  # noqa: B008  frozen
+        timeout_s: float | None = None,
+    ) -> DecodedFile:
+        """Decode the local file `path`, of a document as many pages as one sitting allows.
+
+        Raises BadFile; Unavailable when `timeout_s`, less than the file's own limit, is over. A declared type
+        that is none of ours declares nothing.
+        """
+        media_type = self._admit(path)
+        declared_kind = KIND_OF_MEDIA_TYPE.get(declared_media_type or "")
+        if declared_kind not in (None, KIND_OF_MEDIA_TYPE[media_type]):
+            raise bad_file("mislabelled", self._limits)
+        with self._lock:
+            header = self._run(path, timeout_s, media_type=media_type, sitting=asdict(sitting))
+            blobs = _read_blobs(self._scratch.fileno(), header)
+            return DecodedFile(
+                **header["fields"],
+                thumbnail_jpeg=next(blobs),
+                preview_jpeg=next(blobs),
+                pages=paginate((text.decode() for text in blobs), scans=set(header["scans"])),
+            )
+
+    def read_pages(
+        self,
+        path: str,
+        first_page: int,
+        *,
+        text_size_left: int,
+        sitting: Sitting,
+        timeout_s: float | None = None,
+    ) -> tuple[Page, ...]:
+        """The text of a PDF's pages from `first_page` on, one at least. Raises as `decode` does.
+
+        `text_size_left` is what is left of max_text_chars by the pages before it.
+        """
+        if self._admit(path) != "application/pdf":
+            raise bad_file("unsupported_format", self._limits)
+        with self._lock:
+            header = self._run(
+                path,
+                timeout_s,
+                first_page=first_page,
+                text_size_left=text_size_left,
+                sitting=asdict(sitting),
+            )
+            blobs = _read_blobs(self._scratch.fileno(), header)
+            return paginate((text.decode() for text in blobs), first=first_page, scans=set(header["scans"]))
+
+    def render_page(
+        self,
+        path: str,
+        page_number: int,
+        *,
+        width_px: int,
+        spans: Sequence[tuple[int, int]] = (),
+        timeout_s: float = PAGE_TIMEOUT_S,
+    ) -> bytes:
+        """One page of a PDF, from 1, as a JPEG of at most 4,000 px an edge.
+
+        `spans` of its text are marked, counted as model.page_text.shown_span does. Raises BadFile, NotFound, and
+        Unavailable after `timeout_s`.
+        """
+        if not 1 <= width_px <= _MAX_PAGE_PX:
+            raise InvalidInput(f"A page can be 1 to {_MAX_PAGE_PX} px wide.", field="width_px")
+        if self._admit(path) != "application/pdf":
+            raise bad_file("unsupported_format", self._limits)
+        with self._lock:
+            header = self._run(path, timeout_s, page_number=page_number, width_px=width_px, spans=list(spans))
+            return next(_read_blobs(self._scratch.fileno(), header))
+
+    def close(self) -> None:
+        """End the helper. A later decode starts another."""
+        with self._lock:
+            self._stop()
+
+    def _admit(self, path: str) -> str:
+        """The file's media type by its first bytes, or BadFile where no decoder is needed to refuse it."""
+        with open(path, "rb") as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            media_type = sniff_media_type(file.read(SNIFF_BYTES))
+        if size_bytes == 0:
+            raise bad_file("empty_file", self._limits)
+        if size_bytes > self._limits.max_bytes:
+            raise bad_file("too_large", self._limits)
+        if media_type is None:
+            raise bad_file("unsupported_format", self._limits)
+        return media_type
+
+    def _run(self, path: str, timeout_s: float | None, **request: Any) -> dict[str, Any]:
+        """The header of the result that is now in the scratch file. Holds the lock."""
+        path = os.path.abspath(path)
+        os.ftruncate(self._scratch.fileno(), 0)
+        allowed_s = self._limits.timeout_s
+        given_s = allowed_s if timeout_s is None else max(0.0, min(timeout_s, allowed_s))
+        limits = asdict(replace(self._limits, timeout_s=given_s))
+        line = json.dumps({"path": path, **request, "limits": limits}).encode() + b"\n"
+        # Lost before or during the first: not the file's doing.
+        word = self._ask(line, given_s) or self._ask(line, given_s)
+        if word == "too_slow" and given_s < allowed_s:
+            raise Unavailable("There was too little time left to read the file.", code="out_of_time")
+        header = _read_header(self._scratch.fileno()) if word == "done" else {"code": word}
+        code = header["code"]
+        if code is None:
+            return header
+        if code == "no_such_page":
+            raise NotFound(f"The document has no page {request['page_number']}.")
+        if code == "corrupt" and _is_cut_off(path):
+            code = "truncated"
+        raise bad_file(
+            code if code in REASONS else "decoder_crashed", self._limits, codec=header.get("codec")
+        )
+
+    def _ask(self, line: bytes, timeout_s: float) -> str:
+        """The helper's word on one request, "" when it was lost."""
+        helper = self._helper or self._start()
+        try:
+            cast(IO[bytes], helper.stdin).write(line)
+        except BrokenPipeError:
+            word = ""
+        else:
+            word = _read_word(helper, timeout_s=timeout_s + _GRACE_S)
+        if word in ("", "late"):
+            self._stop()
+        return "too_slow" if word == "late" else word
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._helper = subprocess.Popen(  # noqa: S603  our own interpreter and module
+            [sys.executable, "-BWignore", "-m", _HELPER_MODULE, str(self._scratch.fileno())],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=_APP_ROOT,
+            env=_bare_environment(),
+            pass_fds=[self._scratch.fileno()],
+            start_new_session=True,
+        )
+        if _read_word(self._helper, timeout_s=_START_S) != "ready":
+            self._stop()
+            raise Misconfigured("The process that reads files does not start.")
+        return self._helper
+
+    def _stop(self) -> None:
+        helper, self._helper = self._helper, None
+        if helper is None:
+            return
+        if helper.returncode is None:  # not reaped yet, so the group's id is still its own
+            os.killpg(helper.pid, signal.SIGKILL)
+        with helper:
+            pass  # closes the pipes and waits
+
+
+def _bare_environment() -> dict[str, str]:
+    """What a Python needs to start with the same modules, and nothing that was given to this process."""
+    return {
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": os.pathsep.join([_APP_ROOT, *filter(None, sys.path)]),
+        "LD_LIBRARY_PATH": os.path.join(sys.base_prefix, "lib"),  # Lambda's python finds its libpython by it
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # a page's pixels cost a third of the page faults
+        "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",  # macOS would abort a forked child
+    }
+
+
+def _read_word(helper: subprocess.Popen[bytes], *, timeout_s: float) -> str:
+    """The next line the helper writes, "" when it ended, "late" when there is none in time."""
+    stdout = cast(IO[bytes], helper.stdout)
+    poll = select.poll()
+    poll.register(stdout, select.POLLIN)
+    if not poll.poll(timeout_s * 1000):
+        return "late"
+    return stdout.readline().decode().strip()
+
+
+def _read_header(fd: int) -> dict[str, Any]:
+    length = int.from_bytes(os.pread(fd, 4, 0), "big")
+    header: dict[str, Any] = json.loads(os.pread(fd, min(length, _MAX_HEADER_BYTES), 4))
+    return {**header, "start": 4 + length}
+
+
+def _read_blobs(fd: int, header: dict[str, Any]) -> Iterator[bytes]:
+    """One by one, so that a long document is not in memory twice."""
+    start = header["start"]
+    for size_bytes in header["sizes"]:
+        yield os.pread(fd, size_bytes, start)
+        start += size_bytes
+
+
+def _is_cut_off(path: str) -> bool:
+    with open(path, "rb") as file:
+        size_bytes = os.fstat(file.fileno()).st_size
+        head = file.read(SNIFF_BYTES)
+        file.seek(max(0, size_bytes - 1024))
+        tail = file.read()
+    media_type = sniff_media_type(head)
+    return media_type is not None and ends_early(media_type, head=head, tail=tail, size_bytes=size_bytes)

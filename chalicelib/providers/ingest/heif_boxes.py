@@ -1,0 +1,171 @@
+"""Check a HEIC file's boxes before its pixels are decoded. Touches hostile bytes: runs in the decoder's child only.
+
+libheif draws the tiles that are missing in a solid colour and reports no error, so a file that was cut off
+would pass for a picture. Box headers and tables of items are read, never pixels; a table has at most
+_MAX_TABLE_BYTES, and no loop is longer than the bytes it reads. Sources: ISO/IEC 14496-12, 4.2 for boxes and
+8.11 for `meta` and what is in it; ISO/IEC 23008-12 for derived images.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import IO
+
+from msgspec import Struct
+
+from chalicelib.model.ingest.files import FileLimits, bad_file
+
+# libheif takes 1,000 items; these leave room for it to refuse more in its own way.
+_MAX_BOXES = 4_096
+_MAX_TABLE_BYTES = 1024 * 1024
+_HEADER_BYTES = 16  # at most; 8 of a box of less than 4 GB
+# A box of another kind that is too long may be anything that was appended to the file.
+_KNOWN = {b"ftyp", b"meta", b"moov", b"mdat", b"free", b"skip", b"uuid", b"sefd", b"mpvd"}
+_DERIVED = {b"grid", b"iovl", b"iden", b"tmap"}
+_HEVC = b"hvc1"
+
+
+class _Box(Struct, frozen=True, kw_only=True):
+    """`start` and `end` are the offsets of its content in the file; `end` is as claimed, up to 2**64."""
+
+    kind: bytes
+    start: int
+    end: int
+
+
+class _Table:
+    """A box's content, taken number by number, big-endian. Raises ValueError past its end."""
+
+    def __init__(self, file: IO[bytes], box: _Box) -> None:
+        if box.end - box.start > _MAX_TABLE_BYTES:
+            raise ValueError(f"a table of {box.end - box.start} bytes")
+        file.seek(box.start)
+        self._content = file.read(box.end - box.start)
+        self._at = 0
+
+    def take(self, size_bytes: int) -> int:
+        self._at += size_bytes
+        if self._at > len(self._content):
+            raise ValueError("a table ends in the middle of a number")
+        return int.from_bytes(self._content[self._at - size_bytes : self._at], "big")
+
+    def take_version(self) -> int:
+        """Return the version of a full box, which comes first, and skip its flags."""
+        return self.take(4) >> 24
+
+
+def check_heif(file: IO[bytes], limits: FileLimits) -> None:
+    """Raise BadFile when bytes are missing or the image is not HEVC, ValueError when a box contradicts itself.
+
+    Bytes are missing when a box or an item ends beyond the file, or when it ends without a `meta` box.
+    """
+    size_bytes = file.seek(0, os.SEEK_END)
+    boxes = list(_boxes(file, 0, size_bytes))
+    meta = next((box for box in boxes if box.kind == b"meta"), None)
+    if any(box.end > size_bytes and box.kind in _KNOWN for box in boxes):
+        raise bad_file("truncated", limits)
+    if meta is None:
+        if any(box.kind == b"moov" for box in boxes):
+            raise bad_file("unsupported_format", limits, codec="moov")
+        if boxes and boxes[-1].end + _HEADER_BYTES > size_bytes:
+            raise bad_file("truncated", limits)
+        raise ValueError("no meta box")
+    inner = {box.kind: box for box in _boxes(file, meta.start + 4, meta.end)}
+    if any(box.end > meta.end for box in inner.values()):
+        raise ValueError("a box ends beyond the one it is in")
+    if b"iloc" in inner and _last_item_end(_Table(file, inner[b"iloc"])) > size_bytes:
+        raise bad_file("truncated", limits)
+    codec = _codec(file, inner)
+    if codec not in (None, _HEVC):
+        raise bad_file("unsupported_format", limits, codec=codec.decode("latin-1"))
+
+
+def _boxes(file: IO[bytes], start: int, end: int) -> Iterator[_Box]:
+    """Yield the boxes between two offsets of the file, in order, up to what is no box."""
+    for _ in range(_MAX_BOXES):
+        if start >= end:
+            return
+        file.seek(start)
+        header = file.read(min(_HEADER_BYTES, end - start))
+        size, kind, header_bytes = int.from_bytes(header[:4], "big"), header[4:8], 8
+        if size == 1:
+            size, header_bytes = int.from_bytes(header[8:16], "big"), 16
+        elif size == 0:  # as long as there is anything
+            size = end - start
+        if size < header_bytes or len(header) < header_bytes:
+            return
+        yield _Box(kind=kind, start=start + header_bytes, end=start + size)
+        start += size
+    raise ValueError(f"more than {_MAX_BOXES} boxes")
+
+
+def _last_item_end(iloc: _Table) -> int:
+    """Return the offset behind the last byte that any item has in the file.
+
+    Items of construction method 1 lie in `idat`, and so in `meta`, which is there as a whole.
+    """
+    version = iloc.take_version()
+    sizes = iloc.take(2)
+    offset_bytes, length_bytes, base_bytes, index_bytes = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
+    if version > 2 or not {offset_bytes, length_bytes, base_bytes, index_bytes} <= {0, 4, 8}:
+        raise ValueError("a table of items in an unknown form")
+    id_bytes = 4 if version == 2 else 2
+    if version == 0:
+        index_bytes = 0
+    last = 0
+    for _ in range(iloc.take(id_bytes)):
+        iloc.take(id_bytes)
+        method = iloc.take(2) & 15 if version > 0 else 0
+        iloc.take(2)  # data reference: libheif reads no file but this
+        base, extents = iloc.take(base_bytes), iloc.take(2)
+        for _ in range(extents if index_bytes + offset_bytes + length_bytes > 0 else 0):
+            iloc.take(index_bytes)
+            end = base + iloc.take(offset_bytes) + iloc.take(length_bytes)
+            last = max(last, end if method == 0 else 0)
+    return last
+
+
+def _codec(file: IO[bytes], inner: dict[bytes, _Box]) -> bytes | None:
+    """Return the item type of the primary image, of its first tile when it is made of tiles; None if it has none."""
+    if not {b"pitm", b"iinf"} <= inner.keys():
+        return None
+    primary = _Table(file, inner[b"pitm"])
+    item = primary.take(2 if primary.take_version() == 0 else 4)
+    types = _item_types(file, inner[b"iinf"])
+    tiles = _first_tiles(file, inner[b"iref"]) if b"iref" in inner else {}
+    for _ in types:  # so often at most: an image may be said to be made of itself
+        if types.get(item) not in _DERIVED:
+            break
+        item = tiles.get(item, item)
+    found = types.get(item)
+    return None if found in _DERIVED else found
+
+
+def _item_types(file: IO[bytes], iinf: _Box) -> dict[int, bytes]:
+    """Return the four-letter type of each item by its id."""
+    types = {}
+    count_bytes = 2 if _version(file, iinf) == 0 else 4
+    for box in _boxes(file, iinf.start + 4 + count_bytes, iinf.end):
+        entry = _Table(file, box)
+        version = entry.take_version()
+        if version in (2, 3):  # earlier ones have no type
+            item = entry.take(2 if version == 2 else 4)
+            entry.take(2)
+            types[item] = entry.take(4).to_bytes(4, "big")
+    return types
+
+
+def _first_tiles(file: IO[bytes], iref: _Box) -> dict[int, int]:
+    """Return the first of the items that each derived image is made of, by ids."""
+    tiles = {}
+    id_bytes = 2 if _version(file, iref) == 0 else 4
+    for box in _boxes(file, iref.start + 4, iref.end):
+        reference = _Table(file, box)
+        if box.kind == b"dimg":
+            item = reference.take(id_bytes)
+            if reference.take(2) > 0:
+                tiles[item] = reference.take(id_bytes)
+    return tiles
+
+
+def _version(file: IO[bytes], box: _Box) -> int:
+    return _Table(file, _Box(kind=box.kind, start=box.start, end=min(box.end, box.start + 4))).take_version()

@@ -1,0 +1,81 @@
+"""Messages: questions and answers, in the order in which they were written down."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from chalicelib.errors import NotFound
+from chalicelib.stores.postgres.sql import statements
+from chalicelib.stores.postgres.tx import Row, Tx
+
+SQL = statements(__file__)
+
+
+def insert(
+    tx: Tx,
+    user_id: str,
+    message_id: str,
+    *,
+    conversation_id: str,
+    role: Literal["user", "assistant"],
+    content: str,
+    reply_to: str | None = None,
+    question: str | None = None,
+    outcome: str | None = None,
+    collection_id: str | None = None,
+    item_ids: Sequence[str] | None = None,
+    dropped: int = 0,
+    missing: Sequence[str] = (),
+    provider: str | None = None,
+    model: str | None = None,
+    input_tokens: int | None = None,
+    output_tokens: int | None = None,
+) -> bool:
+    """Append to a conversation that the caller has locked; False when the message is there already."""
+    added = tx.run(
+        SQL["insert"],
+        user_id=user_id,
+        id=message_id,
+        conversation_id=conversation_id,
+        role=role,
+        content=content,
+        reply_to=reply_to,
+        question=question,
+        outcome=outcome,
+        collection_id=collection_id,
+        item_ids=list(item_ids) if item_ids is not None else None,
+        dropped=dropped,
+        missing=list(missing),
+        provider=provider,
+        model=model,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+    )
+    return added == 1
+
+
+def get(tx: Tx, user_id: str, message_id: str) -> Row:
+    row = find(tx, user_id, message_id)
+    if row is None:
+        raise NotFound("There is no such message.")
+    return row
+
+
+def find(tx: Tx, user_id: str, message_id: str) -> Row | None:
+    return tx.one(SQL["get"], user_id=user_id, id=message_id)
+
+
+def list_page(tx: Tx, user_id: str, conversation_id: str, *, after: int, limit: int) -> list[Row]:
+    """Oldest first, behind the ordinal `after`."""
+    return tx.all(SQL["list"], user_id=user_id, conversation_id=conversation_id, after=after, limit=limit)
+
+
+def count_questions(tx: Tx, user_id: str, conversation_id: str) -> int:
+    return int(tx.all(SQL["count_questions"], user_id=user_id, conversation_id=conversation_id)[0]["count"])
+
+
+def list_before(tx: Tx, user_id: str, conversation_id: str, *, ordinal: int, limit: int) -> list[Row]:
+    """The last messages before this one, oldest first: role, content, question, outcome."""
+    rows = tx.all(
+        SQL["list_before"], user_id=user_id, conversation_id=conversation_id, ordinal=ordinal, limit=limit
+    )
+    return rows[::-1]

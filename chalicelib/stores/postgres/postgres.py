@@ -1,0 +1,257 @@
+"""One connection pool, one way to run a transaction, one place where psycopg2's errors become ours.
+
+A transaction is a function of a cursor, so that it can be run again whole when the server
+went away under it. Every transaction is either one user's (row-level security shows that
+user's rows only) or the system's (the pipeline's tables, all users).
+"""
+
+import logging
+import select
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic
+from typing import Any, TypeVar
+
+import psycopg2
+from psycopg2 import extensions
+
+from chalicelib import errors
+from chalicelib.stores.postgres.tx import Tx
+
+T = TypeVar("T")
+log = logging.getLogger("collections.postgres")
+
+ATTEMPTS = 3
+CONNECT_S = 3.0
+FIRST_ANSWER_S = 1.0  # of a connection that has been idle, and may have died unnoticed
+SERVERS_SHARE = 0.9  # of the time left: it ends statements and locks before we have to drop the connection
+BEGIN = """BEGIN; SELECT set_config(%s, %s, true), set_config('statement_timeout', %s, true),
+    set_config('idle_in_transaction_session_timeout', %s, true)"""
+_SHUTDOWN = {"57P01", "57P02", "57P03"}  # the server goes down, crashes, starts up
+_NOT_MIGRATED = {"42P01", "42703", "42704", "42883"}  # a table, column, role or function is missing
+
+
+class Database:
+    """A pool of at most `max_size` connections.
+
+    A transaction has `timeout_s` for everything: its turn at the pool, connecting, its statements, and
+    running again.
+    """
+
+    takes_owner = False
+
+    def __init__(self, url: str, *, max_size: int, timeout_s: float = 60.0) -> None:
+        self._url = url
+        self._timeout_s = timeout_s
+        self._slots = threading.BoundedSemaphore(max_size)
+        self._lock = threading.Lock()
+        self._idle: list[_Connection] = []
+
+    def transact(self, user_id: str, work: Callable[[Tx], T], *, timeout_s: float | None = None) -> T:
+        """Run `work` in one transaction that sees only this user's rows.
+
+        It is run again, whole, when the connection died or the server asked for it, so it must
+        have no effect outside the transaction. Raises Unavailable when the database stays away,
+        or when `timeout_s`, in place of the pool's own, is over.
+        """
+        return self._retrying(work, ("app.user_id", user_id), timeout_s)
+
+    def transact_as_system(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` over all users' rows of the pipeline's tables: for sweeps and relays only."""
+        return self._retrying(work, ("role", "collections_system"), None)
+
+    def transact_as_gatekeeper(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` before a user is known: accounts by address, API keys by hash, registration."""
+        return self._retrying(work, ("role", "collections_gatekeeper"), None)
+
+    def ping(self) -> None:
+        """Raises Unavailable or Misconfigured unless the database answers us as the app's role."""
+        self.transact_as_system(lambda tx: tx.one("SELECT 1"))
+
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for conn in idle:
+            conn.close()
+
+    def _retrying(self, work: Callable[[Tx], T], setting: tuple[str, str], timeout_s: float | None) -> T:
+        give_up_at = monotonic() + (timeout_s or self._timeout_s)
+        attempt = 1
+        while True:
+            try:
+                with self._connection(give_up_at) as conn, conn.cursor() as cursor:
+                    conn.begin(cursor, setting, give_up_at)
+                    answer = work(Tx(cursor))
+                    cursor.execute("COMMIT")
+                    return answer
+            except psycopg2.Error as error:
+                if not _is_transient(error) or attempt == ATTEMPTS or monotonic() >= give_up_at:
+                    raise _translated(error) from error
+                log.warning("transaction run again", extra={"pgcode": error.pgcode, "attempt": attempt})
+                attempt += 1
+
+    @contextmanager
+    def _connection(self, give_up_at: float) -> Iterator["_Connection"]:
+        if not self._slots.acquire(timeout=max(0.0, give_up_at - monotonic())):
+            raise errors.Unavailable("The database is busy.", code="database_busy")
+        try:
+            conn = self._take(give_up_at)
+            try:
+                yield conn
+            except psycopg2.Error as error:
+                if _is_lost(error):
+                    self._discard_all(conn)
+                raise
+            finally:
+                self._give_back(conn)
+        finally:
+            self._slots.release()
+
+    def _take(self, give_up_at: float) -> "_Connection":
+        with self._lock:
+            conn = self._idle.pop() if self._idle else None
+        if conn is not None:
+            conn.give_up_at = min(give_up_at, monotonic() + FIRST_ANSWER_S)
+            return conn
+        try:
+            return _connect(
+                self._url,
+                give_up_at=min(give_up_at, monotonic() + CONNECT_S),
+                takes_owner=self.takes_owner,
+            )
+        except psycopg2.Error as error:
+            # Not tried again: the caller is told at once.
+            raise (_away() if _is_lost(error) else _translated(error)) from error
+
+    def _discard_all(self, conn: "_Connection") -> None:
+        """After a lost server every idle connection is as dead as this one."""
+        conn.close()
+        self.close()
+
+    def _give_back(self, conn: "_Connection") -> None:
+        """Keep it for the next transaction, or close it when it is not fit for one."""
+        conn.roll_back()
+        if conn.info.transaction_status != extensions.TRANSACTION_STATUS_IDLE:
+            conn.close()
+            return
+        with self._lock:
+            self._idle.append(conn)
+
+
+class OperatorsDatabase(Database):
+    """The database as its owner sees it, all users' rows: for an operator's commands, never for a request."""
+
+    takes_owner = True
+
+    def transact_as_operator(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` over all users' rows. Its role must be a member of collections_operator, as the owner is."""
+        return self._retrying(work, ("app.user_id", ""), None)
+
+
+class _TimeUp(psycopg2.OperationalError):
+    """The database did not answer in time; the connection can only be dropped."""
+
+
+class _Connection(extensions.connection):
+    """Waits for nothing beyond `give_up_at`, whatever the network does.
+
+    The driver's own waits have no end, and the server's timeouts do not reach us through a network that
+    hangs. Hence its non-blocking mode, in which BEGIN and COMMIT are statements like any other.
+    """
+
+    give_up_at: float
+
+    def wait(self) -> None:
+        while (state := self.poll()) != extensions.POLL_OK:
+            left_s = self.give_up_at - monotonic()
+            socket = select.poll()
+            socket.register(self, select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
+            if left_s <= 0 or not socket.poll(left_s * 1000):
+                raise _TimeUp("no answer in time")
+
+    def begin(self, cursor: "_Cursor", setting: tuple[str, str], give_up_at: float) -> None:
+        """Open a transaction under one setting; its first answer has come by this connection's own time."""
+        servers_ms = str(max(1, int(1000 * SERVERS_SHARE * (give_up_at - monotonic()))))
+        cursor.execute(BEGIN, (*setting, servers_ms, servers_ms))
+        self.give_up_at = give_up_at
+
+    def roll_back(self) -> None:
+        """End the transaction if one is open; where that fails it stays open."""
+        open_ = (extensions.TRANSACTION_STATUS_INTRANS, extensions.TRANSACTION_STATUS_INERROR)
+        if self.info.transaction_status in open_:
+            with suppress(psycopg2.Error), self.cursor() as cursor:
+                cursor.execute("ROLLBACK")
+
+
+class _Cursor(extensions.cursor):
+    def execute(self, statement: str, values: Any = None) -> None:
+        super().execute(statement, values)
+        self.connection.wait()
+
+
+def _connect(url: str, *, give_up_at: float, takes_owner: bool) -> _Connection:
+    conn: _Connection = psycopg2.connect(
+        url,
+        async_=True,
+        connection_factory=_Connection,
+        cursor_factory=_Cursor,
+        application_name="collections",
+        keepalives_idle=30,
+        tcp_user_timeout=10_000,
+    )
+    try:
+        conn.give_up_at = give_up_at
+        conn.wait()
+        if not takes_owner:
+            _refuse_powerful_role(conn)
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def _refuse_powerful_role(conn: _Connection) -> None:
+    """Row-level security does not bind superusers, BYPASSRLS or members of the operator: refuse to run as one."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "SELECT rolsuper OR rolbypassrls OR pg_has_role(oid, 'collections_operator', 'MEMBER') "
+            " FROM pg_roles WHERE rolname = current_user"
+        )
+        if cursor.fetchone() == (True,):
+            raise errors.Misconfigured(
+                "DATABASE_URL must log in as collections_app, not as an owner or superuser.",
+                code="database_role",
+            )
+
+
+def _is_transient(error: psycopg2.Error) -> bool:
+    return _is_lost(error) or error.pgcode in ("40001", "40P01")
+
+
+def _is_lost(error: psycopg2.Error) -> bool:
+    # After a crash the first use can raise with no code at all and the connection still "open".
+    code = error.pgcode
+    if code is None:
+        return (
+            isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+            or type(error) is psycopg2.DatabaseError
+        )
+    return code in _SHUTDOWN or code.startswith("08")
+
+
+def _translated(error: psycopg2.Error) -> Exception:
+    code = error.pgcode or ""
+    if isinstance(error, _TimeUp) or code in ("57014", "55P03"):
+        return errors.Unavailable("The database took too long; try again soon.", code="database_timeout")
+    if _is_transient(error) or code.startswith("53"):
+        return _away()
+    if code in _NOT_MIGRATED:
+        return errors.Misconfigured("The database is not migrated to this release.", code="database_schema")
+    if code == "23505":
+        return errors.Conflict("It exists already.")
+    return error
+
+
+def _away() -> errors.Unavailable:
+    return errors.Unavailable("The database is away; try again soon.", code="database_unavailable")

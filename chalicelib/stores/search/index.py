@@ -1,0 +1,82 @@
+"""The search index's write side: BM25 postings with their statistics, and vectors.
+
+All index writes of one owner go through lock_stats first: they are serialised, so the counts
+are exact and two writers cannot deadlock over shared terms.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from pgvector import HalfVector
+
+from chalicelib.model.search.lexical import for_tsvector
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.stores.postgres.sql import statements
+from chalicelib.stores.postgres.tx import Tx
+
+SQL = statements(__file__)
+BATCH_CHARS = 200_000
+
+
+class PageBatch(Struct, frozen=True, kw_only=True):
+    """The pages `first` to `last` of an item, both inclusive: together about BATCH_CHARS characters."""
+
+    first: int
+    last: int
+
+
+def add_item(tx: Tx, ref: ItemRef) -> None:
+    """Put the item's pages into the BM25 index, those that are not there yet."""
+    for batch in list_batches(tx, ref):
+        add_pages(tx, ref, batch)
+
+
+def list_batches(tx: Tx, ref: ItemRef) -> list[PageBatch]:
+    """Return the item's pages that are not in the BM25 index yet, in batches for `add_pages`."""
+    return tx.rows(
+        PageBatch, SQL["page_batches"], user_id=ref.user_id, item_id=ref.item_id, chars=BATCH_CHARS
+    )
+
+
+def add_pages(tx: Tx, ref: ItemRef, batch: PageBatch) -> None:
+    """Put these pages into the BM25 index; those that are there already stay as they are."""
+    owner = _lock_stats(tx, ref.user_id)
+    item = {"user_id": ref.user_id, "item_id": ref.item_id}
+    texts = tx.all(SQL["chunk_texts"], **item, first=batch.first, last=batch.last)
+    tx.run(
+        SQL["add_pages"],
+        **item,
+        owner=owner,
+        numbers=[text["number"] for text in texts],
+        texts=[for_tsvector(text["text"]) for text in texts],
+    )
+
+
+def remove_item(tx: Tx, ref: ItemRef) -> None:
+    """Take the item's pages out of the BM25 index and out of its statistics."""
+    owner = _lock_stats(tx, ref.user_id)
+    tx.run(SQL["remove_pages"], owner=owner, user_id=ref.user_id, item_id=ref.item_id)
+
+
+def ensure_set(tx: Tx, *, model: str, dimensions: int) -> int:
+    """Return the id of this model's embedding set; the first set ever made is live, later ones are being built."""
+    row = tx.one(SQL["find_set"], model=model, dimensions=dimensions)
+    if row is None:
+        row = tx.one(SQL["ensure_set"], model=model, dimensions=dimensions)
+    assert row is not None
+    return int(row["id"])
+
+
+def add_vectors(
+    tx: Tx, user_id: str, *, set_id: int, ids: Sequence[int], vectors: Sequence[Sequence[float]]
+) -> None:
+    """Store one vector a chunk; storing it again replaces it."""
+    texts = [HalfVector(list(vector)).to_text() for vector in vectors]
+    owner = tx.all(SQL["owner"], user_id=user_id)[0]["number"]
+    tx.run(SQL["add_vectors"], set_id=set_id, owner=owner, ids=list(ids), vectors=texts)
+
+
+def _lock_stats(tx: Tx, user_id: str) -> int:
+    row = tx.one(SQL["lock_stats"], user_id=user_id)
+    assert row is not None, "the user exists before anything of theirs is indexed"
+    return int(row["owner"])

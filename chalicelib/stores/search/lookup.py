@@ -1,0 +1,142 @@
+"""Reads the search index: one owner's rows, always with the owner as an explicit predicate too."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
+from pgvector import HalfVector
+
+from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.passages import FacetCount, FoundPassage, NearChunk, PageChunk
+from chalicelib.stores.postgres.sql import statements
+from chalicelib.stores.postgres.tx import Tx
+
+SQL = statements(__file__)
+Page = tuple[str, int]  # (item id, page number)
+# (item id, page number, chunk; None: the one that has most of the words)
+Chosen = tuple[str, int, int | None]
+LAST_PAGE = 2**31 - 1
+
+
+class Scope(Struct, frozen=True, kw_only=True):
+    """Where to look: the owner's number and the live embedding set, None before anything was embedded."""
+
+    user_id: str
+    owner: int
+    set_id: int | None
+    model: str | None
+    dimensions: int | None
+
+
+def find_scope(tx: Tx, user_id: str) -> Scope | None:
+    """Return where this user's searches look. None: nothing of the user's was ever indexed."""
+    row = tx.one(SQL["scope"], user_id=user_id)
+    return Scope(user_id=user_id, **row) if row else None
+
+
+def list_lexical(
+    tx: Tx, scope: Scope, query: str, *, filters: Filters, depth: int
+) -> dict[Page, tuple[float, float]]:
+    """Return the best `depth` pages by BM25, best first: page to (score, coverage).
+
+    Coverage is the share (0..1) of the query's weight that the words found on the page have.
+    """
+    rows = tx.all(
+        SQL["lexical"],
+        user_id=scope.user_id,
+        owner=scope.owner,
+        query=query,
+        depth=depth,
+        **conditions(filters),
+    )
+    return {(row["item_id"], row["page"]): (row["score"], row["coverage"]) for row in rows}
+
+
+def list_semantic(
+    tx: Tx,
+    scope: Scope,
+    vector: Sequence[float],
+    *,
+    filters: Filters,
+    depth: int,
+    not_item: str | None = None,
+) -> list[NearChunk]:
+    """Return the `depth` nearest chunks by cosine similarity, nearest first: an exact search over the owner's rows."""
+    return tx.rows(
+        NearChunk,
+        SQL["semantic"],
+        user_id=scope.user_id,
+        owner=scope.owner,
+        set_id=scope.set_id,
+        vector=HalfVector(list(vector)).to_text(),
+        depth=depth,
+        not_item=not_item,
+        **conditions(filters),
+    )
+
+
+def list_passages(
+    tx: Tx,
+    scope: Scope,
+    query: str,
+    chosen: Sequence[Chosen],
+    *,
+    pairs: Collection[str],
+    start: str,
+    stop: str,
+) -> list[FoundPassage]:
+    """Return one chunk for each of `chosen`, in order: the one it names, else the one with most of the words.
+
+    The query's words stand between `start` and `stop` in `marked`. `pairs` are the query's character pairs of languages
+    written without spaces; they are not marked.
+    """
+    marks = {"start": start, "stop": stop}
+    values = {"query": query, "pairs": list(pairs), **marks, **_columns(chosen)}
+    return tx.rows(FoundPassage, SQL["passages"], user_id=scope.user_id, **values)
+
+
+def list_page_chunks(
+    tx: Tx, scope: Scope, query: str, vector: Sequence[float] | None, chosen: Sequence[Chosen], *, most: int
+) -> list[PageChunk]:
+    """Return the chunks of each page in reading order, at most `most` a page around its chosen chunk."""
+    return tx.rows(
+        PageChunk,
+        SQL["page_chunks"],
+        user_id=scope.user_id,
+        owner=scope.owner,
+        set_id=scope.set_id,
+        query=query,
+        vector=HalfVector(list(vector)).to_text() if vector is not None else None,
+        most=most,
+        **_columns(chosen),
+    )
+
+
+def list_facets(tx: Tx, user_id: str, item_ids: Sequence[str], *, most: int) -> list[FacetCount]:
+    """Count the items' values facet by facet, the most frequent `most` values of each first."""
+    return tx.rows(FacetCount, SQL["facets"], user_id=user_id, item_ids=list(item_ids), most=most)
+
+
+def find_example_vector(tx: Tx, scope: Scope, item_id: str) -> list[float] | None:
+    """Return the mean of the item's vectors, None while it has no vectors."""
+    row = tx.one(
+        SQL["example_vector"], user_id=scope.user_id, owner=scope.owner, set_id=scope.set_id, item_id=item_id
+    )
+    return HalfVector.from_text(row["vector"]).to_list() if row and row["vector"] else None
+
+
+def conditions(filters: Filters) -> dict[str, Any]:
+    """Return the filters as the statements take them: lists, page bounds, and whether anything is filtered."""
+    given = asdict(filters)
+    lists = {name: list(v) if (v := given[name]) is not None else None for name in ("kinds", "item_ids")}
+    pages = {"first_page": filters.first_page or 0, "last_page": filters.last_page or LAST_PAGE}
+    return {**given, **lists, **pages, "filtered": filters != Filters()}
+
+
+def _columns(chosen: Sequence[Chosen]) -> dict[str, list[Any]]:
+    return {
+        "item_ids": [item_id for item_id, _, _ in chosen],
+        "pages": [page for _, page, _ in chosen],
+        "chunk_ids": [chunk_id for _, _, chunk_id in chosen],
+    }

@@ -1,0 +1,97 @@
+"""What is one user's is no other's: keys, cursors, bytes, events, logs."""
+
+import json
+import re
+
+import pytest
+
+from tests.accounts.test_tenant_matrix import (
+    NEW,
+    PRIVATE,
+    ROUTES,
+    SEARCH,
+    UPLOAD,
+    Hall,
+    hall,
+    requests,
+    tells_of,
+)
+from tests.support.emulated import BUCKET
+from tests.support.world import jpeg
+
+__all__ = ["hall"]  # pytest finds fixtures by their names
+
+
+def test_an_idempotency_key_is_one_users(hall: Hall) -> None:
+    for route in PRIVATE:
+        if not route.keyed:
+            continue
+        path, body = requests(route, hall.ids["alice"])[0]
+        first, again = (hall.ask("alice", route, path, body, route.path) for _ in range(2))
+        assert (first.text, again.headers["Idempotency-Replayed"]) == (again.text, "true")
+        others = hall.ask("bob", route, path, body, route.path)
+        assert "Idempotency-Replayed" not in others.headers
+        assert others.status == (404 if path else first.status)
+        assert not tells_of("alice", others)
+
+
+def test_a_cursor_of_anothers_leads_to_ones_own(hall: Hall) -> None:
+    newest = hall.make_ids("alice")["item_id"]
+    hall.be("alice")
+    page = json.loads(hall.client.http.get("/api/v1/items?limit=1").body)
+    assert [item["id"] for item in page["data"]] == [newest]
+    hall.be("bob")
+    page = json.loads(hall.client.http.get(f"/api/v1/items?after={page['next']}").body)
+    assert [item["id"][:9] for item in page["data"]] == ["bobsecret"] * 4
+
+
+def test_the_same_bytes_are_an_item_of_each(hall: Hall) -> None:
+    ids = {"item_id": "bobsecret-same"}
+    known = {**NEW, "filename": "x.jpg", "sha256": hall.ids["alice"]["sha256"]}
+    key = hall.world.item(hall.ids["alice"]["item_id"])["key"]
+    body = hall.world.aws.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    assert hall.ask("bob", UPLOAD, {}, known).status == 201
+    hall.world.ingest("bob/bobsecret-same.jpg", body)
+    assert json.loads(hall.ask("bob", UPLOAD, {}, known).text)["item"]["id"] == ids["item_id"]
+    before = hall.rows("alice")
+    (delete,) = [route for route in ROUTES if route.handler.__name__ == "delete_item"]
+    assert hall.ask("bob", delete, ids, None).status == 204
+    assert hall.rows("alice") == before
+    assert key in hall.world.objects()
+
+
+@pytest.mark.parametrize("event", ["ImageProcessed", "AnalysisComplete"])
+@pytest.mark.parametrize("owner_of_key", ["alice", "bob"])
+def test_an_event_that_mixes_users_changes_nothing(hall: Hall, event: str, owner_of_key: str) -> None:
+    before = hall.rows("alice"), hall.rows("bob")
+    item_id = hall.ids["bob"]["item_id"]
+    detail = {
+        "user_id": "alice",
+        "item_id": item_id,
+        "bucket": BUCKET,
+        "original_key": f"{owner_of_key}/{item_id}.jpg",
+    }
+    hall.world.run({"detail-type": event, "detail": detail})
+    assert hall.rows("alice") == before[0]
+    # Named by its key, bob's own object is looked at once more, as after a second event of S3's.
+    wake_up = {"outbox", "item_events"} if owner_of_key == "bob" else set()
+    after = hall.rows("bob")
+    assert {table for table in after if after[table] != before[1][table]} <= wake_up
+
+
+def test_logs_have_no_names_texts_or_signatures(hall: Hall, capsys: pytest.CaptureFixture[str]) -> None:
+    hall.monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    hall.be("alice")
+    hall.world.ingest("alice/alicesecret-broken.jpg", b"alicesecret")
+    ids = hall.make_ids("alice")
+    asked = [hall.ask("alice", route, *each) for route in ROUTES for each in requests(route, ids)]
+    hall.world.providers.fail_with = [503, 503]
+    hall.ask("alice", SEARCH, {}, {"query": "alicesecret words"})
+    hall.world.ingest("alice/alicesecret-later.jpg", jpeg("white"))
+    signatures = re.findall(r"(?i)x-amz-signature\W+(\w{64})", " ".join(str(each) for each in asked))
+    assert len(signatures) >= 3, "a thumbnail, a file, a form"
+    logged = capsys.readouterr().err
+    assert {json.loads(line)["level"] for line in logged.splitlines()} >= {"INFO", "WARNING", "ERROR"}
+    # An item is named by its id, which the guides want to be the file's stem.
+    for secret in ("alicesecret words", "It shows", ".jpg", "alice/", *signatures):
+        assert secret not in logged

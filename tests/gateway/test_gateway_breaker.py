@@ -1,0 +1,399 @@
+"""How often an upstream is asked: the budget for retries, the breaker, and both over the wire."""
+
+import json
+import random
+import threading
+from typing import Any
+
+import pytest
+
+from chalicelib.errors import Unavailable
+from chalicelib.model.gateway.breaker import (
+    COOLDOWN_S,
+    COUNTED_OF_ONE,
+    MAX_CALLERS,
+    MIN_FAILURES,
+    PROBE_MAX_S,
+    WINDOW_S,
+    Breaker,
+    Breakers,
+    RetryBudget,
+)
+from chalicelib.model.gateway.gateway import Outbound, UpstreamAnswer
+from chalicelib.model.gateway.gateway_routes import ALL, GatewayRoute
+from chalicelib.providers.gateway.upstream import HttpUpstream
+from chalicelib.providers.http.dial import AddressRules, origin_of
+from tests.support.upstreams import (
+    OK,
+    RESET,
+    answering,
+    gateway_app,
+    problem_of,
+    raw_upstream,
+    rest_event,
+    service,
+)
+
+PUBLIC = GatewayRoute(upstream="user", prefix="/users", public=True, methods=ALL | {"OPTIONS"})
+AWAY = answering("503 Service Unavailable")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def opened(breaker: Breaker, now: float) -> None:
+    for _ in range(MIN_FAILURES):
+        ticket = breaker.admit(now)
+        assert ticket is not None
+        breaker.record(ticket, now, failed=True)
+    assert breaker.admit(now) is None
+
+
+# The machines by themselves
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_budget_never_lets_more_than_a_tenth_through(seed: int) -> None:
+    dice = random.Random(seed)
+    budget, requests, retries = RetryBudget(), 0, 0
+    for _ in range(5000):
+        if dice.random() < 0.5:
+            budget.deposit()
+            requests += 1
+        else:
+            retries += budget.withdraw()
+        assert retries <= requests / 10
+    assert retries >= requests / 10 - 2, "and what is paid for is given"
+
+
+def test_a_quiet_time_saves_up_ten_retries_at_most() -> None:
+    budget = RetryBudget()
+    for _ in range(10_000):
+        budget.deposit()
+    assert sum(budget.withdraw() for _ in range(1000)) == 10
+
+
+def test_closed_until_there_are_enough_failures_of_late() -> None:
+    breaker = Breaker()
+    for number in range(MIN_FAILURES - 1):
+        breaker.record(0, float(number), failed=True)
+    breaker.record(0, WINDOW_S + MIN_FAILURES, failed=True)
+    assert breaker.admit(WINDOW_S + MIN_FAILURES) is not None, "the first ones are too long ago"
+
+
+def test_a_few_failures_among_many_answers_open_nothing() -> None:
+    breaker = Breaker()
+    for number in range(300):
+        breaker.record(0, number / 100, failed=number % 3 == 0)
+    assert breaker.admit(3.0) is not None
+    for _ in range(60):
+        breaker.record(0, 3.0, failed=True)
+    assert breaker.admit(3.0) is None
+
+
+def test_half_open_lets_exactly_one_through_and_its_success_closes() -> None:
+    breaker = Breaker()
+    opened(breaker, 0.0)
+    assert breaker.admit(COOLDOWN_S - 0.01) is None
+    assert 0 < breaker.wait_s(1.0) <= COOLDOWN_S
+    tickets = [breaker.admit(COOLDOWN_S) for _ in range(10)]
+    assert [ticket is None for ticket in tickets] == [False] + [True] * 9
+    breaker.record(tickets[0] or 0, COOLDOWN_S + 1, failed=False)
+    assert all(breaker.admit(COOLDOWN_S + 1) is not None for _ in range(10))
+
+
+def test_a_failed_probe_opens_again() -> None:
+    breaker = Breaker()
+    opened(breaker, 0.0)
+    probe = breaker.admit(COOLDOWN_S)
+    breaker.record(probe or 0, COOLDOWN_S + 1, failed=True)
+    assert breaker.admit(2 * COOLDOWN_S) is None
+    assert breaker.admit(2 * COOLDOWN_S + 1) is not None
+
+
+def test_what_was_asked_before_it_opened_does_not_close_it() -> None:
+    breaker = Breaker()
+    late = breaker.admit(0.0)
+    opened(breaker, 0.0)
+    breaker.record(late or 0, 1.0, failed=False)
+    assert breaker.admit(1.0) is None
+    assert breaker.admit(COOLDOWN_S) is not None
+    breaker.record(late or 0, COOLDOWN_S, failed=False)
+    assert breaker.admit(COOLDOWN_S) is None, "the probe is still under way"
+
+
+def test_a_probe_whose_process_froze_does_not_block_for_ever() -> None:
+    breaker = Breaker()
+    opened(breaker, 0.0)
+    frozen = breaker.admit(COOLDOWN_S)
+    assert breaker.admit(COOLDOWN_S + PROBE_MAX_S - 0.01) is None
+    assert breaker.admit(COOLDOWN_S + PROBE_MAX_S) is not None
+    breaker.record(frozen or 0, COOLDOWN_S + PROBE_MAX_S, failed=False)
+    assert breaker.admit(COOLDOWN_S + PROBE_MAX_S) is None, "its word counts no more"
+
+
+def fail(breakers: Breakers, caller: str, now: float, times: int = 1) -> None:
+    for _ in range(times):
+        if tickets := breakers.admit(caller, now):
+            breakers.record(caller, tickets, now, failed=True)
+
+
+def rested_for_all(now: float = 0.0) -> Breakers:
+    breakers = Breakers()
+    for caller in ("a", "b", "c"):
+        fail(breakers, caller, now, COUNTED_OF_ONE)
+    assert breakers.admit("d", now) is None
+    return breakers
+
+
+def test_one_caller_rests_nobody_but_himself() -> None:
+    breakers = Breakers()
+    for number in range(200):
+        fail(breakers, "a", number / 10)
+    assert breakers.admit("a", 20.0) is None
+    assert breakers.admit("b", 20.0) is not None
+    fail(breakers, "b", 20.0, MIN_FAILURES)
+    assert breakers.admit("b", 20.0) is None
+    assert breakers.admit("c", 20.0) is not None, "nor do two"
+
+
+def test_three_callers_failures_rest_all() -> None:
+    breakers = rested_for_all()
+    assert breakers.admit("d", COOLDOWN_S - 0.01) is None
+    assert 0 < breakers.wait_s("d", 1.0) <= COOLDOWN_S
+    assert breakers.admit("d", COOLDOWN_S) is not None
+
+
+def test_three_callers_failures_rest_nobody_while_others_get_answers() -> None:
+    breakers = Breakers()
+    for _ in range(3 * COUNTED_OF_ONE + 1):
+        tickets = breakers.admit("d", 0.0)
+        assert tickets
+        breakers.record("d", tickets, 0.0, failed=False)
+    for caller in ("a", "b", "c"):
+        fail(breakers, caller, 0.0, COUNTED_OF_ONE)
+    assert breakers.admit("d", 0.0) is not None
+
+
+def test_a_caller_whose_probe_failed_rests_and_the_next_probe_is_anothers() -> None:
+    breakers = rested_for_all()
+    fail(breakers, "a", COOLDOWN_S)
+    assert breakers.admit("a", COOLDOWN_S) is None
+    tickets = breakers.admit("d", COOLDOWN_S)
+    assert tickets and breakers.admit("e", COOLDOWN_S) is None, "one at a time"
+    breakers.record("d", tickets, COOLDOWN_S, failed=False)
+    assert breakers.admit("e", COOLDOWN_S) is not None
+    assert breakers.admit("a", COOLDOWN_S) is None
+    assert breakers.admit("a", 2 * COOLDOWN_S) is not None
+
+
+def test_three_callers_failed_probes_rest_all_again() -> None:
+    breakers = rested_for_all()
+    for caller in ("a", "b"):
+        fail(breakers, caller, COOLDOWN_S)
+    for later in (2, 3, 4):
+        fail(breakers, "a", later * COOLDOWN_S)
+    assert breakers.wait_s("d", 4 * COOLDOWN_S) == 0, "and one caller's do not, however many"
+    fail(breakers, "c", 4 * COOLDOWN_S)
+    assert breakers.wait_s("d", 4 * COOLDOWN_S) == COOLDOWN_S
+
+
+def test_so_many_callers_are_remembered() -> None:
+    breakers = Breakers()
+    fail(breakers, "a", 0.0, MIN_FAILURES)
+    for number in range(MAX_CALLERS - 1):
+        breakers.admit(f"b{number}", 0.0)
+    assert breakers.admit("a", 0.0) is None
+    for number in range(3 * MAX_CALLERS):
+        breakers.admit(f"c{number}", 0.0)
+    assert len(breakers._own) == MAX_CALLERS
+
+
+# Over the wire
+
+
+def ask(app: Any, method: str = "GET", **more: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = app(rest_event(method, "/users", **more), None)
+    return answer
+
+
+@pytest.mark.parametrize("failure", [AWAY, RESET, None])
+def test_an_upstream_that_always_fails_is_asked_a_tenth_more_at_most(failure: bytes | None) -> None:
+    """With the clock moved on, so that the breaker lets as many through as it ever does."""
+    clock, attempts = Clock(), list[str]()
+    with raw_upstream(failure or OK) as found:
+        if failure is None:
+            found.close()  # nobody listens
+        asked = HttpUpstream(origin_of(found.url), rules=AddressRules(allow_loopback=True))
+
+        def send(request: Outbound, *, timeout_s: float) -> UpstreamAnswer:
+            attempts.append(request.target)
+            return asked.send(request, timeout_s=timeout_s)
+
+        app = gateway_app(service("user", found.url, clock=clock, send=send), routes=[PUBLIC])
+        sent = 300
+        for number in range(sent):
+            assert ask(app)["statusCode"] in (502, 503)
+            clock.now += COOLDOWN_S if number % 3 == 0 else 0.1
+            assert len(attempts) <= 1.1 * (number + 1)
+        assert sent / 10 < len(attempts) < sent / 2, "most of them the breaker has answered"
+        assert found.connections == (len(attempts) if failure else 0)
+
+
+def test_without_the_breaker_the_budget_alone_holds() -> None:
+    with raw_upstream(AWAY) as found:
+        there = service("user", found.url)
+        there._breakers.record = lambda *_, **__: None  # type: ignore[method-assign]
+        app = gateway_app(there, routes=[PUBLIC])
+        for _ in range(200):
+            assert ask(app)["statusCode"] == 503
+        assert found.connections == 220
+
+
+def test_an_open_breaker_answers_at_once_and_says_when_to_come_back() -> None:
+    clock = Clock()
+    with raw_upstream(AWAY) as found:
+        app = gateway_app(service("user", found.url, clock=clock), routes=[PUBLIC])
+        for _ in range(MIN_FAILURES):
+            ask(app)
+        asked = found.connections
+        clock.now += 3
+        answer = ask(app)
+        assert problem_of(answer) == (503, "upstream_resting")
+        assert answer["headers"]["Retry-After"] == "7"
+        assert found.connections == asked
+
+
+SIGNED_IN = GatewayRoute(upstream="user", prefix="/users")
+
+
+def failing_below_bad(request: bytes) -> list[bytes]:
+    return [AWAY if request.startswith(b"GET /users/bad") else OK]
+
+
+def test_one_users_failing_requests_rest_the_upstream_for_nobody_else() -> None:
+    clock = Clock()
+    with raw_upstream(failing_below_bad) as found:
+        app = gateway_app(service("user", found.url, clock=clock), routes=[SIGNED_IN])
+        for _ in range(4 * MIN_FAILURES):
+            app(rest_event("GET", "/users/bad", user="alice"), None)
+        asked = found.connections
+        assert asked == MIN_FAILURES, "she rests"
+        assert problem_of(app(rest_event("GET", "/users/good", user="alice"), None)) == (
+            503,
+            "upstream_resting",
+        )
+        for user in ("bob", "carol"):
+            assert app(rest_event("GET", "/users/good", user=user), None)["statusCode"] == 200
+        clock.now += COOLDOWN_S
+        assert app(rest_event("GET", "/users/good", user="alice"), None)["statusCode"] == 200
+
+
+def test_where_nobody_signs_in_one_address_rests_the_upstream_for_no_other() -> None:
+    def at(address: str, path: str) -> dict[str, Any]:
+        event = rest_event("GET", path, user=None)
+        event["requestContext"]["identity"]["sourceIp"] = address
+        answer: dict[str, Any] = app(event, None)
+        return answer
+
+    with raw_upstream(failing_below_bad) as found:
+        app = gateway_app(service("user", found.url), routes=[PUBLIC])
+        for last in range(2 * MIN_FAILURES):
+            at(f"2001:db8::{last}", "/users/bad")
+        assert problem_of(at("2001:db8::ff", "/users/good")) == (503, "upstream_resting"), (
+            "a customer's /64 is one"
+        )
+        assert at("2001:db8:1::1", "/users/good")["statusCode"] == 200
+
+
+def test_an_upstream_that_fails_for_several_users_rests_for_all() -> None:
+    with raw_upstream(failing_below_bad) as found:
+        app = gateway_app(service("user", found.url), routes=[SIGNED_IN])
+        for user in ("alice", "bob", "carol"):
+            for _ in range(2):
+                app(rest_event("GET", "/users/bad", user=user), None)
+        assert found.connections == 5
+        assert problem_of(app(rest_event("GET", "/users/good", user="dan"), None)) == (
+            503,
+            "upstream_resting",
+        )
+
+
+def test_half_open_under_threads_one_probe_goes_out() -> None:
+    clock, release = Clock(), threading.Event()
+
+    def slowly(_request: bytes) -> Any:
+        release.wait(10)
+        yield OK
+
+    with raw_upstream(AWAY) as found:
+        there = service("user", found.url, clock=clock)
+        app = gateway_app(there, routes=[PUBLIC])
+        for _ in range(MIN_FAILURES):
+            ask(app)
+        found.answer = slowly
+        clock.now += COOLDOWN_S
+        asked, outcomes = found.connections, list[int]()
+
+        def one() -> None:
+            try:
+                sent = Outbound(method="GET", target="/", headers=(), body=b"")
+                outcomes.append(there.ask(sent, caller="address:192.0.2.7", timeout_s=20).status)
+            except Unavailable:
+                outcomes.append(503)
+                if outcomes.count(503) == 15:
+                    release.set()
+
+        threads = [threading.Thread(target=one) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(outcomes) == [200] + [503] * 15
+        assert found.connections == asked + 1
+        assert ask(app)["statusCode"] == 200
+
+
+def test_an_upstreams_own_refusals_and_large_answers_open_nothing() -> None:
+    large = b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n" + b"a" * 5_000_000
+    for answer in (answering("500 Oops"), large):
+        with raw_upstream(answer) as found:
+            app = gateway_app(service("user", found.url), routes=[PUBLIC])
+            for _ in range(2 * MIN_FAILURES):
+                ask(app)
+            assert found.connections == 2 * MIN_FAILURES
+
+
+def test_early_hints_open_nothing() -> None:
+    with raw_upstream(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" + OK) as found:
+        app = gateway_app(service("user", found.url), routes=[PUBLIC])
+        assert [ask(app)["statusCode"] for _ in range(2 * MIN_FAILURES)] == [200] * 2 * MIN_FAILURES
+
+
+def test_each_upstream_has_a_breaker_of_its_own() -> None:
+    other = GatewayRoute(upstream="product", prefix="/products", public=True)
+    with raw_upstream(AWAY) as bad, raw_upstream() as good:
+        app = gateway_app(service("user", bad.url), service("product", good.url), routes=[PUBLIC, other])
+        for _ in range(2 * MIN_FAILURES):
+            ask(app)
+        assert problem_of(ask(app))[1] == "upstream_resting"
+        assert app(rest_event("GET", "/products"), None)["statusCode"] == 200
+
+
+def test_logs_name_the_upstream_and_no_path_query_or_body(capsys: pytest.CaptureFixture[str]) -> None:
+    from chalicelib import logs
+
+    logs.configure("DEBUG")
+    with raw_upstream(RESET) as found:
+        app = gateway_app(service("user", found.url), routes=[PUBLIC])
+        app(rest_event("POST", "/users/p-secret", query={"q": ["q-secret"]}, body=b"b-secret"), None)
+    [line] = capsys.readouterr().err.splitlines()
+    entry = json.loads(line)
+    assert (entry["upstream"], entry["code"]) == ("user", "upstream_bad_answer")
+    assert entry["request_id"] == "aws-request-id"
+    assert "secret" not in line

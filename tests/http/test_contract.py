@@ -1,0 +1,259 @@
+"""The API keeps to its own OpenAPI document: Schemathesis reads it and tries every route, alone and in chains.
+
+Schemathesis' examples are the same in every run; CONTRACT_SCALE multiplies how many there are.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from chalice.test import Client
+
+import app
+from chalicelib import wiring
+from chalicelib.api.http.openapi import document
+from chalicelib.api.http.routes import Caller, Edge
+from chalicelib.api.http.v2_events import match_path
+from chalicelib.errors import Unauthenticated
+from tests.ingest.test_decoder import make_pdf
+from tests.support.world import World, jpeg
+
+SCALE = int(os.environ.get("CONTRACT_SCALE", "1"))
+OPTIONS = ("--checks=all", "--no-color")
+# All failures redriven at once would leave none to be redriven one by one: that route comes last, alone.
+RUNS = (
+    ("coverage,fuzzing", f"--max-examples={12 * SCALE}", "--exclude-operation-id=redrive_failures"),
+    ("stateful", f"--max-examples={60 * SCALE}", "--exclude-operation-id=redrive_failures"),
+    ("coverage,fuzzing", f"--max-examples={12 * SCALE}", "--include-operation-id=redrive_failures"),
+)
+# They need a password, a token, a mail's link or a session that chance does not find, an item that is in this very
+# collection, a run that nobody has done yet, or bytes in S3: tests/accounts/test_sessions.py, test_proofs.py,
+# test_collections.py, test_runs.py and test_multipart.py have them.
+UNKNOWABLE = {
+    *("create_account", "set_password", "change_email", "create_verification"),
+    *("log_in", "refresh_session", "end_session", "remove_collection_item", "cancel_run", "complete_upload"),
+}
+CALLERS = {
+    "Bearer of-alice": Caller(user_id="alice", is_admin=True),
+    "Bearer of-bob": Caller(user_id="bob"),
+}
+USERS = [
+    {"name": caller.user_id, "fixedHeaders": [{"name": "Authorization", "value": token}]}
+    for token, caller in CALLERS.items()
+]
+PDF = make_pdf("BT /F 12 Tf 10 50 Td (words) Tj ET")
+HOOKS = f"""
+import schemathesis
+from hypothesis import strategies as st
+schemathesis.openapi.media_type("application/pdf", st.binary(max_size=8).map(lambda end: {PDF!r} + end))
+"""
+CONFIG = """
+hooks = "hooks.py"
+
+[generation]
+deterministic = true
+allow-x00 = false                # no text can have NUL, which JSON Schema cannot say
+
+[auth.wfc]
+path = "users.json"
+peers = ["alice", "bob"]         # what one of them made, the other must not get
+
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "302", "404", "413", "422"]  # too large for this stage; a key that came before
+
+[[operations]]
+# Rules that JSON Schema cannot state: a cursor of ours, `until` after `since`, one of two fields, a field at least.
+include-operation-id = ["list_items", "search_items", "list_failures", "redrive_failures",
+                        "list_api_keys", "create_api_key", "change_me", "register", "list_documents",
+                        "create_document", "list_collections", "list_collection_items", "list_conversations",
+                        "list_runs", "create_account", "set_password", "create_verification", "change_email"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "422"]
+
+[[operations]]
+# What the state of things may stand against: a document not read yet, a name that is taken, an upload not in parts.
+include-operation-id = ["get_page", "get_page_image", "get_page_thumbnail", "create_collection", "change_collection",
+                        "cancel_run", "resume_upload", "complete_upload"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]
+
+[[operations]]
+# Only who knows a password or a token gets in.
+include-operation-id = ["log_in", "refresh_session"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "401"]
+"""
+
+
+def identify(headers: Mapping[str, str]) -> Caller:
+    """Who has this token. The app's own identify takes this place once the app has tokens."""
+    caller = CALLERS.get(headers.get("authorization", ""))
+    if caller is None:
+        raise Unauthenticated("Sign in first.")
+    return caller
+
+
+@dataclass
+class Served:
+    """The app over HTTP, as behind an HTTP API; `statuses` are what each (method, route) has answered."""
+
+    url: str = ""
+    statuses: dict[tuple[str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
+
+
+@contextmanager
+def served_app() -> Iterator[Served]:
+    served, one_at_a_time = Served(), threading.Lock()
+
+    class Gateway(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1  # an answer in one piece: two would wait for each other
+
+        def answer(self) -> None:
+            path, _, query = self.path.partition("?")
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            event = {
+                "version": "2.0",
+                "rawPath": path,
+                "rawQueryString": query,
+                "headers": dict(self.headers),
+                "requestContext": {"http": {"method": self.command}},
+                "body": base64.b64encode(body).decode(),
+                "isBase64Encoded": True,
+            }
+            with one_at_a_time:  # as in Lambda
+                answer = app.app(event, None)
+            route, _ = match_path(path, app.app.routes) or (path, {})
+            served.statuses[self.command, route].add(answer["statusCode"])
+            raw = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
+            self.send_response(answer["statusCode"])
+            for name, value in (answer["headers"] | {"Content-Length": str(len(raw))}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("do_"):
+                return self.answer
+            raise AttributeError(name)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
+    served.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield served
+    server.shutdown()
+    server.server_close()
+
+
+def fill(world: World, name: str) -> None:
+    """Enough of everybody's, ready and failed, that chains which delete and redrive do not run out of it."""
+    for caller in CALLERS.values():
+        for number in range(6):
+            body = jpeg(size=(60 + number, 40)) + name.encode()
+            world.ingest(f"{caller.user_id}/{name}-{number}.jpg", body)
+            world.ingest(f"{caller.user_id}/{name}-{number}-broken.jpg", b"broken")
+            world.ingest(f"{caller.user_id}/{name}-{number}-words.pdf", PDF + b"%d" % number + name.encode())
+
+
+def strict_document() -> dict[str, Any]:
+    """The document without "any other error" and without room for other members: only what is declared will do."""
+    strict = json.loads(msgspec.json.encode(document(app.app.declared, version="1")))
+    for operation in [each for methods in strict["paths"].values() for each in methods.values()]:
+        del operation["responses"]["default"]
+    for schema in strict["components"]["schemas"].values():
+        if "properties" in schema:
+            schema["additionalProperties"] = False
+    return strict
+
+
+@dataclass
+class Contract:
+    world: World
+    served: Served
+    folder: Path
+
+    def check(self, *options: str) -> None:
+        """Let Schemathesis try the routes, once there is something that they can answer with."""
+        self._runs = getattr(self, "_runs", 0) + 1
+        fill(self.world, f"run-{self._runs}")
+        program = Path(sys.executable).parent / "schemathesis"
+        command = [program, "run", "openapi.json", f"--url={self.served.url}", *OPTIONS, *options]
+        done = subprocess.run(command, cwd=self.folder, text=True, capture_output=True, timeout=600 * SCALE)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def contract(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contract]:
+    monkeypatch.setattr(app.app, "edge", lambda: Edge(identify=identify))
+    monkeypatch.setenv("REGISTRATION_OPEN", "true")
+    monkeypatch.setenv("VERIFY_EMAIL", "true")  # chance finds an address, but no password
+    monkeypatch.setenv("MAIL_FOLDER", str(tmp_path / "mail"))
+    monkeypatch.setenv("CONSOLE_URL", "http://127.0.0.1:8000")
+    for made in (wiring.settings, wiring.mailer, wiring.links):
+        made.forget()
+    (tmp_path / "openapi.json").write_text(json.dumps(strict_document()))
+    (tmp_path / "users.json").write_text(json.dumps({"auth": USERS}))
+    (tmp_path / "schemathesis.toml").write_text(CONFIG)
+    (tmp_path / "hooks.py").write_text(HOOKS)
+    with served_app() as served:
+        yield Contract(world, served, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_api_keeps_to_its_document(contract: Contract) -> None:
+    for phases, *options in RUNS:
+        contract.check(f"--phases={phases}", *options)
+    for route in app.app.declared:
+        statuses = contract.served.statuses[route.method, route.path]
+        succeeded = any(status < 400 for status in statuses)
+        unknowable = route.handler.__name__ in UNKNOWABLE  # test_tenant_matrix.py has nobody ask for them too
+        assert succeeded or unknowable, f"{route.method} {route.path} never succeeded"
+        tried = 401 in statuses or unknowable
+        assert route.public or tried, f"{route.method} {route.path} was never tried by nobody"
+
+
+def test_the_api_keeps_to_its_document_at_its_bounds(contract: Contract) -> None:
+    """Each parameter and field at its limits and beyond, one at a time."""
+    contract.check("--phases=coverage", "--max-examples=1")
+    assert {route.path for route in app.app.declared} <= {path for _, path in contract.served.statuses}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        (
+            "GET",
+            "/api/v1/items?since=2020-01-01T00:00:00%2B17:00",
+            None,
+            200,
+        ),  # Postgres takes no such offset
+        ("GET", "/api/v1/failures?until=2020-01-01T00:00:00-23:59", None, 200),
+        ("GET", "/api/v1/items?until=0.5", None, 400),  # msgspec takes seconds for a moment
+        (
+            "POST",
+            "/api/v1/search",
+            {"query": "a", "limit": 1.0, "filters": {"since": "2020-01-01T00:00:00+17:00"}},
+            200,
+        ),
+    ],
+)
+def test_what_schemathesis_has_found(
+    method: str, path: str, body: Any, status: int, world: World, tmp_path: Path
+) -> None:
+    app.edge.cache_clear()
+    client = Client(app.app, project_dir=str(tmp_path))
+    raw = json.dumps(body).encode() if body else b""
+    answer = client.http.request(method, path, headers={"Content-Type": "application/json"}, body=raw)
+    assert answer.status_code == status, answer.body

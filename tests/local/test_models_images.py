@@ -1,0 +1,143 @@
+"""The keyless image models: the formats read and written by hand, and the real weights."""
+
+import hashlib
+import os
+import pickle
+import struct
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from chalicelib.errors import BadFile
+from chalicelib.providers import AnalysisRequest
+from local.models.classifier import ImageClassifier, likely_words
+from local.models.image_analyzer import ImageAnalyzer
+from local.models.minilm import model_folder
+from local.models.ocr import TextBox, TextReader, reading_order
+from local.models.onnx_graph import Graph
+from local.models.picture import look_at
+from local.models.torch_file import read_tensors
+from local.models.words import Words
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+@pytest.fixture(scope="module")
+def analyzer() -> ImageAnalyzer:
+    words = Words(model_folder())
+    return ImageAnalyzer(reader=TextReader(words), classifier=ImageClassifier(), words=words)
+
+
+def request_for(image: Image.Image, name: str = "IMG_1.jpg") -> AnalysisRequest:
+    file = BytesIO()
+    image.convert("RGB").save(file, "JPEG", quality=85)
+    return AnalysisRequest(
+        kind="image", name=name, media_type="image/jpeg", preview_jpeg=file.getvalue(), text=""
+    )
+
+
+def test_a_graph_written_by_hand_computes_what_numpy_does() -> None:
+    rng = np.random.default_rng(1)
+    image, kernel = rng.random((1, 3, 5, 5), np.float32), rng.random((4, 3, 1, 1), np.float32)
+    bias = rng.random(4, np.float32)
+    graph = Graph()
+    last = graph.node("Conv", "image", graph.weight(kernel), graph.weight(bias), auto_pad="SAME_UPPER",
+                      group=1, kernel_shape=(1, 1), strides=(2, 2))  # fmt: skip
+    last = graph.node("Clip", last, graph.weight(np.array(0)), graph.weight(np.array(1)))
+    output = graph.node("Flatten", graph.node("GlobalAveragePool", last))
+    model = graph.model(input_name="image", input_shape=(0, 3, 0, 0), output_name=output)
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    result = session.run(None, {"image": image})
+    convolved = np.einsum("oc,nchw->nohw", kernel[:, :, 0, 0], image[:, :, ::2, ::2]) + bias[:, None, None]
+    assert result[0] == pytest.approx(convolved.clip(0, 1).mean(axis=(2, 3)), abs=1e-6)
+
+
+def test_a_torch_file_that_asks_for_code_or_has_another_hash_is_refused(tmp_path: Path) -> None:
+    content = pickle.dumps(os.system)
+    path = tmp_path / "evil.pth"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="may not name"):
+        read_tensors(path, sha256=hashlib.sha256(content).hexdigest())
+    with pytest.raises(ValueError, match="hash differs"):
+        read_tensors(path, sha256="0" * 64)
+
+
+def test_words_need_a_sure_class_or_a_broader_word() -> None:
+    def words(**chances: float) -> list[str]:
+        values = np.full(1000, 1e-6)
+        for index, chance in chances.items():
+            values[int(index[1:])] = chance
+        return [guess.word for guess in likely_words(values)]
+
+    assert words(c619=0.35) == []
+    assert words(c281=0.3, c285=0.3) == ["animal", "cat", "tabby cat", "Egyptian Mau"]
+    assert words(c967=0.9) == ["food", "coffee or tea", "drink", "espresso"]
+    assert words(c619=0.6) == ["lampshade"]
+
+
+def test_reading_order_follows_a_page_that_is_turned() -> None:
+    def box(text: str, x: float, y: float) -> TextBox:
+        turned = x * np.cos(0.05) - y * np.sin(0.05), x * np.sin(0.05) + y * np.cos(0.05)
+        return TextBox(text=text, x=turned[0], y=turned[1] + 0.05 * 50, height=20, width=100, angle=0.05)
+
+    boxes = [box("right", 800, 100), box("below", 0, 130), box("left", 0, 100), box("top", 300, 40)]
+    assert reading_order(boxes) == ["top", "left  right", "below"]
+    assert reading_order([]) == []
+
+
+@pytest.mark.parametrize(
+    ("colour", "name", "is_grey"),
+    [((210, 30, 30), "red", False), ((20, 60, 220), "blue", False), ((250, 250, 250), "white", True),
+     ((120, 70, 30), "brown", False), ((10, 10, 10), "black", True), ((40, 160, 60), "green", False)],
+)  # fmt: skip
+def test_colours_have_names(colour: tuple[int, int, int], name: str, is_grey: bool) -> None:
+    look = look_at(Image.new("RGB", (300, 200), colour))
+    assert (look.colours, look.is_grey, look.shape) == ((name,), is_grey, "landscape format")
+
+
+def test_a_photograph_of_a_cat_is_labelled_cat(analyzer: ImageAnalyzer) -> None:
+    analysis = analyzer.analyze(request_for(Image.open(SAMPLES / "sunday-visitor.jpg"), "sunday-visitor.jpg"))
+    assert analysis.category == "photograph"
+    assert {"cat", "animal", "brown", "sunday"} <= set(analysis.labels)
+    assert "cat" in analysis.summary
+    assert analysis.text_in_image == ""
+
+
+def test_a_letter_is_read_line_by_line(analyzer: ImageAnalyzer) -> None:
+    page = Image.new("L", (700, 420), 245)
+    font = ImageFont.load_default(size=26)
+    lines = ["Harbour Office", "Invoice 7731", "Mooring for two weeks", "Total 84.50", "Pay by Friday"]
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(page).text((60, 40 + 70 * number), line, fill=30, font=font)
+    analysis = analyzer.analyze(request_for(page))
+    assert analysis.category == "invoice"
+    assert [line.replace(" ", "") for line in analysis.text_in_image.split("\n")] == [
+        line.replace(" ", "") for line in lines
+    ]
+
+
+def test_a_sheet_of_fine_print_keeps_its_lines_and_the_spaces_between_words(analyzer: ImageAnalyzer) -> None:
+    lines = [
+        f"Fee of berth {n} is {n * 7} dollars, harbour lease rope boat crane notice." for n in range(301, 316)
+    ]
+    page, jpeg = Image.new("L", (2000, 2828), 250), BytesIO()
+    font = ImageFont.load_default(size=38)
+    for row, line in enumerate(lines):
+        ImageDraw.Draw(page).text((200, 160 + 64 * row), line, fill=25, font=font)
+    page.save(jpeg, "JPEG", quality=85)
+    read = analyzer.read_page(jpeg.getvalue()).split("\n")
+    assert len(read) == len(lines)
+    found = [word in said.split() for line, said in zip(lines, read, strict=True) for word in line.split()]
+    assert sum(found) > 0.9 * len(found)
+
+
+def test_a_preview_that_is_no_image_is_a_bad_file(analyzer: ImageAnalyzer) -> None:
+    broken = AnalysisRequest(
+        kind="image", name="a", media_type="image/jpeg", preview_jpeg=struct.pack(">I", 7), text=""
+    )
+    with pytest.raises(BadFile):
+        analyzer.analyze(broken)

@@ -1,0 +1,172 @@
+"""The models' server as the app meets it: over HTTP, through the app's own clients."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from base64 import b64decode
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from chalicelib.errors import BadFile, Misconfigured
+from chalicelib.providers import AnalysisRequest
+from chalicelib.providers.models.analyzer_http import HttpAnalyzer
+from chalicelib.providers.models.embedder_openai import OpenAIEmbedder
+from local.models.server import Models, ModelsServer
+from local.models.wire import error_body
+from tests.support.scans import draw_page, joined, scanned_pdf
+from tests.support.talking import Talk, talk
+from tests.support.world import forget_wiring
+
+__all__ = ["talk"]  # pytest finds fixtures by their names
+MODEL = "all-MiniLM-L6-v2"
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ModelsServer]:
+    with ModelsServer(0, Models()) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def post(server: ModelsServer, path: str, content: bytes) -> tuple[int, Any]:
+    connection = HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection.request("POST", path, content)
+    response = connection.getresponse()
+    answer = json.loads(response.read())
+    connection.close()
+    return response.status, answer
+
+
+def test_embeddings_are_openais_form_and_the_same_in_both_encodings(server: ModelsServer) -> None:
+    def embeddings(encoding: str) -> dict[str, Any]:
+        body = {"model": MODEL, "input": ["a cat", "a dog"], "encoding_format": encoding}
+        status, answer = post(server, "/v1/embeddings", json.dumps(body).encode())
+        assert (status, answer["object"], answer["model"]) == (200, "list", MODEL)
+        rows = [(row["object"], row["index"]) for row in answer["data"]]
+        assert rows == [("embedding", 0), ("embedding", 1)]
+        assert answer["usage"] == {"prompt_tokens": 4, "total_tokens": 4}
+        return answer
+
+    floats = np.array([row["embedding"] for row in embeddings("float")["data"]], np.float32)
+    decoded = [np.frombuffer(b64decode(row["embedding"]), "<f4") for row in embeddings("base64")["data"]]
+    assert floats.shape == (2, 384)
+    assert np.array_equal(floats, np.stack(decoded))
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "param"),
+    [
+        (b"{", 400, None),
+        (b"[]", 400, None),
+        (b'{"model": "gpt", "input": "a"}', 404, "model"),
+        (b'{"model": "all-MiniLM-L6-v2", "input": []}', 400, "input"),
+        (b'{"model": "all-MiniLM-L6-v2", "input": [[1, 2]]}', 400, "input"),
+        (b'{"model": "all-MiniLM-L6-v2", "input": "a", "encoding_format": "hex"}', 400, "encoding_format"),
+    ],
+)
+def test_a_wrong_request_is_answered_in_openais_form(
+    server: ModelsServer, content: bytes, status: int, param: str | None
+) -> None:
+    got, answer = post(server, "/v1/embeddings", content)
+    error = answer["error"]
+    assert (got, error["type"], error["param"]) == (status, "invalid_request_error", param)
+    assert error["message"]
+
+
+def test_a_body_that_is_too_large_is_refused_unread(server: ModelsServer) -> None:
+    connection = HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection.putrequest("POST", "/analyze")
+    connection.putheader("Content-Length", "99999999999")
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_the_apps_embedder_finds_the_nearer_text(server: ModelsServer) -> None:
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    embedder = OpenAIEmbedder(base_url=url, api_key=None, model=MODEL, dimensions=384)
+    steel = [f"paragraph {i} about steel" for i in range(20)]
+    texts = ["how to water tomatoes", *steel, "irrigating vegetables"]
+    vectors = np.array(embedder.embed(texts, timeout_s=30))
+    assert int((vectors[1:] @ vectors[0]).argmax()) == 20
+    with pytest.raises(Misconfigured):
+        OpenAIEmbedder(base_url=url, api_key=None, model="other", dimensions=384).embed(["a"], timeout_s=5)
+
+
+def test_the_apps_analyzer_gets_a_description_or_a_bad_file(server: ModelsServer) -> None:
+    analyzer = HttpAnalyzer(base_url=f"http://127.0.0.1:{server.server_port}", api_key=None)
+    text = "The harbour office is open on weekdays. Boats must leave the harbour before the storm arrives."
+    request = AnalysisRequest(
+        kind="pdf", name="a.pdf", media_type="application/pdf", preview_jpeg=None, text=text
+    )
+    assert analyzer.analyze(request, timeout_s=30).language == "en"
+    broken = AnalysisRequest(kind="image", name="a.jpg", media_type="image/jpeg", preview_jpeg=b"no", text="")
+    with pytest.raises(BadFile):
+        analyzer.analyze(broken, timeout_s=30)
+
+
+def test_the_apps_analyzer_reads_a_page_or_has_a_bad_file(server: ModelsServer) -> None:
+    analyzer = HttpAnalyzer(base_url=f"http://127.0.0.1:{server.server_port}", api_key=None)
+    jpeg = io.BytesIO()
+    draw_page(0, "The harbour office\nis open on Monday").save(jpeg, "JPEG")
+    assert (
+        analyzer.read_page(jpeg.getvalue(), timeout_s=60).split("\n")[-1].replace(" ", "") == "isopenonMonday"
+    )
+    with pytest.raises(BadFile):
+        analyzer.read_page(b"no picture", timeout_s=30)
+    assert post(server, "/read", b'{"page_jpeg": 7}') == (
+        400,
+        error_body("page_jpeg must be base64.", kind="invalid_request_error", param="page_jpeg"),
+    )
+
+
+def test_a_scanned_document_is_read_found_and_cited(
+    server: ModelsServer, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page by page by the keyless models, from its pictures to a citation of its second page."""
+    monkeypatch.setenv("ANALYZER_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("EMBEDDINGS_URL", f"http://127.0.0.1:{server.server_port}/v1")
+    monkeypatch.setenv("EMBEDDING_MODEL", MODEL)
+    monkeypatch.setenv("EMBEDDING_DIMENSIONS", "384")
+    forget_wiring()
+    letter = io.BytesIO()
+    Image.open(SAMPLES / "scan0007.jpg").save(letter, "PDF")
+    talk.world.ingest("alice/scan.pdf", joined(scanned_pdf([(1, "Post of the week")]), letter.getvalue()))
+    document = talk("GET", "/api/v1/documents/scan").body
+    assert (document["status"], document["unread_pages"]) == ("READY", 0)
+    page = talk("GET", "/api/v1/documents/scan/pages/2").body
+    assert page["source"] == "ocr" and "The saddle bag you\nasked about has arrived" in page["text"]
+    answer = talk.answer(talk.begin(), "Where has the saddle bag arrived from?")
+    (cited, *_) = answer["citations"]
+    assert (cited["page"], cited["source"]) == (2, "ocr")
+    assert page["text"][cited["page_start"] : cited["page_end"]] == cited["quote"]
+
+
+def test_the_process_ends_with_whoever_holds_its_standard_input() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local.models.server", "--port", "0"],
+        cwd=Path(__file__).parents[2], start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().startswith(b"models on http://127.0.0.1:")
+        process.stdin.close()
+        assert process.wait(10) == -signal.SIGKILL
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.stdout.close()

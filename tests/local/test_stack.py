@@ -1,0 +1,291 @@
+"""The whole product as its user starts it: killed in the middle, started again, and what the README promises of it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import boto3
+import pytest
+
+from local.children import free_port
+from local.places import Ports, aws_environment
+from tests.conftest import rows
+
+PROJECT = Path(__file__).resolve().parents[2]
+BUCKET = "collections-images-local-000000000000"
+ENDED_WITHIN_S = 600
+END = "--- end of block"
+ADDRESS = r"http://127.0.0.1:\d+ +Ctrl-C"
+
+
+@dataclass(frozen=True)
+class Running:
+    ports: Ports
+    state: Path
+    printed: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.api}"
+
+    def get(self, path: str) -> Any:
+        return json.load(urlopen(self.url + path, timeout=60))
+
+    def client(self, service: str) -> Any:
+        variables = aws_environment(self.ports.aws)
+        return boto3.client(
+            service,
+            endpoint_url=variables["AWS_ENDPOINT_URL"],
+            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+            region_name=variables["AWS_REGION"],
+        )
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        return rows(f"postgresql://postgres@127.0.0.1:{self.ports.postgres}/collections", statement)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of the README, and what it says that the block prints; … is anything."""
+
+    code: str
+    shown: str
+
+
+def readme() -> list[Block]:
+    blocks: list[Block] = []
+    for kind, text in re.findall(r"^```(.*)\n((?:.*\n)*?)```$", (PROJECT / "README.md").read_text(), re.M):
+        if kind == "text":
+            blocks[-1] = Block(blocks[-1].code, text)
+        else:
+            assert kind == "sh", f"a block that no test runs: {text}"
+            blocks.append(Block(text, "…"))
+    return blocks
+
+
+def assert_shown(shown: str, printed: str, stack: Running) -> None:
+    pattern = re.escape(shown.strip().replace("http://127.0.0.1:8000", stack.url)).replace("…", ".*")
+    assert re.fullmatch(pattern, printed.strip(), re.DOTALL), f"shown:\n{shown}\nprinted:\n{printed}"
+
+
+def five_free_ports() -> int:
+    """The first of five in a row, below the range that outgoing connections take theirs from."""
+    for first in range(12_000 + os.getpid() % 2_000 * 5, 30_000, 5):
+        with ExitStack() as held:
+            try:
+                for port in range(first, first + 5):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise AssertionError("no five free ports in a row")
+
+
+def start(command: str, port: int, state: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "local", command, "--port", str(port), "--state", str(state)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def read_until(process: "subprocess.Popen[str]", pattern: str) -> list[str]:
+    """Its lines up to the first that matches; fails when it ends before."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if re.search(pattern, line):
+            return lines
+    raise AssertionError("ended without a match:\n" + "".join(lines))
+
+
+def eventually(answer: Callable[[], Any], *, timeout_s: float = 120) -> Any:
+    give_up_at = time.monotonic() + timeout_s
+    while not (found := answer()):
+        assert time.monotonic() < give_up_at, "it did not come true in time"
+        time.sleep(0.2)
+    return found
+
+
+README = readme()
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Running]:
+    """A run killed in the middle, one stopped there, a demo to its end, and then the README's `make run`."""
+    with TemporaryDirectory(prefix="collections-test-", ignore_cleanup_errors=True) as folder:
+        yield from running_stack(Path(folder) / "my state")
+
+
+def running_stack(state: Path) -> Iterator[Running]:
+    port = five_free_ports()
+    killed = start("run", port, state)
+    assert not [line for line in read_until(killed, ADDRESS) if "of 16 ready" in line]
+    read_until(killed, r"\d+ of 16 ready")
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    stopped = start("run", port, state)
+    read_until(stopped, r"\d+ of 16 ready")
+    stopped.send_signal(signal.SIGINT)
+    assert stopped.wait(30) == 0
+    demo = start("demo", port, state)
+    printed, _ = demo.communicate(timeout=ENDED_WITHIN_S)
+    assert demo.returncode == 0, printed
+    assert "16 of 16 ready" in printed
+    running = make_run(port, state)
+    printed = "".join(read_until(running, "16 of 16 ready"))
+    yield Running(ports=Ports(api=port), state=state, printed=printed)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal sends Ctrl-C
+    printed, _ = running.communicate(timeout=300)
+    assert printed.rstrip().endswith("stopping"), printed
+    assert (state / "samples-are-loaded").exists()
+
+
+def make_run(port: int, state: Path) -> "subprocess.Popen[str]":
+    """Run the README's first block on these ports and this state, in the environment that the tests run in."""
+    assert README[0].code == "make run\n"
+    here = [f"PORT={port}", f"STATE={state}", f"PY={sys.executable}", "READY=Makefile"]
+    return subprocess.Popen(
+        ["make", "run", *here],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_the_samples_are_all_ready_and_none_twice(stack: Running) -> None:
+    listed = stack.get("/api/v1/items?limit=100")["data"]
+    names = sorted(
+        path.name
+        for path in (PROJECT / "samples").iterdir()
+        if path.suffix in (".jpg", ".png", ".webp", ".pdf")
+    )
+    assert sorted(item["name"] for item in listed if item["status"] == "READY") == names
+
+
+def test_the_guides_sql_returns_rows_as_written(stack: Running) -> None:
+    (item_id,) = stack.sql("SELECT id FROM items WHERE kind = 'image' ORDER BY id LIMIT 1")[0]
+    assert stack.sql(f"SELECT * FROM items WHERE id = '{item_id}'")
+    assert stack.sql(f"SELECT id, item_id, category, summary FROM analyses WHERE item_id = '{item_id}'")
+    found = stack.sql(
+        f"SELECT id, item_id, embedding_model, embedding_dimensions FROM embeddings WHERE item_id = '{item_id}'"
+    )
+    assert {(model, dimensions) for _, _, model, dimensions in found} == {("all-MiniLM-L6-v2", 384)}
+
+
+def test_a_hand_made_put_events_drives_the_analyzer(stack: Running) -> None:
+    """Of an object whose own event is lost: the bucket sends none while this one is put."""
+    s3 = stack.client("s3")
+    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={})
+    s3.upload_file(str(PROJECT / "samples" / "scan0007.jpg"), BUCKET, "user123/test.jpg")
+    s3.put_bucket_notification_configuration(
+        Bucket=BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    assert stack.sql("SELECT * FROM items WHERE id = 'test'") == []
+    detail = {"item_id": "test", "user_id": "user123", "bucket": BUCKET, "original_key": "user123/test.jpg"}
+    entry = {
+        "Source": "collections.imageprocessor",
+        "DetailType": "ImageProcessed",
+        "Detail": json.dumps(detail),
+    }
+    assert stack.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+    eventually(lambda: stack.sql("SELECT * FROM analyses WHERE item_id = 'test'"))
+    eventually(lambda: stack.sql("SELECT * FROM items WHERE id = 'test' AND status = 'READY'"))
+
+
+def test_make_run_prints_what_the_readme_shows(stack: Running) -> None:
+    assert_shown(README[0].shown, stack.printed, stack)
+
+
+def test_the_readmes_session_works(stack: Running, tmp_path: Path) -> None:
+    """All of its blocks but the first, in one shell, on a machine that has little besides curl and python3."""
+    clone, programs = tmp_path / "my clone", tmp_path / "bin"
+    clone.mkdir()
+    (clone / "samples").symlink_to(PROJECT / "samples")
+    programs.mkdir()
+    (programs / "python3").symlink_to(Path(sys.executable).resolve())
+    for name in ("sh", "curl", "cp", "grep", "sleep", "tee"):
+        program = shutil.which(name)
+        assert program, f"{name} is missing here"
+        (programs / name).symlink_to(program)
+    session = f"\necho; echo '{END}'\n".join(block.code for block in README[1:])
+    ran = subprocess.run(
+        ["sh", "-euc", session.replace("http://127.0.0.1:8000", stack.url)],
+        cwd=clone,
+        env={"PATH": str(programs), "HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout
+    for block, printed in zip(README[1:], ran.stdout.split(f"{END}\n"), strict=True):
+        assert_shown(block.shown, printed, stack)
+    assert (clone / "page.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+    assert stack.get("/api/v1/items?text=my%20photo.jpg&status=READY")["data"]
+
+
+def test_chalice_local_works_beside_the_running_stack(stack: Running) -> None:
+    port = free_port()
+    command = [str(Path(sys.executable).parent / "chalice"), "local", "--stage", "local", "--port", str(port)]
+    beside = subprocess.Popen(
+        [*command, "--no-autoreload"],
+        cwd=stack.state / "stage",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        other = Running(ports=Ports(api=port), state=stack.state)
+
+        def health() -> Any:
+            try:
+                return other.get("/health")
+            except OSError:
+                return None
+
+        assert eventually(health)["status"] == "healthy"
+        assert len(other.get("/api/v1/items?limit=100")["data"]) >= 16
+    finally:
+        beside.terminate()
+        beside.wait()
+
+
+def test_an_unknown_path_is_a_problem_like_any_other(stack: Running) -> None:
+    with pytest.raises(HTTPError) as refused:
+        urlopen(Request(f"http://127.0.0.1:{stack.ports.api}/nowhere/at/all"), timeout=60)
+    assert refused.value.code == 404
+    assert json.load(refused.value)["code"] == "not_found"
+
+
+def test_the_page_is_served_at_the_root(stack: Running) -> None:
+    page = urlopen(f"http://127.0.0.1:{stack.ports.api}/", timeout=60)
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert b"<title>Collections" in page.read()
+
+
+def test_no_process_of_the_stack_runs_with_the_superusers_url(stack: Running) -> None:
+    config = json.loads((stack.state / "stage" / ".chalice" / "config.json").read_text())
+    url = config["stages"]["local"]["environment_variables"]["DATABASE_URL"]
+    assert url.startswith("postgresql://collections_app:")
+    assert rows(url, "SELECT count(*) FROM items") == [(0,)], "no tenant set, so no rows"

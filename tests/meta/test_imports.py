@@ -1,0 +1,93 @@
+"""Imports go one way: the parts, and what each may import, as a table."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# Each part of the app and the parts it may import. "providers" are the Protocols alone; their
+# implementations, "providers.*", are known to wiring and to each other.
+ALLOWED = {
+    "app": {"api", "events", "logs", "settings", "wiring"},
+    "api": {"ops", "model", "errors", "logs", "settings", "wiring"},
+    "events": {"ops", "model", "errors", "logs", "settings", "wiring"},
+    "wiring": {"model", "errors", "logs", "settings", "stores", "providers", "providers.*"},
+    "ops": {"model", "stores", "providers", "errors", "logs"},
+    "stores": {"model", "errors"},
+    "providers": {"model", "errors"},
+    "providers.*": {"providers", "model", "errors"},
+    "model": {"errors"},
+    "settings": set(),
+    "logs": {"model"},
+    "errors": set(),
+}
+NOT_SHIPPED = {"local", "bench", "tests", "deploy"}
+HEAVY = [
+    *("boto3", "botocore", "psycopg2", "PIL", "numpy", "pypdfium2", "pillow_heif", "h11"),
+    "openai",
+    "anthropic",
+]
+SHIPPED = [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, f"{path}:{node.lineno}: write the whole module name"
+            assert not node.level, f"{path}:{node.lineno}: write the whole module name"
+            for alias in node.names:
+                below = f"{node.module}.{alias.name}"
+                yield below if is_module(below) else node.module
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or path.is_dir()
+
+
+def part(module: str) -> str:
+    """The row of ALLOWED that a module of the app belongs to."""
+    names = module.split(".")
+    if names[0] == "app":
+        return "app"
+    if names[1:2] == ["providers"] and len(names) > 2:
+        return "providers.*"
+    return names[1] if len(names) > 1 else "errors"
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=module_name)
+def test_a_module_imports_only_what_its_part_may(path: Path) -> None:
+    here = part(module_name(path))
+    ours = {name for name in imported(path) if name.split(".")[0] in {"app", "chalicelib"}}
+    assert {name for name in ours if part(name) not in ALLOWED[here] | {here}} == set()
+
+
+def test_nothing_shipped_imports_what_is_not() -> None:
+    found = {(module_name(path), name) for path in SHIPPED for name in imported(path)}
+    assert {(path, name) for path, name in found if name.split(".")[0] in NOT_SHIPPED} == set()
+
+
+def test_only_the_providers_package_defines_protocols() -> None:
+    def is_protocol(node: ast.AST) -> bool:
+        return isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
+
+    defining = {module_name(p) for p in SHIPPED if any(map(is_protocol, ast.walk(ast.parse(p.read_text()))))}
+    assert defining == {"chalicelib.providers"}
+
+
+def test_importing_the_app_loads_nothing_heavy() -> None:
+    code = f"import app, sys; print(*sorted(set({HEAVY}) & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-B", "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout.split(), ran.stderr) == (0, [], "")

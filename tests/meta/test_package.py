@@ -1,0 +1,163 @@
+"""The Lambda package, built once as an operator builds it."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from chalicelib.api.http.problems import STATUS_OF_ERROR, UPLOADS_PATH, Problem
+from deploy import zips
+from deploy.overlay import logical_id
+from deploy.package import CannotPackage, build, find_python, make_environment
+from deploy.policies import CONFIG, ROOT
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory with sam.json and deployment.zip of stage dev. Needs Python 3.12 or 3.13 and a package index.
+
+    A machine without them skips; a machine with CI set fails, because there nobody reads skips.
+    """
+    try:
+        find_python()
+    except CannotPackage as error:
+        missing(str(error))
+    if not index_answers(tmp_path_factory.mktemp("index")):
+        missing("pip reaches no package index, and the wheels for Lambda come from one")
+    to = tmp_path_factory.mktemp("package") / "dev"
+    build("dev", to)
+    return to
+
+
+def missing(what: str) -> None:
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
+
+
+def index_answers(to: Path) -> bool:
+    small = next(line for line in (ROOT / "requirements.txt").read_text().splitlines() if "pgvector" in line)
+    pip = [sys.executable, "-m", "pip", "--retries", "1", "--timeout", "10", "download", "--no-deps"]
+    command = [*pip, "--dest", str(to), small.split()[0]]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def names(package: Path) -> set[str]:
+    with zipfile.ZipFile(package / "deployment.zip") as zipped:
+        return set(zipped.namelist())
+
+
+@pytest.fixture(scope="module")
+def resources(package: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((package / "sam.json").read_text())["Resources"]
+    return loaded
+
+
+def test_the_zip_is_small(package: Path) -> None:
+    assert (package / "deployment.zip").stat().st_size <= zips.LIMIT_BYTES
+
+
+def test_the_zip_holds_the_whole_app(names: set[str]) -> None:
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "chalicelib").rglob("*") if path.is_file()}
+    ours = {"app.py", *(name for name in files if "__pycache__" not in name)}
+    assert ours - names == set()
+
+
+def test_the_zip_holds_no_tests_docs_secrets_nor_stale_caches(names: set[str]) -> None:
+    sources = {name for name in names if not name.endswith(".pyc")}
+    assert [name for name in sources if zips.UNWANTED.search(name)] == []
+    bytecode = {re.sub(r"__pycache__/(.*)\.cpython-\d+\.pyc", r"\1.py", name) for name in names - sources}
+    assert bytecode == {name for name in sources if name.endswith(".py")}
+
+
+def test_unwanted_files_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "some.zip"
+    bad = [
+        "tests/test_a.py",
+        "local/x.py",
+        "lib/docs/a.md",
+        "a/__pycache__/b.cpython-311.pyc",
+        ".env",
+        "a.pem",
+    ]
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name in [*bad, "app.py", "chalicelib/console/index.html", "chalicelib/stores/library/items.sql"]:
+            zipped.writestr(name, "")
+    assert zips.unwanted(path) == bad
+
+
+def test_wheels_and_functions_agree_on_the_version_of_python(
+    names: set[str], resources: dict[str, Any]
+) -> None:
+    runtimes = {each["Properties"]["Runtime"] for each in functions(resources).values()}
+    libraries = {
+        found[0] for name in names if (found := re.search(r"cpython-\d+(?=-x86_64-linux-gnu\.so)", name))
+    }
+    assert runtimes in ({"python3.13"}, {"python3.12"})
+    assert libraries == {runtime.replace("python3.", "cpython-3") for runtime in runtimes}
+
+
+def functions(resources: dict[str, Any]) -> dict[str, Any]:
+    return {name: each for name, each in resources.items() if each["Type"] == "AWS::Serverless::Function"}
+
+
+def test_the_parameters_reach_the_functions(package: Path, resources: dict[str, Any]) -> None:
+    declared = json.loads((package / "sam.json").read_text())["Parameters"]
+    for name, each in functions(resources).items():
+        variables = each["Properties"]["Environment"]["Variables"]
+        named = {value["Ref"] for value in variables.values() if isinstance(value, dict) and "Ref" in value}
+        assert {"DatabaseUrl", "SessionSecret"} <= named <= declared.keys(), name
+        assert variables["ENVIRONMENT"] == "dev"
+
+
+def test_what_the_gateway_answers_by_itself_is_a_problem_like_ours(resources: dict[str, Any]) -> None:
+    answers = resources["RestAPI"]["Properties"]["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+    ours = {(STATUS_OF_ERROR[error], error.code) for error in STATUS_OF_ERROR if hasattr(error, "code")}
+    for name, each in answers.items():
+        headers = each["responseParameters"]
+        assert headers["gatewayresponse.header.Access-Control-Allow-Origin"] == "'*'", name
+        if name != "DEFAULT_4XX":  # which has many statuses
+            problem = msgspec.json.decode(each["responseTemplates"]["application/json"], type=Problem)
+            assert (problem.status, problem.code) in ours and problem.status == each["statusCode"], name
+            assert problem.status not in (429, 503) or "gatewayresponse.header.Retry-After" in headers, name
+    too_large = answers["REQUEST_TOO_LARGE"]
+    assert UPLOADS_PATH in too_large["responseParameters"]["gatewayresponse.header.Link"]
+    assert f"POST {UPLOADS_PATH}" in too_large["responseTemplates"]["application/json"]
+
+
+def test_each_function_has_its_own_size_and_role(resources: dict[str, Any]) -> None:
+    wanted = {
+        logical_id(name): (size["lambda_memory_size"], size["lambda_timeout"])
+        for name, size in CONFIG["lambda_functions"].items()
+    }
+    properties = {name: each["Properties"] for name, each in functions(resources).items()}
+    assert {name: (each["MemorySize"], each["Timeout"]) for name, each in properties.items()} == wanted
+    assert len({json.dumps(each["Role"]) for each in properties.values()}) == len(wanted)
+
+
+def test_the_template_passes_cfn_lint(package: Path) -> None:
+    lint = [Path(sys.executable).with_name("cfn-lint"), package / "sam.json"]
+    ran = subprocess.run(lint, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
+
+
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"),
+    reason="the package's libraries are for Linux on x86_64",
+)
+def test_the_zip_runs_by_itself(package: Path, tmp_path: Path) -> None:
+    """Nothing but the zip's content and the standard library; botocore is Lambda's own and comes late."""
+    with zipfile.ZipFile(package / "deployment.zip") as zipped:
+        zipped.extractall(tmp_path)
+    dependencies = "psycopg2, pgvector, PIL.Image, pillow_heif, pypdfium2"
+    code = f"import sys; sys.path.insert(0, '.'); import app, {dependencies}"
+    command = [make_environment(find_python()), "-I", "-S", "-B", "-c", code]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")

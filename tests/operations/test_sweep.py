@@ -1,0 +1,172 @@
+"""What the sweeper and the relay heal: lost events, lost workers, lost objects."""
+
+import json
+from datetime import UTC, datetime
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from chalicelib import wiring
+from chalicelib.errors import Unavailable
+from chalicelib.events import handlers
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.ops.ingest.manage import delete_item
+from chalicelib.ops.operations.sweep import sweep
+from chalicelib.stores.aws.blobs import Blobs
+from chalicelib.stores.work import tasks
+from tests.support.emulated import BUCKET
+from tests.support.world import World, jpeg
+
+ALICE_A = ItemRef(user_id="alice", item_id="a")
+
+
+def test_an_object_whose_event_never_came_is_found(world: World) -> None:
+    world.put("alice/a.jpg", jpeg())
+    world.put("nobody.jpg", jpeg("blue"))
+    world.heal()
+    assert world.item("a")["status"] == "READY"
+    world.sweep()
+    assert world.sql("SELECT count(*) FROM items") == [(1,)]
+    assert len(world.published()) == 4
+
+
+def test_objects_whose_events_wait_behind_others_are_not_announced_again(world: World) -> None:
+    first, *late = [world.put(f"alice/{number}.jpg", jpeg(size=(40 + number, 40))) for number in range(6)]
+    world.deliver(first)
+    world.sweep()
+    assert world.sql("SELECT count(*) FROM items") == [(6,)]
+    assert [event["detail-type"] for event in world.published()] == ["ImageProcessed"]
+    world.run(*world.published(), *late)
+    assert world.sql("SELECT DISTINCT status FROM items") == [("READY",)]
+
+
+def test_an_event_the_bus_did_not_take_is_relayed(world: World) -> None:
+    created = world.put("alice/a.jpg", jpeg())
+    world.deliver(created)
+    world.sql("UPDATE outbox SET published_at = NULL, locked_until = now(); UPDATE tasks SET woken_at = NULL")
+    handlers.minute_passed()
+    world.run(world.published()[-1])
+    assert world.item("a")["status"] == "READY"
+
+
+def test_a_lost_wake_up_is_sent_again_once(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.sql(
+        "UPDATE tasks SET woken_at = now() - interval '10 minutes', claimed_at = claimed_at - interval '10 minutes'"
+    )
+    before = world.published()
+    world.sweep()
+    world.sweep()
+    again = world.published(after=before[-1]["outbox_id"])
+    assert [event["detail-type"] for event in again] == ["ImageProcessed"]
+    world.run(*again)
+    assert world.item("a")["status"] == "READY"
+
+
+def test_a_backlog_is_not_amplified(world: World) -> None:
+    """Old wake-ups behind a stage that is at work, oldest first, are not lost: they wait."""
+    for number in range(6):
+        world.deliver(world.put(f"alice/{number}.jpg", jpeg(size=(40 + number, 40))))
+    world.sql("UPDATE tasks SET woken_at = now() - interval '10 minutes' WHERE stage = 'analyze'")
+    first, *waiting = world.published()
+    world.deliver(first)
+    sent = len(world.published())
+    world.sweep()
+    assert len(world.published()) == sent
+    assert len(waiting) == 5
+
+
+def test_an_expired_lease_is_taken_back_and_its_worker_fenced(world: World) -> None:
+    created = world.put("alice/a.jpg", jpeg())
+    world.deliver(created)
+    db = wiring.database()
+    slow = db.transact("alice", lambda tx: tasks.claim(tx, ALICE_A, "analyze"))
+    assert slow is not None
+    world.sql("UPDATE tasks SET lease_until = now() - interval '1 second' WHERE stage = 'analyze'")
+    world.sweep()
+    world.sql("UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now() WHERE state = 'ready'")
+    handlers.minute_passed()
+    world.run(world.published()[-1])
+    assert world.item("a")["status"] == "READY"
+    assert world.sql("SELECT attempt FROM tasks WHERE stage = 'analyze'") == [(2,)]
+
+
+def test_a_worker_that_dies_every_time_ends_in_a_failure(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.sql(
+        "UPDATE tasks SET state = 'running', attempt = 8, token = gen_random_uuid(),"
+        " lease_until = now() - interval '1 s' WHERE stage = 'analyze'"
+    )
+    world.sweep()
+    item = world.item("a")
+    assert (item["status"], item["failure_code"]) == ("FAILED", "worker_lost")
+
+
+def test_without_s3_the_sweep_heals_what_needs_none(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.sql("UPDATE tasks SET woken_at = now() - interval '10 min', claimed_at = now() - interval '10 min'")
+    with pytest.raises(Unavailable):
+        sweep(db=world.db, blobs=blobs_away(), bus=wiring.bus(), now=datetime.now(UTC))
+    assert [event["detail-type"] for event in world.published()] == ["ImageProcessed"] * 2
+
+
+def blobs_away() -> Blobs:
+    config = Config(connect_timeout=1, retries={"total_max_attempts": 1})
+    return Blobs(boto3.client("s3", endpoint_url="http://127.0.0.1:9", config=config), bucket=BUCKET)
+
+
+def test_an_item_deleted_while_s3_was_away_stays_deleted_and_its_objects_go_later(world: World) -> None:
+    created = world.put("alice/a.jpg", jpeg())
+    world.run(created)
+    delete_item(ALICE_A, db=wiring.database(), blobs=blobs_away())
+    assert len(world.objects()) == 3
+    world.run(created)
+    assert world.sql("SELECT count(*) FROM items") == [(0,)]
+    world.sweep()
+    assert world.objects() == []
+    assert world.sql("SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM object_deletions)") == [
+        (0, 0)
+    ]
+
+
+def test_the_same_key_written_after_its_deletion_is_a_new_item(world: World) -> None:
+    world.sql("INSERT INTO users VALUES ('alice')")
+    world.sql("INSERT INTO object_deletions VALUES ('alice', 'alice/a.jpg', now() - interval '1 hour')")
+    created = world.put("alice/a.jpg", jpeg())
+    created["time"] = datetime.now(UTC).isoformat()
+    world.run(created)
+    assert world.item("a")["status"] == "READY"
+    world.sweep()
+    assert "alice/a.jpg" in world.objects()
+
+
+def test_a_dead_letter_is_kept_once_with_its_secrets_removed(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    event = world.published()[-1]
+    letter = {
+        "requestContext": {
+            "functionArn": "arn:aws:lambda:us-east-1:0:function:collections-local-analyzer",
+            "condition": "RetriesExhausted",
+        },
+        "requestPayload": event,
+        "responsePayload": {
+            "errorType": "OperationalError",
+            "errorMessage": "postgresql://u:hunter2@db failed",
+        },
+    }
+    for _ in range(2):
+        handlers.dead_letter("m-1", json.dumps(letter))
+    handlers.dead_letter("m-2", "not json \x00")
+    found = world.sql("SELECT function, reason, item_id, error FROM dead_letters ORDER BY id")
+    assert found == [
+        (
+            "collections-local-analyzer",
+            "RetriesExhausted",
+            "a",
+            "OperationalError: postgresql://u:***@db failed",
+        ),
+        ("unknown", "unknown", None, "no error was given"),
+    ]
+    assert world.sql("SELECT count(*) FROM dead_letters WHERE payload::text LIKE '%hunter2%'") == [(0,)]
+    assert world.sql("SELECT count(*) FROM item_events WHERE event = 'dead letter'") == [(2,)]

@@ -1,0 +1,100 @@
+import pytest
+
+from chalicelib.model.search.ranking import (
+    best_children,
+    first_of_each,
+    fuse,
+    is_relevant,
+    semantic_weight_for,
+)
+
+
+def test_fuse_scales_each_list_and_adds_them_by_weight() -> None:
+    hits = fuse({"a": 10.0, "b": 6.0, "c": 2.0}, {"b": 0.9, "d": 0.5, "a": 0.7}, semantic_weight=0.4)
+    assert [(hit.key, round(hit.score, 9)) for hit in hits] == [
+        ("a", 0.8),
+        ("b", 0.7),
+        ("c", 0.0),
+        ("d", 0.0),
+    ]
+    first, last = hits[0], hits[-1]
+    assert (first.lexical_score, first.lexical_rank) == (10.0, 1)
+    assert (first.semantic_score, first.semantic_rank) == (0.7, 2)
+    assert (last.lexical_score, last.lexical_rank) == (None, None)
+    assert (last.semantic_score, last.semantic_rank) == (0.5, 3)
+    assert [round(hit.lexical_part, 9) for hit in hits] == [0.6, 0.3, 0.0, 0.0]
+    assert all(hit.score == hit.lexical_part + hit.semantic_part for hit in hits)
+
+
+def test_fuse_of_one_list_keeps_its_order_and_a_lone_hit_counts_fully() -> None:
+    assert [hit.key for hit in fuse({}, {"x": 0.1, "y": 0.2}, semantic_weight=0.45)] == ["y", "x"]
+    assert fuse({"x": 3.0}, {}, semantic_weight=0.45)[0].score == pytest.approx(0.55)
+    assert fuse({}, {}, semantic_weight=0.45) == []
+
+
+def test_ties_are_ordered_by_key_whatever_the_order_of_arrival() -> None:
+    forwards = fuse({("b", 1): 1.0, ("a", 2): 1.0, ("a", 1): 1.0}, {}, semantic_weight=0.5)
+    backwards = fuse({("a", 1): 1.0, ("a", 2): 1.0, ("b", 1): 1.0}, {}, semantic_weight=0.5)
+    assert forwards == backwards
+    assert [(hit.key, hit.lexical_rank) for hit in forwards] == [(("a", 1), 1), (("a", 2), 2), (("b", 1), 3)]
+
+
+def test_best_children_keeps_each_parents_best_and_orders_the_parents() -> None:
+    scores = {"p1.a": 0.2, "p2.a": 0.5, "p1.b": 0.9, "p2.b": 0.5}
+    best = best_children(scores, lambda chunk: chunk[:2])
+    assert list(best.items()) == [("p1", ("p1.b", 0.9)), ("p2", ("p2.a", 0.5))]
+
+
+def test_first_of_each_folds_pages_to_items_in_order() -> None:
+    hits = fuse({("x", 3): 5.0, ("y", 1): 4.0, ("x", 1): 3.0, ("z", 9): 2.0}, {}, semantic_weight=0.45)
+    assert [hit.key for hit in first_of_each(hits, lambda page: page[0])] == [("x", 3), ("y", 1), ("z", 9)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "cat",
+        "the cat on the sofa",
+        "de novo mutations",
+        "café in Paris",
+        "TGF-β induces α-SMA",
+        "vitamin D",
+        "2024",
+    ],
+)
+def test_english_queries_trust_the_vectors_about_half(query: str) -> None:
+    assert semantic_weight_for(query) == 0.5
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "東京の写真",
+        "фото кошки",
+        "صورة قطة",
+        "der Hund auf dem Sofa",
+        "un chat sur le canapé",
+        "gato en el sofá",
+    ],
+)
+def test_other_languages_trust_the_words_more(query: str) -> None:
+    assert semantic_weight_for(query) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("semantic_score", "coverage", "relevant"),
+    [
+        (0.42, None, True),
+        (0.41, None, False),
+        (0.41, 0.74, False),
+        (0.10, 0.75, True),
+        (None, 0.50, True),
+        (None, 0.49, False),
+        (None, None, False),
+    ],
+)
+def test_near_in_meaning_or_nearly_all_of_the_words_is_relevant(
+    semantic_score: float | None, coverage: float | None, relevant: bool
+) -> None:
+    assert is_relevant(semantic_score=semantic_score, coverage=coverage) is relevant

@@ -1,0 +1,143 @@
+"""An emulated AWS for one test: in this process, on free ports, its objects in a temporary directory."""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from local.aws import Emulator
+from local.base import client, create_bucket
+from local.delivery import Delivery
+from local.object_files import ObjectFiles
+from local.places import ACCOUNT, REGION
+from local.runtime_api import RuntimeApi
+from local.spool import Spool
+from local.workers import Workers
+
+BUCKET = "collections-images-local-000000000000"
+FUNCTIONS = Path(__file__).parents[1] / "local" / "functions"
+_emulators: list[Emulator] = []
+
+
+@dataclass
+class Clock:
+    """Answers a time that a test may move."""
+
+    moved_s: float = 0.0
+
+    def __call__(self) -> datetime:
+        return datetime.fromtimestamp(time.time() + self.moved_s, UTC)
+
+
+@dataclass(kw_only=True)
+class Emulated:
+    emulator: Emulator
+    workers: Workers
+    clock: Clock
+
+    def client(self, service: str) -> Any:
+        return client(service, self.emulator.port)
+
+    def make_queue(self, name: str, *, visibility_s: str = "60") -> str:
+        """Create a queue; its ARN."""
+        self.client("sqs").create_queue(QueueName=name, Attributes={"VisibilityTimeout": visibility_s})
+        return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+    def make_rule(self, name: str, target: str, **rule: Any) -> None:
+        events = self.client("events")
+        events.put_rule(Name=name, **rule)
+        events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": target}])
+
+    def make_function(self, name: str, *, timeout_s: int = 10, **variables: str) -> str:
+        """Deploy tests/local_stack/functions/app.py's function of that name; its ARN."""
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("app.py", "")
+        made = self.client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Role=self._role(),
+            Handler=f"app.{name}",
+            Timeout=timeout_s,
+            Code={"ZipFile": archive.getvalue()},
+            Environment={"Variables": variables},
+        )
+        return str(made["FunctionArn"])
+
+    def received(self, queue: str) -> list[Any]:
+        """The JSON bodies of all messages that are in the queue now."""
+        sqs, bodies = self.client("sqs"), []
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            bodies += [json.loads(message["Body"]) for message in messages]
+        return bodies
+
+    def next_received(self, queue: str, *, timeout_s: float = 60) -> Any:
+        """The JSON body of the next message, waited for."""
+        give_up_at = time.monotonic() + timeout_s
+        while time.monotonic() < give_up_at:
+            if bodies := self.received(queue):
+                return bodies[0]
+            time.sleep(0.02)
+        raise TimeoutError(f"nothing arrived in {queue}")
+
+    def _role(self) -> str:
+        iam = self.client("iam")
+        try:
+            return str(iam.get_role(RoleName="function")["Role"]["Arn"])
+        except iam.exceptions.NoSuchEntityException:
+            return str(iam.create_role(RoleName="function", AssumeRolePolicyDocument="{}")["Role"]["Arn"])
+
+
+@contextmanager
+def emulated_aws(state: Path, *, concurrency: int = 1) -> Iterator[Emulated]:
+    """An empty account but for the images' bucket, its objects from `state`; retries come after 50 ms.
+
+    The servers are the process's only ones: there can be one account at a time.
+    """
+    clock = Clock()
+    runtime_api = _runtime_api()
+    workers = Workers(
+        runtime_api=runtime_api,
+        project=FUNCTIONS,
+        logs=state / "logs",
+        aws_port=lambda: emulator.port,
+        concurrency={"": concurrency},
+        say=lambda line: None,
+    )
+    delivery = Delivery(
+        start_function=workers.start_function, spool=Spool(state / "queue"), retry_delays_s=(0.05, 0.05)
+    )
+    workers.finish = delivery.finish
+    emulator = _emulator(files=ObjectFiles(state / "s3"), delivery=delivery, now=clock)
+    try:
+        create_bucket(BUCKET, aws_port=emulator.port)
+        emulator.objects.load(BUCKET)
+        yield Emulated(emulator=emulator, workers=workers, clock=clock)
+    finally:
+        delivery.stop()
+        workers.stop()
+        emulator.scheduler.stop()
+
+
+@cache
+def _runtime_api() -> RuntimeApi:
+    runtime_api = RuntimeApi(0)
+    runtime_api.start()
+    return runtime_api
+
+
+def _emulator(**account: Any) -> Emulator:
+    """Return the process's emulator with this account in it."""
+    if _emulators:
+        _emulators[0].reset(**account)
+    else:
+        _emulators.append(Emulator(port=0, **account))
+        _emulators[0].start()
+    return _emulators[0]

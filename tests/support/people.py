@@ -1,0 +1,115 @@
+"""People who sign in: the app over HTTP's shapes, with whatever credential a test gives it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chalice.test import Client
+
+import app
+from chalicelib import wiring
+from tests.support.world import World
+
+PASSWORD = "a password that is long"
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+    @property
+    def code(self) -> str:
+        return str(self.body["code"])
+
+
+@dataclass
+class People:
+    world: World
+    client: Client
+    monkeypatch: pytest.MonkeyPatch
+
+    def __call__(
+        self, method: str, path: str, body: Any = None, *, token: str | None = None, **headers: str
+    ) -> Reply:
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        raw = json.dumps(body).encode() if body is not None else b""
+        answer = self.client.http.request(method, path, headers=headers, body=raw)
+        return Reply(answer.status_code, json.loads(answer.body or b"null"), dict(answer.headers))
+
+    def set(self, **variables: str | None) -> None:
+        """Change settings; None takes a variable away."""
+        for name, value in variables.items():
+            if value is None:
+                self.monkeypatch.delenv(name, raising=False)
+            else:
+                self.monkeypatch.setenv(name, value)
+        for made in (
+            wiring.settings,
+            wiring.signing,
+            wiring.sessions,
+            wiring.tables,
+            wiring.rate_limits,
+            wiring.dynamodb_presence,
+            wiring.oidc,
+            wiring.links,
+            wiring.mailer,
+        ):
+            made.forget()
+        app.edge.cache_clear()
+
+    def register(self, email: str, password: str = PASSWORD) -> Reply:
+        return self("POST", "/api/v1/registration", {"email": email, "password": password})
+
+    def log_in(self, email: str, password: str = PASSWORD, **headers: str) -> Reply:
+        return self("POST", "/api/v1/sessions", {"email": email, "password": password}, **headers)
+
+    def join(self, email: str) -> dict[str, Any]:
+        """Register and sign in; the tokens."""
+        assert self.register(email).status == 202
+        reply = self.log_in(email)
+        assert reply.status == 201, reply
+        tokens: dict[str, Any] = reply.body
+        return tokens
+
+    def promote(self, email: str) -> None:
+        """Make the account an administrator's, behind the app's back."""
+        self.world.sql(f"UPDATE accounts SET role = 'admin' WHERE email = '{email}'")
+
+    def refresh(self, refresh_token: str) -> Reply:
+        return self("POST", "/api/v1/sessions/refresh", {"refresh_token": refresh_token})
+
+    def me(self, token: str | None = None, **headers: str) -> Reply:
+        return self("GET", "/api/v1/me", token=token, **headers)
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """All rows of the table, live or not."""
+        table = wiring.settings().sessions_table
+        items: list[dict[str, Any]] = self.world.aws.client("dynamodb").scan(TableName=table)["Items"]
+        return items
+
+    def key(self, token: str | None, *scopes: str, **more: Any) -> str:
+        """A new API key of whoever the token is of."""
+        reply = self("POST", "/api/v1/api-keys", {"name": "k", "scopes": scopes, **more}, token=token)
+        assert reply.status == 201, reply
+        return str(reply.body["key"])
+
+
+@pytest.fixture
+def people(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[People]:
+    """Registration is open, no address is proved, nobody is anonymous."""
+    people = People(world, Client(app.app, project_dir=str(tmp_path)), monkeypatch)
+    rates = json.dumps(dict.fromkeys(("address", "login", "account", "mail", "user.free"), "900/1m 9000/1h"))
+    people.set(RATE_LIMITS=rates, ENVIRONMENT="local", ANONYMOUS_USER=None, REGISTRATION_OPEN="true")
+    people.set(SESSIONS_TABLE="sessions", RATE_LIMITS_TABLE="rate-limits")  # whatever ENVIRONMENT is later on
+    world.make_tables()
+    yield people
+    app.edge.cache_clear()

@@ -1,0 +1,94 @@
+"""Somebody who asks their items questions over HTTP's shapes, with or without a chat model."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chalice.test import Client
+
+import app
+from chalicelib import wiring
+from tests.support.long_pdf import make_long_pdf
+from tests.support.people import Reply
+from tests.support.provider_server import Chat
+from tests.support.world import World
+
+TALKS = "/api/v1/conversations"
+
+
+@dataclass
+class Talk:
+    world: World
+    client: Client
+    monkeypatch: pytest.MonkeyPatch
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+        """JSON's answer as it is, any other's as text."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        if body is not None:
+            given["Content-Type"] = "application/json"
+        raw = json.dumps(body).encode() if body is not None else b""
+        answer = self.client.http.request(method, path, headers=given, body=raw)
+        is_json = "json" in answer.headers.get("Content-Type", "")
+        text = answer.body.decode()
+        return Reply(answer.status_code, json.loads(text) if is_json else text, dict(answer.headers))
+
+    def be(self, user: str) -> None:
+        self.monkeypatch.setenv("ANONYMOUS_USER", user)
+        wiring.settings.forget()
+
+    def use_model(self, chat: Chat) -> None:
+        """Answers are a model's from now on: what `chat` makes of each prompt."""
+        self.world.providers.chat = chat
+        self.monkeypatch.setenv("CHAT_URL", f"{self.world.providers.url}/v1")
+        self.monkeypatch.setenv("CHAT_MODEL", "stub-1")
+        wiring.settings.forget()
+        wiring.chat_model.forget()
+
+    def begin(self, title: str = "") -> str:
+        reply = self("POST", TALKS, {"title": title})
+        assert reply.status == 201, reply
+        return str(reply.body["id"])
+
+    def ask(self, talk: str, content: str, *, headers: dict[str, str] | None = None, **bound: Any) -> Reply:
+        return self("POST", f"{TALKS}/{talk}/messages", {"content": content, **bound}, **(headers or {}))
+
+    def answer(self, talk: str, content: str, **bound: Any) -> dict[str, Any]:
+        reply = self.ask(talk, content, **bound)
+        assert reply.status == 201, reply
+        answer: dict[str, Any] = reply.body
+        return answer
+
+    def messages(self, talk: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self("GET", f"{TALKS}/{talk}/messages?limit=100").body["data"]
+        return rows
+
+    def events(self) -> list[dict[str, Any]]:
+        """RunQueued of every run whose event the bus has taken."""
+        found = self.world.sql(
+            "SELECT user_id, id::text FROM runs WHERE woken_at IS NOT NULL ORDER BY created_at"
+        )
+        return [run_event(run_id, user_id) for user_id, run_id in found]
+
+
+def run_event(run_id: str, user_id: str = "alice") -> dict[str, Any]:
+    return {
+        "source": "collections.api",
+        "detail-type": "RunQueued",
+        "detail": {"run_id": run_id, "user_id": user_id},
+    }
+
+
+def document(*pages: str) -> bytes:
+    """A PDF with these texts, a page each."""
+    return make_long_pdf(pages)
+
+
+@pytest.fixture
+def talk(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Talk]:
+    app.edge.cache_clear()
+    yield Talk(world, Client(app.app, project_dir=str(tmp_path)), monkeypatch)
+    app.edge.cache_clear()

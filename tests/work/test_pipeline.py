@@ -1,0 +1,215 @@
+"""The pipeline end to end, one event at a time: twice, late, out of order, never."""
+
+import pytest
+
+from chalicelib.errors import InvalidInput
+from chalicelib.events import handlers
+from chalicelib.model.work.pipeline import MAX_ATTEMPTS
+from tests.support.world import World, jpeg
+
+
+def test_an_image_becomes_ready_and_searchable(world: World) -> None:
+    world.ingest("alice/holiday-beach.jpg", jpeg())
+    item = world.item("holiday-beach")
+    assert (item["status"], item["kind"], item["media_type"]) == ("READY", "image", "image/jpeg")
+    assert (item["width_px"], item["height_px"]) == (64, 48)
+    assert item["thumbnail_key"] in world.objects()
+    assert world.sql("SELECT count(*) FROM chunks") == world.sql("SELECT count(*) FROM vectors") != [(0,)]
+    assert [e["detail-type"] for e in world.published()] == [
+        "ImageProcessed",
+        "AnalysisComplete",
+        "ItemReady",
+    ]
+
+
+def test_the_event_contract_of_the_guide(world: World) -> None:
+    world.ingest("user123/test-image.jpg", jpeg())
+    event = world.published()[0]
+    assert event["source"] == "collections.imageprocessor"
+    assert (
+        event["detail"].items()
+        >= {
+            "item_id": "test-image",
+            "user_id": "user123",
+            "bucket": "collections-images-local-000000000000",
+            "original_key": "user123/test-image.jpg",
+        }.items()
+    )
+
+
+def test_the_sql_of_the_guide_returns_rows_as_written(world: World) -> None:
+    world.ingest("user123/test-image.jpg", jpeg())
+    assert world.sql("SELECT * FROM items WHERE id = 'test-image'")
+    assert world.sql("SELECT id, item_id, category, summary\nFROM analyses\nWHERE item_id = 'test-image'")
+    embeddings = world.sql(
+        "SELECT id, item_id, embedding_model, embedding_dimensions FROM embeddings WHERE item_id = 'test-image'"
+    )
+    assert {(item, model, size) for _, item, model, size in embeddings} == {
+        ("test-image", "test-embedding", 64)
+    }
+
+
+def test_a_hand_made_event_drives_the_analyzer(world: World) -> None:
+    """The guide's `aws events put-events` for an object whose own event was never delivered."""
+    world.put("user123/test.jpg", jpeg())
+    world.run(
+        {
+            "detail-type": "ImageProcessed",
+            "detail": {
+                "item_id": "test",
+                "user_id": "user123",
+                "bucket": "collections-images-local-000000000000",
+                "original_key": "user123/test.jpg",
+            },
+        }
+    )
+    assert world.item("test")["status"] == "READY"
+    assert world.sql("SELECT category FROM analyses WHERE item_id = 'test'") == [("photo",)]
+
+
+def test_every_event_twice_changes_nothing(world: World) -> None:
+    created = world.put("alice/a.jpg", jpeg())
+    world.run(created, created)
+    for event in world.published():
+        if event["detail-type"] != "ItemReady":
+            world.run(event, event)
+    world.run(created)
+    assert world.item("a")["status"] == "READY"
+    assert world.sql("SELECT count(*), sum(version) FROM analyses") == [(1, 1)]
+    assert world.providers.analyzed == ["a.jpg"]
+    assert len(world.providers.embedded) == len(set(world.providers.embedded))
+    assert len(world.published()) == 3
+
+
+def test_an_event_before_its_time_is_ignored(world: World) -> None:
+    created = world.put("alice/a.jpg", jpeg())
+    detail = {"item_id": "a", "user_id": "alice", "bucket": created["detail"]["bucket"]["name"]}
+    handlers.analysis_complete({"detail": {**detail, "original_key": "alice/a.jpg"}}, None)
+    world.run(created)
+    assert world.item("a")["status"] == "READY"
+
+
+def test_the_same_bytes_are_one_item_of_one_user(world: World) -> None:
+    world.ingest("alice/first.jpg", jpeg())
+    world.ingest("alice/copy.jpg", jpeg())
+    world.ingest("bob/first.jpg", jpeg())
+    assert world.sql("SELECT user_id, id FROM items ORDER BY 1") == [("alice", "first"), ("bob", "first")]
+    copies = world.sql("SELECT key, status, item_id FROM uploads WHERE user_id = 'alice' ORDER BY key")
+    assert copies == [("alice/copy.jpg", "duplicate", "first"), ("alice/first.jpg", "received", "first")]
+
+
+def test_two_files_of_one_stem_are_two_items(world: World) -> None:
+    world.ingest("alice/a/photo.jpg", jpeg("red"))
+    world.ingest("alice/b/photo.jpg", jpeg("blue"))
+    first, second = [row[0] for row in world.sql("SELECT id FROM items ORDER BY id")]
+    assert first == "photo"
+    assert second.startswith("photo~") and len(second) == len("photo~") + 8
+
+
+def test_an_overwritten_object_starts_its_item_over(world: World) -> None:
+    world.ingest("alice/a.jpg", jpeg("red", (64, 48)))
+    old = world.item("a")
+    world.ingest("alice/a.jpg", jpeg("blue", (32, 32)))
+    new = world.item("a")
+    assert (new["status"], new["width_px"]) == ("READY", 32)
+    assert new["sha256"] != old["sha256"]
+    assert world.sql("SELECT count(*) FROM items") == [(1,)]
+    assert world.sql("SELECT version, is_current FROM analyses ORDER BY 1") == [(1, False), (2, True)]
+
+
+def test_an_older_event_of_an_overwritten_object_changes_nothing(world: World) -> None:
+    older = world.put("alice/a.jpg", jpeg("red"))
+    world.ingest("alice/a.jpg", jpeg("blue"))
+    before = world.item("a")
+    world.run(older)
+    assert world.item("a") == before
+
+
+def test_overwriting_one_of_two_copies_keeps_the_other(world: World) -> None:
+    world.ingest("alice/a.jpg", jpeg("red"))
+    world.ingest("alice/b.jpg", jpeg("red"))
+    world.ingest("alice/a.jpg", jpeg("blue"))
+    found = world.sql("SELECT key, status FROM items ORDER BY key")
+    assert found == [("alice/a.jpg", "READY"), ("alice/b.jpg", "READY")]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [(b"", "empty_file"), (b"<html>", "unsupported_format"), (jpeg(size=(900, 900))[:3000], "truncated")],
+)
+def test_a_bad_file_ends_failed_with_a_reason(world: World, body: bytes, code: str) -> None:
+    world.ingest("alice/bad.jpg", body)
+    item = world.item("bad")
+    assert (item["status"], item["failure_code"]) == ("FAILED", code)
+    assert item["failure_message"].endswith(".")
+    assert world.sql("SELECT stage, state, attempt FROM tasks") == [("process", "failed", 1)]
+
+
+def test_a_provider_that_is_away_is_asked_again_later(world: World) -> None:
+    world.providers.fail_with = [503]
+    world.ingest("alice/a.jpg", jpeg())
+    assert world.item("a")["status"] == "ANALYZING"
+    assert world.sql("SELECT state, attempt, error_code FROM tasks WHERE stage = 'analyze'")[0][:2] == (
+        "ready",
+        1,
+    )
+    world.sql("UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now()")
+    handlers.minute_passed()
+    world.run(world.published()[-1])
+    assert world.item("a")["status"] == "READY"
+
+
+def test_a_provider_that_stays_away_ends_in_a_failure_that_says_so(world: World) -> None:
+    world.providers.fail_with = [503] * MAX_ATTEMPTS
+    world.ingest("alice/a.jpg", jpeg())
+    for _ in range(MAX_ATTEMPTS - 1):
+        world.sql("UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now()")
+        handlers.minute_passed()
+        world.run(world.published()[-1])
+    item = world.item("a")
+    assert item["status"] == "FAILED"
+    assert f"{MAX_ATTEMPTS} attempts" in item["failure_message"]
+
+
+def test_our_own_bad_key_burns_no_attempt(world: World) -> None:
+    world.providers.fail_with = [401]
+    world.ingest("alice/a.jpg", jpeg())
+    assert world.sql(
+        "SELECT state, attempt, run_after > now() + interval '50 seconds' FROM tasks WHERE stage = 'analyze'"
+    ) == [("ready", 0, True)]
+
+
+def test_embedding_goes_on_where_time_ran_out(world: World) -> None:
+    created = world.put("alice/a.jpg", jpeg())
+    world.deliver(created)
+    world.deliver(world.published()[-1])
+    complete = world.published()[-1]
+    world.deliver(complete, remaining_s=1.0)
+    assert world.item("a")["status"] == "EMBEDDING"
+    world.run(world.published()[-1])
+    assert world.item("a")["status"] == "READY"
+
+
+@pytest.mark.parametrize("key", ["no-slash.jpg", "_derived/x/y.jpg", "../x.jpg", "al ice/x.jpg", "alice/"])
+def test_a_key_nobody_owns_makes_no_item(world: World, key: str) -> None:
+    event = world.put(key, jpeg())
+    if not key.startswith("_derived/"):
+        with pytest.raises(InvalidInput):
+            world.deliver(event)
+    else:
+        world.deliver(event)
+    assert world.sql("SELECT count(*) FROM items") == [(0,)]
+
+
+def test_an_event_of_a_foreign_bucket_is_refused(world: World) -> None:
+    event = world.put("alice/a.jpg", jpeg())
+    event["detail"]["bucket"]["name"] = "somebody-elses"
+    with pytest.raises(InvalidInput):
+        world.deliver(event)
+
+
+def test_an_object_that_is_gone_before_it_is_read_leaves_no_item(world: World) -> None:
+    event = world.put("alice/a.jpg", jpeg())
+    world.aws.client("s3").delete_object(Bucket="collections-images-local-000000000000", Key="alice/a.jpg")
+    world.run(event)
+    assert world.sql("SELECT count(*) FROM items") == [(0,)]

@@ -25,6 +25,53 @@ ALLOWED = {
     "logs": {"model"},
     "errors": set(),
 }
+# Within a layer, the subjects that a subject may import. Modules of a layer that stand in no folder serve all subjects.
+SUBJECTS = {
+    "api": {
+        "http": set(),
+        "accounts": {"http"},
+        "library": {"http"},
+        "search": {"http", "library"},
+        "chat": {"http", "library", "search"},
+        "operations": {"http"},
+    },
+    "ops": {
+        "accounts": set(),
+        "work": set(),
+        "ingest": {"work"},
+        "library": {"ingest"},
+        "search": set(),
+        "chat": {"search", "work"},
+        "operations": {"ingest", "work"},
+    },
+    "model": {
+        "library": set(),
+        "work": {"library"},
+        "accounts": {"library"},
+        "ingest": set(),
+        "search": {"ingest"},
+        "chat": {"ingest", "search"},
+        "gateway": set(),
+    },
+    "stores": {
+        "postgres": set(),
+        "aws": set(),
+        "accounts": {"aws", "postgres"},
+        "library": {"postgres"},
+        "ingest": {"postgres"},
+        "search": {"postgres"},
+        "chat": {"postgres"},
+        "work": {"postgres"},
+        "operations": {"postgres", "work"},
+    },
+    "providers": {
+        "http": set(),
+        "accounts": {"http"},
+        "gateway": {"http"},
+        "ingest": set(),
+        "models": {"http"},
+    },
+}
 NOT_SHIPPED = {"local", "bench", "tests", "deploy"}
 HEAVY = [
     *("boto3", "botocore", "psycopg2", "PIL", "numpy", "pypdfium2", "pillow_heif", "h11"),
@@ -72,6 +119,30 @@ def test_a_module_imports_only_what_its_part_may(path: Path) -> None:
     here = part(module_name(path))
     ours = {name for name in imported(path) if name.split(".")[0] in {"app", "chalicelib"}}
     assert {name for name in ours if part(name) not in ALLOWED[here] | {here}} == set()
+
+
+def subject(module: str) -> tuple[str, str]:
+    """Return (layer, subject) of a module; the subject is "" for a module that stands in no folder."""
+    names = [*module.split("."), "", ""]
+    is_folder = (ROOT / "chalicelib" / names[1] / names[2]).is_dir()
+    return names[1], names[2] if is_folder else ""
+
+
+@pytest.mark.parametrize("layer", SUBJECTS)
+def test_a_subject_imports_only_what_its_layer_allows(layer: str) -> None:
+    folders = {
+        path.name for path in (ROOT / "chalicelib" / layer).iterdir() if (path / "__init__.py").exists()
+    }
+    assert folders == SUBJECTS[layer].keys()
+    wrong = []
+    for path in sorted((ROOT / "chalicelib" / layer).rglob("*.py")):
+        here = subject(module_name(path))[1]
+        allowed = {here, "", *SUBJECTS[layer].get(here, folders)}
+        for name in imported(path):
+            there_layer, there = subject(name)
+            if name.startswith("chalicelib.") and there_layer == layer and there not in allowed:
+                wrong.append((module_name(path), name))
+    assert wrong == []
 
 
 def test_nothing_shipped_imports_what_is_not() -> None:

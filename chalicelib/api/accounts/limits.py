@@ -1,35 +1,29 @@
-"""Rate limits at the edge: who is counted against what, and the headers that tell of it.
-
-The headers are those of draft-ietf-httpapi-ratelimit-headers-10 (September 2025): RateLimit-Policy names each
-limit with its quota `q` in a window of `w` seconds, RateLimit what remains of it, `r`, and in how many seconds `t`
-there is more. A refusal lists the limits that refused.
-"""
+"""Rate limits at the edge: counts a request against its address and its caller, and a mail against its address."""
 
 from collections.abc import Sequence
-from math import ceil
 from time import time
 
 from chalicelib import wiring
 from chalicelib.api.http.routes import Caller
 from chalicelib.model.accounts import limits
-from chalicelib.model.accounts.limits import MICROSECONDS, Admission, Cost, Limit, Standing
+from chalicelib.model.accounts.limits import Admission, Cost, Limit
 from chalicelib.ops.accounts import admit as ops
 
 
 def admit_address(address: str, cost: Cost) -> Admission | None:
-    """Before anything else is done for them. Raises RateLimited."""
+    """Count a request against its address, before anything else is done for it. Raise RateLimited."""
     return _admit(limits.address_key(address), limits.address_limits(wiring.settings().rates, cost), cost)
 
 
 def admit_caller(caller: Caller, cost: Cost) -> Admission | None:
-    """Once it is known who asks. Raises RateLimited."""
+    """Count a request against its caller, once the caller is known. Raise RateLimited."""
     return _admit(
         f"user:{caller.user_id}", limits.caller_limits(wiring.settings().rates, caller.plan, cost), cost
     )
 
 
 def admit_login(email: str, address: str) -> None:
-    """To be called before a password is looked at. Raises RateLimited."""
+    """Count an attempt at a password, before the password is looked at. Raise RateLimited."""
     ops.admit_login(
         email,
         address,
@@ -42,33 +36,13 @@ def admit_login(email: str, address: str) -> None:
 
 
 def admit_mail(email: str, purpose: str) -> None:
-    """To be called before a mail is sent that somebody has asked for. Raise RateLimited."""
+    """Count a mail that somebody has asked for, before it is sent. Raise RateLimited."""
     ops.admit_mail(
         email,
         purpose,
         limits.mail_limits(wiring.settings().rates),
         store=wiring.rate_limits(),
     )
-
-
-def headers_of(admissions: Sequence[Admission]) -> dict[str, str]:
-    """RateLimit-Policy and RateLimit; none when nothing was counted."""
-    standings = [standing for admission in admissions for standing in admission.standings]
-    if not standings:
-        return {}
-    return {
-        "RateLimit-Policy": ", ".join(map(_policy, standings)),
-        "RateLimit": ", ".join(map(_standing, standings)),
-    }
-
-
-def _policy(standing: Standing) -> str:
-    limit = standing.limit
-    return f'"{limit.name}";q={limit.quota};w={limit.window_s}'
-
-
-def _standing(standing: Standing) -> str:
-    return f'"{standing.limit.name}";r={standing.remaining};t={ceil(standing.more_us / MICROSECONDS)}'
 
 
 def _admit(key: str, held_to: Sequence[Limit], cost: Cost) -> Admission | None:

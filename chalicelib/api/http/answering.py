@@ -8,8 +8,8 @@ import msgspec
 from chalice.app import HeadersType
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib.api.accounts.limits import headers_of
 from chalicelib.api.http.idempotency import answer_once
+from chalicelib.api.http.limit_headers import headers_of
 from chalicelib.api.http.parsing import parse_body, parse_path, parse_query, parse_raw, parse_together
 from chalicelib.api.http.problems import problem_of
 from chalicelib.api.http.routes import JSON, Answer, Body, Caller, Edge, Query, Request, Route

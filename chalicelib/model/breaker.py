@@ -1,30 +1,30 @@
-"""When an upstream is asked: a budget for second attempts, and a breaker that lets a dead one rest.
+"""Retry budget and circuit breaker of an upstream.
 
-Plain state machines; `now` is seconds of any steady clock. Not safe between threads by themselves.
+Both are plain state machines; `now` is seconds of any monotonic clock. They are not thread-safe.
 """
 
 from collections import deque
 
-RETRY_EVERY = 10  # requests that pay for one retry: at most 1.1 requests go out for one that came in
-MAX_SAVED = 10  # retries that a quiet time may save up
+RETRY_EVERY = 10  # requests that earn one retry: at most 1.1 requests go out for each request that came in
+MAX_SAVED = 10  # retries that can be saved up
 WINDOW_S = 30.0
 MIN_FAILURES = 5
 COOLDOWN_S = 10.0
-PROBE_MAX_S = 30.0  # whoever probes longer is dead: the function itself ends before that
+PROBE_MAX_S = 30.0  # after that the probe is given up; the Lambda function's own timeout is shorter
 
 
 class RetryBudget:
-    """Counted in tenths of a retry, and empty at first: the bound holds from the first request on."""
+    """A budget of retries, counted in tenths of a retry. It starts empty: the bound holds from the first request."""
 
     def __init__(self) -> None:
         self._saved = 0
 
     def deposit(self) -> None:
-        """A request came in."""
+        """Add the share of a retry that one incoming request earns."""
         self._saved = min(self._saved + 1, MAX_SAVED * RETRY_EVERY)
 
     def withdraw(self) -> bool:
-        """Whether a retry is paid for; then it is spent."""
+        """Spend one retry and return True, or return False if less than one is saved."""
         if self._saved < RETRY_EVERY:
             return False
         self._saved -= RETRY_EVERY
@@ -32,7 +32,10 @@ class RetryBudget:
 
 
 class Breaker:
-    """Closed, open once MIN_FAILURES and half of the last outcomes failed, half-open with one probe."""
+    """A circuit breaker: closed, open, or half-open with one probe at a time.
+
+    It opens when, of the outcomes in the last WINDOW_S seconds, at least MIN_FAILURES and at least half are failures.
+    """
 
     def __init__(self) -> None:
         self._outcomes: deque[tuple[float, bool]] = deque(maxlen=100)
@@ -41,7 +44,10 @@ class Breaker:
         self._ticket = 0
 
     def admit(self, now: float) -> int | None:
-        """A ticket to record the outcome under; None: do not ask. Half-open, only one has a ticket at a time."""
+        """Return a ticket to record the outcome under, or None if the upstream must not be asked now.
+
+        While the breaker is half-open, only one request at a time gets a ticket: the probe.
+        """
         if self._opened_at is None:
             return self._ticket
         if self.wait_s(now) > 0:
@@ -51,14 +57,14 @@ class Breaker:
         return self._ticket
 
     def wait_s(self, now: float) -> float:
-        """How long until somebody may ask again; 0 when now."""
+        """Return the seconds until the next request may be admitted, 0 if it may be admitted now."""
         if self._opened_at is None:
             return 0.0
         until = self._opened_at + COOLDOWN_S if self._probe_at is None else self._probe_at + PROBE_MAX_S
         return max(0.0, until - now)
 
     def record(self, ticket: int, now: float, *, failed: bool) -> None:
-        """Take an outcome into account, unless it is of a time before the breaker opened, or of a probe given up."""
+        """Record an outcome. Ignore the outcome of a request sent before the breaker opened, or of an expired probe."""
         if ticket != self._ticket:
             return
         if self._opened_at is not None:

@@ -1,7 +1,7 @@
-"""Which answers may be kept, for whom and how long: a small part of RFC 9111, and nothing beyond what it allows.
+"""Decides which responses of an upstream may be cached, for whom and how long: a strict subset of RFC 9111.
 
-Only GET, only 200, only with an explicit max-age or s-maxage. `public` answers are everybody's; all others
-are the caller's alone, who is the only one to get them again. `private`, `no-cache` and `no-store` are not kept.
+Only responses to GET with status 200 and an explicit max-age or s-maxage are cached. A `public` response is cached
+for all callers, any other only for its own caller. `private`, `no-cache` and `no-store` responses are not cached.
 """
 
 import hashlib
@@ -15,12 +15,17 @@ from chalicelib.model.gateway_headers import plain
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_AGE_S = 3600
-_SECRET = {"authorization", "cookie", "x-api-key"}  # what an answer varies by is kept with it
+# A response that varies by one of these is not cached: the values that it varies by are stored with it.
+_SECRET = {"authorization", "cookie", "x-api-key"}
 _CONDITIONAL = ("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range")
 
 
 class Storing(Struct, frozen=True, kw_only=True):
-    """How to keep an answer: `vary` are the request's values that it was chosen by, `absent` headers it had not."""
+    """How to cache a response: `fresh_s` and `age_s` are seconds.
+
+    `vary` has the request's values of the headers that the response varies by. `absent` has those of these headers
+    that the request did not have.
+    """
 
     public: bool
     fresh_s: int
@@ -38,7 +43,7 @@ def key_of(upstream_url: str, target: str) -> str:
 
 
 def by_name(headers: Headers) -> dict[str, str]:
-    """Header values by lower-case name, repeated ones joined, and X_A's with X-A's."""
+    """Return header values by name in its plain spelling. Values of one name, also of X_A and X-A, are joined."""
     found: dict[str, str] = {}
     for name, value in headers:
         same = plain(name)
@@ -47,18 +52,21 @@ def by_name(headers: Headers) -> dict[str, str]:
 
 
 def may_look_up(method: str, request: Mapping[str, str]) -> bool:
-    """Whether a kept answer will do."""
+    """Return whether a request may be answered from the cache. `request` has header values by lower-case name."""
     asked = _directives(request.get("cache-control", ""))
     refuses = asked.keys() & {"no-cache", "no-store", "max-age", "min-fresh"} or "pragma" in request
     return _may_use(method, request) and not refuses
 
 
 def storing_of(method: str, request: Mapping[str, str], answer: UpstreamAnswer) -> Storing | None:
-    """How the answer may be kept, if it may. `request` are the headers that the upstream saw, by lower-case name."""
+    """Return how the response may be cached, or None if it must not be.
+
+    `request` has the headers that the upstream saw, by lower-case name.
+    """
     given = by_name(answer.headers)
     said = _directives(given.get("cache-control", ""))
     names = [name.strip().lower() for name in given.get("vary", "").split(",") if name.strip()]
-    # What is signed for each request is never the same again, and not among `request`.
+    # The identity header is signed for each request, so no two are equal; `request` does not have it.
     unique = {"*", IDENTITY_HEADER.lower()} & set(names) or _SECRET & set(names) & request.keys()
     if said.keys() & {"no-store", "no-cache", "private"} or "set-cookie" in given or unique:
         return None
@@ -83,7 +91,10 @@ def _may_use(method: str, request: Mapping[str, str]) -> bool:
 
 
 def _directives(text: str) -> dict[str, str]:
-    """Cache-Control's directives. A repeated one keeps its first value, a value of it that is not one ends it all."""
+    """Return the directives of Cache-Control by lower-case name. A repeated directive keeps its first value.
+
+    If that value is not a number of seconds, the response is not cached.
+    """
     found: dict[str, str] = {}
     for part in text.split(","):
         name, _, value = part.strip().partition("=")

@@ -106,7 +106,8 @@ def target_of(base_path: str, prefix: str, inbound: Inbound) -> str:
     # Some servers read //name as a host.
     if path.startswith("//") or len(target) > MAX_TARGET_CHARS:
         raise InvalidInput(
-            f"The path must not begin with two slashes; path and query must have at most {MAX_TARGET_CHARS} characters.",
+            "The path must not begin with two slashes. "
+            f"With its query it must have at most {MAX_TARGET_CHARS} characters.",
             code="invalid_path",
         )
     return target

@@ -1,4 +1,4 @@
-"""Failures, as the operator lists them."""
+"""Failures of items, events and deletions, as the operator lists them."""
 
 from datetime import datetime
 from typing import Literal
@@ -9,7 +9,7 @@ from chalicelib.model.work.pipeline import Stage
 
 
 class StoredFailure(Struct, frozen=True, kw_only=True):
-    """A row of the view `failures`; `last_error` is the operator's and holds no secrets."""
+    """A row of the view `failures`. `last_error` is for the operator only and holds no secrets."""
 
     id: str
     kind: Literal["item", "dead_letter", "event", "deletion"]
@@ -25,7 +25,7 @@ class StoredFailure(Struct, frozen=True, kw_only=True):
 
 
 class FailureFilters(Struct, frozen=True, kw_only=True):
-    """None: no such condition. `since` is inclusive, `until` is not."""
+    """Conditions on a list of failures; None sets no condition. `since` is inclusive, `until` is exclusive."""
 
     id: str | None = None
     kind: str | None = None

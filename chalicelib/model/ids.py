@@ -1,4 +1,4 @@
-"""Ids of what we make: UUIDs, in the one form that we write."""
+"""Checks ids that this app makes: UUIDs in lower case with dashes."""
 
 import re
 
@@ -8,7 +8,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
 def checked_uuid(text: str, otherwise: CollectionsError) -> str:
-    """The id as it is; raises `otherwise` for what cannot be one, which Postgres would choke on."""
+    """Return the id unchanged. Raise `otherwise` for a text that is not a UUID: Postgres would fail on it."""
     if not _UUID.match(text):
         raise otherwise
     return text

@@ -1,4 +1,4 @@
-"""Pages of lists: their cursors, their ends, and the window of time they are of."""
+"""Cuts lists into pages: cursors, the end of a page, and the window of time that a list covers."""
 
 import base64
 import binascii
@@ -13,18 +13,18 @@ T = TypeVar("T")
 
 
 def cut_page(rows: list[T], limit: int) -> tuple[list[T], T | None]:
-    """Return (the page, its last row when another page follows) of rows that were read with limit + 1."""
+    """Return the page and its last row, or None for the row if this is the last page. `rows` has up to limit + 1."""
     return rows[:limit], rows[limit - 1] if len(rows) > limit else None
 
 
 def encode_cursor(created_at: datetime, item_id: str) -> str:
-    """Return the cursor of what stands behind this row: URL-safe base64 of its time and id."""
+    """Return the cursor of the page after this row: URL-safe base64 of the row's time and id."""
     raw = json.dumps([created_at.isoformat(), item_id]).encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str) -> tuple[datetime, str]:
-    """Return (created_at, id) of a cursor. Raise InvalidInput for anything that encode_cursor did not make."""
+    """Return (created_at, id) of a cursor. Raise InvalidInput for a text that encode_cursor cannot have made."""
     try:
         raw: Any = json.loads(
             base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
@@ -36,7 +36,7 @@ def decode_cursor(cursor: str) -> tuple[datetime, str]:
         parsed = parsed.astimezone(UTC)
     except (ValueError, TypeError, OverflowError, binascii.Error) as error:
         raise InvalidInput(
-            "This is no cursor of this list: take the `next` of its last page.", field="after"
+            "This is not a cursor of this list; use `next` of the page before.", field="after"
         ) from error
     return parsed, item_id
 
@@ -44,16 +44,18 @@ def decode_cursor(cursor: str) -> tuple[datetime, str]:
 def window_in_utc(
     since: datetime | None, until: datetime | None, *, path: str = ""
 ) -> tuple[datetime | None, datetime | None]:
-    """Return both in UTC: Postgres takes no offset of 16 hours or more.
+    """Return both ends of a window in UTC, as Postgres refuses offsets of 16 hours or more.
 
-    Raise InvalidInput, naming the field under `path`, for a window that is empty or beyond the calendar.
+    Raise InvalidInput for an empty window, or one that leaves the years 1 to 9999. It names the field under `path`.
     """
     moments = []
     for name, moment in (("since", since), ("until", until)):
         try:
             moments.append(moment and moment.astimezone(UTC))
         except OverflowError as error:
-            raise InvalidInput("It is beyond the calendar.", field=f"{path}{name}") from error
+            raise InvalidInput(
+                f"{name} must be in the years 1 to 9999, in UTC.", field=f"{path}{name}"
+            ) from error
     if since and until and since >= until:
-        raise InvalidInput("It must be later than `since`.", field=f"{path}until")
+        raise InvalidInput("until must be later than since.", field=f"{path}until")
     return moments[0], moments[1]

@@ -1,5 +1,5 @@
-"""What text can be kept at all."""
+"""Characters that cannot be stored."""
 
 import re
 
-UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # Postgres' text takes no NUL, UTF-8 no lone surrogate
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # Postgres' text cannot hold NUL, UTF-8 no lone surrogate

@@ -1,14 +1,15 @@
-"""How often somebody may ask: GCRA in whole microseconds, and which limits count for which request.
+"""Limits: rate limiting by GCRA in whole microseconds, and the limits that apply to a request.
 
-GCRA, the generic cell rate algorithm of ITU-T I.371 and the ATM Forum, in its virtual scheduling form; Brandur
-Leach carried it over to HTTP (https://brandur.org/rate-limiting). A limit keeps one number, the theoretical
-arrival time (TAT): when the next request would come, did they all come evenly. A request is admitted at `now` if
+GCRA is the generic cell rate algorithm of ITU-T I.371 and the ATM Forum, here in its virtual scheduling form.
+Brandur Leach applied it to HTTP (https://brandur.org/rate-limiting). A limit keeps one number, the theoretical
+arrival time (TAT): the time of the next request if all requests came at an even pace. A request at `now` is
+admitted if
 
-    TAT <= now + tolerance              tolerance = (quota - 1) intervals: so far ahead of the even pace one may be
+    TAT <= now + tolerance              tolerance = (quota - 1) intervals: the most that requests may be early
 
-and then TAT becomes max(TAT, now) + interval; a refused one changes nothing. Each request so moves TAT forward by
-an interval at least, and TAT never passes now + quota intervals: in any time t there are at most
-quota + t / interval.
+Then TAT becomes max(TAT, now) + interval. A refused request changes nothing. Each admitted request so moves TAT
+forward by at least one interval, and TAT never passes now + quota intervals. In any time t at most
+quota + t / interval requests are admitted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,22 +21,22 @@ from msgspec import Struct
 MICROSECONDS = 1_000_000
 DEFAULT_PLAN = "free"
 
-# What a route costs. "none": not limited, for health checks and what is static. "costly": counts against the
-# caller's smaller limit as well. "login": against one of the address, and the route itself counts against the
-# account's.
+# A route's cost. "none": not limited, for health checks and static files. "costly": counts against the caller's
+# smaller limit as well. "login": counts against a limit of the address; the route itself counts against the
+# account's limit.
 Cost = Literal["none", "plain", "costly", "login"]
-# While DynamoDB is away nobody can be counted: reads and writes go on; what costs money, and the guessing of
-# passwords, wait.
+# While DynamoDB is unavailable requests cannot be counted. Reads and writes are then admitted; requests that cost
+# money, and sign-ins, are not.
 LET_THROUGH_UNCOUNTED: Mapping[Cost, bool] = {"plain": True, "costly": False, "login": False}
 
 Rate = tuple[int, int]  # quota, window_s
-# Burst and sustained, of: address, login, account, mail, user.<plan>, costly.<plan>.
+# The burst rate and the sustained rate by name: address, login, account, mail, user.<plan>, costly.<plan>.
 Rates = Mapping[str, tuple[Rate, Rate]]
-Tats = Mapping[str, int]  # by the limit's counter, microseconds since 1970; absent: never used
+Tats = Mapping[str, int]  # counter of the limit -> microseconds since 1970; a limit never used is absent
 
 
 class Limit(Struct, frozen=True, kw_only=True):
-    """`quota` requests at once, and one more every `window_s` / `quota`."""
+    """A rate limit: `quota` requests at once, and one more every `window_s` / `quota` seconds."""
 
     name: str
     quota: int
@@ -43,13 +44,16 @@ class Limit(Struct, frozen=True, kw_only=True):
 
     @property
     def counter(self) -> str:
-        """What its TAT is kept under. A limit that gets another window starts anew: by the old TAT, which may lie
-        a whole window ahead, it could refuse for as long."""
+        """Return the name under which the limit's TAT is stored.
+
+        It has the window, so that a limit with a changed window starts anew. The old TAT may lie a whole old window
+        ahead, and would make the limit refuse for that long.
+        """
         return f"{self.name}-{self.window_s}s"
 
     @property
     def interval_us(self) -> int:
-        """Rounded up: never faster than declared."""
+        """Return the microseconds between two requests, rounded up so that the limit never admits too many."""
         return -(-self.window_s * MICROSECONDS // self.quota)
 
     @property
@@ -57,24 +61,24 @@ class Limit(Struct, frozen=True, kw_only=True):
         return self.interval_us * (self.quota - 1)
 
     def wait_us(self, tat_us: int, now_us: int) -> int:
-        """Until a request is admitted; 0: now."""
+        """Return the microseconds until a request is admitted, 0 if it is admitted now."""
         return max(0, tat_us - self.tolerance_us - now_us)
 
     def next_tat_us(self, tat_us: int, now_us: int) -> int:
         return max(tat_us, now_us) + self.interval_us
 
     def remaining(self, tat_us: int, now_us: int) -> int:
-        """How many requests would be admitted now."""
+        """Return the number of requests that would be admitted now."""
         return max(0, self.quota + (now_us - max(tat_us, now_us)) // self.interval_us)
 
     def more_us(self, tat_us: int, now_us: int) -> int:
-        """Until there is one more than remain now; 0 when nothing is used."""
+        """Return the microseconds until one more request remains than now, 0 if none is used."""
         used = self.quota - self.remaining(tat_us, now_us)
         return tat_us - now_us - (used - 1) * self.interval_us if used else 0
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """Of one limit, after the request: how many remain, and how long until there is one more."""
+    """A limit's state after a request: the requests that remain, and the microseconds until there is one more."""
 
     limit: Limit
     remaining: int
@@ -82,8 +86,11 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 
 class Admission(Struct, frozen=True, kw_only=True):
-    """`standings` of all limits, or of those that refused. `retry_after_us`, 0 if it is admitted: at these TATs the
-    request is admitted then and not a microsecond earlier."""
+    """The decision about a request.
+
+    `standings` are those of all limits, or of the refusing limits if the request is refused. `retry_after_us` is 0 if
+    the request is admitted; else, at unchanged TATs, the request is admitted after exactly this time.
+    """
 
     admitted: bool
     standings: tuple[Standing, ...]
@@ -91,7 +98,7 @@ class Admission(Struct, frozen=True, kw_only=True):
 
 
 def judge(limits: Sequence[Limit], tats: Tats, now_us: int) -> Admission | None:
-    """The refusal, if one of the limits refuses at these TATs."""
+    """Return the refusal if one of the limits refuses at these TATs, else None."""
     refusing = [limit for limit in limits if limit.wait_us(tats.get(limit.counter, 0), now_us)]
     if not refusing:
         return None
@@ -102,7 +109,7 @@ def judge(limits: Sequence[Limit], tats: Tats, now_us: int) -> Admission | None:
 
 
 def admitted(limits: Sequence[Limit], tats: Tats, now_us: int) -> Admission:
-    """The request is admitted, and these are the TATs since."""
+    """Return the admission of a request, after which the limits have these TATs."""
     return Admission(admitted=True, standings=_standings(limits, tats, now_us), retry_after_us=0)
 
 
@@ -118,28 +125,32 @@ def _standings(limits: Sequence[Limit], tats: Tats, now_us: int) -> tuple[Standi
 
 
 def address_limits(rates: Rates, cost: Cost) -> tuple[Limit, ...]:
-    """What an address is held to before anybody knows who asks."""
+    """Return the limits of an address, which apply before the caller is known."""
     return tuple(_limits(rates, "address", *(["login"] if cost == "login" else [])))
 
 
 def caller_limits(rates: Rates, plan: str, cost: Cost) -> tuple[Limit, ...]:
-    """What a user is held to; a plan that has no limits of its own has those of DEFAULT_PLAN."""
+    """Return the limits of a user. A plan without limits of its own has those of DEFAULT_PLAN."""
     known = plan if f"user.{plan}" in rates else DEFAULT_PLAN
     return tuple(_limits(rates, f"user.{known}", *([f"costly.{known}"] if cost == "costly" else [])))
 
 
 def account_limits(rates: Rates) -> tuple[Limit, ...]:
-    """What the guessing of one account's password is held to, from all addresses together."""
+    """Return the limits on guessing one account's password, counted over all addresses together."""
     return tuple(_limits(rates, "account"))
 
 
 def mail_limits(rates: Rates) -> tuple[Limit, ...]:
-    """Return what the mails of one kind to one address are held to, whoever asks for them."""
+    """Return the limits on mails of one kind to one address, counted over all callers together."""
     return tuple(_limits(rates, "mail"))
 
 
 def address_key(address: str) -> str:
-    """The address, IPv6 by /64: that is what one customer is given. What is none shares one key."""
+    """Return the key that an address is counted under.
+
+    An IPv6 address counts by its /64, as a provider gives a whole /64 to one customer. All texts that are not an
+    address share one key.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:

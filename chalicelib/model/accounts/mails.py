@@ -1,4 +1,4 @@
-"""The mails this app sends: plain text, because mail services rewrite links in HTML to count the clicks."""
+"""Writes the mails that this app sends. They are plain text: mail services rewrite links in HTML to count clicks."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ Kind = Literal["register", "invite", "reset", "known", "unknown", "address", "ad
 
 
 class Mail(Struct, frozen=True, kw_only=True):
-    """`text` may have a link in it that signs somebody in: neither is ever logged."""
+    """A mail. `text` may have a link that gives access to an account, so a mail is never logged."""
 
     __repr__ = object.__repr__
     to: str
@@ -16,7 +16,7 @@ class Mail(Struct, frozen=True, kw_only=True):
     text: str
 
 
-_NOT_YOU = "If it was not you, leave this mail alone: nothing happens."
+_NOT_YOU = "If it was not you, ignore this mail: nothing happens."
 _TEXTS: dict[Kind, tuple[str, str]] = {
     "register": (
         "Finish your account",
@@ -56,6 +56,6 @@ _TEXTS: dict[Kind, tuple[str, str]] = {
 
 
 def write(kind: Kind, *, to: str, url: str = "", address: str = "") -> Mail:
-    """Return the mail. `url` is its link, `address` the new one of "address_changed"."""
+    """Return the mail of this kind. `url` is its link; `address` is the new address in "address_changed"."""
     subject, text = _TEXTS[kind]
     return Mail(to=to, subject=f"Collections: {subject}", text=text.format(url=url, address=address))

@@ -1,4 +1,4 @@
-"""Passwords: which are taken, how they are normalised (RFC 8265), and how they are kept, by argon2id."""
+"""Checks passwords, normalises them (RFC 8265) and hashes them with argon2id."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 MIN_CHARS = 10
 MAX_BYTES = 1024
-MAX_TYPED_CHARS = 4 * MAX_BYTES  # NFC makes one character of up to four
-# Of a random password nobody knows, under today's parameters: what an address without a password is checked against.
+MAX_TYPED_CHARS = 4 * MAX_BYTES  # NFC can compose up to four characters into one
+# Hash of a random, unknown password under today's parameters. A password is checked against it if an address has none.
 NOBODYS_HASH = (
     "$argon2id$v=19$m=19456,t=2,p=1$0OpIZvBCWL9neAj0YFVCzA$QurKnCBi7qU1jDJkG3hdYMFKTp21kaU8+dty67y2xRM"
 )
@@ -34,17 +34,17 @@ def _profile() -> "Profile":
 
 
 def check_password(password: str, *, email: str | None) -> None:
-    """Raise InvalidInput for a password that is not taken. Its length is counted after normalisation."""
+    """Raise InvalidInput for a password that is not accepted. Its length is counted after normalisation."""
     try:
         normalized = _profile().enforce(password)
     except UnicodeEncodeError as error:
         raise InvalidInput(_refusal(error), field="password") from None  # the error holds the password
     if len(normalized) < MIN_CHARS:
-        raise InvalidInput(f"It must have at least {MIN_CHARS} characters.", field="password")
+        raise InvalidInput(f"password must have at least {MIN_CHARS} characters.", field="password")
     if len(normalized.encode()) > MAX_BYTES:
-        raise InvalidInput(f"It must have at most {MAX_BYTES} bytes.", field="password")
+        raise InvalidInput(f"password must have at most {MAX_BYTES} bytes in UTF-8.", field="password")
     if email and normalized.casefold() == email.casefold():
-        raise InvalidInput("It must not be the address.", field="password")
+        raise InvalidInput("password must not be the email address.", field="password")
 
 
 def hash_password(password: str) -> str:
@@ -52,16 +52,16 @@ def hash_password(password: str) -> str:
 
 
 def matches(password_hash: str | None, password: str) -> bool:
-    """Return True if it is this password, normalised or as it was typed: earlier hashes are of that.
+    """Return whether the hash is of this password, normalised or as typed. Old hashes are of passwords as typed.
 
-    Without a hash it is none, and finding that out costs the same.
+    Without a hash the result is False, and takes as long.
     """
     right = [_verifies(password_hash or NOBODYS_HASH, each) for each in {_normalized(password), password}]
     return any(right) and password_hash is not None
 
 
 def is_outdated(password_hash: str, password: str) -> bool:
-    """Return True if a hash of this password was made under other parameters, or before it was normalised."""
+    """Return whether the hash was made with other parameters, or of the password before it was normalised."""
     normalized = _normalized(password)
     return _hasher().check_needs_rehash(password_hash) or (
         normalized != password and not _verifies(password_hash, normalized)
@@ -69,9 +69,9 @@ def is_outdated(password_hash: str, password: str) -> bool:
 
 
 def _normalized(password: str) -> str:
-    """Return the password under RFC 8265 4.2, OpaqueString: other spaces become U+0020, then NFC.
+    """Return the password normalised by RFC 8265 4.2, OpaqueString: other spaces become U+0020, then NFC.
 
-    One that the profile refuses stays as it is: it may have been set before there was a profile.
+    A password that the profile refuses stays as it is: it may have been set before the profile was used.
     """
     try:
         return _profile().enforce(password)
@@ -81,8 +81,8 @@ def _normalized(password: str) -> str:
 
 def _refusal(error: UnicodeEncodeError) -> str:
     if not error.object:
-        return f"It must have at least {MIN_CHARS} characters."
-    return f"It must not have the character U+{ord(error.object[error.start]):04X} (RFC 8265)."
+        return f"password must have at least {MIN_CHARS} characters."
+    return f"password must not have the character U+{ord(error.object[error.start]):04X} (RFC 8265)."
 
 
 def _verifies(password_hash: str, password: str) -> bool:

@@ -1,4 +1,4 @@
-"""RS256 for PyJWT without the package cryptography, which is too heavy for Lambda: it only verifies."""
+"""Verifies RS256 signatures for PyJWT without the package cryptography, which is too large for Lambda."""
 
 import hashlib
 import hmac
@@ -12,7 +12,7 @@ from jwt.algorithms import Algorithm
 
 # RFC 8017 9.2, note 1: the DER of a DigestInfo for SHA-256, up to the digest.
 _DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
-_BITS = range(2048, 8192 + 1)  # RFC 7518 3.3, and what is still quick to reckon with
+_BITS = range(2048, 8192 + 1)  # the minimum of RFC 7518 3.3, and a size that is still fast to compute with
 _EXPONENTS = range(65537, 2**32)
 PublicKey = tuple[int, int]  # n, e
 
@@ -27,7 +27,10 @@ class Rs256(Algorithm):
         raise NotImplementedError
 
     def verify(self, msg: bytes, key: PublicKey, sig: bytes) -> bool:
-        """RFC 8017 8.2.2: the expected encoding is made and compared whole; nothing of the signature is parsed."""
+        """Return whether `sig` is the signature of `msg` (RFC 8017 8.2.2).
+
+        The expected encoding is built and compared as a whole. No part of the signature is parsed.
+        """
         n, e = key
         size_bytes = (n.bit_length() + 7) // 8
         number = int.from_bytes(sig, "big")
@@ -48,7 +51,10 @@ class Rs256(Algorithm):
 
 
 def public_keys(jwks: Any) -> dict[str, PublicKey]:
-    """By kid, the keys of a JWK set (RFC 7517) that sign by RS256. Raises ValueError when it is not a set."""
+    """Return the RS256 keys of a JWK set (RFC 7517) by `kid`. Raise ValueError for anything that is not a JWK set.
+
+    A key whose modulus or exponent is out of bounds is left out.
+    """
     if not isinstance(jwks, Mapping) or not isinstance(jwks.get("keys"), list):
         raise ValueError("not a JWK set")
     found = {}
@@ -61,7 +67,7 @@ def public_keys(jwks: Any) -> dict[str, PublicKey]:
 
 
 def _number(text: Any) -> int:
-    """RFC 7518 2: Base64urlUInt."""
+    """Return the number that a Base64urlUInt stands for (RFC 7518 2). Raise ValueError for anything else."""
     if not isinstance(text, str):
         raise ValueError("not a number")
     return int.from_bytes(urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")

@@ -1,4 +1,4 @@
-"""What a session is: one sign-in of one device, until it is ended or not refreshed for 30 days."""
+"""Sessions: a session is one sign-in of one device, until it is ended or was not refreshed for 30 days."""
 
 from msgspec import Struct
 
@@ -7,14 +7,14 @@ MAX_USER_AGENT_CHARS = 400
 
 
 class Device(Struct, frozen=True, kw_only=True):
-    """What is known of who signs in: told by the client, and the address API Gateway saw."""
+    """The client that signs in: the user agent that it sent, and its address as API Gateway saw it."""
 
     user_agent: str
     address: str
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """Times are seconds since 1970."""
+    """A stored session. Times are seconds since 1970."""
 
     user_id: str
     id: str

@@ -1,8 +1,8 @@
-"""Signed links that prove an address: what each is for, how long it is good, and what makes it good once.
+"""Makes and reads signed links that prove an email address: their purposes, their lifetimes, and their single use.
 
-A link opens the console, with its token behind the #, which no browser sends to a server: it stands in no log and in
-no Referer. The token is a JWT under a key that is derived from the sessions' secret for its purpose alone, so that
-none passes for one of another purpose, nor for an access token.
+A link opens the console. The token stands behind the #, which browsers do not send to servers, so it appears in no
+log and in no Referer. The token is a JWT. Its key is derived from the sessions' secret for one purpose, so that it
+cannot pass for a token of another purpose, or for an access token.
 """
 
 import hashlib
@@ -17,18 +17,21 @@ from chalicelib.model.accounts.tokens import hs256, key_id, read_header, verifie
 
 Purpose = Literal["register", "invite", "reset", "address"]
 LIFETIME_S: dict[str, int] = {
-    # NIST SP 800-63A-3, 4.4.1.6: a code sent to an email address is good for 24 hours at most.
+    # NIST SP 800-63A-3, 4.4.1.6: a code sent to an email address is valid for at most 24 hours.
     "register": 24 * 3600,
     "address": 24 * 3600,
-    # Nobody waits for an invitation. NIST SP 800-63A-3, 4.4.1.6: 7 days for a code that is handed over.
+    # An invited person is not waiting for the link. NIST SP 800-63A-3, 4.4.1.6: 7 days for a code handed over.
     "invite": 7 * 24 * 3600,
-    # Whoever asks for it waits for it; a mailbox that is read by others later on opens nothing.
+    # The user is waiting for the link. A short lifetime protects against people who read the mailbox later.
     "reset": 3600,
 }
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
-    """`email` is the address that is proved. `state` is the account's when the link was made; see state_of."""
+    """The claims of a link. `email` is the address that it proves.
+
+    `state` is the account's state when the link was made; see state_of.
+    """
 
     purpose: Purpose
     email: str
@@ -38,14 +41,17 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Links(Struct, frozen=True, kw_only=True):
-    """`secrets`: the first signs, links signed by the others are good until they end. `console_url`: no slash last."""
+    """Makes and reads links. The first of `secrets` signs; links signed with the others stay valid until they expire.
+
+    `console_url` has no slash at its end.
+    """
 
     __repr__ = object.__repr__  # no secret in a log
     secrets: tuple[str, ...]
     console_url: str
 
     def make(self, purpose: Purpose, *, email: str, now_s: int, user_id: str = "", state: str = "") -> str:
-        """Return the address of the console's page for this purpose."""
+        """Return the URL of the console's page for this purpose, with the token."""
         ends_at = now_s + LIFETIME_S[purpose]
         claims = Claims(purpose=purpose, email=email, exp=ends_at, user_id=user_id, state=state)
         secret = self.secrets[0]
@@ -54,7 +60,10 @@ class Links(Struct, frozen=True, kw_only=True):
         return f"{self.console_url}/#/{purpose}/{token}"
 
     def read(self, token: str, *purposes: Purpose, now_s: int) -> Claims:
-        """Return what a link's token says. Raise InvalidInput unless it is for one of the purposes and not over."""
+        """Return the claims of a link's token.
+
+        Raise InvalidInput if the token is not valid, is for none of the purposes, or has expired.
+        """
         by_kid = {key_id(secret): secret for secret in self.secrets}
         try:
             header = read_header(token)
@@ -65,12 +74,12 @@ class Links(Struct, frozen=True, kw_only=True):
         except Unauthenticated as error:
             raise _refused("This link is not valid.", "invalid_link") from error
         if claims.exp <= now_s:
-            raise _refused("This link is over; ask for another one.", "link_expired")
+            raise _refused("This link has expired; ask for another one.", "link_expired")
         return claims
 
 
 def state_of(email: str, password_hash: str) -> str:
-    """Return a digest of what a link's use changes: the link is good while the account is in this state."""
+    """Return a digest of the account's values that using a link changes. A link is valid while they are unchanged."""
     return hashlib.sha256(f"{email}\n{password_hash}".encode()).hexdigest()[:32]
 
 

@@ -1,8 +1,8 @@
-"""Access tokens (JWT, RFC 7519, signed by HS256), refresh tokens and API keys: how they are made and read.
+"""Makes and reads access tokens (JWT, RFC 7519, signed with HS256), refresh tokens and API keys.
 
-An access token says whose request it is and of which session, for 15 minutes. It is not enough by itself: the
-session's row must still be there (ops/accounts/sessions.py). Refresh tokens and API keys are random,
-and kept as hashes.
+An access token names the user and the session of a request, and is valid for 15 minutes. It is not enough by itself:
+the session's row must still exist (ops/accounts/sessions.py). Refresh tokens and API keys are random and stored as
+hashes.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=msgspec.Struct)
 
 ACCESS_TOKEN_S = 15 * 60
-SKEW_S = 30  # what the clocks of two of our machines may differ by; an end is never stretched
+SKEW_S = 30  # allowed difference between the clocks of two machines; it never extends `exp`
 API_KEY_PREFIX = "ck_"
 _TYPE = "JWT"
 _MAX_CHARS = 8192
@@ -35,7 +35,7 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
-    """What an access token of ours says; times are seconds since 1970. All but `nbf` must be there."""
+    """The claims of an access token. Times are seconds since 1970. All claims but `nbf` are required."""
 
     iss: str
     aud: str
@@ -48,7 +48,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signing(Struct, frozen=True, kw_only=True):
-    """Secrets, the one that signs first; tokens of the others are good until they end."""
+    """Signing settings. The first of `secrets` signs; tokens signed with the others stay valid until they expire."""
 
     __repr__ = object.__repr__  # no secret in a log
     secrets: tuple[str, ...]
@@ -60,7 +60,7 @@ class Signing(Struct, frozen=True, kw_only=True):
 
 
 class RefreshToken(Struct, frozen=True, kw_only=True):
-    """`<user>.<session>.<secret>`; a user's id may have dots, the others have none."""
+    """A refresh token: `<user>.<session>.<secret>`. The user's id may have dots, the other parts have none."""
 
     __repr__ = object.__repr__  # no secret in a log
     user_id: str
@@ -72,7 +72,7 @@ class RefreshToken(Struct, frozen=True, kw_only=True):
 
 
 def key_id(secret: str) -> str:
-    """The `kid` of a secret, which tells nothing of it that a token does not tell."""
+    """Return the `kid` of a secret. It reveals no more of the secret than a signed token does."""
     return hashlib.sha256(b"kid:" + secret.encode()).hexdigest()[:16]
 
 
@@ -91,7 +91,10 @@ def make_access_token(signing: Signing, *, user_id: str, session_id: str, now_s:
 
 
 def read_access_token(signing: Signing, token: str, *, now_s: int) -> Claims:
-    """Raises Unauthenticated for all that make_access_token did not make, or whose time is over."""
+    """Return the claims of an access token.
+
+    Raise Unauthenticated for a token that make_access_token did not make, or that has expired.
+    """
     header = read_header(token)
     secret = signing.by_kid().get(str(header.get("kid")))
     if secret is None or header.get("typ") != _TYPE:
@@ -106,9 +109,10 @@ def read_access_token(signing: Signing, token: str, *, now_s: int) -> Claims:
 
 
 def read_header(token: str) -> Mapping[str, Any]:
-    """The header of a token in the one spelling there is: RFC 7515's alphabet, no padding, three parts.
+    """Return the header of a token; it is not verified yet.
 
-    Nothing in it is verified yet. Raises Unauthenticated.
+    Raise Unauthenticated unless the token is three parts in RFC 7515's alphabet without padding, and its header has no
+    `crit`.
     """
     from jwt import PyJWS
     from jwt.exceptions import InvalidTokenError
@@ -119,13 +123,13 @@ def read_header(token: str) -> Mapping[str, Any]:
         header = PyJWS(algorithms=[]).get_unverified_header(token)
     except (InvalidTokenError, ValueError) as error:
         raise refused() from error
-    if "crit" in header:  # RFC 7515 4.1.11: we know no extension, so that any is a reason to refuse
+    if "crit" in header:  # RFC 7515 4.1.11: a token with an unknown extension must be refused; we know none
         raise refused()
     return header
 
 
 def verified(jws: "PyJWS", token: str, key: Any, type_: type[C]) -> C:
-    """The claims, as `type_`, of a token this key has signed by the algorithm `jws` knows. Raises Unauthenticated."""
+    """Return a token's claims as `type_`. Raise Unauthenticated unless `key` signed it with the algorithm of `jws`."""
     from jwt.exceptions import InvalidTokenError
 
     try:
@@ -136,7 +140,7 @@ def verified(jws: "PyJWS", token: str, key: Any, type_: type[C]) -> C:
 
 
 def check_times(claims: Any, *, now_s: int) -> None:
-    """Raises Unauthenticated before `iat` and `nbf`, and from `exp` on."""
+    """Raise Unauthenticated from `exp` on, and more than SKEW_S before `iat` or `nbf`."""
     if claims.exp <= now_s:
         raise Unauthenticated("This token has expired; refresh it.", code="token_expired")
     if max(claims.iat, claims.nbf) > now_s + SKEW_S:
@@ -148,7 +152,7 @@ def refused() -> Unauthenticated:
 
 
 def new_session_id(now_ms: int) -> str:
-    """Ids sort by when they were made; the rest is 128 random bits."""
+    """Return a new session id: the time, so that ids sort by age, then 128 random bits."""
     return f"{now_ms:012x}{secrets.token_hex(16)}"
 
 
@@ -157,7 +161,7 @@ def new_refresh_token(user_id: str, session_id: str) -> RefreshToken:
 
 
 def read_refresh_token(text: str) -> RefreshToken:
-    """Raises Unauthenticated for what cannot be one."""
+    """Return the parts of a refresh token. Raise Unauthenticated for a text that cannot be one."""
     user_id, session_id, secret = ["", "", *text.rsplit(".", 2)][-3:]
     if not USER_ID.match(user_id) or not _SESSION_ID.match(session_id) or not _SECRET.match(secret):
         raise refused()
@@ -169,7 +173,7 @@ def new_api_key() -> str:
 
 
 def sha256_of(secret: str) -> str:
-    """Enough for a secret of 256 random bits, which nobody finds by trying."""
+    """Return the hash of a secret. A fast hash is enough: 256 random bits cannot be guessed."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What an answer is: sentences, each with the places in the user's items that bear it out."""
+"""Answers of the chat model: its prompts and JSON schemas, drafts, and checked answers with their citations."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ _SENTENCE = {
     "required": ["text", "citations"],
     "additionalProperties": False,
 }
-# In the part of JSON Schema that all providers can hold a model to. Sizes are ours to check.
+# Uses only the part of JSON Schema that all providers can enforce. The app checks the sizes itself.
 SCHEMA: dict[str, Any] = {
     "title": "answer",
     "type": "object",
@@ -53,7 +53,7 @@ REWRITTEN: dict[str, Any] = {
 
 
 class Claimed(Struct, frozen=True, kw_only=True):
-    """A quote as a model gives it; `passage` counts from 1."""
+    """A quote as the model gives it, not yet checked. `passage` is the passage's number, from 1."""
 
     passage: int
     quote: str
@@ -75,9 +75,9 @@ class Rewritten(Struct, frozen=True, kw_only=True):
 
 
 class Citation(Struct, frozen=True, kw_only=True):
-    """A quote that was found: `quote` is the stored text between the page's two offsets.
+    """A quote that was found in an item: `quote` is the page's stored text from `page_start` to `page_end`.
 
-    The answer's offsets are those of the sentence that it bears out.
+    `answer_start` and `answer_end` are the offsets of the sentence that the quote supports.
     """
 
     item_id: str
@@ -93,7 +93,7 @@ class Citation(Struct, frozen=True, kw_only=True):
 
 
 class Checked(Struct, frozen=True, kw_only=True):
-    """An answer made of the sentences that stood the check, and how many did not."""
+    """An answer made of the sentences that passed the check. `dropped` counts the sentences that failed it."""
 
     content: str
     citations: tuple[Citation, ...]

@@ -1,4 +1,4 @@
-"""A conversation as Markdown, its citations as footnotes. Nothing that anybody wrote in it is markup there."""
+"""Writes a conversation as Markdown, with citations as footnotes. All text of users and models is escaped."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,10 @@ _SPEAKER = {"user": "You", "assistant": "Answer"}
 
 
 def as_markdown(title: str, messages: Sequence[tuple[Row, Sequence[Row]]]) -> str:
-    """Each message with its citations, in order; an answer's sentences carry the numbers of their footnotes."""
+    """Return the conversation as Markdown: the messages in order, then the citations as footnotes.
+
+    `messages` are pairs of a message and its citations. Each sentence of an answer has the numbers of its footnotes.
+    """
     parts = [f"# {_plain(title) or 'Conversation'}"]
     notes = list[str]()
     for message, citations in messages:
@@ -42,12 +45,12 @@ def _footnote(number: int, citation: Row) -> str:
 
 
 def _plain(text: str) -> str:
-    """On one line."""
+    """Return the text escaped and on one line."""
     return _escaped(" ".join(text.split()))
 
 
 def _escaped(text: str) -> str:
-    """Its lines as they are, in them only text: no markup, no HTML, nothing that becomes a link."""
+    """Return the text with its lines kept and everything escaped that is markup, HTML or part of a link."""
     lines = text.splitlines()
     lines = [line.strip() for line in lines] if len(lines) > 1 else [text]
     return _MARKUP.sub(r"\\\1", "\n".join(lines)).translate(_ENTITIES)

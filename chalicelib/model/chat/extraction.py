@@ -1,4 +1,4 @@
-"""Picks, without a model, the sentences that answer a question best."""
+"""Picks the sentences that answer a question best, without a chat model."""
 
 import math
 import re
@@ -10,23 +10,25 @@ from chalicelib.model.chat.questions import content_words, words_of
 from chalicelib.model.ingest.chunking import sentence_spans
 from chalicelib.model.search.folding import DENIALS
 
-SHORTLISTED = 24  # a local model embeds some 50 sentences a second
+SHORTLISTED = 24  # a local model embeds about 50 sentences a second
 MAX_SENTENCES = 4
 MAX_CHARS = 400
-MIN_CHARS_UNENDED = 40  # what is short and has no end is a heading, or a page's foot
-_HEADING_SHARE = 0.7  # of the longest line below it
-_STEM_CHARS = 6  # tomato is tomatoes: enough, where the other half of the score is by meaning
-_MEANING, _WORDS = 0.6, 0.4
-# On the samples the best sentence had .42 and more for ten questions they answer, .36 and less for ten they do not.
+MIN_CHARS_UNENDED = 40  # a shorter sentence without an end mark is a heading or a page's footer
+_HEADING_SHARE = 0.7  # a heading is shorter than this share of the longest line below it
+_STEM_CHARS = 6  # tomato and tomatoes are one word; coarse, but the rest of the score is by meaning
+_MEANING_WEIGHT, _WORDS_WEIGHT = 0.6, 0.4
+# _WORTH_SAYING was measured on the samples. For ten questions that they answer, the best sentence scored 0.42 or more;
+# for ten that they do not answer, 0.36 or less. _OF_THE_BEST is a share of the best sentence's score.
 _WORTH_SAYING, _OF_THE_BEST = 0.38, 0.8
-# A page of many matters can be far from a question that a sentence of it answers. Of 38 questions to the samples the
-# passages of 8 did not count as relevant; in 5 of these the best sentence had .45 and more and was the answer. So it
-# had for one of 30 questions that nothing answers, and for none of 120 to the texts of SciFact and NPL.
+# For sentences of passages that do not count as relevant. A page about many subjects can be far from a question that
+# one of its sentences answers. Of 38 questions to the samples, 8 had no relevant passage; for 5 of these 8 the best
+# sentence scored 0.45 or more and was the answer. Of 30 questions without an answer, one had a sentence that scored
+# so high; of 120 questions to the texts of SciFact and NPL, none had.
 _WORTH_SAYING_ALONE = 0.45
 
 
 def sentences_of(text: str) -> list[str]:
-    """The sentences that can be quoted, each once; one too long is cut at a word."""
+    """Return the sentences of a text that can be quoted, each once. A sentence that is too long is cut at a word."""
     found = (text[start:end] for start, end in sentence_spans(text))
     cut = dict.fromkeys(map(_cut, found))
     return [
@@ -35,9 +37,10 @@ def sentences_of(text: str) -> list[str]:
 
 
 def as_said(sentence: str, text: str, *, begins_page: bool) -> str:
-    """A sentence of the text as an answer has it: a colon parts a heading above it from what stands below.
+    """Return a sentence of the text as the answer shows it: with a colon after each heading in front of it.
 
-    A heading is a line of its own, shorter than those below, that ends without a mark; running text fills its lines.
+    A heading is a line of its own, ends without a punctuation mark, and is shorter than the lines below it: running
+    text fills its lines. `begins_page`: the text begins where its page begins.
     """
     at = text.find(sentence)
     said, _, rest = sentence.partition("\n")
@@ -51,7 +54,10 @@ def as_said(sentence: str, text: str, *, begins_page: bool) -> str:
 
 
 def shortlist(question: str, searched: str, sentences: Sequence[str]) -> list[int]:
-    """The places of those worth a vector, in order: the ones with most of the question, then the first."""
+    """Return the positions, ascending, of the SHORTLISTED sentences that are to be embedded.
+
+    These are the sentences that cover most of the question; of equal ones, the first.
+    """
     coverage = _coverage(question, searched, sentences)
     order = sorted(range(len(sentences)), key=lambda n: (-coverage[n], n))
     return sorted(order[:SHORTLISTED])
@@ -65,17 +71,19 @@ def choose_sentences(
     *,
     is_relevant: bool = True,
 ) -> list[int]:
-    """The places of the best, best first; none when nothing is worth saying.
+    """Return the positions of the best sentences, best first; an empty list if no sentence scores high enough.
 
-    Words that are only in `searched`, carried over from earlier questions, count half. `similarities` are cosines
-    with it, None where there are no vectors. Of sentences from passages that are not relevant the best must be better.
+    `searched` is the question with words carried over from earlier questions; those words count half. `similarities`
+    are the sentences' cosines with `searched`, None without vectors. With `is_relevant` False, when the passages do
+    not count as relevant, the best sentence must score higher and vectors are needed.
     """
     coverage = _coverage(question, searched, sentences)
     if similarities is None:
         scores = coverage
     else:
         scores = [
-            _MEANING * cosine + _WORDS * words for cosine, words in zip(similarities, coverage, strict=True)
+            _MEANING_WEIGHT * cosine + _WORDS_WEIGHT * words
+            for cosine, words in zip(similarities, coverage, strict=True)
         ]
     order = sorted(range(len(sentences)), key=lambda n: (-scores[n], n))
     if not is_relevant and (similarities is None or max(scores, default=0.0) < _WORTH_SAYING_ALONE):
@@ -90,7 +98,7 @@ def choose_sentences(
 
 
 def _coverage(question: str, searched: str, sentences: Sequence[str]) -> list[float]:
-    """How much of the question each has, 0..1; a word that few of them have counts more."""
+    """Return how much of the question each sentence has, 0..1. A word that few of the sentences have counts more."""
     own = set(map(_stem, content_words(question)))
     wanted = own | set(map(_stem, content_words(searched)))
     present = [set(map(_stem, words_of(sentence))) & wanted for sentence in sentences]
@@ -108,7 +116,10 @@ def _stem(word: str) -> str:
 
 
 def _alike(one: str, other: str) -> bool:
-    """Whether they share nearly all words; but not when each has a figure of its own, or only one of them denies."""
+    """Return whether two sentences share nearly all words, and so would repeat each other.
+
+    They are different if each has a number that the other has not, or if only one has a negation.
+    """
     a, b = set(words_of(one)), set(words_of(other))
     if (_has_figures(a - b) and _has_figures(b - a)) or _denies(a ^ b):
         return False
@@ -134,7 +145,7 @@ def _is_heading(line: str, below: str) -> bool:
 
 
 def _cut(sentence: str) -> str:
-    """The first words of one too long; of what is written without spaces, the first characters."""
+    """Return the sentence cut to MAX_CHARS at a word's end, or within a word if it is written without spaces."""
     if len(sentence) <= MAX_CHARS:
         return sentence
     words, *cut_off = sentence[: MAX_CHARS + 1].rsplit(maxsplit=1)

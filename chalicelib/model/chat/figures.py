@@ -1,7 +1,7 @@
-"""Tells whether a sentence has a figure, or an address, that its quotes do not have.
+"""Finds numbers and addresses in a sentence that are missing in its quotes.
 
-Of all that a sentence may say beyond its quotes, this is what can be told without understanding it. Numbers in
-words, units and what is counted are not looked at.
+Among the claims that a sentence may add to its quotes, these can be detected without understanding the sentence.
+Numbers in words, units and the things that are counted are not compared.
 """
 
 import re
@@ -22,7 +22,7 @@ _POWERED = re.compile(rf"(?<!\d)(?<!\d[.,])(\d++(?:[.,]\d++)*+)[ -]?({'|'.join(_
 
 
 def says_more(sentence: str, borne_out_by: Iterable[str]) -> bool:
-    """Return whether the sentence has a number, or an address (model/chat/links.py), that none of these texts has."""
+    """Return whether the sentence has a number or an address (model/chat/links.py) that none of the texts has."""
     texts = list(borne_out_by)
     return _counts_more(sentence, texts) or names_more(sentence, texts)
 
@@ -34,7 +34,10 @@ def _counts_more(sentence: str, borne_out_by: Iterable[str]) -> bool:
 
 
 def _plain(text: str) -> str:
-    """What compatibility makes equal is equal, but 10² is not 102; what cannot be seen is left out."""
+    """Return the text in NFKC and folded case, without invisible characters and without marks that group digits.
+
+    A character like ² is first set apart by spaces: NFKC alone would make 102 of 10².
+    """
     shown = (
         f" {char} " if category == "No" else "" if category == "Cf" else char
         for char in _GROUPING.sub("", text)
@@ -45,12 +48,15 @@ def _plain(text: str) -> str:
 
 
 def _readings(text: str) -> tuple[str, str]:
-    """12 500 is two numbers, or one."""
+    """Return the text as it is and with digit groups joined: 12 500 is two numbers, or one."""
     return text, _BLANK_GROUPING.sub("", text)
 
 
 def _numbers(text: str) -> list[str]:
-    """As they are written, with their signs, but without what groups thousands; 1.5 million is 1500000."""
+    """Return the numbers of the text as written, with their signs but without thousands separators.
+
+    1.5 million becomes 1500000.
+    """
     return [_ungrouped(number) for number in _NUMBER.findall(_POWERED.sub(_in_digits, text))]
 
 

@@ -1,12 +1,12 @@
 """Finds the addresses in a text that a Markdown renderer, a browser, a linkifier or a reader would follow.
 
-A text is looked at as it stands, with its entities and percent signs decoded, and as Markdown shows it. In each of
-these views characters are first mapped as a browser maps a host's (UTS #46), invisible ones are left out, and
-backslashes count as slashes. Bare names count when they end in a top-level domain. Not found: a single number or
-word that only an address bar would take for a host (2130706433, intranet).
+A text is searched in four views: as it is, with entities and percent signs decoded, as Markdown shows it, and as
+Markdown shows it, decoded. In each view characters are first mapped as a browser maps those of a host (UTS #46),
+invisible characters are removed, and backslashes count as slashes. A bare name counts if it ends in a top-level
+domain. A single number or word that only an address bar would take for a host (2130706433, intranet) is not found.
 
-The libraries are loaded with the first text: markdown-it-py parses, idna has the tables of UTS #46, linkify-it-py the
-list of top-level domains.
+The libraries are loaded with the first text: markdown-it-py parses, idna has the tables of UTS #46, linkify-it-py has
+the list of top-level domains.
 """
 
 import html
@@ -28,11 +28,11 @@ _CJK_STOP = re.compile(rf"(?<=[{_CJK}])[。｡](?=[{_CJK}A-Z])")
 _SEAM = re.compile(
     rf"(?<=[^\W\d_])\.(?=[A-Z][a-z])|(?<=[^\W_])(?=[{_CJK}])|(?<=[{_CJK}])(?=[!-~])|[。｡\t-\r]"
 )
-# A sentence that begins right behind a full stop, or behind an item's number, and goes on.
+# A sentence that begins right behind a full stop, or behind the number of a list item, and goes on.
 _NEXT_SENTENCE = re.compile(r"(?<![^\s(\"'“])([^\W\d_]{2,}|\d{1,2})\.(?=[A-Z][a-z]+\s)")
 
-# Handed to an application, or followed by a browser, without a slash: HTML's safe list for registerProtocolHandler,
-# URL's special schemes, and those that browsers and operating systems know.
+# Schemes that work without a slash behind them: HTML's safe list for registerProtocolHandler, URL's special schemes,
+# and schemes that browsers and operating systems know.
 _SCHEMES = (
     "about|blob|cid|data|feed|file|filesystem|ftp|http|https|itms|javascript|jar|ldap|livescript|mhtml|mid|mocha"
     "|resource|shell|vbscript|view-source|ws|wss|bitcoin|callto|ethereum|facetime|facetime-audio|fax|geo|im|intent|irc"
@@ -55,10 +55,10 @@ _LEADING = re.compile(r"\A[(\"'\[{<*_~“„‘«「『《【]*+(?:https?:)?/*+"
 _WEB_ADDRESS = re.compile(r"https?:|/|www\.")
 _WEB = re.compile(r"(?::\d++)?(?:[/?#]|\Z)")
 _MARKS = r"[.,;:!?\"')\]}>*_~“”‘’«»…。，、！？；：）」』》】]"
-_TRAILING = re.compile(rf"/?{_MARKS}{{0,6}}\Z")  # few, for many could tell something
+_TRAILING = re.compile(rf"/?{_MARKS}{{0,6}}\Z")  # at most 6 marks: a long row of marks could carry a message
 _MORE_THAN_A_NAME = re.compile(r"[/?#@:]")
 _MARKUP = frozenset("\\`*_~[]<>!&")
-# Reserved names (RFC 2606, 6761, 6762, 7686, ICANN's .internal, IANA's test names), which are in no list.
+# Reserved names (RFC 2606, 6761, 6762, 7686, ICANN's .internal, IANA's test names), which the list does not have.
 _RESERVED = (
     "alt example internal invalid local localhost onion test 测试 測試 परीक्षा испытание 테스트 טעסט δοκιμή テスト"
     " إختبار آزمایشی பரிட்சை"
@@ -66,10 +66,10 @@ _RESERVED = (
 
 
 def names_more(sentence: str, borne_out_by: Iterable[str]) -> bool:
-    """Return whether the sentence has an address that none of these texts has as a whole.
+    """Return whether the sentence has an address that none of the texts has as a whole.
 
-    A name of a host may be spelt otherwise there. More than a name must be there letter by letter: capitals and
-    invisible characters reach the server, and could tell it something.
+    A bare host name may be spelt differently in the text. An address with more than a host name must be in a text
+    letter by letter: capitals and invisible characters reach the server, and could carry a message.
     """
     texts = [" ".join(text.split()) for text in borne_out_by]
     sentence = _apart(sentence, texts)
@@ -88,9 +88,10 @@ def _has(word: str, texts: Iterable[str]) -> bool:
 
 
 def addresses_in(text: str) -> set[str]:
-    """Return the addresses in one spelling each: lower case, no http(s), no punctuation at the ends.
+    """Return the addresses in the text, each in one spelling: lower case, no http(s), no punctuation at the ends.
 
-    The host of an address is one as well. A link without a host, and an HTML tag with attributes, stand as they are.
+    The host of an address is in the result as well. A link without a host, and an HTML tag with attributes, are
+    returned as they are.
     """
     plain = " ".join(text.split())
     rendered, destinations = _render(plain) if _MARKUP.intersection(plain) else ("", [])
@@ -103,7 +104,10 @@ def addresses_in(text: str) -> set[str]:
 
 
 def _apart(sentence: str, texts: Collection[str]) -> str:
-    """Return "It rose. In May" for "It rose.In May" when "rose" is a word of the texts: .in is a domain, too."""
+    """Return the sentence with a space behind each full stop that ends a sentence.
+
+    "It rose.In May" becomes "It rose. In May" if "rose" is a word of the texts; "rose.in" could be a host otherwise.
+    """
 
     def part(match: re.Match[str]) -> str:
         word = match[1].casefold()
@@ -117,7 +121,7 @@ def _apart(sentence: str, texts: Collection[str]) -> str:
 
 
 def _decoded(text: str) -> str:
-    """Return the text with its entities and percent signs decoded, as often as they are put into each other."""
+    """Return the text with entities and percent signs decoded, also when they are nested, up to three levels."""
     for _ in range(3):
         text = unquote(html.unescape(text))
     return text
@@ -141,18 +145,18 @@ def _host(name: str) -> str | None:
 
 
 def _site(address: str) -> str:
-    """Return the host of a web address, which may be a single word; another address as it is spelt."""
+    """Return the host of a web address, which may be a single word, or another address as `_spelt` returns it."""
     spelt = _spelt(address)
     return (_WEB_ADDRESS.match(address) and _WEB.split(spelt)[0]) or spelt
 
 
 def _spelt(address: str) -> str:
-    """Return the address without http(s), slashes and a sentence's marks at its ends: http://a/ and a are one."""
+    """Return the address without http(s), slashes and punctuation at its ends: http://a/ and a are equal."""
     return _TRAILING.sub("", _LEADING.sub("", address))
 
 
 def _is_ipv6(bracketed: str | None, bare: str | None) -> bool:
-    """Return whether it is an IPv6 address. A bare one needs a figure: add::face is a name in a program."""
+    """Return whether the text is an IPv6 address. Without brackets it needs a digit: add::face is a C++ name."""
     if bare and not any(map(str.isdigit, bare)):
         return False
     try:
@@ -196,7 +200,7 @@ def _top_level_domains() -> frozenset[str]:
 
 
 def _render(text: str) -> tuple[str, list[str]]:
-    """Return what Markdown shows of the text, and where its links and pictures lead."""
+    """Return the text as rendered by Markdown, and the destinations of its links and pictures."""
     (inline,) = _renderer().parseInline(text)
     tokens = inline.children or []
     shown = "".join(token.content for token in tokens if token.type in ("text", "code_inline"))

@@ -1,11 +1,11 @@
-"""What can become of a question."""
+"""Outcomes of a question, and the text shown instead of an answer."""
 
 from typing import Literal
 
 Outcome = Literal["answered", "nothing_relevant", "nothing_verified", "refused"]
-# What is said where there is no answer.
+# The text shown if there is no answer.
 SAID: dict[Outcome, str] = {
     "nothing_relevant": "I found nothing in your items that answers this.",
-    "nothing_verified": "I found something that may bear on this, but no answer that its words bear out.",
+    "nothing_verified": "I found something that may bear on this, but no answer that it confirms word for word.",
     "refused": "The model declined to answer this.",
 }

@@ -1,7 +1,7 @@
-"""Which addresses the gateway may connect to. Whitelists for what is public, so that a new notation is refused.
+"""Decides which IP addresses the gateway may connect to. Public addresses are an allowlist: a new notation is refused.
 
-Explicit networks of IANA's special-purpose registries and not ipaddress.is_global, which has changed
-between patch releases of Python.
+The networks are listed here, from IANA's special-purpose registries. `ipaddress.is_global` is not used: it has
+changed between patch releases of Python.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,10 @@ def _networks(*texts: str) -> tuple[Network, ...]:
 
 
 LOOPBACK = _networks("127.0.0.0/8", "::1/128")
-# Never, whatever is allowed: link-local with AWS', GCP's, Azure's and ECS' metadata, metadata that lies elsewhere
-# (Alibaba, Azure's wire server, AWS and GCP over IPv6), unspecified, multicast, reserved, documentation,
-# benchmarks, and IPv6 addresses that carry an IPv4 one to a relay (6to4, Teredo, NAT64 of local use).
+# Refused even if `allow_private` has them: link-local networks, where AWS, GCP, Azure and ECS serve metadata; other
+# metadata addresses (Alibaba, Azure's wire server, AWS and GCP over IPv6); unspecified, multicast, reserved,
+# documentation and benchmark networks; IPv6 addresses that carry an IPv4 address to a relay (6to4, Teredo,
+# local-use NAT64).
 NEVER = _networks(
     *("0.0.0.0/8", "169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.0/24"),
     *("192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
@@ -31,7 +32,10 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def may_connect(text: str, *, allow_private: Sequence[Network] = (), allow_loopback: bool = False) -> bool:
-    """Whether an address, as getaddrinfo spells it, is public, or private and allowed."""
+    """Return whether the address `text`, as getaddrinfo spells it, is public, or else allowed.
+
+    A private address must lie in one of the networks `allow_private`. A loopback address needs `allow_loopback`.
+    """
     try:
         address = _unwrapped(ip_address(text))
     except ValueError:
@@ -46,7 +50,11 @@ def may_connect(text: str, *, allow_private: Sequence[Network] = (), allow_loopb
 
 
 def _unwrapped(address: Address) -> Address:
-    """The IPv4 address within ::ffff:0:0/96 and NAT64's well-known prefix (RFC 6052), which DNS64 hands out."""
+    """Return the IPv4 address inside an IPv6 address, or the address itself if it holds none.
+
+    IPv4 is taken out of ::ffff:0:0/96 and of NAT64's well-known prefix (RFC 6052), which DNS64 hands out. Raise
+    ValueError for an address with a scope, as it belongs to one link.
+    """
     if isinstance(address, IPv6Address):
         if address.scope_id is not None:
             raise ValueError("a link's own address")
@@ -58,7 +66,7 @@ def _unwrapped(address: Address) -> Address:
 
 
 def _is_isatap(address: Address) -> bool:
-    """RFC 5214 6.1: an IPv4 address behind 0:5efe or 200:5efe in the lower half."""
+    """Return whether the lower half is 0:5efe or 200:5efe and an IPv4 address (RFC 5214 6.1)."""
     return address.version == 6 and (int(address) >> 32) & 0xFDFFFFFF == 0x5EFE
 
 

@@ -1,4 +1,4 @@
-"""What goes through the gateway and in which form: paths, queries, the caller's identity. Headers: gateway_headers."""
+"""Prepares requests for the gateway's upstreams: path, query and signed identity. Headers are in gateway_headers."""
 
 import base64
 import hashlib
@@ -18,12 +18,12 @@ IDENTITY_TTL_S = 60
 MAX_TARGET_CHARS = 8192
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SEGMENTS_END = re.compile(r"[;?#\x00]")
-# RFC 3986: what a path, and what a query may have in it besides letters, digits, - . _ ~ and escapes.
+# RFC 3986: the characters allowed in a path and in a query besides letters, digits, - . _ ~ and escapes.
 _PATH_SAFE, _QUERY_SAFE = "/%!$&'()*+,;=:@", "/?%!$&'()*+,;=:@"
 
 
 class Client(Struct, frozen=True, kw_only=True):
-    """Where a request comes from, as API Gateway saw it: `address` may be "", `host` is the one that was asked."""
+    """The origin of a request, as API Gateway saw it. `address` may be ""; `host` is the host that was asked."""
 
     address: str
     host: str
@@ -31,7 +31,7 @@ class Client(Struct, frozen=True, kw_only=True):
 
 
 class Inbound(Struct, frozen=True, kw_only=True):
-    """A request to be forwarded: `path` and `query` encoded as on the wire, headers in order, repeated ones too."""
+    """A request to be forwarded. `path` and `query` are encoded as on the wire; headers are in order, with repeats."""
 
     method: str
     path: str
@@ -43,7 +43,7 @@ class Inbound(Struct, frozen=True, kw_only=True):
 
 
 class Outbound(Struct, frozen=True, kw_only=True):
-    """A request as it is sent; `target` begins with one slash. Host and Content-Length are the connection's."""
+    """A request as it is sent. `target` begins with one slash. The connection adds Host and Content-Length."""
 
     method: str
     target: str
@@ -58,17 +58,17 @@ class UpstreamAnswer(Struct, frozen=True, kw_only=True):
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """Whom a request is for; "" is nobody, on a public route."""
+    """The user that a request is made for. `user_id` is "" for an anonymous request to a public route."""
 
     user_id: str
     roles: tuple[str, ...] = ()
 
 
 def encode_path(path: str) -> str:
-    """The path as it may go on the wire: escapes stay as they are, whatever else is not allowed is escaped.
+    """Return the path encoded for the wire: escapes stay as they are, other characters that need it are escaped.
 
-    Some of AWS' services hand the path over decoded, HTTP APIs among them. Raises InvalidInput for one that
-    an upstream could take for another than it is.
+    Some AWS services, such as HTTP APIs, hand the path over decoded. Raise InvalidInput for a path without a leading
+    slash or with . or .. in it: an upstream could take it for another path.
     """
     encoded = quote(_ESCAPE.sub("%25", path), safe=_PATH_SAFE)
     if not path.startswith("/") or {".", ".."} & set(seen_segments(encoded)):
@@ -77,18 +77,18 @@ def encode_path(path: str) -> str:
 
 
 def seen_segments(path: str) -> list[str]:
-    """A path's segments as some server may see them: decoded, even twice, and cut off before ;parameters or NUL."""
+    """Return a path's segments as some servers see them: decoded twice, and cut off before ;parameters or NUL."""
     seen = unquote(unquote(path)).replace("\\", "/").split("/")
     return [_SEGMENTS_END.split(segment)[0] for segment in seen]
 
 
 def encode_query(raw: str) -> str:
-    """A query string as it was sent, with what could end the request line escaped."""
+    """Return a query string as it was sent, with the characters escaped that could end the request line."""
     return quote(_ESCAPE.sub("%25", raw), safe=_QUERY_SAFE)
 
 
 def encode_parameters(parameters: Mapping[str, Sequence[str]]) -> str:
-    """A query string of decoded parameters: a name's values in order, names as they come."""
+    """Return the query string of decoded parameters. Names and the values of a name keep their order."""
     return "&".join(
         f"{quote(name, safe='')}={quote(value, safe='')}"
         for name, values in parameters.items()
@@ -97,24 +97,37 @@ def encode_parameters(parameters: Mapping[str, Sequence[str]]) -> str:
 
 
 def target_of(base_path: str, prefix: str, inbound: Inbound) -> str:
-    """The request target: the upstream's own path, then the caller's without `prefix`, then the query."""
+    """Return the request target: the upstream's base path, the caller's path without `prefix`, and the query.
+
+    Raise InvalidInput for a path that begins with two slashes, or a target longer than MAX_TARGET_CHARS.
+    """
     path = base_path.rstrip("/") + (inbound.path[len(prefix) :] or "/")
     target = f"{path}?{inbound.query}" if inbound.query else path
     # Some servers read //name as a host.
     if path.startswith("//") or len(target) > MAX_TARGET_CHARS:
-        raise InvalidInput("The path begins with two slashes, or is too long.", code="invalid_path")
+        raise InvalidInput(
+            "The path must not begin with two slashes. "
+            f"With its query it must have at most {MAX_TARGET_CHARS} characters.",
+            code="invalid_path",
+        )
     return target
 
 
 def identity_key(secret: str, upstream: str) -> bytes:
-    """The key an upstream verifies with. Each has its own, so that none can speak for a caller to another."""
+    """Return the HMAC key that an upstream verifies identities with.
+
+    Each upstream has its own key, so that one upstream cannot sign an identity for another.
+    """
     return hmac.digest(secret.encode(), f"collections gateway identity 1 {upstream}".encode(), "sha256")
 
 
 def sign_identity(
     identity: Identity, *, key: bytes, upstream: str, method: str, path: str, request_id: str, now_s: float
 ) -> str:
-    """v1,<claims>,<HMAC-SHA256 of what stands before>, both base64url: `path` is the one the upstream is asked for."""
+    """Return the identity header: v1,<claims>,<HMAC-SHA256 of the text before the last comma>.
+
+    Claims and HMAC are base64url. `path` is the path that the upstream is asked for.
+    """
     claims = {
         "sub": identity.user_id,
         "roles": identity.roles,

@@ -1,7 +1,7 @@
-"""The gateway's routes, in one place: what is behind which path, who may ask it, and how.
+"""The gateway's routes: the upstream behind each path prefix, who may call it, and how it is called.
 
 A route is active when its upstream's variable, such as UPSTREAM_USER_SERVICE_URL, is set. The app's own
-routes come first; of these here the longest prefix wins.
+routes come first. Among the gateway's routes the longest prefix wins.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,12 +15,13 @@ ALL = frozenset(METHODS) - {"OPTIONS"}
 
 
 class GatewayRoute(Struct, frozen=True, kw_only=True):
-    """`prefix` is the path itself and all that is below it; `strip` takes it off before the request is sent.
+    """A route of the gateway: requests for `prefix` and for all paths below it go to `upstream`.
 
-    `roles`: any one of them is needed; none: whoever is signed in. `public` asks nobody who they are.
-    `timeout_s` bounds the whole of it, from the name's resolution to the body's last byte.
-    `cache`: answers of GET are kept where their Cache-Control allows it. `pass_authorization` hands the
-    caller's own credentials on. OPTIONS is answered here as a preflight unless `methods` has it.
+    `strip` removes the prefix before the request is sent. A caller needs any one of `roles`; without roles every
+    signed-in user may call the route. A `public` route needs no sign-in. `timeout_s` bounds the whole call, from name
+    resolution to the last byte of the body. With `cache`, responses to GET are cached if their Cache-Control allows
+    it. `pass_authorization` forwards the caller's own credentials. The gateway answers OPTIONS as a preflight unless
+    `methods` has it.
     """
 
     upstream: str
@@ -46,10 +47,11 @@ def variable_of(upstream: str) -> str:
 
 
 def match_route(path: str, routes: Iterable[GatewayRoute]) -> GatewayRoute | None:
-    """The route of a path as the caller wrote it: `/%75sers` is not `/users`, nor is `/usersx`.
+    """Return the route of a path, or None. The path is compared as the caller wrote it.
 
-    None as well if the upstream might take it for another route's: with a route `/users/admin` beside `/users`,
-    `/users/%61dmin`, `/users//admin`, `/users/Admin` and `/users/admin;x` are of neither.
+    `/%75sers` and `/usersx` do not match `/users`. The result is also None if the upstream might read the path as one
+    of another route. With the routes `/users` and `/users/admin`, `/users/%61dmin`, `/users//admin`, `/users/Admin`
+    and `/users/admin;x` match no route.
     """
     routes = tuple(routes)
     laxly = "/" + "/".join(filter(None, seen_segments(path)))

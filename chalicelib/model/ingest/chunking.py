@@ -1,4 +1,4 @@
-"""Cuts text into chunks of about 128 model tokens: the unit that is indexed, found and cited."""
+"""Cuts text into chunks of about 128 model tokens. A chunk is the unit that is indexed, found and cited."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,15 +10,18 @@ from chalicelib.model.ingest.files import Page
 
 MAX_TOKENS = 128
 
-# Linear on hostile input: each alternative starts at most once in a run, and possessive
-# quantifiers (++) never give characters back.
+# Takes linear time on hostile input: each alternative starts at most once in a run, and possessive
+# quantifiers (++) do not backtrack.
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)\]]))\s++|[。！？]++[」』）]*+|\n\s*\n")
 _WORD = re.compile(r"\S++")
 _PIECE = re.compile(r"[A-Za-z\u00c0-\u024f]{1,7}|[0-9]{1,3}|\S")
 
 
 class StoredChunk(Struct, frozen=True, kw_only=True):
-    """A piece of a page's text, at these character offsets in it. `source` says where the text comes from."""
+    """A stored chunk: the page's text from `char_start` to `char_end`, in characters.
+
+    `source` says where the text comes from.
+    """
 
     id: int
     source: Literal["text", "caption", "ocr"]
@@ -29,7 +32,7 @@ class StoredChunk(Struct, frozen=True, kw_only=True):
 
 
 class ChunkDraft(Struct, frozen=True, kw_only=True):
-    """A chunk before it is stored; page.text[char_start:char_end] == text, never blank at its ends."""
+    """A chunk before it is stored; page.text[char_start:char_end] == text. It has no white space at its ends."""
 
     ordinal: int
     page: int
@@ -41,7 +44,7 @@ class ChunkDraft(Struct, frozen=True, kw_only=True):
 def chunk_pages(
     pages: Sequence[Page], *, first_ordinal: int = 0, max_tokens: int = MAX_TOKENS
 ) -> list[ChunkDraft]:
-    """Chunks of all pages in reading order; none crosses a page, blank pages have none."""
+    """Return the chunks of all pages in reading order. Each lies within one page; a blank page has no chunks."""
     spans = ((page, *span) for page in pages for span in chunk_text(page.text, max_tokens=max_tokens))
     return [
         ChunkDraft(
@@ -52,7 +55,10 @@ def chunk_pages(
 
 
 def chunk_text(text: str, *, max_tokens: int = MAX_TOKENS) -> list[tuple[int, int]]:
-    """(start, end) of each chunk: whole sentences while they fit, no overlap, every character that shows."""
+    """Return (start, end) of each chunk: as many whole sentences as fit into `max_tokens`.
+
+    Chunks do not overlap. Together they have every character of the text that is not white space.
+    """
     spans: list[tuple[int, int]] = []
     room = 0
     for start, end, tokens in _units(text, max_tokens):
@@ -66,12 +72,15 @@ def chunk_text(text: str, *, max_tokens: int = MAX_TOKENS) -> list[tuple[int, in
 
 
 def estimate_tokens(text: str) -> int:
-    """About how many WordPiece tokens `text` has, without the tokenizer."""
+    """Return the approximate number of WordPiece tokens in `text`, without using the tokenizer."""
     return len(_PIECE.findall(text))
 
 
 def _units(text: str, max_tokens: int) -> Iterator[tuple[int, int, int]]:
-    """(start, end, tokens) of sentences; of the words of one too long; of slices of a word too long."""
+    """Yield (start, end, tokens) of the pieces to put together: sentences that fit into `max_tokens`.
+
+    A sentence that is too long is split into words, and a word that is too long into slices.
+    """
     for start, end in sentence_spans(text):
         tokens = _bounded_estimate(text, start, end, max_tokens)
         if tokens <= max_tokens:
@@ -88,13 +97,16 @@ def _units(text: str, max_tokens: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _bounded_estimate(text: str, start: int, end: int, max_tokens: int) -> int:
-    """estimate_tokens, but a text of megabytes is called too long unread."""
+    """Return estimate_tokens of text[start:end], or its length if that alone shows that it is too long.
+
+    A text of megabytes is then not read.
+    """
     length = end - start
     return length if length == 1 or length > 16 * max_tokens else estimate_tokens(text[start:end])
 
 
 def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of each sentence that shows, none blank at its ends."""
+    """Yield (start, end) of each sentence without the white space at its ends; skip blank ones."""
     start = 0
     for match in _SENTENCE_END.finditer(text):
         yield from _stripped(text, start, match.end())

@@ -1,4 +1,4 @@
-"""What files we take: media types, how they announce themselves, limits, and why one is refused."""
+"""Accepted files: their media types and signatures, the limits, and the reasons why a file is refused."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -32,23 +32,29 @@ MEDIA_TYPE_OF_EXTENSION = {
 
 
 class FileLimits(Struct, frozen=True, kw_only=True):
-    """What one file may cost. Anything beyond is a BadFile, decided before or while decoding."""
+    """Limits on one file. A file beyond one of them is a BadFile; this is found before or while it is decoded."""
 
     max_bytes: int = 200 * 1024 * 1024
     max_pixels: int = 100_000_000
     max_pages: int = 2_000
-    # Of a page with characters beyond ASCII each counts as two, with some beyond U+FFFF as four.
+    # In units of text_size: each character of a page that has non-ASCII characters counts as two, or as four if the
+    # page has characters beyond U+FFFF.
     max_text_chars: int = 10_000_000
     memory_bytes: int = 1024 * 1024 * 1024
-    timeout_s: float = 25.0  # with what comes before and after it, a verdict within 30 s
+    timeout_s: float = (
+        25.0  # so that, with the work before and after decoding, the result is there within 30 s
+    )
 
 
 PARTS_ABOVE_BYTES = 32 * 1024 * 1024  # files larger than this are uploaded in parts
-PART_BYTES = 16 * 1024 * 1024  # S3 takes 5 MiB to 5 GiB, the last one less
+PART_BYTES = 16 * 1024 * 1024  # S3 takes parts of 5 MiB to 5 GiB; the last part may be smaller
 
 
 def part_sizes(size_bytes: int) -> dict[int, int]:
-    """The parts a file of this size is uploaded in: number, from 1, to bytes. Empty for one that is uploaded whole."""
+    """Return the parts that a file of this size is uploaded in: part number, from 1, to bytes.
+
+    The result is empty for a file that is uploaded whole.
+    """
     if size_bytes <= PARTS_ABOVE_BYTES:
         return {}
     starts = range(0, size_bytes, PART_BYTES)
@@ -56,7 +62,7 @@ def part_sizes(size_bytes: int) -> dict[int, int]:
 
 
 class Sitting(Struct, frozen=True, kw_only=True):
-    """How much of a document is read at once: the page that passes one of these bounds is the last."""
+    """Bounds on the pages of a document that are read in one run. The page that passes one of them is the last."""
 
     pages: int = 500
     text_size: int = 1_000_000
@@ -64,7 +70,7 @@ class Sitting(Struct, frozen=True, kw_only=True):
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """One page's text, "" when there is none on it. Of a scan the picture shows more than the text says."""
+    """A page with its text, "" if it has none. A scan is a page whose picture shows more than its text says."""
 
     number: int
     text: str
@@ -72,9 +78,9 @@ class Page(Struct, frozen=True, kw_only=True):
 
 
 class DecodedFile(Struct, frozen=True, kw_only=True):
-    """What a decoder found. EXIF values are None when absent or unreadable.
+    """A decoder's result. EXIF values are None when they are absent or unreadable.
 
-    `pages` are those of the first sitting, of `page_count`; of an image there are none.
+    `pages` are the pages of the first Sitting, out of `page_count`. An image has no pages.
     """
 
     kind: Kind
@@ -92,31 +98,31 @@ class DecodedFile(Struct, frozen=True, kw_only=True):
     title: str | None
 
 
-# One sentence for both: which of them ends the reading of such a file depends on how busy the machine is.
+# Shared by too_slow and too_much_memory: which of them ends the reading depends on how busy the machine is.
 _TOO_COSTLY = (
     "Reading the file takes more time or memory than one file may use, {limits.timeout_s:g} seconds and "
     "{limits.memory_bytes:,} bytes. Divide it into smaller files, or make its pictures or pages simpler."
 )
 
-# Reason code -> the sentence its owner reads. Codes are stable: they are stored with the item.
+# Reason code -> the sentence shown to the file's owner. Codes are stable: they are stored with the item.
 REASONS = {
     "empty_file": "The file is empty.",
     "unsupported_format": "This is not a JPEG, PNG, WebP, GIF, HEIC or PDF file, whatever its name says.",
-    "mislabelled": "The file was announced as an image and is a PDF, or the other way round.",
+    "mislabelled": "The file was announced as an image but is a PDF, or was announced as a PDF but is an image.",
     "truncated": "The file ends too early; it was probably cut off while it was copied or uploaded.",
     "corrupt": "The file is damaged and cannot be read.",
     "encrypted": "The PDF is protected by a password. Remove the password and upload it again.",
-    "too_large": "The file is larger than {limits.max_bytes:,} bytes, the most that is taken.",
-    "too_many_pixels": "The image has more than {limits.max_pixels:,} pixels, the most that is taken.",
-    "too_many_pages": "The PDF has more than {limits.max_pages:,} pages, the most that is taken.",
+    "too_large": "The file is larger than the limit of {limits.max_bytes:,} bytes.",
+    "too_many_pixels": "The image has more pixels than the limit of {limits.max_pixels:,}.",
+    "too_many_pages": "The PDF has more pages than the limit of {limits.max_pages:,}.",
     "no_pages": "The PDF has no pages.",
-    "text_too_large": "The PDF holds more than {limits.max_text_chars:,} characters of text, the most taken.",
+    "text_too_large": "The PDF has more text than the limit of {limits.max_text_chars:,} characters.",
     "too_slow": _TOO_COSTLY,
     "too_much_memory": _TOO_COSTLY,
-    "decoder_crashed": "The file made its reader crash; it is damaged or was made to do harm.",
+    "decoder_crashed": "The file made the program that reads it crash; it is damaged, or was made to do harm.",
 }
 
-# What a HEIF file may hold instead of an HEVC image: item type (of `moov` the box) -> its name.
+# Contents of a HEIF file that are not HEVC images: item type -> its name. `moov` is a box, not an item type.
 CODECS = {
     "av01": "an AV1 image, as AVIF files do",
     "avc1": "an H.264 image",
@@ -133,20 +139,20 @@ _OTHER_CODEC = (
 
 
 def bad_file(code: str, limits: FileLimits, *, codec: str | None = None) -> BadFile:
-    """Return the error of one of REASONS, its sentence completed with the limits.
+    """Return the error for a code of REASONS, with the limits filled into its sentence.
 
-    With a `codec`, the four-letter type of an item, the sentence names it.
+    With a `codec`, the four-letter type of a HEIF item, the sentence names the codec instead.
     """
     if codec is None:
         return BadFile(REASONS[code].format(limits=limits), code=code)
-    name = CODECS.get(codec, "an image in a codec that is not known here")
+    name = CODECS.get(codec, "an image in an unknown codec")
     error = BadFile(_OTHER_CODEC.format(codec=name), code=code)
     error.codec = codec
     return error
 
 
 def paginate(texts: Iterable[str], *, first: int = 1, scans: Collection[int] = ()) -> tuple[Page, ...]:
-    """Pages numbered from `first`; `scans` are the numbers of those that are."""
+    """Return the texts as pages, numbered from `first`. `scans` has the numbers of the pages that are scans."""
     return tuple(
         Page(number=number, text=text, is_scan=number in scans)
         for number, text in enumerate(texts, start=first)
@@ -154,17 +160,20 @@ def paginate(texts: Iterable[str], *, first: int = 1, scans: Collection[int] = (
 
 
 def scans_of(pages: Iterable[Page]) -> list[int]:
-    """The numbers of those that are scans, in order."""
+    """Return the numbers of the pages that are scans, in order."""
     return [page.number for page in pages if page.is_scan]
 
 
 def text_size(text: str) -> int:
-    """What a page counts as against max_text_chars: all of its characters as wide as the widest is in memory."""
+    """Return what a page's text counts against max_text_chars: its bytes in memory.
+
+    CPython stores all characters of a text in the width of the widest: 1, 2 or 4 bytes.
+    """
     return len(text) * (1 if text.isascii() else 2 if max(text) <= "\uffff" else 4)
 
 
 SNIFF_BYTES = 1024
-# Of formats that are not taken: what begins like one stays one, also with a PDF in its first bytes.
+# Signatures of formats that are not accepted. A file that begins with one is refused, even if a PDF header follows.
 _OTHER_FORMAT = re.compile(
     rb"PK[\x03\x05]|Rar!|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ|\xd0\xcf\x11\xe0|\x7fELF|MZ|#!|%!PS|\{\\rtf"
     rb"|II\*\x00|MM\x00\*|BM.{4}\x00{4}|8BPS|\x00\x00[\x01\x02]\x00|RIFF|OggS|ID3|.{4}(?:ftyp|jP  |JXL )"
@@ -175,11 +184,11 @@ _HEVC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis")
 
 
 def sniff_media_type(head: bytes) -> str | None:
-    """Return the media type that a file's first SNIFF_BYTES announce, or None when it is none of ours.
+    """Return the media type that a file's first SNIFF_BYTES show, or None for a format that is not accepted.
 
-    An image announces itself by its very first bytes. A PDF's header may come after a mail's or a printer's, or any
-    others, anywhere in the first 1,024 bytes (Adobe's PDF Reference 1.7, implementation note 13); PDFium counts
-    offsets from the header.
+    An image is known by its very first bytes. A PDF's header may come anywhere in the first 1,024 bytes, for example
+    after the header of a mail or a printer (Adobe's PDF Reference 1.7, implementation note 13). PDFium counts offsets
+    from the PDF header.
     """
     if head.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
@@ -197,7 +206,7 @@ def sniff_media_type(head: bytes) -> str | None:
 
 
 def _is_heic(head: bytes) -> bool:
-    """Whether the brands of an ISO media file are HEVC's; mif1 and msf1 alone also begin AVIF files."""
+    """Return whether the brands of an ISO media file are HEVC brands, or mif1 or msf1 without AVIF brands."""
     box_end = min(int.from_bytes(head[:4], "big"), 32)
     brands = {head[8:12], *(head[start : start + 4] for start in range(16, box_end, 4))}
     if brands & {b"avif", b"avis"}:
@@ -214,9 +223,10 @@ _END_MARKS = {
 
 
 def ends_early(media_type: str, *, tail: bytes, size_bytes: int, head: bytes) -> bool:
-    """Whether the end that the format prescribes is missing; a guess to explain a failed decode.
+    """Return whether the end mark of the file's format is missing. This is a guess that explains a failed decode.
 
-    `tail` is the last KB. HEIC has no such end: its boxes are checked before (providers/ingest/heif_boxes.py).
+    `tail` is the file's last KB. HEIC has no end mark: its boxes are checked before it is decoded
+    (providers/ingest/heif_boxes.py).
     """
     if media_type == "image/webp":
         return size_bytes < int.from_bytes(head[4:8], "little") + 8

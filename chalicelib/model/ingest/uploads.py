@@ -7,9 +7,9 @@ from msgspec import Struct
 
 
 class StoredUpload(Struct, frozen=True, kw_only=True):
-    """A row of `uploads`. None: not announced, or not arrived.
+    """A row of `uploads`. A field is None if it was not announced, or has not arrived.
 
-    `sha256` and `size_bytes` are as announced. `multipart_id` is S3's, while the upload is in parts and not complete.
+    `sha256` and `size_bytes` are as announced. `multipart_id` is S3's id of an upload in parts, until it is complete.
     """
 
     user_id: str
@@ -30,7 +30,7 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
 
 
 class AnnouncedBytes(Struct, frozen=True, kw_only=True):
-    """What was announced for an object's bytes; None: nothing was."""
+    """The hash and the size announced for an object; None if not announced."""
 
     sha256: str | None
     size_bytes: int | None

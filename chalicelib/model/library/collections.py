@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class StoredCollection(Struct, frozen=True, kw_only=True):
-    """A row of `collections`, with how many items are in it."""
+    """A row of `collections`, with the number of its items."""
 
     id: str
     name: str

@@ -1,4 +1,4 @@
-"""Documents: the items that are PDFs, under the names that the guides give their parts."""
+"""Documents: the items that are PDFs, with the field names of the API's document guides."""
 
 from datetime import datetime
 
@@ -8,10 +8,10 @@ from chalicelib.model.library.items import Status
 
 
 class StoredDocument(Struct, frozen=True, kw_only=True):
-    """A row of the view `documents`. None: not known yet.
+    """A row of the view `documents`. A field is None while it is not known yet.
 
-    `is_read`: the file has been decoded. `pages_read` counts the pages whose text is stored; `unread_pages` are numbers
-    of scanned pages yet to be read.
+    `is_read`: the file has been decoded. `pages_read` counts the pages whose text is stored. `unread_pages` has the
+    numbers of the scanned pages that are still to be read.
     """
 
     document_id: str
@@ -31,7 +31,10 @@ class StoredDocument(Struct, frozen=True, kw_only=True):
 
 
 class DocumentFilters(Struct, frozen=True, kw_only=True):
-    """None: no such condition. `text` is in the file's name or title; `collection_id` is of a collection there is."""
+    """Conditions on a list of documents; None sets no condition.
+
+    `text` is searched in the file's name and title. `collection_id` must name an existing collection.
+    """
 
     status: Status | None = None
     text: str | None = None

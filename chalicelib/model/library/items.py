@@ -1,4 +1,4 @@
-"""Items: their rows, their keys in S3, their ids and states."""
+"""Items: rows, keys in S3, ids, states and filters."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Analysis(Struct, frozen=True, kw_only=True):
-    """What an analyzer found. `text_in_image` is read text in reading order, "" when there is none."""
+    """An analyzer's result. `text_in_image` is the text that was read, in reading order; "" if there is none."""
 
     category: str
     summary: str
@@ -33,10 +33,11 @@ class Analysis(Struct, frozen=True, kw_only=True):
 
 
 class StoredItem(Struct, frozen=True, kw_only=True):
-    """A row of `items`. None: not known yet, or not of this kind of file.
+    """A row of `items`. A field is None while it is not known yet, or if this kind of file does not have it.
 
-    `key` is the object the bytes are read from. `taken_at` is the camera's local time, of an unknown zone.
-    `pages_read` counts the pages whose text is stored; `unread_pages` are numbers of scanned pages yet to be read.
+    `key` is the object that the bytes are read from. `taken_at` is the camera's local time; its time zone is unknown.
+    `pages_read` counts the pages whose text is stored. `unread_pages` has the numbers of the scanned pages that are
+    still to be read.
     """
 
     id: str
@@ -82,7 +83,7 @@ class DescribedItem(StoredItem, frozen=True, kw_only=True):
 
 
 class ItemEvent(Struct, frozen=True, kw_only=True):
-    """A line of an item's timeline. `attempt` counts from 1."""
+    """An entry of an item's timeline. `attempt` counts from 1."""
 
     id: int
     at: datetime
@@ -93,7 +94,7 @@ class ItemEvent(Struct, frozen=True, kw_only=True):
 
 
 class ObjectKey(Struct, frozen=True, kw_only=True):
-    """`<user>/<name>` in the images bucket; `name` is the last part, whatever lies between."""
+    """A key in the images bucket: `<user>/<name>`, or with folders between. `name` is the last part."""
 
     user_id: str
     key: str
@@ -101,13 +102,16 @@ class ObjectKey(Struct, frozen=True, kw_only=True):
 
     @property
     def stem(self) -> str:
-        """The item id the guides promise: the file name without its extension, made safe for a path."""
+        """Return the preferred item id: the file name without its extension, made safe for a path."""
         stem = self.name.rpartition(".")[0] or self.name
         stem = _CONTROL.sub("", stem)[:MAX_ITEM_ID_CHARS].strip()
         return stem if stem.strip(".") else "item"
 
     def ids(self, etag: str | None) -> tuple[str, ...]:
-        """Item ids to try in this order: the stem; when it is taken, stem~hash8 of the key; of key and bytes; any."""
+        """Return the item ids to try, in this order, until one is free.
+
+        The first is the stem. The others are stem~hash, with a hash of the key, of key and etag, and a random one.
+        """
         salts = (self.key, f"{self.key} {etag}", uuid.uuid4().hex)
         return (self.stem, *(f"{self.stem}~{_hash8(salt)}" for salt in salts))
 
@@ -117,7 +121,7 @@ def _hash8(text: str) -> str:
 
 
 def parse_key(key: str) -> ObjectKey:
-    """Raises InvalidInput when no user can own this key."""
+    """Return the parts of an object's key. Raise InvalidInput for a key that cannot belong to a user."""
     user_id, slash, rest = key.partition("/")
     name = rest.rpartition("/")[2]
     if (
@@ -132,17 +136,19 @@ def parse_key(key: str) -> ObjectKey:
 
 
 def derived_folder(user_id: str, created_at: datetime, generation: int, sha256: str) -> str:
-    """Where thumbnail and preview live: addressed by content, so that writing them twice is harmless.
+    """Return the folder of an item's thumbnail and preview.
 
-    The item's birth and generation are part of it: removing old ones late cannot hit newer ones.
+    Its name has the content's hash, so that writing them twice is harmless. It also has the item's creation time and
+    generation, so that a late removal of old files cannot hit newer ones.
     """
     return f"{DERIVED_PREFIX}{user_id}/{int(created_at.timestamp() * 1e6):x}-{generation}/{sha256}"
 
 
 class ItemFilters(Struct, frozen=True, kw_only=True):
-    """None: no such condition. `tag` is a label of the analysis; `text` is in the name, title, category or summary.
+    """Conditions on a list of items; None sets no condition.
 
-    `collection_id` is of a collection there is.
+    `tag` is a label of the analysis. `text` is searched in name, title, category and summary. `collection_id` must
+    name an existing collection.
     """
 
     kind: str | None = None

@@ -1,12 +1,12 @@
-"""A page's text, put together again from its chunks, and where a part of it stands among what is printed."""
+"""Restores a page's text from its chunks, and finds a part of it among the page's printed characters."""
 
 from collections.abc import Iterable
 
 
 def join_chunks(chunks: Iterable[tuple[int, str]]) -> str:
-    """The text of one source of a page from (char_start, text), so that all their offsets hold.
+    """Return the text of one source of a page, from the (char_start, text) of its chunks. All offsets stay valid.
 
-    Only white space was between two chunks: one character of it is a space, more are new lines.
+    Between two chunks there was only white space. A gap of one character becomes a space, a longer one new lines.
     """
     text = ""
     for start, part in sorted(chunks):
@@ -16,6 +16,6 @@ def join_chunks(chunks: Iterable[tuple[int, str]]) -> str:
 
 
 def shown_span(text: str, start: int, end: int) -> tuple[int, int]:
-    """Of text[start:end]: which of the text's characters that are no white space it has, as a slice of these."""
+    """Return (start, end) of text[start:end], counted in the text's characters that are not white space."""
     before = len("".join(text[:start].split()))
     return before, before + len("".join(text[start:end].split()))

@@ -6,10 +6,10 @@ from msgspec import Struct
 
 
 class Filters(Struct, frozen=True, kw_only=True):
-    """Conditions on the items and pages searched; None: no such condition.
+    """Conditions on the items and pages that are searched; None sets no condition.
 
-    `since` (inclusive) and `until` (exclusive) bound when the item was created. Both pages are inclusive; an image is
-    one page, page 1.
+    `since` (inclusive) and `until` (exclusive) bound the item's creation time. `first_page` and `last_page` are
+    inclusive. An image has one page, page 1.
     """
 
     kinds: tuple[str, ...] | None = None

@@ -1,4 +1,4 @@
-"""Chooses chunks for an answer, best first, and joins those that stand together on a page."""
+"""Chooses chunks for an answer, best first, and joins chunks that are neighbours on a page."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from chalicelib.model.search.folding import Said
 from chalicelib.model.search.ranking import min_max
 
 Place = tuple[str, int, str]  # item, page number, source
-MAX_GAP_CHARS = 200  # of white space between two chunks that are joined
-_PAGE_SHARE = 0.3  # of a chunk's score that is its page's
-_OF_THE_BEST = 0.4  # a chunk that scores less fills a budget with nothing
-LIKE = 0.5  # cosine from which two neighbours are of one matter
+MAX_GAP_CHARS = 200  # the most white space between two chunks that are joined
+_PAGE_SHARE = 0.3  # the page's share in a chunk's score
+_OF_THE_BEST = 0.4  # a chunk below this share of the best score is not chosen, even if there is room
+LIKE = 0.5  # neighbours with at least this cosine are about the same subject
 
 
 class Piece(Struct, frozen=True, kw_only=True):
-    """A chunk that could be chosen.
+    """A chunk that can be chosen.
 
-    `page_score` is its page's, 0..1; `words` its own BM25; `cosine` its own, and `likeness` its cosine with the
-    chunk before it on the page, None without vectors.
+    `page_score` is the score of its page, 0..1. `words` is the chunk's BM25. `cosine` is its similarity to the query,
+    and `likeness` its cosine with the chunk before it on the page; both are None without vectors.
     """
 
     page: Place
@@ -39,7 +39,10 @@ class Piece(Struct, frozen=True, kw_only=True):
 
 
 def score_pieces(pieces: Sequence[Piece], *, semantic_weight: float) -> list[float]:
-    """Each piece's score, 0..1: partly its page's, partly its own words and meaning, scaled over all of them."""
+    """Return each piece's score, 0..1: a weighted sum of its page's score, its words and its cosine.
+
+    Words and cosines are first scaled over all pieces.
+    """
     words = min_max({n: piece.words for n, piece in enumerate(pieces)})
     cosines = min_max({n: piece.cosine for n, piece in enumerate(pieces) if piece.cosine is not None})
     return [
@@ -50,11 +53,11 @@ def score_pieces(pieces: Sequence[Piece], *, semantic_weight: float) -> list[flo
 
 
 def join_best(pieces: Sequence[Piece], scores: Sequence[float], *, max_tokens: int) -> list[list[int]]:
-    """Places of pieces that have at most `max_tokens` together: runs in reading order, the best first.
+    """Return the positions of the chosen pieces as runs, best run first, each run in reading order.
 
-    The best piece comes with the neighbours that are of the same matter, then the next best, while there is room;
-    an item that has had three quarters of it waits for the others. What touches a run joins it, and what was said
-    already is left out.
+    All runs together have at most `max_tokens`. The best piece is taken with its neighbours about the same subject,
+    then the next best, while they fit. An item that has used three quarters of the tokens gets more only after the
+    other items. A piece beside a run joins it. A piece that repeats an earlier one is skipped.
     """
     least = _OF_THE_BEST * max(scores, default=0.0)
     order = [n for n in sorted(range(len(pieces)), key=lambda n: (-scores[n], n)) if scores[n] >= least]
@@ -68,7 +71,7 @@ def join_best(pieces: Sequence[Piece], scores: Sequence[float], *, max_tokens: i
 
 
 class _Joining:
-    """The runs so far, what they say, and what room they leave."""
+    """State of join_best: the runs so far, the passages in them, and the tokens left."""
 
     def __init__(self, pieces: Sequence[Piece], room: int) -> None:
         self.runs: list[list[int]] = []
@@ -79,7 +82,7 @@ class _Joining:
         self.spent: Counter[str] = Counter()  # tokens by item
 
     def take(self, n: int) -> None:
-        """The piece and the neighbours that are like it, if they fit and are new."""
+        """Add piece `n` if it fits and repeats nothing, together with its neighbours that are like it and fit."""
         if not self._fits(n) or self._said.repeats(self._pieces[n].text):
             return
         taken = [n]
@@ -100,7 +103,7 @@ class _Joining:
         self.spent[self._pieces[n].page[0]] += tokens
 
     def _neighbours(self, n: int) -> list[int]:
-        """Those before and after it on the page, unless a megabyte of white space is between."""
+        """Return the pieces just before and after piece `n` on its page, if at most MAX_GAP_CHARS lie between."""
         piece, found = self._pieces[n], []
         before, after = (self._at.get((piece.page, piece.ordinal + step)) for step in (-1, 1))
         if before is not None and piece.char_start - self._pieces[before].char_end <= MAX_GAP_CHARS:
@@ -111,7 +114,7 @@ class _Joining:
 
 
 def _with(runs: list[list[int]], taken: list[int], touching: set[int]) -> list[list[int]]:
-    """The runs and what was taken, which joins all those that it touches."""
+    """Return the runs with `taken` added: joined with all runs that it touches, else as a run of its own."""
     touched = [run for run in runs if not touching.isdisjoint(run)]
     if not touched:
         return [*runs, taken]

@@ -1,8 +1,8 @@
-"""Guesses the language of a query, from its letters and its function words."""
+"""Guesses the language of a query from its letters and its function words."""
 
 import re
 
-# Frequent words that the other languages here do not have, or have less often.
+# Frequent words of each language that the other languages here lack or use less.
 _FUNCTION_WORDS = {
     "en": """the of and or to in is are was were for with by on at from as that this these what how which who do does
         did a an not can when where why has have had it its be been my""",
@@ -36,9 +36,10 @@ UNKNOWN_SCRIPT = "und"
 
 
 def language_of(query: str) -> str | None:
-    """Its code; "und" when it is in another script than ours, None when Latin words do not tell.
+    """Return the ISO 639-1 code of a query's language, "und" for an unknown script, None if Latin words do not tell.
 
-    A script by its alphabet's biggest language; a third of the letters is enough, names stay in Latin.
+    A script stands for the language with most speakers. A non-Latin script counts from a third of the letters on, as
+    names often stay in Latin letters.
     """
     letters = "".join(_LETTER.findall(query))
     beyond = len(_BEYOND_LATIN.findall(letters))
@@ -53,8 +54,8 @@ def language_of(query: str) -> str | None:
 def _latin_language(query: str) -> str | None:
     words = _WORD.findall(query.lower())
     counts = {code: sum(word in known for word in words) for code, known in _WORDS.items()}
-    best = max(counts, key=lambda code: counts[code])  # of equals English, which is first
+    best = max(counts, key=lambda code: counts[code])  # English wins a tie, as it comes first
     if best == "en":
         return "en" if counts["en"] else None
-    # One such word alone may be a name or a term (de novo, la niña); an accent settles it less often.
+    # A single such word may be a name or a term (de novo), unless the query has an accent.
     return best if counts[best] > 1 or not query.isascii() else None

@@ -1,4 +1,4 @@
-"""What a search reads from the index: chunks with their scores, and counts of the items' values."""
+"""Rows that a search reads from the index: chunks with their scores, and counts of the items' values."""
 
 from typing import Literal
 
@@ -18,9 +18,9 @@ class NearChunk(Struct, frozen=True, kw_only=True):
 
 
 class FoundPassage(Struct, frozen=True, kw_only=True):
-    """The chunk shown for a hit. `position` is the hit's place, from 1; in `marked` the query's words are marked.
+    """The chunk shown for a hit. `position` is the hit's rank, from 1. `marked` is the text with marks at matches.
 
-    Offsets are characters within the text that `source` has on the page.
+    Offsets are in characters, within the text that `source` has on the page.
     """
 
     position: int
@@ -37,10 +37,10 @@ class FoundPassage(Struct, frozen=True, kw_only=True):
 
 
 class PageChunk(Struct, frozen=True, kw_only=True):
-    """A chunk of a ranked page. `position` is the page's place, from 1.
+    """A chunk of a ranked page. `position` is the page's rank, from 1.
 
-    `words` is the chunk's BM25; `cosine` its similarity to the query's vector, `likeness` to the chunk before it.
-    None: there are no such vectors.
+    `words` is the chunk's BM25. `cosine` is its similarity to the query's vector, `likeness` its similarity to the
+    chunk before it; each is None if a vector is missing.
     """
 
     position: int
@@ -59,7 +59,7 @@ class PageChunk(Struct, frozen=True, kw_only=True):
 
 
 class FacetCount(Struct, frozen=True, kw_only=True):
-    """How many items have this value; `name` is a collection's."""
+    """The number of items that have this value. `name` is set for a collection only."""
 
     facet: Literal["kind", "tag", "collection", "month"]
     value: str

@@ -1,9 +1,8 @@
-"""Joins what matches a query by its words with what matches by its meaning into one ranking.
+"""Fuses the matches by words and the matches by meaning into one ranking.
 
-The unit is the page: BM25 counted on whole items loses a third of its quality as soon as long
-PDFs lie beside short texts, counted on chunks it lacks context. Weights and depth were measured
-on SciFact and NPL (docs/search.md); moving the weight by 0.05 or halving the depth costs at most
-0.01 nDCG@10.
+The unit is the page. BM25 over whole items loses a third of its quality when long PDFs lie beside short texts; over
+chunks it lacks context. Weights and depth were measured on SciFact and NPL (docs/search.md). Changing the weight by
+0.05, or halving the depth, costs at most 0.01 nDCG@10.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,8 +13,8 @@ from msgspec import Struct
 from chalicelib.model.search.language import language_of
 
 Mode = Literal["hybrid", "lexical", "semantic"]
-DEPTH = 100  # pages of each list that take part
-NEAREST_CHUNKS = 300  # enough chunks to make DEPTH pages of
+DEPTH = 100  # the pages of each list that are fused
+NEAREST_CHUNKS = 300  # enough chunks for DEPTH pages
 
 _ENGLISH_WEIGHT = 0.5
 _OTHER_WEIGHT = 0.25
@@ -23,15 +22,15 @@ _LEAST_COSINE = 0.42
 _LEAST_COVERAGE, _LEAST_COVERAGE_ALONE = 0.75, 0.5
 
 
-# What can be a key: comparable, so that ties have an order.
+# Keys are comparable, so that ties have an order.
 K = TypeVar("K", str, int, tuple[str, int])
 P = TypeVar("P", str, int, tuple[str, int])
 
 
 class Fused(Struct, Generic[K], frozen=True, kw_only=True):
-    """One hit: score in 0..1, the sum of its two parts, and where it stood in both lists.
+    """A hit. `score` is the sum of its two parts, 0..1. Its score and rank in each list are kept.
 
-    Ranks are from 1; None: not in that list.
+    Ranks count from 1. Score and rank are None if the hit is not in that list.
     """
 
     key: K
@@ -47,9 +46,10 @@ class Fused(Struct, Generic[K], frozen=True, kw_only=True):
 def fuse(
     lexical: Mapping[K, float], semantic: Mapping[K, float], *, semantic_weight: float
 ) -> list[Fused[K]]:
-    """Best first: each list scaled to 0..1 over its own range (absent: 0), then the weighted sum.
+    """Return the hits of both lists, best first.
 
-    Give each list cut to DEPTH. Ties go to the smaller key, so that an order can be repeated.
+    Each list is scaled to 0..1 over its own range; a key that a list lacks counts as 0. The score is the weighted
+    sum. Callers cut each list to DEPTH. In a tie the smaller key comes first, so that the order can be repeated.
     """
     lexical_scaled, semantic_scaled = min_max(lexical), min_max(semantic)
     lexical_ranks, semantic_ranks = _ranks(lexical), _ranks(semantic)
@@ -73,7 +73,7 @@ def fuse(
 
 
 def best_children(scores: Mapping[K, float], parent: Callable[[K], P]) -> dict[P, tuple[K, float]]:
-    """Each parent's best child and its score, best parent first: chunks to pages."""
+    """Return each parent's best child and that child's score, best parent first. Used to rank pages by chunks."""
     best: dict[P, tuple[K, float]] = {}
     for child, score in _sorted(scores):
         best.setdefault(parent(child), (child, score))
@@ -81,7 +81,7 @@ def best_children(scores: Mapping[K, float], parent: Callable[[K], P]) -> dict[P
 
 
 def first_of_each(hits: Iterable[Fused[K]], parent: Callable[[K], P]) -> list[Fused[K]]:
-    """The first hit of every parent, order kept: pages to items."""
+    """Return the first hit of each parent in the given order. Used to reduce pages to items."""
     firsts: dict[P, Fused[K]] = {}
     for hit in hits:
         firsts.setdefault(parent(hit.key), hit)
@@ -89,20 +89,20 @@ def first_of_each(hits: Iterable[Fused[K]], parent: Callable[[K], P]) -> list[Fu
 
 
 def semantic_weight_for(query: str) -> float:
-    """The vectors' share for this query; smaller when it is not English: the local model is weak there."""
+    """Return the weight of the vectors, smaller if the query is not English: there the local model is weak."""
     return _ENGLISH_WEIGHT if language_of(query) in ("en", None) else _OTHER_WEIGHT
 
 
 def is_relevant(*, semantic_score: float | None, coverage: float | None) -> bool:
-    """Whether a passage may bear on the query at all, or is only the best of a bad lot.
+    """Return whether a passage can be relevant to the query, rather than the best of passages that are not.
 
-    `semantic_score` is the cosine, None without vectors; `coverage` the share that the query's words on the
-    page have in the weight of them all. Measured with all-MiniLM-L6-v2, ten hits a query, on SciFact's and
-    NPL's texts: of SciFact's and NPL's own queries 99.0% and 100% keep a hit, of relevant hits 96% and 97%;
-    of the other set's queries, which nothing there answers, 7.5% and 1.3%. By words alone 74% and 76% keep
-    one, and 20% and 0%. It does not tell good hits from middling ones on the same matter (81% and 91% of
-    those that are not relevant pass). The bounds were chosen on these queries, and another model's cosines
-    may lie elsewhere.
+    `semantic_score` is the cosine, None without vectors. `coverage` is the weight of the query's words that are on
+    the page, as a share of the weight of all its words. Measured with all-MiniLM-L6-v2, ten hits a query, on the
+    texts of SciFact and NPL (in this order): a hit is kept for 99.0% and 100% of the set's own queries, and 96% and
+    97% of the relevant hits are kept. With the queries of the other set, which nothing in the texts answers, 7.5%
+    and 1.3% keep a hit. By words alone 74% and 76% of the own queries keep a hit, and 20% and 0% of the others. Good
+    hits are not told from middling hits on the same subject: 81% and 91% of the irrelevant hits pass. The bounds were
+    chosen on these queries. The cosines of another model may need other bounds.
     """
     if semantic_score is None:
         return coverage is not None and coverage >= _LEAST_COVERAGE_ALONE
@@ -110,7 +110,7 @@ def is_relevant(*, semantic_score: float | None, coverage: float | None) -> bool
 
 
 def min_max(scores: Mapping[K, float]) -> dict[K, float]:
-    """Scaled so that the worst is 0 and the best 1; all alike are all 1."""
+    """Return the scores scaled so that the worst is 0 and the best is 1. Equal scores all become 1."""
     if not scores:
         return {}
     low, high = min(scores.values()), max(scores.values())

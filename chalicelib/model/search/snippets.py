@@ -1,24 +1,24 @@
-"""Cuts the part of a passage that is shown in a hit, with the places of the query's words in it."""
+"""Cuts the part of a passage that is shown in a hit, with the positions of the query's words in it."""
 
 from collections.abc import Collection
 from itertools import groupby
 
 from msgspec import Struct
 
-# Private-use characters: what Postgres puts around each match.
+# Private-use characters that Postgres puts around each match.
 START, STOP = "\ue000", "\ue001"
 SNIPPET_CHARS = 320
 
 
 class Snippet(Struct, frozen=True, kw_only=True):
-    """`highlights` are (start, end) offsets into `text`."""
+    """A part of a passage. `highlights` are (start, end) offsets into `text`."""
 
     text: str
     highlights: tuple[tuple[int, int], ...]
 
 
 def cut_snippet(marked: str, *, max_chars: int = SNIPPET_CHARS) -> Snippet:
-    """The window with most matches, at word boundaries; the beginning when there are none."""
+    """Return the window of about `max_chars` with most matches, cut at words; the beginning if nothing matches."""
     text, spans = _unmark(marked)
     if len(text) <= max_chars:
         return Snippet(text=text, highlights=tuple(spans))
@@ -30,7 +30,10 @@ def cut_snippet(marked: str, *, max_chars: int = SNIPPET_CHARS) -> Snippet:
 
 
 def mark_pairs(marked: str, pairs: Collection[str]) -> str:
-    """Marked too where these pairs of characters are, in what is written without spaces: to Postgres it is one word."""
+    """Return the text with these pairs of characters marked as well.
+
+    Pairs are used for text without spaces, which is one word to Postgres.
+    """
     inside = {n for at in range(len(marked) - 1) if marked[at : at + 2] in pairs for n in (at, at + 1)}
     parts = []
     for is_inside, places in groupby(range(len(marked)), key=inside.__contains__):
@@ -56,7 +59,7 @@ def _unmark(marked: str) -> tuple[str, list[tuple[int, int]]]:
 
 
 def _matches_from(spans: list[tuple[int, int]], start: int, width: int) -> tuple[int, int]:
-    """(how many matches a window beginning here holds, the earlier the better)."""
+    """Return the sort key of a window that begins at `start`: the number of its matches, then earlier first."""
     return sum(start <= a and b <= start + width for a, b in spans), -start
 
 

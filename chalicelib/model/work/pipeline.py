@@ -2,7 +2,7 @@
 
     process --ImageProcessed|DocumentProcessed--> analyze --AnalysisComplete--> embed --ItemReady-->
 
-An event only says "look": what is to be done, and by whom, is in the tasks table.
+An event only tells a stage to look. The work to do, and the worker that has it, are in the tasks table.
 """
 
 from typing import Any, Literal
@@ -13,9 +13,9 @@ from chalicelib.model.library.items import Status
 
 Stage = Literal["process", "analyze", "embed"]
 
-# Each longer than its function's timeout (.chalice/config.json), so that a live worker never loses its lease.
+# Each lease is longer than the function's timeout (.chalice/config.json), so that a live worker never loses it.
 LEASE_S: dict[Stage, int] = {"process": 150, "analyze": 150, "embed": 150}
-MAX_ATTEMPTS = 8  # with the waits below, a provider may be away for about ten minutes
+MAX_ATTEMPTS = 8  # with the waits below, enough for a provider that is unavailable for about ten minutes
 BACKOFF_BASE_S = 15.0
 BACKOFF_CAP_S = 300.0
 MISCONFIGURED_RETRY_S = 60.0
@@ -38,7 +38,7 @@ class Claim(Struct, frozen=True, kw_only=True):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """What goes on the bus. `stage` is the task it wakes, None when it only informs."""
+    """An event for the bus. `stage` is the stage that it wakes, None if it only informs."""
 
     source: str
     detail_type: str
@@ -47,10 +47,10 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 def wake_up(stage: Stage, ref: ItemRef, *, bucket: str, key: str, kind: str | None) -> Event:
-    """The event that makes `stage`'s function look at this item."""
+    """Return the event that makes the function of `stage` look at this item."""
     detail: dict[str, Any]
     if stage == "process":
-        # Shaped as S3's own event: one rule and one handler serve both.
+        # It has the shape of S3's own event, so that one rule and one handler serve both.
         detail = {"bucket": {"name": bucket}, "object": {"key": key}}
         return Event(source="collections.sweeper", detail_type="Object Created", detail=detail, stage=stage)
     detail = {"item_id": ref.item_id, "user_id": ref.user_id, "bucket": bucket, "original_key": key}

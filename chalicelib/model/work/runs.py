@@ -1,4 +1,4 @@
-"""Runs: work that may outlast a request. The table is the truth; an event only says "look"."""
+"""Runs: work that may outlast a request. The table holds a run's state; an event only tells the runner to look."""
 
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Kind = Literal["answer"]
 
 RUNNER_LEASE_S = 150  # longer than the runner's timeout (.chalice/config.json)
-REQUEST_LEASE_S = 35  # longer than the API's
+REQUEST_LEASE_S = 35  # longer than the API's timeout
 MAX_ATTEMPTS = 6
 BACKOFF_BASE_S = 5.0
 BACKOFF_CAP_S = 300.0
@@ -26,7 +26,7 @@ class RunRef(Struct, frozen=True, kw_only=True):
 
 
 class RunClaim(Struct, frozen=True, kw_only=True):
-    """The right to do a run until the lease ends; `token` fences its end."""
+    """The right to execute a run until the lease ends. `token` fences the write of its result."""
 
     ref: RunRef
     kind: str
@@ -36,6 +36,6 @@ class RunClaim(Struct, frozen=True, kw_only=True):
 
 
 def wake_up(ref: RunRef) -> Event:
-    """The event that makes the runner look at this run."""
+    """Return the event that makes the runner look at this run."""
     detail = {"run_id": ref.run_id, "user_id": ref.user_id}
     return Event(source=SOURCE, detail_type=DETAIL_TYPE, detail=detail, stage=None)

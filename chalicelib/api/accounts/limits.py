@@ -1,4 +1,4 @@
-"""Rate limits at the edge: who is counted against what, and the headers that tell of it.
+"""Rate limits at the edge: the counts of each request, and the headers that report them.
 
 The headers are those of draft-ietf-httpapi-ratelimit-headers-10 (September 2025): RateLimit-Policy names each
 limit with its quota `q` in a window of `w` seconds, RateLimit what remains of it, `r`, and in how many seconds `t`
@@ -17,19 +17,19 @@ from chalicelib.ops.accounts import admit as ops
 
 
 def admit_address(address: str, cost: Cost) -> Admission | None:
-    """Before anything else is done for them. Raises RateLimited."""
+    """Count a request of the address, before anything else is done. Raise RateLimited."""
     return _admit(limits.address_key(address), limits.address_limits(wiring.settings().rates, cost), cost)
 
 
 def admit_caller(caller: Caller, cost: Cost) -> Admission | None:
-    """Once it is known who asks. Raises RateLimited."""
+    """Count a request of the caller. Raise RateLimited."""
     return _admit(
         f"user:{caller.user_id}", limits.caller_limits(wiring.settings().rates, caller.plan, cost), cost
     )
 
 
 def admit_login(email: str, address: str) -> None:
-    """To be called before a password is looked at. Raises RateLimited."""
+    """Count a login; call this before a password is checked. Raise RateLimited."""
     ops.admit_login(
         email,
         address,
@@ -42,7 +42,7 @@ def admit_login(email: str, address: str) -> None:
 
 
 def admit_mail(email: str, purpose: str) -> None:
-    """To be called before a mail is sent that somebody has asked for. Raise RateLimited."""
+    """Count a mail; call this before a requested mail is sent. Raise RateLimited."""
     ops.admit_mail(
         email,
         purpose,
@@ -52,7 +52,7 @@ def admit_mail(email: str, purpose: str) -> None:
 
 
 def headers_of(admissions: Sequence[Admission]) -> dict[str, str]:
-    """RateLimit-Policy and RateLimit; none when nothing was counted."""
+    """Return RateLimit-Policy and RateLimit, no headers when nothing was counted."""
     standings = [standing for admission in admissions for standing in admission.standings]
     if not standings:
         return {}

@@ -1,4 +1,4 @@
-"""How often somebody may ask: GCRA in whole microseconds, and which limits count for which request.
+"""Rate limits: GCRA in whole microseconds, and the limits that apply to each request.
 
 GCRA, the generic cell rate algorithm of ITU-T I.371 and the ATM Forum, in its virtual scheduling form; Brandur
 Leach carried it over to HTTP (https://brandur.org/rate-limiting). A limit keeps one number, the theoretical
@@ -43,13 +43,13 @@ class Limit(Struct, frozen=True, kw_only=True):
 
     @property
     def counter(self) -> str:
-        """What its TAT is kept under. A limit that gets another window starts anew: by the old TAT, which may lie
-        a whole window ahead, it could refuse for as long."""
+        """Return the name its TAT is stored under. A changed window starts a new count: the old TAT may lie a whole old
+        window ahead."""
         return f"{self.name}-{self.window_s}s"
 
     @property
     def interval_us(self) -> int:
-        """Rounded up: never faster than declared."""
+        """Return the time per request, rounded up, so that the rate is never above the declared one."""
         return -(-self.window_s * MICROSECONDS // self.quota)
 
     @property
@@ -57,24 +57,24 @@ class Limit(Struct, frozen=True, kw_only=True):
         return self.interval_us * (self.quota - 1)
 
     def wait_us(self, tat_us: int, now_us: int) -> int:
-        """Until a request is admitted; 0: now."""
+        """Return the time until a request is admitted, 0 when it is now."""
         return max(0, tat_us - self.tolerance_us - now_us)
 
     def next_tat_us(self, tat_us: int, now_us: int) -> int:
         return max(tat_us, now_us) + self.interval_us
 
     def remaining(self, tat_us: int, now_us: int) -> int:
-        """How many requests would be admitted now."""
+        """Return the number of requests that would be admitted now."""
         return max(0, self.quota + (now_us - max(tat_us, now_us)) // self.interval_us)
 
     def more_us(self, tat_us: int, now_us: int) -> int:
-        """Until there is one more than remain now; 0 when nothing is used."""
+        """Return the time until one more request remains, 0 when nothing is used."""
         used = self.quota - self.remaining(tat_us, now_us)
         return tat_us - now_us - (used - 1) * self.interval_us if used else 0
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """Of one limit, after the request: how many remain, and how long until there is one more."""
+    """One limit's state after the request. `more_us` is the time until one more than `remaining` is there."""
 
     limit: Limit
     remaining: int
@@ -91,7 +91,7 @@ class Admission(Struct, frozen=True, kw_only=True):
 
 
 def judge(limits: Sequence[Limit], tats: Tats, now_us: int) -> Admission | None:
-    """The refusal, if one of the limits refuses at these TATs."""
+    """Return the refusal if one of the limits refuses at these TATs, else None."""
     refusing = [limit for limit in limits if limit.wait_us(tats.get(limit.counter, 0), now_us)]
     if not refusing:
         return None
@@ -102,7 +102,7 @@ def judge(limits: Sequence[Limit], tats: Tats, now_us: int) -> Admission | None:
 
 
 def admitted(limits: Sequence[Limit], tats: Tats, now_us: int) -> Admission:
-    """The request is admitted, and these are the TATs since."""
+    """Return the admission of a request; `tats` are those after it."""
     return Admission(admitted=True, standings=_standings(limits, tats, now_us), retry_after_us=0)
 
 
@@ -118,28 +118,28 @@ def _standings(limits: Sequence[Limit], tats: Tats, now_us: int) -> tuple[Standi
 
 
 def address_limits(rates: Rates, cost: Cost) -> tuple[Limit, ...]:
-    """What an address is held to before anybody knows who asks."""
+    """Return the limits of an address, counted before the caller is known."""
     return tuple(_limits(rates, "address", *(["login"] if cost == "login" else [])))
 
 
 def caller_limits(rates: Rates, plan: str, cost: Cost) -> tuple[Limit, ...]:
-    """What a user is held to; a plan that has no limits of its own has those of DEFAULT_PLAN."""
+    """Return a user's limits; a plan without limits of its own has those of DEFAULT_PLAN."""
     known = plan if f"user.{plan}" in rates else DEFAULT_PLAN
     return tuple(_limits(rates, f"user.{known}", *([f"costly.{known}"] if cost == "costly" else [])))
 
 
 def account_limits(rates: Rates) -> tuple[Limit, ...]:
-    """What the guessing of one account's password is held to, from all addresses together."""
+    """Return the limits on logins to one account, from all addresses together."""
     return tuple(_limits(rates, "account"))
 
 
 def mail_limits(rates: Rates) -> tuple[Limit, ...]:
-    """Return what the mails of one kind to one address are held to, whoever asks for them."""
+    """Return the limits on mails of one kind to one address, whoever asks for them."""
     return tuple(_limits(rates, "mail"))
 
 
 def address_key(address: str) -> str:
-    """The address, IPv6 by /64: that is what one customer is given. What is none shares one key."""
+    """Return the key of an address. An IPv6 /64 shares one, as one customer has it; all invalid addresses share one."""
     try:
         parsed = ip_address(address)
     except ValueError:

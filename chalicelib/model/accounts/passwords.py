@@ -1,4 +1,4 @@
-"""Passwords: which are taken, how they are normalised (RFC 8265), and how they are kept, by argon2id."""
+"""Passwords: their rules, their normal form (RFC 8265) and their hash, argon2id."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 MIN_CHARS = 10
 MAX_BYTES = 1024
 MAX_TYPED_CHARS = 4 * MAX_BYTES  # NFC makes one character of up to four
-# Of a random password nobody knows, under today's parameters: what an address without a password is checked against.
+# The hash of a random password under today's parameters. Logins to an unknown address are checked against it.
 NOBODYS_HASH = (
     "$argon2id$v=19$m=19456,t=2,p=1$0OpIZvBCWL9neAj0YFVCzA$QurKnCBi7qU1jDJkG3hdYMFKTp21kaU8+dty67y2xRM"
 )
@@ -34,7 +34,7 @@ def _profile() -> "Profile":
 
 
 def check_password(password: str, *, email: str | None) -> None:
-    """Raise InvalidInput for a password that is not taken. Its length is counted after normalisation."""
+    """Raise InvalidInput for a password that breaks a rule. Its length is counted after normalisation."""
     try:
         normalized = _profile().enforce(password)
     except UnicodeEncodeError as error:
@@ -54,7 +54,7 @@ def hash_password(password: str) -> str:
 def matches(password_hash: str | None, password: str) -> bool:
     """Return True if it is this password, normalised or as it was typed: earlier hashes are of that.
 
-    Without a hash it is none, and finding that out costs the same.
+    Without a hash return False, at the same cost.
     """
     right = [_verifies(password_hash or NOBODYS_HASH, each) for each in {_normalized(password), password}]
     return any(right) and password_hash is not None

@@ -12,7 +12,7 @@ from jwt.algorithms import Algorithm
 
 # RFC 8017 9.2, note 1: the DER of a DigestInfo for SHA-256, up to the digest.
 _DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
-_BITS = range(2048, 8192 + 1)  # RFC 7518 3.3, and what is still quick to reckon with
+_BITS = range(2048, 8192 + 1)  # RFC 7518 3.3, and a bound on the work
 _EXPONENTS = range(65537, 2**32)
 PublicKey = tuple[int, int]  # n, e
 
@@ -27,7 +27,7 @@ class Rs256(Algorithm):
         raise NotImplementedError
 
     def verify(self, msg: bytes, key: PublicKey, sig: bytes) -> bool:
-        """RFC 8017 8.2.2: the expected encoding is made and compared whole; nothing of the signature is parsed."""
+        """Return True if the signature is right. RFC 8017 8.2.2: compare the whole expected encoding, parse nothing."""
         n, e = key
         size_bytes = (n.bit_length() + 7) // 8
         number = int.from_bytes(sig, "big")
@@ -48,7 +48,7 @@ class Rs256(Algorithm):
 
 
 def public_keys(jwks: Any) -> dict[str, PublicKey]:
-    """By kid, the keys of a JWK set (RFC 7517) that sign by RS256. Raises ValueError when it is not a set."""
+    """Return the RS256 keys of a JWK set (RFC 7517) by kid. Raise ValueError when it is not a set."""
     if not isinstance(jwks, Mapping) or not isinstance(jwks.get("keys"), list):
         raise ValueError("not a JWK set")
     found = {}
@@ -61,7 +61,7 @@ def public_keys(jwks: Any) -> dict[str, PublicKey]:
 
 
 def _number(text: Any) -> int:
-    """RFC 7518 2: Base64urlUInt."""
+    """Decode a Base64urlUInt (RFC 7518 2). Raise ValueError for anything but text."""
     if not isinstance(text, str):
         raise ValueError("not a number")
     return int.from_bytes(urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")

@@ -1,4 +1,4 @@
-"""What a session is: one sign-in of one device, until it is ended or not refreshed for 30 days."""
+"""Sessions: a sign-in of one device, until it is ended or not refreshed for 30 days."""
 
 from msgspec import Struct
 
@@ -7,7 +7,7 @@ MAX_USER_AGENT_CHARS = 400
 
 
 class Device(Struct, frozen=True, kw_only=True):
-    """What is known of who signs in: told by the client, and the address API Gateway saw."""
+    """The device that signs in. `user_agent` is the client's own word, `address` is from API Gateway."""
 
     user_agent: str
     address: str

@@ -1,4 +1,4 @@
-"""Signed links that prove an address: what each is for, how long it is good, and what makes it good once.
+"""Signed links that prove an address: their purposes, lifetimes, and the state that makes them valid once.
 
 A link opens the console, with its token behind the #, which no browser sends to a server: it stands in no log and in
 no Referer. The token is a JWT under a key that is derived from the sessions' secret for its purpose alone, so that
@@ -54,7 +54,7 @@ class Links(Struct, frozen=True, kw_only=True):
         return f"{self.console_url}/#/{purpose}/{token}"
 
     def read(self, token: str, *purposes: Purpose, now_s: int) -> Claims:
-        """Return what a link's token says. Raise InvalidInput unless it is for one of the purposes and not over."""
+        """Return the claims of a link's token. Raise InvalidInput unless it is for one of the purposes and not over."""
         by_kid = {key_id(secret): secret for secret in self.secrets}
         try:
             header = read_header(token)
@@ -70,7 +70,7 @@ class Links(Struct, frozen=True, kw_only=True):
 
 
 def state_of(email: str, password_hash: str) -> str:
-    """Return a digest of what a link's use changes: the link is good while the account is in this state."""
+    """Return a digest of the fields a link's use changes: the link is valid while the account has this state."""
     return hashlib.sha256(f"{email}\n{password_hash}".encode()).hexdigest()[:32]
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=msgspec.Struct)
 
 ACCESS_TOKEN_S = 15 * 60
-SKEW_S = 30  # what the clocks of two of our machines may differ by; an end is never stretched
+SKEW_S = 30  # clock difference between two machines; never added to `exp`
 API_KEY_PREFIX = "ck_"
 _TYPE = "JWT"
 _MAX_CHARS = 8192
@@ -35,7 +35,7 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
-    """What an access token of ours says; times are seconds since 1970. All but `nbf` must be there."""
+    """The claims of our access tokens. Times are seconds since 1970. All but `nbf` are required."""
 
     iss: str
     aud: str
@@ -48,7 +48,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signing(Struct, frozen=True, kw_only=True):
-    """Secrets, the one that signs first; tokens of the others are good until they end."""
+    """The signing secrets. The first one signs; tokens signed by the others stay valid until they expire."""
 
     __repr__ = object.__repr__  # no secret in a log
     secrets: tuple[str, ...]
@@ -72,7 +72,7 @@ class RefreshToken(Struct, frozen=True, kw_only=True):
 
 
 def key_id(secret: str) -> str:
-    """The `kid` of a secret, which tells nothing of it that a token does not tell."""
+    """Return the `kid` of a secret. It tells no more about the secret than a token does."""
     return hashlib.sha256(b"kid:" + secret.encode()).hexdigest()[:16]
 
 
@@ -91,7 +91,7 @@ def make_access_token(signing: Signing, *, user_id: str, session_id: str, now_s:
 
 
 def read_access_token(signing: Signing, token: str, *, now_s: int) -> Claims:
-    """Raises Unauthenticated for all that make_access_token did not make, or whose time is over."""
+    """Return the claims. Raise Unauthenticated unless make_access_token made the token and it has not expired."""
     header = read_header(token)
     secret = signing.by_kid().get(str(header.get("kid")))
     if secret is None or header.get("typ") != _TYPE:
@@ -106,9 +106,9 @@ def read_access_token(signing: Signing, token: str, *, now_s: int) -> Claims:
 
 
 def read_header(token: str) -> Mapping[str, Any]:
-    """The header of a token in the one spelling there is: RFC 7515's alphabet, no padding, three parts.
+    """Return the header of a token in its only valid spelling: RFC 7515's alphabet, no padding, three parts.
 
-    Nothing in it is verified yet. Raises Unauthenticated.
+    The header is not verified. Raise Unauthenticated.
     """
     from jwt import PyJWS
     from jwt.exceptions import InvalidTokenError
@@ -125,7 +125,7 @@ def read_header(token: str) -> Mapping[str, Any]:
 
 
 def verified(jws: "PyJWS", token: str, key: Any, type_: type[C]) -> C:
-    """The claims, as `type_`, of a token this key has signed by the algorithm `jws` knows. Raises Unauthenticated."""
+    """Return the token's claims as `type_`. Raise Unauthenticated unless `key` signed it, by an algorithm of `jws`."""
     from jwt.exceptions import InvalidTokenError
 
     try:
@@ -136,7 +136,7 @@ def verified(jws: "PyJWS", token: str, key: Any, type_: type[C]) -> C:
 
 
 def check_times(claims: Any, *, now_s: int) -> None:
-    """Raises Unauthenticated before `iat` and `nbf`, and from `exp` on."""
+    """Raise Unauthenticated before `iat` and `nbf`, and from `exp` on."""
     if claims.exp <= now_s:
         raise Unauthenticated("This token has expired; refresh it.", code="token_expired")
     if max(claims.iat, claims.nbf) > now_s + SKEW_S:
@@ -148,7 +148,7 @@ def refused() -> Unauthenticated:
 
 
 def new_session_id(now_ms: int) -> str:
-    """Ids sort by when they were made; the rest is 128 random bits."""
+    """Return an id of the time, so that ids sort by it, and 128 random bits."""
     return f"{now_ms:012x}{secrets.token_hex(16)}"
 
 
@@ -157,7 +157,7 @@ def new_refresh_token(user_id: str, session_id: str) -> RefreshToken:
 
 
 def read_refresh_token(text: str) -> RefreshToken:
-    """Raises Unauthenticated for what cannot be one."""
+    """Parse a refresh token. Raise Unauthenticated for another form."""
     user_id, session_id, secret = ["", "", *text.rsplit(".", 2)][-3:]
     if not USER_ID.match(user_id) or not _SESSION_ID.match(session_id) or not _SECRET.match(secret):
         raise refused()
@@ -169,7 +169,7 @@ def new_api_key() -> str:
 
 
 def sha256_of(secret: str) -> str:
-    """Enough for a secret of 256 random bits, which nobody finds by trying."""
+    """Return the SHA-256 in hex. It needs no slow hash: 256 random bits cannot be guessed."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Hands a request on to the service behind its route, and the service's answer back."""
+"""Forward a request to the service behind its route, and return the service's answer."""
 
 import logging
 from collections.abc import Callable
@@ -24,7 +24,7 @@ T = TypeVar("T")
 log = logging.getLogger("collections.gateway")
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-CACHE_TIMEOUT_S = 1.0  # a cache that takes longer is none
+CACHE_TIMEOUT_S = 1.0  # a slower cache is skipped
 
 
 def forward(
@@ -36,9 +36,9 @@ def forward(
     db: "Database | None",
     now_s: float,
 ) -> UpstreamAnswer:
-    """The service's answer, or one kept of an earlier time; its headers end-to-end. `db`: where answers are kept.
+    """Return the service's answer or a cached one, with end-to-end headers only. `db` has the cache; None: no cache.
 
-    Raises UpstreamFailed and its kind, Unavailable while the service is given a rest, InvalidInput.
+    Raise UpstreamFailed or a subclass, Unavailable while the circuit breaker is open, InvalidInput.
     """
     target = gateway.target_of(upstream.base_path, route.prefix if route.strip else "", inbound)
     headers = request_headers(inbound, pass_authorization=route.pass_authorization)
@@ -73,9 +73,9 @@ def forward(
 
 
 class _Cache:
-    """Kept answers of one address. Without its database the gateway goes on, as if nothing had been kept.
+    """The cached answers of one URL. While the database is away the gateway works without a cache.
 
-    Only after `find` is an answer kept: for requests that would be sent in the same words.
+    `take` stores an answer only after `find` was called: `find` computes the variants to store it under.
     """
 
     def __init__(self, db: "Database", identity: Identity | None, *, key: str) -> None:
@@ -84,22 +84,22 @@ class _Cache:
         self._own = self._public = ""
 
     def find(self, headers: Headers) -> UpstreamAnswer | None:
-        """Return the kept answer to a request with these headers, its Age with it."""
+        """Return the kept answer to a request with these headers, with its Age."""
         self._own, self._public = http_cache.variant_of(headers, self._roles), http_cache.variant_of(headers)
         if not http_cache.takes_kept(headers):
             return None
-        row = self._try(
+        found = self._try(
             lambda tx: cache_entries.find(
                 tx, self._user_id, self._key, own_variant=self._own, public_variant=self._public
             )
         )
-        if row is None:
+        if found is None:
             return None
-        kept = (*((name, value) for name, value in row["headers"]), ("Age", str(row["age_s"])))
-        return UpstreamAnswer(status=200, headers=kept, body=bytes(row["body"]))
+        kept = (*((name, value) for name, value in found.headers), ("Age", str(found.age_s)))
+        return UpstreamAnswer(status=200, headers=kept, body=bytes(found.body))
 
     def take(self, method: str, answer: UpstreamAnswer) -> None:
-        """Keep the answer if it may be; forget what a change has made untrue (RFC 9111 4.4)."""
+        """Keep the answer if it may be; delete what a change has made invalid (RFC 9111 4.4)."""
         if method not in SAFE and 200 <= answer.status < 400:
             self._try(lambda tx: cache_entries.delete(tx, self._user_id, self._key))
         storing = http_cache.storing_of(answer) if self._public else None

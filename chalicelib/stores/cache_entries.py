@@ -1,19 +1,29 @@
-"""Upstream answers that may be given again: one user's own, and under user_id '' everybody's."""
+"""Cached upstream answers: private ones under their user, public ones under user_id ''."""
 
 import json
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from chalicelib.stores.postgres.sql import statements
-from chalicelib.stores.postgres.tx import Row, Tx
+from chalicelib.stores.postgres.tx import Tx
 
 SQL = statements(__file__)
-MAX_ENTRIES = 200  # of one user, or of everybody's
+MAX_ENTRIES = 200  # per user, and of public ones
 
 
-def find(tx: Tx, user_id: str, key: str, *, own_variant: str, public_variant: str) -> Row | None:
-    """Return public, headers, body, age_s of a fresh one: the user's own, or everybody's."""
+class KeptAnswer(Struct, frozen=True, kw_only=True):
+    """A kept answer of status 200. `age_s` is its age now, in seconds."""
+
+    headers: list[tuple[str, str]]
+    body: memoryview
+    age_s: int
+
+
+def find(tx: Tx, user_id: str, key: str, *, own_variant: str, public_variant: str) -> KeptAnswer | None:
+    """Return the newest fresh answer: the user's own or a public one."""
     variants = {"own_variant": own_variant, "public_variant": public_variant}
-    return tx.one(SQL["find"], user_id=user_id, key=key, **variants)
+    return tx.row(KeptAnswer, SQL["find"], user_id=user_id, key=key, **variants)
 
 
 def upsert(
@@ -27,17 +37,17 @@ def upsert(
     age_s: int,
     fresh_s: int,
 ) -> None:
-    """Keep it, and at most MAX_ENTRIES with it."""
+    """Store the answer, and delete the owner's stalest entries beyond MAX_ENTRIES."""
     values = {"variant": variant, "headers": json.dumps(list(headers)), "body": body}
     tx.run(SQL["upsert"], user_id=user_id, key=key, **values, age_s=age_s, fresh_s=fresh_s)
     tx.run(SQL["trim"], user_id=user_id, keep=MAX_ENTRIES)
 
 
 def delete(tx: Tx, user_id: str, key: str) -> None:
-    """The user's own of this key, and everybody's."""
+    """Delete the user's own and the public entries of this key."""
     tx.run(SQL["delete"], user_id=user_id, key=key)
 
 
 def prune(tx: Tx) -> int:
-    """Delete what is stale. System transaction."""
+    """Delete all stale entries and return their number. System transaction."""
     return tx.run(SQL["prune"])

@@ -1,6 +1,6 @@
--- The newer of the caller's own entry and everybody's that was made for such a request.
+-- Variants tell which request headers an entry was made for.
 -- :name find
-SELECT user_id = '' AS public, headers, body,
+SELECT headers, body,
        age_s + floor(extract(epoch FROM clock_timestamp() - stored_at))::int AS age_s
 FROM cache_entries
 WHERE key = %(key)s AND (user_id, variant) IN ((%(user_id)s, %(own_variant)s), ('', %(public_variant)s))
@@ -16,7 +16,7 @@ ON CONFLICT (user_id, key, variant) DO UPDATE
 SET headers = excluded.headers, body = excluded.body,
     age_s = excluded.age_s, stored_at = excluded.stored_at, fresh_until = excluded.fresh_until
 
--- The owner's stale entries, and the soonest stale of those beyond so many.
+-- Delete the owner's stale entries, and of the others those beyond `keep` that become stale first.
 -- :name trim
 DELETE FROM cache_entries WHERE (user_id, key, variant) IN (
     SELECT user_id, key, variant FROM cache_entries WHERE user_id = %(user_id)s

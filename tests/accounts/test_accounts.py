@@ -220,5 +220,12 @@ def test_no_password_token_or_key_reaches_a_log(people: People, capsys: pytest.C
 def test_an_external_account_is_made_once(people: People) -> None:
     first = accounts.find_external("oidc-1", name="Ann", db=people.world.db)
     again = accounts.find_external("oidc-1", name="Other", db=people.world.db)
-    assert (first["name"], first["email"], first["role"]) == ("Ann", None, "user")
+    assert (first.name, first.email, first.role) == ("Ann", None, "user")
     assert again == first
+
+
+def test_no_repr_has_an_accounts_password_hash(people: People) -> None:
+    user_id = people.me(people.join("ann@example.org")["access_token"]).body["id"]
+    account = accounts.read_account(user_id, db=people.world.db)
+    assert account and account.password_hash
+    assert account.password_hash not in f"{account!r} {account.with_password()!r}"

@@ -179,7 +179,7 @@ def test_an_earlier_releases_account_and_key_are_of_use(old_world: World) -> Non
         pytest.skip("this release was recorded without an account")
     ((user_id, email),) = accounts
     found = old_world.db.transact_as_gatekeeper(lambda tx: accounts_store.find_by_email(tx, email))
-    assert found and matches(found["password_hash"], PASSWORD)
+    assert found and matches(found.password_hash, PASSWORD)
     ((scopes,),) = old_world.sql(f"SELECT scopes FROM api_keys WHERE user_id = '{user_id}'")
     assert set(scopes) == {"read", "write", "account", "admin"}
 

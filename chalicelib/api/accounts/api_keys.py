@@ -1,10 +1,11 @@
-"""API keys for scripts. A key is shown once and stored by nobody, an Idempotency-Key's answers included."""
+"""API keys for scripts. A key is shown once and never stored, not even in an Idempotency-Key's answer."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from chalicelib import wiring
 from chalicelib.api.http.routes import Body, Query, Request, Routes, Scope
@@ -68,7 +69,7 @@ class ListKeys(Query, frozen=True, kw_only=True):
 def create_api_key(request: Request) -> CreatedKey:
     body, caller = request.body, request.caller
     assert caller is not None, "no public route"
-    row, key = api_keys.create_key(
+    stored, key = api_keys.create_key(
         request.user_id,
         name=body.name,
         scopes=body.scopes,
@@ -78,16 +79,16 @@ def create_api_key(request: Request) -> CreatedKey:
         now=datetime.now(UTC),
         db=wiring.database(),
     )
-    return CreatedKey(**row, key=key)
+    return CreatedKey(**asdict(stored), key=key)
 
 
 @routes.get("/api/v1/api-keys", query=ListKeys, returns=KeyList, summary="List your API keys, newest first.")
 def list_api_keys(request: Request) -> KeyList:
     query: ListKeys = request.query
-    rows, cursor = api_keys.list_keys(
+    found, cursor = api_keys.list_keys(
         request.user_id, after=query.after, limit=query.limit, db=wiring.database()
     )
-    return KeyList(data=[ApiKey(**row) for row in rows], has_more=cursor is not None, next=cursor)
+    return KeyList(data=[ApiKey(**asdict(each)) for each in found], has_more=cursor is not None, next=cursor)
 
 
 @routes.delete(

@@ -1,4 +1,4 @@
-"""Who is asking: by a token of ours, an API key, a token of an outside issuer, or as the anonymous user."""
+"""Authentication: by our own token, an API key, an outside issuer's token, or as the anonymous user."""
 
 from collections.abc import Mapping
 from time import time
@@ -13,9 +13,9 @@ API_KEY_HEADER = "x-api-key"
 
 
 def identify(headers: Mapping[str, str]) -> Caller:
-    """Raises Unauthenticated; for a wrong credential also where the anonymous user may ask without one.
+    """Return the caller. Raise Unauthenticated; a wrong credential never falls back to the anonymous user.
 
-    Unavailable when what must be asked is away: nobody is let in for want of an answer.
+    Raise Unavailable when a store that must be asked is away.
     """
     settings = wiring.settings()
     authorization, key = headers.get("authorization"), headers.get(API_KEY_HEADER)
@@ -36,7 +36,7 @@ def _by_token(token: str) -> Caller:
     if read_header(token).get("alg") == "RS256" and (issuer := wiring.oidc()):
         claims = issuer.read(token, now_s=int(time()))
         account = accounts.find_external(claims.user_id, name=claims.display_name, db=wiring.database())
-        return Caller(user_id=claims.user_id, is_admin=account["role"] == "admin", plan=account["plan"])
+        return Caller(user_id=claims.user_id, is_admin=account.role == "admin", plan=account.plan)
     session, account = sessions.find_session(
         token,
         now_s=int(time()),
@@ -46,19 +46,19 @@ def _by_token(token: str) -> Caller:
     )
     return Caller(
         user_id=session.user_id,
-        is_admin=account["role"] == "admin",
-        plan=account["plan"],
+        is_admin=account.role == "admin",
+        plan=account.plan,
         session_id=session.id,
     )
 
 
 def _by_key(key: str) -> Caller:
-    row = api_keys.find_key(key, db=wiring.database())
-    scopes = frozenset(row["scopes"])
+    found = api_keys.find_key(key, db=wiring.database())
+    scopes = frozenset(found.scopes)
     return Caller(
-        user_id=row["user_id"],
-        is_admin=row["role"] == "admin" and "admin" in scopes,
-        plan=row["plan"] or "free",
+        user_id=found.user_id,
+        is_admin=found.role == "admin" and "admin" in scopes,
+        plan=found.plan or "free",
         scopes=scopes,
-        ends_at=row["expires_at"],
+        ends_at=found.expires_at,
     )

@@ -1,4 +1,4 @@
-"""Who I am, and what I may change of it."""
+"""The caller's own account: read and change it."""
 
 from datetime import datetime
 from time import time
@@ -73,15 +73,15 @@ def change_me(request: Request) -> Me:
 
 
 def _me(request: Request) -> Me:
-    account, caller = accounts.read_account(request.user_id, db=wiring.database()) or {}, _caller(request)
+    account, caller = accounts.read_account(request.user_id, db=wiring.database()), _caller(request)
     return Me(
         id=request.user_id,
-        email=account.get("email"),
-        name=account.get("name", ""),
+        email=account.email if account else None,
+        name=account.name if account else "",
         role="admin" if caller.is_admin else "user",
-        plan=account.get("plan", caller.plan),
+        plan=account.plan if account else caller.plan,
         scopes=sorted(caller.effective_scopes),
-        created_at=account.get("created_at"),
+        created_at=account.created_at if account else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""What is asked for by mail and proved by its link: an account, a new password, a new address, an invitation."""
+"""Requests proved by a mail's link: an account, a new password, a new address, an invitation."""
 
 from time import time
 from typing import Literal
@@ -137,9 +137,9 @@ def set_password(request: Request) -> Proved:
 )
 def change_email(request: Request) -> Mailed:
     body, mailer = request.body, wiring.require_mailer()
-    account = accounts.read_account(request.user_id, db=wiring.database()) or {}
+    account = accounts.read_account(request.user_id, db=wiring.database())
     # Guessing the password here counts as guessing it at the login.
-    admit_login(account.get("email") or request.user_id, request.address)
+    admit_login((account and account.email) or request.user_id, request.address)
     admit_mail(body.email, "address")
     proofs.ask_for_address(
         request.user_id,

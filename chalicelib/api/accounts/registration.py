@@ -1,4 +1,4 @@
-"""Registration: what a client must know before anybody is signed in, and how an account is made."""
+"""Registration: its terms, which a client reads before sign-in, and new accounts."""
 
 from typing import Literal
 

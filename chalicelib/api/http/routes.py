@@ -32,18 +32,18 @@ Who the caller is, `Edge.identify` says, called with the headers before the hand
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct, field
 
 from chalicelib.errors import CollectionsError
+from chalicelib.model.accounts.api_keys import Scope as Scope
 from chalicelib.model.accounts.limits import Admission, Cost
 
 JSON = "application/json"
 Handler = Callable[["Request"], Any]
-Scope = Literal["read", "write", "account", "admin"]
 ALL_SCOPES: frozenset[Scope] = frozenset({"read", "write", "account", "admin"})
 
 

@@ -1,4 +1,4 @@
-"""Whether somebody may ask once more: counted, or let through while nobody can be counted."""
+"""Admission by rate limits: count requests, and decide what passes while nothing can be counted."""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ NOBODY = "u-nobody"
 
 
 def admit(key: str, limits: Sequence[Limit], *, cost: Cost, store: "RateLimits") -> Admission | None:
-    """Count one request of the key. None: DynamoDB is away, and at this cost that does not matter.
+    """Count one request of the key. Return None when DynamoDB is away and this cost passes uncounted.
 
-    Raises RateLimited, and Unavailable where nobody is let through uncounted.
+    Raise RateLimited, and Unavailable when this cost does not pass uncounted.
     """
     try:
         admission = store.take(key, limits)
@@ -59,8 +59,8 @@ def admit_login(
 ) -> None:
     """Count one attempt at an account's password, whether there is such an account or not.
 
-    Where the account is signed in, attempts from elsewhere do not count against it: nobody locks its owner out by
-    guessing. Raises RateLimited, and Unavailable.
+    An address where the account is signed in has a count of its own: guesses from elsewhere do not lock the owner
+    out. Raise RateLimited, and Unavailable.
     """
     account = f"account:{hashlib.sha256(email.lower().encode()).hexdigest()}"
     try:
@@ -75,8 +75,8 @@ def admit_login(
 def admit_mail(email: str, purpose: str, limits: Sequence[Limit], *, store: "RateLimits") -> None:
     """Count one mail to an address. Raise RateLimited, and Unavailable.
 
-    Each purpose has a count of its own: who has mails of one kind sent to somebody keeps the other kind from nobody,
-    and each mail that does arrive has a link that is good. What follows a "+" is left out: most services drop it.
+    Each purpose has its own count, so that a flood of one kind does not stop the other. The part after a "+" is
+    dropped, as most mail services drop it.
     """
     local, _, domain = email.lower().partition("@")
     mailbox = f"{local.partition('+')[0]}@{domain}"
@@ -85,7 +85,8 @@ def admit_mail(email: str, purpose: str, limits: Sequence[Limit], *, store: "Rat
 
 
 def _is_signed_in_at(email: str, place: str, *, db: "Database", sessions: "Sessions", now_s: int) -> bool:
-    """Without an account somebody's sessions are looked up as well: how long it takes tells nothing."""
+    """Return True if the account has a session at this place. An unknown address costs the same query, so that the time
+    tells nothing."""
     account = db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))
-    live = sessions.list_live(account["user_id"] if account else NOBODY, before=None, now_s=now_s)
+    live = sessions.list_live(account.user_id if account else NOBODY, before=None, now_s=now_s)
     return any(address_key(session.address) == place for session in islice(live, SESSIONS_LOOKED_AT))

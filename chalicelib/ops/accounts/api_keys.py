@@ -1,4 +1,4 @@
-"""API keys for scripts: made, shown once, listed, revoked, recognised."""
+"""API keys for scripts: make, list, revoke and recognise them. A key is shown once."""
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from chalicelib.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
+from chalicelib.model.accounts.api_keys import KnownApiKey, StoredApiKey
 from chalicelib.model.accounts.tokens import API_KEY_PREFIX, new_api_key, sha256_of
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
 from chalicelib.stores.accounts import api_keys, users
-from chalicelib.stores.postgres.tx import Row, Tx
+from chalicelib.stores.postgres.tx import Tx
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 SHOWN_CHARS = len(API_KEY_PREFIX) + 6
-MAX_KEYS = 50  # of one user, those that are over not counted
+MAX_KEYS = 50  # per user; expired keys are not counted
 
 
 def create_key(
@@ -28,11 +29,11 @@ def create_key(
     own_end: datetime | None,
     now: datetime,
     db: "Database",
-) -> tuple[Row, str]:
-    """The key as it is listed, and the key itself, which nobody is told again.
+) -> tuple[StoredApiKey, str]:
+    """Return the stored key and its secret text, which is shown this once.
 
-    `own_scopes`, `own_end`: of the key that asks for it. Raises Forbidden for one that could do more, or for longer;
-    Conflict beyond MAX_KEYS.
+    `own_scopes` and `own_end` are those of the caller's credential. Raise Forbidden when the new key could do more or
+    last longer, InvalidInput for a bad `expires_at`, Conflict beyond MAX_KEYS.
     """
     if not set(scopes) <= set(own_scopes):
         raise Forbidden("A key cannot make one that may do more.", code="insufficient_scope")
@@ -46,7 +47,7 @@ def create_key(
         raise Forbidden("A key cannot make one that outlives it.", code="key_outlives_maker")
     key, key_id = new_api_key(), str(uuid4())
 
-    def insert(tx: Tx) -> Row:
+    def insert(tx: Tx) -> StoredApiKey:
         users.ensure(tx, user_id)
         if api_keys.count_others(tx, user_id, key_id) >= MAX_KEYS:
             raise Conflict(f"You have {MAX_KEYS} API keys; revoke one first.", code="too_many_api_keys")
@@ -64,23 +65,25 @@ def create_key(
     return db.transact(user_id, insert), key
 
 
-def list_keys(user_id: str, *, after: str | None, limit: int, db: "Database") -> tuple[list[Row], str | None]:
-    """A page of the user's keys, newest first, and the cursor of the next page."""
+def list_keys(
+    user_id: str, *, after: str | None, limit: int, db: "Database"
+) -> tuple[list[StoredApiKey], str | None]:
+    """Return a page of the user's keys, newest first, and the cursor of the next page."""
     position = decode_cursor(after) if after else None
     rows = db.transact(user_id, lambda tx: api_keys.list_page(tx, user_id, after=position, limit=limit + 1))
     page, last = cut_page(rows, limit)
-    return page, encode_cursor(last["created_at"], last["id"]) if last else None
+    return page, encode_cursor(last.created_at, last.id) if last else None
 
 
 def revoke_key(user_id: str, key_id: str, *, db: "Database") -> None:
-    """From now on it opens nothing. Raises NotFound."""
+    """Delete the key; it is refused from now on. Raise NotFound."""
     if not db.transact(user_id, lambda tx: api_keys.delete(tx, user_id, key_id)):
         raise NotFound("There is no such API key.")
 
 
-def find_key(key: str, *, db: "Database") -> Row:
-    """Whose key it is, what it may do, and the account's role and plan. Raises Unauthenticated."""
-    row = db.transact_as_gatekeeper(lambda tx: api_keys.find_by_hash(tx, sha256_of(key)))
-    if row is None or row["disabled_at"] is not None:
+def find_key(key: str, *, db: "Database") -> KnownApiKey:
+    """Return the key with its user, scopes, role and plan. Raise Unauthenticated."""
+    found = db.transact_as_gatekeeper(lambda tx: api_keys.find_by_hash(tx, sha256_of(key)))
+    if found is None or found.disabled_at is not None:
         raise Unauthenticated("This API key is not valid.", code="invalid_api_key")
-    return row
+    return found

@@ -1,4 +1,4 @@
-"""What only an operator may do to accounts: say who is an administrator, hand over links where no mail is sent."""
+"""Operator's actions on accounts: set administrators, and make links where no mail is sent."""
 
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ def revoke_admin(email: str, *, db: "OperatorsDatabase") -> None:
 
 
 def list_admins(*, db: "OperatorsDatabase") -> list[Admin]:
-    """Return all administrators, the first made first."""
+    """Return all administrators, oldest first."""
     return db.transact_as_operator(accounts.list_admins)
 
 
@@ -44,7 +44,7 @@ def reset_link(email: str, *, now_s: int, db: "OperatorsDatabase", links: Links)
     account = db.transact_as_operator(lambda tx: accounts.find_by_email(tx, email))
     if account is None:
         raise _no_account(email)
-    if account["disabled_at"] is not None:
+    if account.disabled_at is not None:
         raise Conflict(f"The account of {email} is disabled.")
     return password_link(account, now_s=now_s, links=links)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.errors import Conflict, Forbidden, InvalidInput
 from chalicelib.model.accounts import mails
+from chalicelib.model.accounts.accounts import PasswordAccount
 from chalicelib.model.accounts.mails import Kind, Mail
 from chalicelib.model.accounts.passwords import check_password
 from chalicelib.model.accounts.signed_links import Claims, Links, Purpose, state_of, used
@@ -22,7 +23,6 @@ from chalicelib.ops.accounts.accounts import (
 )
 from chalicelib.providers import Mailer
 from chalicelib.stores.accounts import accounts
-from chalicelib.stores.postgres.tx import Row
 
 if TYPE_CHECKING:
     from chalicelib.stores.accounts.sessions import Sessions
@@ -55,11 +55,11 @@ def ask_for_address(
     Raise InvalidInput unless `password` is right, NotFound for a user without a password.
     """
     account = require_current_password(user_id, password, db=db)
-    if email.lower() == account["email"].lower():
+    if email.lower() == account.email.lower():
         raise InvalidInput("It is your address already.", field="email")
     taken = _find(email, db=db)
     if taken is None:
-        state = state_of(account["email"], account["password_hash"])
+        state = state_of(account.email, account.password_hash)
         url = links.make("address", email=email, now_s=now_s, user_id=user_id, state=state)
         mailer.send(mails.write("address", to=email, url=url))
     else:
@@ -90,10 +90,10 @@ def set_password(
     """Set the password by a link and end all sessions; return the account's address. API keys stay."""
     claims = links.read(token, "reset", now_s=now_s)
     account = _proved_account(claims, db=db)
-    check_password(password, email=account["email"])
+    check_password(password, email=account.email)
     if not replace_password(account, password, but=None, now_s=now_s, db=db, sessions=sessions):
         raise used()
-    return str(account["email"])
+    return account.email
 
 
 def confirm_address(token: str, *, now_s: int, db: "Database", links: Links, mailer: Mailer) -> str:
@@ -103,7 +103,7 @@ def confirm_address(token: str, *, now_s: int, db: "Database", links: Links, mai
     """
     claims = links.read(token, "address", now_s=now_s)
     account = _proved_account(claims, db=db)
-    user_id, old = account["user_id"], account["email"]
+    user_id, old = account.user_id, account.email
     mailer.send(mails.write("address_changed", to=old, address=claims.email))
     try:
         changed = db.transact(
@@ -116,28 +116,29 @@ def confirm_address(token: str, *, now_s: int, db: "Database", links: Links, mai
     return claims.email
 
 
-def _find(email: str, *, db: "Database") -> Row | None:
+def _find(email: str, *, db: "Database") -> PasswordAccount | None:
     return db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))
 
 
-def _way_in(account: Row | None, kind: Kind, *, email: str, now_s: int, links: Links) -> Mail:
+def _way_in(account: PasswordAccount | None, kind: Kind, *, email: str, now_s: int, links: Links) -> Mail:
     """Return a mail with a link to a new password, to the address as the account has it, or that there is no way in."""
-    if account is None or account["disabled_at"] is not None:
+    if account is None or account.disabled_at is not None:
         return mails.write("unknown", to=email)
-    return mails.write(kind, to=account["email"], url=password_link(account, now_s=now_s, links=links))
+    return mails.write(kind, to=account.email, url=password_link(account, now_s=now_s, links=links))
 
 
-def password_link(account: Row, *, now_s: int, links: Links) -> str:
+def password_link(account: PasswordAccount, *, now_s: int, links: Links) -> str:
     """Return a link that sets this account's password, once."""
-    email, state = account["email"], state_of(account["email"], account["password_hash"])
-    return links.make("reset", email=email, now_s=now_s, user_id=account["user_id"], state=state)
+    email, state = account.email, state_of(account.email, account.password_hash)
+    return links.make("reset", email=email, now_s=now_s, user_id=account.user_id, state=state)
 
 
-def _proved_account(claims: Claims, *, db: "Database") -> Row:
+def _proved_account(claims: Claims, *, db: "Database") -> PasswordAccount:
     """Return the account that a link was made for. Raise InvalidInput when it is not what it was then."""
-    account = read_account(claims.user_id, db=db)
-    if account is None or account["password_hash"] is None or account["disabled_at"] is not None:
+    found = read_account(claims.user_id, db=db)
+    account = found.with_password() if found else None
+    if account is None or account.disabled_at is not None:
         raise used()
-    if state_of(account["email"], account["password_hash"]) != claims.state:
+    if state_of(account.email, account.password_hash) != claims.state:
         raise used()
     return account

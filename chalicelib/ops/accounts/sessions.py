@@ -8,11 +8,11 @@ from msgspec import Struct
 
 from chalicelib.errors import Unauthenticated
 from chalicelib.model.accounts import tokens
+from chalicelib.model.accounts.accounts import PasswordAccount, StoredAccount
 from chalicelib.model.accounts.passwords import hash_password, is_outdated, matches
 from chalicelib.model.accounts.sessions import SESSION_S, Device, Session
 from chalicelib.model.accounts.tokens import Signing
 from chalicelib.stores.accounts import accounts
-from chalicelib.stores.postgres.tx import Row
 
 if TYPE_CHECKING:
     from chalicelib.stores.accounts.sessions import Sessions
@@ -22,7 +22,7 @@ log = logging.getLogger("collections.sessions")
 
 
 class Tokens(Struct, frozen=True, kw_only=True):
-    """What a client gets. The refresh token is good once, until `session_expires_at`."""
+    """The tokens of a session. The refresh token is valid once, until `session_expires_at`."""
 
     __repr__ = object.__repr__  # no secret in a log
     access_token: str
@@ -42,21 +42,21 @@ def log_in(
     sessions: "Sessions",
     signing: Signing,
 ) -> Tokens:
-    """Begin a session. Raises the same Unauthenticated, at the same cost, whatever is wrong.
+    """Begin a session. Raise the same Unauthenticated, at the same cost, whatever is wrong.
 
-    Who changes the password ends the sessions there are. One that begins meanwhile, by the old password, comes
-    either before that and is ended, or after the change, and so sees it when it looks once more.
+    A change of the password ends all sessions. A session that begins by the old password at that moment either exists
+    before they are ended, and is ended too, or reads the account again after the change, and sees it.
     """
     account = db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))
-    right = matches(account["password_hash"] if account else None, password)
-    if account is None or not right or account["disabled_at"] is not None:
+    right = matches(account.password_hash if account else None, password)
+    if account is None or not right or account.disabled_at is not None:
         raise _wrong()
-    if is_outdated(account["password_hash"], password):
+    if is_outdated(account.password_hash, password):
         _hash_again(account, password, db=db)
-    begun = _begin(account["user_id"], device=device, now_ms=now_ms, sessions=sessions, signing=signing)
+    begun = _begin(account.user_id, device=device, now_ms=now_ms, sessions=sessions, signing=signing)
     now = db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))
     if now is None or not _is_same_password(account, now, password):
-        sessions.delete(account["user_id"], begun.session_id)
+        sessions.delete(account.user_id, begun.session_id)
         raise _wrong()
     return begun
 
@@ -64,14 +64,14 @@ def log_in(
 def refresh(
     refresh_token: str, *, now_s: int, db: "Database", sessions: "Sessions", signing: Signing
 ) -> Tokens:
-    """Both tokens anew; the old refresh token is good no more. Whoever brings it again ends the session.
+    """Return two new tokens; the old refresh token is void. Its second use ends the session.
 
     Two refreshes at once by one token are a reuse as well: nobody can tell the owner's second from a thief's
-    first (RFC 9700 4.14.2). Raises Unauthenticated.
+    first (RFC 9700 4.14.2). Raise Unauthenticated.
     """
     given = tokens.read_refresh_token(refresh_token)
     account = db.transact(given.user_id, lambda tx: accounts.find(tx, given.user_id))
-    if account is None or account["disabled_at"] is not None:
+    if account is None or account.disabled_at is not None:
         raise _over()
     fresh = tokens.new_refresh_token(given.user_id, given.session_id)
     outcome = sessions.rotate(
@@ -92,15 +92,15 @@ def refresh(
 
 def find_session(
     access_token: str, *, now_s: int, db: "Database", sessions: "Sessions", signing: Signing
-) -> tuple[Session, Row]:
-    """The session an access token speaks for, and its account as it is now.
+) -> tuple[Session, StoredAccount]:
+    """Return the access token's session, and its account as it is now.
 
-    Raises Unauthenticated if the session was ended or the account is disabled: both count at once.
+    Raise Unauthenticated if the session was ended or the account is disabled: both take effect at once.
     """
     claims = tokens.read_access_token(signing, access_token, now_s=now_s)
     session = sessions.find(claims.sub, claims.sid, now_s=now_s)
     account = db.transact(claims.sub, lambda tx: accounts.find(tx, claims.sub)) if session else None
-    if session is None or account is None or account["disabled_at"] is not None:
+    if session is None or account is None or account.disabled_at is not None:
         raise _over()
     return session, account
 
@@ -108,13 +108,13 @@ def find_session(
 def list_sessions(
     user_id: str, *, after: str | None, limit: int, now_s: int, sessions: "Sessions"
 ) -> tuple[list[Session], str | None]:
-    """A page of the user's sessions, newest first, and the cursor of the next page."""
+    """Return a page of the user's sessions, newest first, and the cursor of the next page."""
     found = list(islice(sessions.list_live(user_id, before=after, now_s=now_s), limit + 1))
     return found[:limit], found[limit - 1].id if len(found) > limit else None
 
 
 def end(user_id: str, session_id: str, *, sessions: "Sessions") -> None:
-    """From now on nothing of this session is taken."""
+    """End the session; its tokens are refused from now on."""
     sessions.delete(user_id, session_id)
 
 
@@ -124,14 +124,14 @@ def end_all(user_id: str, *, but: str | None = None, now_s: int, sessions: "Sess
             sessions.delete(user_id, session.id)
 
 
-def _is_same_password(before: Row, now: Row, password: str) -> bool:
-    """Another hash may be of the same password, made by another login under today's parameters."""
-    return bool(now["password_hash"] == before["password_hash"]) or matches(now["password_hash"], password)
+def _is_same_password(before: PasswordAccount, now: PasswordAccount, password: str) -> bool:
+    """Return True if both hashes are of this password. Another login may have hashed it again meanwhile."""
+    return now.password_hash == before.password_hash or matches(now.password_hash, password)
 
 
-def _hash_again(account: Row, password: str, *, db: "Database") -> None:
-    """The password is known for a moment: keep it under today's parameters."""
-    user_id, old_hash, new_hash = account["user_id"], account["password_hash"], hash_password(password)
+def _hash_again(account: PasswordAccount, password: str, *, db: "Database") -> None:
+    """Hash the password under today's parameters and store that."""
+    user_id, old_hash, new_hash = account.user_id, account.password_hash, hash_password(password)
     db.transact(user_id, lambda tx: accounts.set_password_hash(tx, user_id, new_hash, old_hash=old_hash))
 
 

@@ -1,13 +1,13 @@
-"""Accounts: who may sign in. The gatekeeper finds and makes them, the operator says who is an administrator; all
-else is done as their user."""
+"""Accounts, which sign in. The gatekeeper finds and makes them, the operator sets roles, the user does the rest."""
 
 from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
 
+from chalicelib.model.accounts.accounts import PasswordAccount, StoredAccount
 from chalicelib.stores.postgres.sql import statements
-from chalicelib.stores.postgres.tx import Row, Tx
+from chalicelib.stores.postgres.tx import Tx
 
 SQL = statements(__file__)
 
@@ -22,46 +22,47 @@ class Admin(Struct, frozen=True, kw_only=True):
     disabled_at: datetime | None
 
 
-def find_by_email(tx: Tx, email: str) -> Row | None:
-    """The account of this address, in whatever case it is written. Gatekeeper's transaction."""
-    return tx.one(SQL["find_by_email"], email=email)
+def find_by_email(tx: Tx, email: str) -> PasswordAccount | None:
+    """Return the account of this address, in any letter case. Gatekeeper's or operator's transaction."""
+    return tx.row(PasswordAccount, SQL["find_by_email"], email=email)
 
 
 def insert(tx: Tx, user_id: str, *, email: str | None, password_hash: str | None, name: str) -> None:
-    """Make a user's account, and the user if need be. Gatekeeper's transaction.
+    """Make a user's account, and the user if there is none. Gatekeeper's transaction.
 
-    Ends it with a Conflict when the user or the address has an account. The database lets nobody make an
-    administrator's so.
+    The transaction raises Conflict when the user or the address has an account. The database allows this role to make
+    plain users only, no administrators.
     """
     tx.run(SQL["insert_user"], user_id=user_id)
     tx.run(SQL["insert"], user_id=user_id, email=email, password_hash=password_hash, name=name)
 
 
-def find(tx: Tx, user_id: str) -> Row | None:
-    return tx.one(SQL["find"], user_id=user_id)
+def find(tx: Tx, user_id: str) -> StoredAccount | None:
+    """Return the user's account, None when there is none."""
+    return tx.row(StoredAccount, SQL["find"], user_id=user_id)
 
 
 def set_name(tx: Tx, user_id: str, name: str) -> bool:
-    """Whether there is such an account."""
+    """Change the name; return False when there is no such account."""
     return tx.run(SQL["set_name"], user_id=user_id, name=name) == 1
 
 
 def set_password_hash(tx: Tx, user_id: str, password_hash: str, *, old_hash: str) -> bool:
-    """Whether the old one was still there to be replaced."""
+    """Replace the old hash; return False when the account has another one by now."""
     values = {"password_hash": password_hash, "old_hash": old_hash}
     return tx.run(SQL["set_password_hash"], user_id=user_id, **values) == 1
 
 
 def set_email(tx: Tx, user_id: str, email: str, *, old_email: str) -> bool:
-    """Return True if the old address was still there to be replaced. Conflict when another account has the new one."""
+    """Replace the old address; return False when it is not there any more. Raise Conflict when the new one is taken."""
     return tx.run(SQL["set_email"], user_id=user_id, email=email, old_email=old_email) == 1
 
 
 def set_role(tx: Tx, email: str, role: Literal["user", "admin"]) -> bool:
-    """Return True if there is such an account. Operator's transaction."""
+    """Set the role; return False when there is no such account. Operator's transaction."""
     return tx.run(SQL["set_role"], email=email, role=role) == 1
 
 
 def list_admins(tx: Tx) -> list[Admin]:
-    """Return all administrators, the first made first. Operator's transaction."""
-    return [Admin(**row) for row in tx.all(SQL["list_admins"])]
+    """Return all administrators, oldest first. Operator's transaction."""
+    return tx.rows(Admin, SQL["list_admins"])

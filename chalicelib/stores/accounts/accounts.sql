@@ -1,6 +1,6 @@
 -- As the gatekeeper, who knows no user yet:
 -- :name find_by_email
-SELECT user_id, email, password_hash, role, plan, disabled_at FROM accounts
+SELECT user_id, email, password_hash, disabled_at FROM accounts
 WHERE lower(email) = lower(%(email)s)
 
 -- :name insert_user
@@ -18,12 +18,12 @@ WHERE user_id = %(user_id)s
 -- :name set_name
 UPDATE accounts SET name = %(name)s WHERE user_id = %(user_id)s
 
--- Or the new one: this may be run again because its commit's answer was lost.
+-- The new hash matches too: this may run again after the answer of its commit was lost.
 -- :name set_password_hash
 UPDATE accounts SET password_hash = %(password_hash)s
 WHERE user_id = %(user_id)s AND password_hash IN (%(old_hash)s, %(password_hash)s)
 
--- Or the new one, for the same reason.
+-- The new address matches too, for the same reason.
 -- :name set_email
 UPDATE accounts SET email = %(email)s WHERE user_id = %(user_id)s AND email IN (%(old_email)s, %(email)s)
 

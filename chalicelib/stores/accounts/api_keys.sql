@@ -1,4 +1,4 @@
--- As the gatekeeper, who knows no user yet: whose key it is, and what the account is, if there is one.
+-- As the gatekeeper, who knows no user yet. A key's user may have no account.
 -- :name find_by_hash
 SELECT k.user_id, k.id::text, k.scopes, k.expires_at, a.role, a.plan, a.disabled_at
 FROM api_keys k LEFT JOIN accounts a USING (user_id)
@@ -13,7 +13,7 @@ WHERE user_id = %(user_id)s AND id = %(id)s::uuid
 -- :name lock
 SELECT pg_advisory_xact_lock(hashtext('api_keys'), hashtext(%(user_id)s))
 
--- Without this one: the insert may be run again because its commit's answer was lost.
+-- This id is not counted: the insert may run again after the answer of its commit was lost.
 -- :name count_others
 SELECT count(*)::int AS found FROM api_keys
 WHERE user_id = %(user_id)s AND id <> %(id)s::uuid AND (expires_at IS NULL OR expires_at > now())

@@ -1,4 +1,4 @@
-"""Rate limits: one row of DynamoDB for each key, with the theoretical arrival times (TAT) of all its limits.
+"""Rate limits: one DynamoDB row per key, with the theoretical arrival times (TAT) of all its limits.
 
     id (S)             "address:192.0.2.1", "user:<id>", "account:<hash>"
     user-burst-20s (N) and so on: each limit's TAT, microseconds since 1970
@@ -66,7 +66,7 @@ class RateLimits:
         self._seen: OrderedDict[str, Tats] = OrderedDict()
 
     def take(self, key: str, limits: Sequence[Limit]) -> Admission:
-        """Count one request against all of the key's limits, or against none if one refuses. Raises Unavailable."""
+        """Count one request against all of the key's limits, or against none if one refuses. Raise Unavailable."""
         tats, taken_by = self._recall(key), uuid4().hex
         since_us = now_us = self._clock_us()
         for _ in range(len(limits) + 2):  # each turns busy once; and the row may be gone
@@ -84,7 +84,7 @@ class RateLimits:
     def _send(
         self, key: str, limits: Sequence[Limit], tats: Tats, taken_by: str, since_us: int, now_us: int
     ) -> tuple[bool, Tats]:
-        """Send one update: (the request is counted, the TATs that the row has now)."""
+        """Send one update. Return True if the request is counted, and the TATs that the row has now."""
         try:
             answer = self._dynamodb.update_item(
                 TableName=self._table,
@@ -123,7 +123,7 @@ def _is_outdated(refusal: Admission, tats: Tats, now_us: int) -> bool:
 def _expressions(
     limits: Sequence[Limit], tats: Tats, taken_by: str, since_us: int, now_us: int
 ) -> dict[str, Any]:
-    """Each limit in its idle or busy form, by the TATs given; see the top of this file."""
+    """Return the update's expressions, with each limit idle or busy by the TATs given; see the top of this file."""
     names = {f"#{n}": limit.counter for n, limit in enumerate(limits)}
     values = {":expires_at": now_us // MICROSECONDS + KEPT_S}
     conditions = ["(attribute_not_exists(taken_by) OR taken_by <> :taken_by)"]

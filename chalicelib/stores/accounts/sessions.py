@@ -1,11 +1,11 @@
-"""Sessions: one row of DynamoDB each, under its user, so that a user's are read, and ended, together.
+"""Sessions: one DynamoDB row each. The user is the hash key, so that one query reads all of a user's sessions.
 
     user_id (S, hash)  id (S, range: sorts by when it was made)
     refresh_sha256 (S) of the only refresh token that is good now
     created_at, last_used_at, expires_at (N, seconds since 1970)
     user_agent, address (S)
 
-DynamoDB deletes a row some time after `expires_at`; until then it is there and counts for nothing.
+DynamoDB deletes a row some time after `expires_at`. Until then the row is ignored.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ _ROTATE = "SET refresh_sha256 = :new, last_used_at = :now, expires_at = :expires
 
 
 class Sessions:
-    """Everything raises Unavailable when DynamoDB is away: nobody is let in for want of an answer."""
+    """The sessions of one table. Every method raises Unavailable when DynamoDB is away, so that nobody gets in."""
 
     def __init__(self, client: Any, *, table: str, presence: Presence) -> None:
         self._dynamodb = client
@@ -34,7 +34,7 @@ class Sessions:
             self._dynamodb.put_item(TableName=self._table, Item=_item(session))
 
     def find(self, user_id: str, session_id: str, *, now_s: int) -> Session | None:
-        """The session while it lasts, read consistently: what was deleted before is not found."""
+        """Return the session unless it has expired. The read is consistent: a deleted session is never found."""
         with self._presence.asked():
             answer = self._dynamodb.get_item(
                 TableName=self._table, Key=_key(user_id, session_id), ConsistentRead=True
@@ -43,7 +43,7 @@ class Sessions:
         return found if found and found.expires_at > now_s else None
 
     def list_live(self, user_id: str, *, before: str | None, now_s: int) -> Iterator[Session]:
-        """A user's sessions that last, newest first, read consistently; `before` is the id of the last one seen."""
+        """Return a user's unexpired sessions older than the id `before`, newest first, read consistently."""
         request = {
             "TableName": self._table,
             "KeyConditionExpression": "user_id = :user_id",
@@ -75,7 +75,7 @@ class Sessions:
         now_s: int,
         expires_at: int,
     ) -> str:
-        """Put the new refresh token in the old one's place: "rotated", "reused" or "missing".
+        """Replace the old refresh token by the new one. Return "rotated", "reused" or "missing".
 
         One UpdateItem, so that of any number of refreshes by one token one alone succeeds. Its condition:
         refresh_sha256 = :old   the token is the one that is good now; DynamoDB judges and writes as one step, so

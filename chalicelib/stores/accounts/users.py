@@ -1,4 +1,4 @@
-"""Users as the tenants of everything else."""
+"""Users, the tenants that own all other rows."""
 
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
@@ -7,5 +7,5 @@ SQL = statements(__file__)
 
 
 def ensure(tx: Tx, user_id: str) -> None:
-    """Make the user known; a bare PUT under <user>/ is enough to exist."""
+    """Make the user unless there is one. An upload under <user>/ needs no registration."""
     tx.run(SQL["ensure"], user_id=user_id)

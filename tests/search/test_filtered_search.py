@@ -11,9 +11,10 @@ import pytest
 from psycopg2.extras import execute_values
 
 from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.passages import NearChunk
 from chalicelib.ops.search.search import search_items
 from chalicelib.stores.postgres.postgres import Database
-from chalicelib.stores.postgres.tx import Row, Tx
+from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.search import index
 from chalicelib.stores.search import lookup as search
 
@@ -112,14 +113,14 @@ def test_ten_of_ten_and_the_nearest_under_every_filter(corpus: Corpus) -> None:
     for (tenant, query), name in itertools.product(asked, FILTERS):
         user, (filters, items) = f"user-{tenant}", FILTERS[name]
 
-        def nearest(tx: Tx, user=user, filters=filters, query=query) -> list[Row]:
+        def nearest(tx: Tx, user=user, filters=filters, query=query) -> list[NearChunk]:
             scope = search.find_scope(tx, user)
             return search.list_semantic(tx, scope, query.tolist(), filters=filters, depth=10)
 
         rows = corpus.db.transact(user, nearest)
         assert len(rows) == 10, (tenant, name)
-        assert {row["item_id"] for row in rows} <= {f"item-{number}" for number in items}
-        ids = {row["chunk_id"] for row in rows}
+        assert {row.item_id for row in rows} <= {f"item-{number}" for number in items}
+        ids = {row.chunk_id for row in rows}
         recall[name].append(len(ids & corpus.nearest(tenant, items, query)) / 10)
         asking = Asking(query.tolist())
         answer = search_items(user, "harbour", filters=filters, limit=10, db=corpus.db, embedder=asking)

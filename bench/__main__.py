@@ -1,6 +1,6 @@
-"""Runs the measurements that need no data of yours; exits 1 when a budget is missed.
+"""Runs the benchmarks that need no data from outside. Exits with 1 if a budget is missed.
 
-The quality of search wants a test set: python -m bench.retrieval FOLDER
+The quality of search needs a test set: python -m bench.retrieval FOLDER
 """
 
 import argparse
@@ -23,7 +23,7 @@ def main() -> int:
     missed = []
     for module, *arguments in MEASUREMENTS:
         print(f"\n{module}", flush=True)
-        # A process each: one's imports and caches would flatter the next.
+        # Each runs in its own process: imports and caches of one benchmark would speed up the next.
         if subprocess.run([sys.executable, "-m", module, *arguments], check=False).returncode:
             missed.append(module)
     print(f"\nbudgets missed: {', '.join(missed) or 'none'}")

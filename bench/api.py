@@ -1,4 +1,4 @@
-"""What the HTTP layer costs: warm microseconds a request over a bare Chalice route, in one process and run.
+"""Measures the HTTP layer: warm microseconds per request beyond a bare Chalice route, in one process and run.
 
 python -m bench.api
 """
@@ -90,7 +90,7 @@ def event(method: str, resource: str, **more: Any) -> dict[str, Any]:
 
 
 def seconds_a_call(app: Chalice, make: Callable[[], dict[str, Any]]) -> float:
-    """Over CALLS calls, each with an event of its own, made before the clock runs."""
+    """Return the seconds per call, over CALLS calls. Each call has its own event, made before the clock starts."""
     events = [make() for _ in range(CALLS)]
     started = time.perf_counter()
     for one in events:
@@ -102,7 +102,7 @@ def seconds_a_call(app: Chalice, make: Callable[[], dict[str, Any]]) -> float:
 
 
 def main() -> bool:
-    """Print both requests' figures; whether both are within the budget."""
+    """Print the figures of both requests. Return whether both are within the budget."""
     query = {"limit": ["5"], "kind": ["image", "pdf"]}
     body = json.dumps({"query": "harbour at night", "limit": 10, "kinds": ["image"]})
     requests = {

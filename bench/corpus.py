@@ -1,4 +1,4 @@
-"""Folders of test sets, loaded as the app's own pipeline would, into a Postgres of its own; vectors are kept."""
+"""Loads test sets into a Postgres of their own, as the app's pipeline would. Vectors are kept between runs."""
 
 import hashlib
 import json
@@ -31,14 +31,14 @@ Qrels = dict[str, dict[str, int]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
-    """Form feeds in its text part pages."""
+    """A document of a test set. Form feeds in its text separate pages."""
 
     id: str
     text: str
 
 
 class KeptEmbedder:
-    """The local model behind the app's Protocol, each vector computed once and kept in a file."""
+    """The local model behind the app's Protocol. Each vector is computed once and kept in a file."""
 
     model = "all-MiniLM-L6-v2"
     dimensions = 384
@@ -68,7 +68,7 @@ class KeptEmbedder:
 
 
 def load(documents: Sequence[Document], *, db: Database, embedder: KeptEmbedder) -> None:
-    """Index the documents as the pipeline does, in transactions of fifty; their vectors are kept."""
+    """Index the documents as the pipeline does, fifty in a transaction. Their vectors are kept."""
 
     def write(tx: Tx, document: Document) -> None:
         users.ensure(tx, USER)
@@ -83,7 +83,7 @@ def load(documents: Sequence[Document], *, db: Database, embedder: KeptEmbedder)
 
     for start in range(0, len(documents), 50):
         some = documents[start : start + 50]
-        # All at once, so that the model gets full batches, and no transaction waits for it.
+        # All fifty are embedded at once, so that the model gets full batches and no transaction waits for it.
         drafts = (draft for document in some for draft in chunk_pages(_pages(document.text)))
         embedder.embed([draft.text for draft in drafts], timeout_s=60)
         embedder.keep()
@@ -110,7 +110,7 @@ def _pages(text: str) -> list[Page]:
 
 @contextmanager
 def database() -> Iterator[Database]:
-    """An empty migrated database, gone afterwards."""
+    """Yield an empty migrated database. It is deleted afterwards."""
     with tempfile.TemporaryDirectory() as state:
         url = start_postgres(Path(state), 0, fsync=False)
         try:

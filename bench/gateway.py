@@ -1,11 +1,11 @@
-"""What the gateway adds to a call of an upstream: time over asking that upstream directly, in one run.
+"""Measures the time that the gateway adds to a call of an upstream, against a direct call in the same run.
 
 python -m bench.gateway
 
-Directly means http.client with a connection a request, as the gateway has, and the body in base64, as API Gateway
-takes it from any function: what is compared is routing, headers, identity and the event, not whether connections are
-kept. The upstream is a process of its own on this machine, so that nothing hides the difference; behind a network of
-5 ms the same microseconds are a few per cent.
+A direct call uses http.client with one connection per request, as the gateway does, and encodes the body in base64,
+as every function must for API Gateway. So routing, headers, identity and the event are compared, and not whether
+connections are reused. The upstream is a separate process on this machine, so that no network time hides the
+difference. Behind a network of 5 ms the same microseconds are a few per cent.
 """
 
 import subprocess
@@ -104,7 +104,7 @@ def seconds_a_call(call: Callable[[], None]) -> float:
 
 
 def main() -> bool:
-    """Print the figures by the answer's size; whether the ratios are within the budget."""
+    """Print the figures by the size of the response. Return whether the ratios are within the budget."""
     server = subprocess.Popen([sys.executable, "-c", UPSTREAM], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None

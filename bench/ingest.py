@@ -1,10 +1,10 @@
-"""Prints how fast files are ingested, as a ratio to what Pillow and PDFium need for the same files.
+"""Measures how fast files are ingested, as a ratio to plain calls of Pillow and PDFium on the same files.
 
-Plain makes the same two pictures of a file as the decoder does, with the libraries' everyday calls,
-in one process without bounds: an image is opened, turned upright, shrunk to 2,000 px and saved as JPEG,
-shrunk to 512 px and saved again; a PDF's text is read and page one drawn at 2,000 px and treated
-likewise. The decoder does it in a child of its own per file. Both run the files in turn, best of
-several rounds. Target: 0.7 or more of plain's speed.
+The plain code makes the same two pictures of a file as the decoder, with the libraries' everyday calls, in one
+process without limits. An image is opened, turned upright, shrunk to 2,000 px and saved as JPEG, then shrunk to
+512 px and saved again. Of a PDF the text is read, and page one is drawn at 2,000 px and saved in the same way. The
+decoder uses a child process per file. Both run each file in turn, and the best of several rounds counts. The target
+is at least 0.7 of the plain code's speed.
 """
 
 import argparse
@@ -27,7 +27,7 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
 
 
 def ingest_plainly(path: Path) -> None:
-    """What the libraries need by themselves."""
+    """Read a file and make its pictures with plain calls of the libraries."""
     if path.suffix.lower() == ".pdf":
         with PdfDocument(path) as document:
             for page in document:
@@ -40,7 +40,7 @@ def ingest_plainly(path: Path) -> None:
 
 
 def save_pictures(picture: Image.Image) -> None:
-    """A preview and a thumbnail, as JPEG."""
+    """Make a preview and a thumbnail as JPEG."""
     picture = picture.convert("RGB")
     for size_px in (2000, 512):
         picture.thumbnail((size_px, size_px))
@@ -48,7 +48,7 @@ def save_pictures(picture: Image.Image) -> None:
 
 
 def best_seconds(work: Callable[[Path], object], path: Path, *, rounds: int) -> float:
-    """The shortest of `rounds` runs."""
+    """Return the seconds of the fastest of `rounds` runs."""
     seconds = []
     for _ in range(rounds):
         start = time.perf_counter()
@@ -58,7 +58,7 @@ def best_seconds(work: Callable[[Path], object], path: Path, *, rounds: int) -> 
 
 
 def find_files(folder: Path, decoder: Decoder) -> list[Path]:
-    """The files in the folder, at any depth, that the decoder takes and Pillow can open."""
+    """Return the images and PDFs in the folder, at any depth, that the decoder accepts."""
     taken = []
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in IMAGE_SUFFIXES | {".pdf"}:

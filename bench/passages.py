@@ -1,9 +1,9 @@
-"""How much of the answers' text is among the first 1,024 tokens that find_passages returns; bench.retrieval prints it.
+"""Measures the share of the answers' text in the first 1,024 tokens of find_passages. bench.retrieval prints it.
 
-A folder is one of bench.retrieval's. With a spans.jsonl (query_id, doc_id, start, end: offsets into the
-document's text, in which form feeds part pages) its own documents and answers are used. Without it, long
-documents are made of its short ones: up to 2,500, those with answers among them, shuffled, on pages of
-3,000 characters or more, 25 pages a document; the answers to a query are its relevant texts.
+A folder has the form that bench.retrieval takes. If it has a spans.jsonl (query_id, doc_id, start, end: offsets into
+the document's text, in which form feeds separate pages), its own documents and answers are used. Otherwise long
+documents are made from its short texts: up to 2,500 texts, first those with answers, shuffled, on pages of 3,000
+characters or more, with 25 pages a document. The answers to a query are then its relevant texts.
 """
 
 import hashlib
@@ -26,11 +26,11 @@ NEAREST = """
     JOIN chunks c ON c.id = v.chunk_id AND c.user_id = %(user_id)s
     ORDER BY v.vector <=> %(vector)s::halfvec LIMIT 100
 """
-Span = tuple[str, int, int]  # (document, start, end) in the document's text, pages joined by form feeds
+Span = tuple[str, int, int]  # (document, start, end): offsets into the document's text, with form feeds
 
 
 def read_answers(folder: Path) -> tuple[list[Document], dict[str, list[Span]]]:
-    """The folder's documents and the spans that answer each query."""
+    """Return the folder's documents, and by query the spans with its answers."""
     answers: dict[str, list[Span]] = defaultdict(list)
     if not (folder / "spans.jsonl").exists():
         return make_long(folder)
@@ -41,7 +41,7 @@ def read_answers(folder: Path) -> tuple[list[Document], dict[str, list[Span]]]:
 
 
 def make_long(folder: Path) -> tuple[list[Document], dict[str, list[Span]]]:
-    """Long documents of short texts, the same ones each time."""
+    """Return long documents made from short texts, and by query the spans with its answers. Each run gives the same."""
     relevant: dict[str, list[str]] = defaultdict(list)
     for query_id, grades in read_qrels(folder / "qrels.tsv").items():
         for text_id, grade in grades.items():
@@ -86,7 +86,7 @@ def _batches(pages: Iterator[list[str]], size: int) -> Iterator[list[list[str]]]
 
 
 def covered(found: list[Span], answers: list[Span]) -> float:
-    """The share of the answers' characters that is in what was found, which does not overlap itself."""
+    """Return the share of the answers' characters that the found spans contain. Found spans must not overlap."""
     inside = sum(
         max(0, min(end, b) - max(start, a))
         for name, start, end in found

@@ -1,11 +1,11 @@
-"""Prints how well search finds what it should: nDCG@10 and recall of the app's own search, beside its parts.
+"""Measures the quality of search: nDCG@10 and recall of the app's search and of its parts.
 
 python -m bench.retrieval FOLDER [FOLDER ...]
 
 A folder holds corpus.jsonl (_id, title, text), queries.jsonl (_id, text) and qrels.tsv (query,
 document, grade). Every document becomes an item of one page and goes through the app's chunking,
-index and search, in a Postgres of its own. Vectors are kept in .local/bench for the next run.
-Then the same of passages in long documents: see bench.passages.
+index and search, in a separate Postgres. Vectors are kept in .local/bench for the next run.
+Then passages in long documents are measured: see bench.passages.
 """
 
 import argparse
@@ -35,7 +35,7 @@ TS_RANK_CD = """
 
 
 def systems(db: Database, embedder: KeptEmbedder) -> dict[str, System]:
-    """The app's search, its two halves alone, and what Postgres offers by itself."""
+    """Return the systems to compare: the app's search, each of its two halves, and Postgres' own ranking."""
 
     def fused(query: str) -> list[str]:
         answer = search_items(USER, query, filters=Filters(), limit=DEPTH, db=db, embedder=embedder)
@@ -67,7 +67,7 @@ def systems(db: Database, embedder: KeptEmbedder) -> dict[str, System]:
 
 
 def ndcg(found: Sequence[str], grades: dict[str, int], *, at: int = 10) -> float:
-    """Normalised discounted cumulative gain, linear gain (as trec_eval's ndcg_cut)."""
+    """Return the normalised discounted cumulative gain with linear gain, as trec_eval's ndcg_cut."""
 
     def dcg(gains: Iterable[int]) -> float:
         return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))

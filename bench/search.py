@@ -1,8 +1,8 @@
-"""Prints what a search costs over its bare SQL, and its recall under a tenant filter, among many tenants' rows.
+"""Measures a search against its bare SQL, and its recall under a tenant filter, among the rows of many tenants.
 
-100,000 chunks of 200 users, made up: words drawn as in language (Zipf), vectors at random, the hardest case for an
-approximate index. One user has 5,000; the others have about as many as each other, all but two copies of one's.
-Both sides run in turn.
+The data is generated: 100,000 chunks of 200 users. Words are drawn with the frequencies of language (Zipf). Vectors
+are random, which is the hardest case for an approximate index. One user has 5,000 chunks. The other 199 have 480
+each; all but two of these are copies of the first one. Search and SQL run in turn.
 """
 
 import random
@@ -42,7 +42,7 @@ WEIGHTS = [1 / (rank + 1) for rank in range(len(WORDS))]
 
 
 class RandomEmbedder:
-    """Unit vectors drawn from a seed: the cost of a model is not what is measured here."""
+    """An embedder that returns random unit vectors from a fixed seed: the cost of a model is not measured here."""
 
     model = "random"
     dimensions = DIMENSIONS
@@ -57,7 +57,7 @@ class RandomEmbedder:
 
 @contextmanager
 def database() -> Iterator[tuple[Database, str, str]]:
-    """An empty migrated database, and its URLs as the app's role and as the superuser."""
+    """Yield an empty migrated database, and its URLs for the app's role and for the superuser."""
     with tempfile.TemporaryDirectory() as state:
         url = start_postgres(Path(state), 0, fsync=False)
         migrate(url)
@@ -110,7 +110,7 @@ COPIES = """
 
 
 def copy_user(admin_url: str, copies: int) -> None:
-    """Give so many other users what u0 has, as the superuser."""
+    """Copy the rows of user u0 to `copies` new users, as the superuser."""
     connection = psycopg2.connect(admin_url)
     with connection, connection.cursor() as cursor:
         cursor.execute(COPIES, {"copies": copies})
@@ -120,7 +120,7 @@ def copy_user(admin_url: str, copies: int) -> None:
 def bare_sql(
     url: str, user: str, query: str, vector: list[float], chosen: list[tuple[str, int, int | None]]
 ) -> Callable[[], None]:
-    """The same statements with the same values, by hand."""
+    """Return a function that runs the statements of a search by hand, with the same values."""
     connection = psycopg2.connect(url)
     cursor = connection.cursor()
 
@@ -146,7 +146,7 @@ def bare_sql(
 
 
 def median_ms(works: Sequence[Callable[[], object]]) -> list[float]:
-    """The median of each, all of them run in turn."""
+    """Return the median milliseconds of each function. In every round all of them run in turn."""
     seconds: list[list[float]] = [[] for _ in works]
     for _ in range(ROUNDS):
         for work, found in zip(works, seconds, strict=True):
@@ -157,7 +157,7 @@ def median_ms(works: Sequence[Callable[[], object]]) -> list[float]:
 
 
 def recall(db: Database, user: str, embedder: RandomEmbedder) -> float:
-    """recall@10 of the nearest chunks against all the user's vectors compared in numpy."""
+    """Return recall@10 of the nearest chunks, against an exact search over all the user's vectors in numpy."""
 
     def read(tx: Tx) -> float:
         scope = search.find_scope(tx, user)
@@ -178,7 +178,7 @@ def recall(db: Database, user: str, embedder: RandomEmbedder) -> float:
 
 
 def main() -> bool:
-    """Answers whether both budgets hold."""
+    """Print the figures. Return whether both budgets hold."""
     embedder, draw = RandomEmbedder(), random.Random(7)  # noqa: S311  repeatable, not secret
     with database() as (db, url, admin_url):
         for user, count in (("u0", CHUNKS_EACH), ("u7", CHUNKS_EACH), ("big", CHUNKS_OF_ONE)):

@@ -1,6 +1,6 @@
-"""Prints what importing the app and answering the first request costs, as a ratio to a bare one-route Chalice app.
+"""Measures import and first request of the app, as a ratio to a bare Chalice app with one route.
 
-Each is a process of its own, best of several; the interpreter's own start is taken off both.
+Each runs in its own process, and the best of several runs counts. The interpreter's start is subtracted from both.
 """
 
 import os
@@ -32,7 +32,7 @@ print(" ".join(name for name in sys.argv[1:] if name in sys.modules))
 
 
 def run(program: str, folder: Path) -> tuple[float, str]:
-    """Run `program` in `folder`: seconds, and what it printed."""
+    """Run `program` in `folder`. Return the seconds that it took and its output."""
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         **{"PYTHONPATH": str(folder), "DATABASE_URL": "postgresql://none", "IMAGES_BUCKET": "none"},
@@ -52,11 +52,11 @@ def run(program: str, folder: Path) -> tuple[float, str]:
 
 
 def main() -> bool:
-    """Answers whether the budget holds."""
+    """Print the figures. Return whether the budget holds."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "app.py").write_text(BARE)
         programs = [("pass", Path(folder)), (REQUEST, Path(folder)), (REQUEST, PROJECT)]
-        # In turn, so that a slow moment of the machine falls on all of them.
+        # The programs run in turn, so that a slow moment of the machine affects all of them.
         rounds = [[run(*program) for program in programs] for _ in range(ROUNDS)]
     nothing, bare, ours = (min(seconds for seconds, _ in runs) for runs in zip(*rounds, strict=True))
     heavy = rounds[-1][-1][1]

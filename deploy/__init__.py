@@ -1,1 +1,1 @@
-"""Building and deploying the Lambda package; never part of it."""
+"""Builds and deploys the Lambda package. This code is never part of it."""

@@ -1,8 +1,8 @@
-"""Sends what a deployed stage's functions could not do to its dead-letter queue.
+"""Sets the dead-letter queue as the failure destination of a deployed stage's functions.
 
     python -m deploy.failure_destinations --stage dev [--app collections] [--queue collections-dead-letters]
 
-`chalice deploy` cannot say this. Run it after each deploy; running it again changes nothing.
+`chalice deploy` has no setting for this. Run this after each deploy; running it again changes nothing.
 Each function's role must be allowed sqs:SendMessage on the queue.
 """
 
@@ -17,7 +17,7 @@ MAX_EVENT_AGE_S = 3600
 
 
 def set_failure_destinations(aws_lambda: Any, sqs: Any, *, app: str, stage: str, queue: str) -> list[str]:
-    """Give every event-driven function of the stage two retries and the queue; the functions' names."""
+    """Give every event-driven function of the stage two retries and the queue. Return the functions' names."""
     url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     names = list(_event_driven_functions(aws_lambda, prefix=f"{app}-{stage}-"))
@@ -32,7 +32,10 @@ def set_failure_destinations(aws_lambda: Any, sqs: Any, *, app: str, stage: str,
 
 
 def _event_driven_functions(aws_lambda: Any, *, prefix: str) -> Iterator[str]:
-    """The stage's functions but those that poll a queue. The API's function has no name after the prefix."""
+    """Yield the names of the stage's functions, without those that poll a queue and without the API's function.
+
+    The API's function has no name after the dash of the prefix.
+    """
     for page in aws_lambda.get_paginator("list_functions").paginate():
         for function in page["Functions"]:
             name = function["FunctionName"]

@@ -1,6 +1,6 @@
-"""What API Gateway answers by itself, before any of our code runs or when it gave no answer: problems like ours.
+"""Responses that API Gateway makes itself, before the app runs or if the app gives no response.
 
-A page of any origin may read them: they are the same for everybody.
+They have the same form as the app's problems. Pages of every origin may read them, as they are the same for everybody.
 """
 
 import json
@@ -8,11 +8,11 @@ from http import HTTPStatus
 from typing import Any
 
 READABLE = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Link, Retry-After"}
-UNANSWERED = "The app gave no answer in time; try again soon."
+UNANSWERED = "The app did not respond in time; try again soon."
 
 
 def answer(status: HTTPStatus, code: str, detail: str, **headers: str) -> dict[str, Any]:
-    """With `headers` in the spelling of Python."""
+    """Return a gateway response with a problem as its body. In `headers`, underscores stand for dashes."""
     problem = {
         "type": "about:blank",
         "title": status.phrase,
@@ -29,11 +29,11 @@ def answer(status: HTTPStatus, code: str, detail: str, **headers: str) -> dict[s
 
 
 def parameters(headers: dict[str, str]) -> dict[str, str]:
-    """As API Gateway takes constant headers: in quotes of their own."""
+    """Return constant headers as API Gateway takes them, in quotes, together with the headers of READABLE."""
     return {f"gatewayresponse.header.{name}": f"'{value}'" for name, value in {**READABLE, **headers}.items()}
 
 
-# Of a body over 10 MB, or one that in base64 is over the 6 MB Lambda takes: about 4.5 MB of PDF.
+# For a body over 10 MB, or one that is over Lambda's limit of 6 MB in base64: about 4.5 MB of PDF.
 TOO_LARGE = answer(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "too_large",

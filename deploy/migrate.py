@@ -1,9 +1,9 @@
-"""Brings a stage's database to this release's schema, and lets the app's role log in.
+"""Migrates a stage's database to this release's schema, and lets the app's role log in.
 
 MIGRATION_DATABASE_URL=postgresql://owner:…@host/collections python -m deploy.migrate
 
-Run before each deployment. With APP_DATABASE_PASSWORD set, the role collections_app gets that
-password; DATABASE_URL of the functions is then postgresql://collections_app:<it>@host/collections.
+Run this before each deployment. If APP_DATABASE_PASSWORD is set, the role collections_app gets that password.
+DATABASE_URL of the functions is then postgresql://collections_app:<password>@host/collections.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main() -> int:
     if not url:
         print("MIGRATION_DATABASE_URL: must be set", file=sys.stderr)
         return 2
-    print("applied:", ", ".join(migrate(url)) or "nothing, all was there")
+    print("applied:", ", ".join(migrate(url)) or "nothing, the schema is up to date")
     if password := os.environ.get("APP_DATABASE_PASSWORD"):
         set_app_password(url, password)
         print("collections_app may log in")

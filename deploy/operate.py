@@ -1,10 +1,11 @@
-"""What an operator does to accounts: administrators, and links where no mail is sent.
+"""Manages accounts for an operator: administrators, and links for stages that send no mail.
 
 MIGRATION_DATABASE_URL=postgresql://owner:…@host/collections python -m deploy.operate make-admin ann@example.org
 
-Log in as the database's owner, as deploy.migrate does. `invite` and `reset-link` print a link that is good once: hand
-it to its owner only. They need the stage's SESSION_SECRET and CONSOLE_URL too. Exit code 1: there is no such account,
-or it cannot be done; 2: an argument or a variable is missing or wrong; 3: the database is away.
+Log in as the database's owner, as deploy.migrate does. `invite` and `reset-link` print a link that can be used once:
+hand it to its owner only. They need the stage's SESSION_SECRET and CONSOLE_URL too. Exit code 1: there is no such
+account, or the command cannot be done; 2: an argument or a variable is missing or wrong; 3: the database is not
+available.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from chalicelib.stores.postgres.postgres import OperatorsDatabase
 
 COMMANDS = {
     "make-admin": "make an account an administrator's",
-    "revoke-admin": "make it a user's again",
+    "revoke-admin": "make an administrator's account a user's again",
     "invite": "print a link that makes an account, good for 7 days",
     "reset-link": "print a link that sets an account's password, good for an hour",
     "list-admins": "print all administrators",
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 def _run(command: str, email: str, env: Mapping[str, str]) -> str:
-    """Do it; return what is printed."""
+    """Run the command. Return the text to print."""
     db = OperatorsDatabase(_required(env, "MIGRATION_DATABASE_URL"), max_size=1, timeout_s=30.0)
     try:
         if command == "make-admin":
@@ -59,7 +60,7 @@ def _run(command: str, email: str, env: Mapping[str, str]) -> str:
             return f"{email} is an administrator"
         if command == "revoke-admin":
             operate.revoke_admin(email, db=db)
-            return f"{email} is no administrator"
+            return f"{email} is not an administrator"
         if command == "list-admins":
             return "\n".join(each.email or each.user_id for each in operate.list_admins(db=db)) or "nobody"
         make = operate.invitation_link if command == "invite" else operate.reset_link
@@ -83,7 +84,7 @@ def _required(env: Mapping[str, str], name: str) -> str:
 
 def _address(text: str) -> str:
     if not re.match(ADDRESS, text) or len(text) > 254:
-        raise argparse.ArgumentTypeError(f"{text!r} is no mail address")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a mail address")
     return text
 
 

@@ -1,7 +1,7 @@
-"""What a stage needs besides what Chalice writes: merged into its template by deploy.package.
+"""Adds to Chalice's template the other resources of a stage; deploy.package merges them.
 
-Data outlives the stack: deleting it keeps the bucket and the tables. The network, the database,
-alarms and dashboards are not here yet.
+The bucket, the tables and the queue are kept if the stack is deleted. The network, the database, alarms and
+dashboards are not here yet.
 """
 
 from typing import Any
@@ -16,10 +16,10 @@ KEEP = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
 
 
 def template(stage: str) -> dict[str, Any]:
-    """The part of a CloudFormation template that `chalice package --merge-template` adds for this stage."""
+    """Return the part of a CloudFormation template that `chalice package --merge-template` adds for this stage."""
     resources = {logical_id(function): function_extras(function, stage) for function in FUNCTIONS}
     if CONFIG["stages"][stage].get("log_retention_in_days"):
-        # Chalice renames the API's function after having named its log group.
+        # Chalice renames the API's function after it has named the log group.
         resources["ApiHandlerLogGroup"] = {
             "Properties": {"LogGroupName": f"/aws/lambda/{lambda_name('api_handler', stage)}"}
         }
@@ -43,14 +43,17 @@ def template(stage: str) -> dict[str, Any]:
 
 
 def logical_id(function: str) -> str:
-    """The name of the function's resource in Chalice's template."""
+    """Return the name of the function's resource in Chalice's template."""
     if function == "api_handler":
         return "APIHandler"
     return "".join(part.capitalize() for part in function.split("_"))
 
 
 def function_extras(function: str, stage: str) -> Resource:
-    """A name that its policy knows, its variables, and where events go whose attempts are used up."""
+    """Return a function's extra properties: its name, its variables, and the destination of failed events.
+
+    The name is the one that its policy uses.
+    """
     properties: dict[str, Any] = {
         "FunctionName": lambda_name(function, stage),
         "Environment": {"Variables": {"IMAGES_BUCKET": bucket_name(stage), **variables(function)}},
@@ -59,7 +62,7 @@ def function_extras(function: str, stage: str) -> Resource:
         # Chalice names the queue of the event source, so CloudFormation sees no order between them.
         return {"DependsOn": ["DeadLetterQueue"], "Properties": properties}
     if function != "api_handler":
-        # As deploy.failure_destinations does after `chalice deploy`; a test holds the two together.
+        # The same as deploy.failure_destinations sets after `chalice deploy`; a test compares the two.
         queue_arn = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
         properties["EventInvokeConfig"] = {
             "MaximumRetryAttempts": 2,
@@ -74,10 +77,10 @@ def bucket_name(stage: str) -> Resource:
 
 
 def bucket(stage: str) -> Resource:
-    """Private, encrypted, telling EventBridge of every object; browsers upload to it directly."""
+    """Return the images bucket: private, encrypted, with events to EventBridge, and CORS for uploads by browsers."""
     encryption = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     cors = {"AllowedMethods": ["GET", "POST", "PUT"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}
-    cors["ExposedHeaders"] = ["ETag"]  # what an upload's parts are known by
+    cors["ExposedHeaders"] = ["ETag"]  # identifies the parts of an upload
     unfinished = {"DaysAfterInitiation": 1}
     properties = {
         "BucketName": bucket_name(stage),
@@ -98,7 +101,7 @@ def bucket(stage: str) -> Resource:
 
 
 def table(defined: Resource, stage: str) -> Resource:
-    """A table of expiring rows."""
+    """Return a table whose rows expire."""
     properties = {
         **defined,
         "TimeToLiveSpecification": {"AttributeName": TTL_ATTRIBUTE, "Enabled": True},
@@ -109,7 +112,10 @@ def table(defined: Resource, stage: str) -> Resource:
 
 
 def queue(name: str) -> Resource:
-    """Kept for 14 days; hidden for six times its consumer's timeout, as Lambda asks."""
+    """Return a queue that keeps messages for 14 days.
+
+    Its visibility timeout is six times the timeout of its consumer, as Lambda's guide recommends.
+    """
     timeout_s = CONFIG["lambda_functions"]["dead_letters"]["lambda_timeout"]
     properties = {
         "QueueName": name,

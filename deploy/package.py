@@ -1,7 +1,7 @@
 """Builds the Lambda package of a stage and its template: `python -m deploy.package --stage dev`.
 
-The package is made by a Python that Lambda still accepts (3.13, or 3.12), which need not be the one
-that runs this: Chalice writes its own Python's version into the template and fetches wheels for it.
+The package is made with a Python that Lambda accepts (3.13 or 3.12). It can differ from the Python that runs this:
+Chalice writes the version of its own Python into the template and fetches wheels for it.
 """
 
 import argparse
@@ -18,17 +18,17 @@ from deploy import overlay, zips
 from deploy.policies import ROOT, STAGES
 
 VERSIONS = ("3.13", "3.12")
-MISSING = """No Python 3.13 or 3.12 runs here, and AWS Lambda takes no new functions for older ones.
+MISSING = """No Python 3.13 or 3.12 was found, and AWS Lambda accepts no new functions for older versions.
 Install one (apt-get install python3.13 python3.13-venv, pyenv install 3.13, uv python install 3.13)
 or name it: LAMBDA_PYTHON=/path/to/python3.13 make package"""
 
 
 class CannotPackage(Exception):
-    """A package cannot be made here, or must not leave; the message says what to do."""
+    """The package cannot be made, or must not be deployed. The message says what to do."""
 
 
 def find_python() -> Path:
-    """A Python that Lambda accepts, that runs and can make environments. Raises CannotPackage."""
+    """Return a Python that Lambda accepts, that runs and can make environments. Raise CannotPackage if none does."""
     for candidate in candidates():
         found = shutil.which(candidate)
         if found and version_of(found) in VERSIONS:
@@ -37,7 +37,7 @@ def find_python() -> Path:
 
 
 def candidates() -> Iterator[str]:
-    """What is asked for, then the newest: on the path, or where pyenv and uv put them."""
+    """Yield the Pythons to try: LAMBDA_PYTHON, then the newest on the path or in the folders of pyenv and uv."""
     yield from filter(None, [os.environ.get("LAMBDA_PYTHON")])
     for version in VERSIONS:
         yield f"python{version}"
@@ -47,14 +47,14 @@ def candidates() -> Iterator[str]:
 
 
 def version_of(python: str) -> str:
-    """Its version as "3.13", "" when it does not run, as pyenv's shims may not."""
+    """Return the version of a Python, such as "3.13", or "" if it does not run, like some of pyenv's shims."""
     code = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
     ran = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
     return ran.stdout.strip()
 
 
 def make_environment(python: Path) -> Path:
-    """The Python of .venv-package, which holds Chalice and what the app imports; made once."""
+    """Return the Python of .venv-package, which has Chalice and the app's dependencies. It is made if missing."""
     lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
     wanted = [line for line in lines if line.startswith(("chalice==", "boto3=="))]
     requirements = ROOT / "requirements.txt"
@@ -70,7 +70,7 @@ def make_environment(python: Path) -> Path:
 
 
 def stage_sources(to: Path) -> None:
-    """Copy what a package is made from, and nothing else, to a directory."""
+    """Copy the files that a package is made from to the directory `to`, and no others."""
     shutil.rmtree(to, ignore_errors=True)
     caches = shutil.ignore_patterns("__pycache__", "*.pyc", ".*_cache")
     shutil.copytree(ROOT / "chalicelib", to / "chalicelib", ignore=caches)
@@ -82,7 +82,7 @@ def stage_sources(to: Path) -> None:
 
 
 def build(stage: str, to: Path) -> Path:
-    """Leave sam.json and deployment.zip in `to`; the zip's path. Raises CannotPackage."""
+    """Write sam.json and deployment.zip to the directory `to`. Return the zip's path. Raise CannotPackage."""
     python = make_environment(find_python())
     sources = to.with_name(f"{to.name}-sources")
     stage_sources(sources)
@@ -91,11 +91,11 @@ def build(stage: str, to: Path) -> Path:
     shutil.rmtree(to, ignore_errors=True)
     chalice = [str(python), "-c", "from chalice.cli import main; main()"]
     command = [*chalice, "package", "--stage", stage, "--merge-template", str(extras), str(to)]
-    # Chalice wants some region for its client, and asks nothing of it.
+    # Chalice needs a region for its client, but makes no call.
     env = {"AWS_DEFAULT_REGION": "us-east-1", **os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     ran = subprocess.run(command, cwd=sources, env=env, capture_output=True, text=True, check=False)
     package = to / "deployment.zip"
-    # Chalice leaves out a dependency it found no wheel for, says so and ends with 0.
+    # If Chalice finds no wheel of a dependency, it leaves it out, prints a message and exits with 0.
     if ran.returncode or "Could not install dependencies" in ran.stdout + ran.stderr:
         raise CannotPackage(f"chalice package failed:\n{ran.stdout}{ran.stderr}")
     if names := zips.unwanted(package):

@@ -1,7 +1,7 @@
-"""What whoever deploys tells a stage's template: where its database is, its secrets, whom it asks.
+"""Parameters of a stage's template: its database, its secrets, and the services that it calls.
 
-Each parameter becomes a variable of the same name in other letters: SessionSecret is SESSION_SECRET. One left empty
-counts as not set.
+Each parameter fills the environment variable of the same name: SessionSecret fills SESSION_SECRET. An empty
+parameter counts as not set.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from chalicelib.settings import MIN_SECRET_BYTES
 
 SECRET = {"Type": "String", "NoEcho": True}
 OPTIONAL_SECRET = {**SECRET, "Default": "", "AllowedPattern": f"^$|^.{{{MIN_SECRET_BYTES},}}$"}
-# Settings.from_env wants these of every function, whatever it does with them.
+# Settings.from_env requires these in every function.
 EVERYWHERE = {
     "DATABASE_URL": {**SECRET, "MinLength": 1},
     "SESSION_SECRET": {**SECRET, "MinLength": MIN_SECRET_BYTES},
@@ -42,7 +42,7 @@ def name_of(variable: str) -> str:
 
 
 def parameters() -> dict[str, Any]:
-    """The template's Parameters."""
+    """Return the Parameters section of the template."""
     declared = EVERYWHERE.copy()
     for wanted in OF_ONE.values():
         declared |= wanted
@@ -50,5 +50,5 @@ def parameters() -> dict[str, Any]:
 
 
 def variables(function: str) -> dict[str, Any]:
-    """The variables of one function that the parameters fill."""
+    """Return the environment variables of a function that the parameters fill."""
     return {variable: {"Ref": name_of(variable)} for variable in {**EVERYWHERE, **OF_ONE.get(function, {})}}

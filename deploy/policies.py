@@ -1,7 +1,7 @@
-"""What each function may do, from one table: `python -m deploy.policies` writes .chalice/policy-*.json.
+"""Makes the IAM policy of each function: `python -m deploy.policies` writes .chalice/policy-*.json.
 
-Chalice takes one complete policy file per function, and a file knows neither its stage nor its
-account. So there is one per function and stage, and a test holds them to this table.
+Chalice takes one complete policy file per function, and a file cannot refer to its stage or account. So there is
+one file per function and stage. A test compares the files with the tables here.
 """
 
 import json
@@ -12,19 +12,19 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text())
 STAGES: tuple[str, ...] = tuple(CONFIG["stages"])
-# IAM fills this in, so that a bucket of the right name in a stranger's account stays out of reach.
+# IAM fills this in, so that a bucket of the same name in another account cannot be reached.
 OWN_ACCOUNT = "${aws:PrincipalAccount}"
 
-# The events each function publishes; those absent publish none.
+# The sources of the events that each function publishes; other functions publish none.
 PROCESSED = ["collections.imageprocessor", "collections.documentprocessor"]
 PUBLISHES = {
     "api_handler": ["collections.sweeper", "collections.api"],
-    # Wakes itself with the sweeper's event when its time ran out in a long document.
+    # Wakes itself with the sweeper's event if a long document takes more than its time.
     "image_processor": [*PROCESSED, "collections.sweeper"],
-    # Wakes itself with the document processor's event when its time ran out in a long scan, and has processed first
-    # what an operator's hand-made event names and nobody has seen.
+    # Wakes itself with the document processor's event if a long scan takes more than its time. It publishes the
+    # sweeper's event if an operator's own event names an item that is not yet processed.
     "analyzer": ["collections.analyzer", "collections.documentprocessor", "collections.sweeper"],
-    # Wakes itself with the analyzer's event when its time ran out.
+    # Wakes itself with the analyzer's event if an item takes more than its time.
     "embedder": ["collections.analyzer", "collections.embedder"],
     "relay": [
         *PROCESSED,
@@ -35,7 +35,7 @@ PUBLISHES = {
     ],
     "sweeper": [*PROCESSED, "collections.analyzer", "collections.sweeper"],
 }
-# (action, key pattern) in the stage's bucket. ListBucket also makes a missing object a 404, not a 403.
+# (action, key pattern) in the stage's bucket. With ListBucket, S3 reports a missing object as 404 instead of 403.
 BUCKET = {
     "api_handler": [
         ("ListBucket", ""),
@@ -56,30 +56,30 @@ FUNCTIONS = (*PUBLISHES, "runner", "dead_letters")
 
 
 def environment(stage: str) -> Mapping[str, str]:
-    """The stage's variables as the functions see them, except those only CloudFormation knows."""
+    """Return the stage's environment variables as functions see them, without those that only CloudFormation sets."""
     variables: dict[str, str] = CONFIG["stages"][stage]["environment_variables"]
     return variables
 
 
 def lambda_name(function: str, stage: str) -> str:
-    """The name `chalice deploy` gives the function."""
+    """Return the name that `chalice deploy` gives the function."""
     name = f"{CONFIG['app_name']}-{stage}"
     return name if function == "api_handler" else f"{name}-{function}"
 
 
 def parameter_prefix(stage: str) -> str:
-    """Where the stage's secrets are in Parameter Store, without the last slash."""
+    """Return the path of the stage's secrets in Parameter Store, without a slash at its end."""
     return "/collections" if stage == "dev" else f"/collections-{stage}"
 
 
 def allow(sid: str, actions: list[str], resources: list[str], **condition: Any) -> dict[str, Any]:
-    """One statement; `condition` is IAM's Condition block."""
+    """Return an IAM statement that allows the actions. `condition` is its Condition block."""
     statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
     return statement | ({"Condition": condition["condition"]} if condition else {})
 
 
 def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
-    """What this function does that others do not."""
+    """Yield the statements that only this function needs."""
     bucket = f"arn:aws:s3:::collections-images-{stage}-{OWN_ACCOUNT}"
     for action, keys in BUCKET.get(function, []):
         yield allow(action, [f"s3:{action}"], [f"{bucket}/{keys}" if keys else bucket])
@@ -97,16 +97,16 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
             table = f"arn:aws:dynamodb:*:*:table/{environment(stage)[name]}"
             yield allow(sid, [f"dynamodb:{action}" for action in actions], [table])
         if sender := environment(stage).get("MAIL_FROM"):
-            # SES asks about the identity it finds: the address's own, else its domain's.
+            # SES checks the identity that it finds: the address's own, or else its domain's.
             identity, domain = f"arn:aws:ses:*:{OWN_ACCOUNT}:identity/", sender.partition("@")[2]
             only = {"StringEquals": {"ses:FromAddress": sender}}
             yield allow("Mail", ["ses:SendEmail"], [identity + sender, identity + domain], condition=only)
-    else:  # Lambda itself sends, in the function's name, the event whose attempts are used up
+    else:  # Lambda sends an event whose attempts are used up, with the function's role
         yield allow("GiveUp", ["sqs:SendMessage"], queue)
 
 
 def shared_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
-    """What every function does: log, read its secrets, reach a database in a VPC, trace."""
+    """Yield the statements that every function needs: log, read its secrets, reach a database in a VPC, trace."""
     logs = f"arn:aws:logs:*:*:log-group:/aws/lambda/{lambda_name(function, stage)}"
     yield allow(
         "Log", ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], [logs, f"{logs}:*"]
@@ -120,7 +120,7 @@ def shared_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
     }
     keys = ["arn:aws:kms:*:*:key/*"]
     yield allow("DecryptSecrets", ["kms:Decrypt"], keys, condition={"StringLike": through_ssm})
-    # Neither EC2's interfaces nor X-Ray's segments can be named beforehand; AWS' own policies say * too.
+    # EC2's interfaces and X-Ray's segments cannot be named in advance; AWS' own policies also use *.
     interfaces = ["CreateNetworkInterface", "DescribeNetworkInterfaces", "DeleteNetworkInterface"]
     yield allow("Network", [f"ec2:{action}" for action in interfaces], ["*"])
     if CONFIG["stages"][stage].get("xray"):
@@ -128,13 +128,13 @@ def shared_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
 
 
 def policy(function: str, stage: str) -> dict[str, Any]:
-    """The IAM policy document of one function in one stage."""
+    """Return the IAM policy document of one function in one stage."""
     statements = [*own_statements(function, stage), *shared_statements(function, stage)]
     return {"Version": "2012-10-17", "Statement": statements}
 
 
 def files() -> dict[str, str]:
-    """Every policy file's name under .chalice and its text."""
+    """Return the text of every policy file, by its name under .chalice."""
     return {
         f"policy-{function}-{stage}.json": json.dumps(policy(function, stage), indent=2) + "\n"
         for stage in STAGES

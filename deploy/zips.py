@@ -1,4 +1,4 @@
-"""What goes into the Lambda zip: checked, compiled, repeatable."""
+"""Checks the Lambda zip, compiles its code, and makes it reproducible."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 LIMIT_BYTES = 25_000_000
-# Ours only runs; nothing of it is there to be tested, read, cached or kept secret.
+# Names that must not be in the zip: tests, docs, caches, secrets, and code that does not run on Lambda.
 UNWANTED = re.compile(
     r"(^|/)(tests?|docs?|__pycache__|\.git|\.venv|\.local|\.chalice)/"
     r"|^(local|bench|samples|deploy)/"
@@ -17,16 +17,16 @@ UNWANTED = re.compile(
 
 
 def unwanted(path: Path) -> list[str]:
-    """The names in a zip that must not be deployed. Run before compile_zip, which adds caches of its own."""
+    """Return the names in a zip that must not be deployed. Call it before compile_zip, which adds caches."""
     with zipfile.ZipFile(path) as package:
         return [name for name in package.namelist() if UNWANTED.search(name)]
 
 
 def compile_zip(path: Path, python: Path) -> None:
-    """Add bytecode that Lambda need not check, and make equal content an equal file.
+    """Add bytecode that Python uses without checking the source, and make equal content an equal file.
 
-    Lambda's disk is read-only: without it each cold start compiles everything again (imports of all
-    dependencies: 300 ms, with it 150 ms). `python` must have the version that the zip runs on.
+    Lambda's disk is read-only. Without bytecode each cold start would compile everything again: importing all
+    dependencies takes 300 ms, with bytecode 150 ms. `python` must have the version that the zip runs on.
     """
     compile_all = [str(python), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     with tempfile.TemporaryDirectory() as directory:
@@ -37,13 +37,13 @@ def compile_zip(path: Path, python: Path) -> None:
             for file in sorted(Path(directory).rglob("*")):
                 if file.is_file():
                     entry = zipfile.ZipInfo(file.relative_to(directory).as_posix())
-                    entry.external_attr = 0o644 << 16  # Lambda runs it as another user
+                    entry.external_attr = 0o644 << 16  # readable by all: Lambda runs as another user
                     entry.compress_type = zipfile.ZIP_DEFLATED
                     package.writestr(entry, file.read_bytes())
 
 
 def weights(path: Path) -> list[tuple[str, int]]:
-    """(dependency or own part, compressed bytes), the heaviest first."""
+    """Return (dependency or own package, compressed bytes), the largest first."""
     sizes: Counter[str] = Counter()
     with zipfile.ZipFile(path) as package:
         owners = distributions(package)
@@ -54,7 +54,7 @@ def weights(path: Path) -> list[tuple[str, int]]:
 
 
 def distributions(package: zipfile.ZipFile) -> dict[str, str]:
-    """Which distribution a file or a top-level name belongs to, by the RECORD each wheel carries."""
+    """Return the distribution of each file and top-level name, from the RECORD of each wheel."""
     owners: dict[str, str] = {}
     for record in package.namelist():
         if record.endswith(".dist-info/RECORD"):

@@ -1,7 +1,7 @@
-"""The local stack's command line.
+"""Runs the local stack from the command line.
 
 python -m local run  [--port 8000] [--state .local] [--workers 2]     until Ctrl-C
-python -m local demo …                                                the same, then exits
+python -m local demo …                                                loads and searches the samples, then exits
 """
 
 import argparse
@@ -19,7 +19,7 @@ from local.stack import Stack, running_stack
 
 def main() -> int:
     arguments = _parse()
-    # A shell that starts it in the background lets it ignore SIGINT.
+    # A process that a shell starts in the background ignores SIGINT.
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     started_at = time.monotonic()
@@ -44,7 +44,7 @@ def main() -> int:
             except KeyboardInterrupt:
                 return 0 if arguments.command == "run" else 130
             finally:
-                # Stopping takes a moment; a second Ctrl-C must not leave half of it running.
+                # Stopping takes a moment; a second Ctrl-C must not leave some parts running.
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 say("stopping")
@@ -54,12 +54,12 @@ def main() -> int:
         print(f"not started: {failure}", file=sys.stderr)
         return 1
     except SamplesFailed as failure:
-        print(f"the samples did not go through: {failure}", file=sys.stderr)
+        print(f"the samples failed: {failure}", file=sys.stderr)
         return 1
 
 
 def load_samples_once(stack: Stack, state: Path) -> None:
-    """Load the samples unless an earlier run has; print what went wrong, for the stack is of use without them."""
+    """Load the samples unless an earlier run did. Print an error and go on, as the stack works without them."""
     try:
         load_samples(
             api_url=stack.url, aws_endpoint_url=stack.aws_url, only_once=state / "samples-are-loaded"
@@ -74,9 +74,11 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("command", choices=("run", "demo"))
     parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help="the API's; the next four are used too"
+        "--port", type=int, default=DEFAULT_PORT, help="the API's port; the next four ports are used too"
     )
-    parser.add_argument("--state", type=Path, default=Path(".local"), help="where everything is kept")
+    parser.add_argument(
+        "--state", type=Path, default=Path(".local"), help="the directory for all data and logs"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes that decode files")
     return parser.parse_args()
 

@@ -1,6 +1,6 @@
-"""Serves the API with `chalice local`, mended where it differs from API Gateway or stalls.
+"""Serves the API with `chalice local`, patched where that differs from API Gateway or is slow.
 
-`python -P -m local.api_server PORT`, in the project's directory, on the leash of its standard input.
+Run `python -P -m local.api_server PORT` in the project's directory. The process ends when its standard input ends.
 """
 
 import socketserver
@@ -26,15 +26,15 @@ _send_with_body = chalice.local.ChaliceRequestHandler._send_http_response_with_b
 
 
 class RequestTooLong(chalice.local.LocalGatewayException):
-    """API Gateway's limit on a request's body."""
+    """The request's body is over API Gateway's limit."""
 
     CODE = 413
 
 
 def match_route(matcher: Any, url: str) -> chalice.local.MatchResult:
-    """The route that API Gateway would take: {name+} takes the rest; fixed before variable before greedy.
+    """Return the route that API Gateway would choose: fixed parts before variable parts before greedy {name+}.
 
-    A path that has none goes to the app as well, which answers it as it does behind an HTTP API.
+    A path without a route goes to the app as well, as it does behind an HTTP API.
     """
     parsed = urlsplit(url)
     parts = (parsed.path.rstrip("/") or "/").split("/")
@@ -77,7 +77,7 @@ def handle_request(gateway: Any, method: str, path: str, headers: dict[str, str]
 
 
 class AllHeaders(dict[str, str]):
-    """A request's headers as Chalice has them, the first value a name, and beside them all values."""
+    """A request's headers as Chalice has them, with one value per name. `repeated` has all values of each name."""
 
     repeated: dict[str, list[str]]
 
@@ -97,9 +97,9 @@ def create_lambda_event(
 
 
 def send_with_body(handler: Any, code: int, headers: dict[str, str], body: str | bytes) -> None:
-    """Answer HEAD without the body: it would be read as the next answer on the connection.
+    """Send the response. The response to HEAD has no body: a client would read it as the next response.
 
-    There is no Content-Length either: it would have to be that of GET's body, which the app has dropped.
+    It has no Content-Length either. That would be the length of GET's body, which the app has already dropped.
     """
     if handler.command != "HEAD":
         return _send_with_body(handler, code, headers, body)
@@ -108,7 +108,7 @@ def send_with_body(handler: Any, code: int, headers: dict[str, str], body: str |
 
 
 class _PerThread:
-    """An attribute of the app with a value per thread: each request has one."""
+    """An attribute of the app with one value per thread, as each request has a thread."""
 
     def __init__(self) -> None:
         self._values = threading.local()
@@ -122,7 +122,7 @@ class _PerThread:
 
 def main() -> None:
     die_with_parent()
-    # Without this an answer of two packets waits 40 ms for an acknowledgement.
+    # Otherwise a response of two packets waits 40 ms for an acknowledgement.
     socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     for owner, name, replacement in (
         (chalice.local.RouteMatcher, "match_route", match_route),

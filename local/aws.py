@@ -1,4 +1,4 @@
-"""The emulated AWS: moto's server on one port, with S3 kept on disk and events delivered for real."""
+"""Emulates AWS: moto's server on one port, with S3 stored on disk and events really delivered."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -28,15 +28,15 @@ Environ = dict[str, Any]
 
 
 class _RequestHandler(MotoRequestHandler):
-    # Small answers went out 40 ms late.
+    # Otherwise small responses are sent 40 ms late.
     disable_nagle_algorithm = True
 
     def log_request(self, *_: object) -> None:
-        """A request is not worth a line on the terminal."""
+        """Log nothing: requests would flood the terminal."""
 
 
 class Emulator:
-    """One emulated account. There can be one in a process at a time: moto's state is global."""
+    """An emulated AWS account. A process can have only one at a time: moto's state is global."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Emulator:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def reset(self, *, files: ObjectFiles, delivery: Delivery, now: Callable[[], datetime]) -> None:
-        """Begin anew as an empty account on the same port. Nothing may be under way."""
+        """Start again as an empty account on the same port. No request may be in progress."""
         self.objects = ObjectStore(files)
         self.delivery = delivery
         self.bus = EventBus(delivery.deliver)
@@ -64,11 +64,11 @@ class Emulator:
         moto_patches.install(self)
 
     def start(self) -> None:
-        """Answer from now on. Schedules fire once `scheduler` is started too."""
+        """Start to serve requests. Schedules fire once `scheduler` is started too."""
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True, name="aws").start()
 
     def stop(self) -> None:
-        """Stop answering and firing; what is on disk stays."""
+        """Stop the server and the schedules. Files on disk stay."""
         self.scheduler.stop()
         self._server.shutdown()
         self._server.server_close()
@@ -107,7 +107,7 @@ class Emulator:
         return body
 
     def _admit(self, environ: Environ) -> None:
-        """Raise Refused for a body that is too large, and for S3 requests that nobody has signed."""
+        """Raise Refused for a body that is too large, and for an S3 request without a valid signature."""
         if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", ""):
             raise Refused(
                 "MissingContentLength", "You must provide the Content-Length HTTP header.", status=411

@@ -1,4 +1,4 @@
-"""Creates, in the emulator, what exists before the application is deployed: bucket, queue, tables."""
+"""Creates in the emulator the resources that the application needs before it is deployed: bucket, queue, tables."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -12,7 +12,7 @@ from local.places import aws_environment
 
 @cache
 def client(service: str, aws_port: int) -> Any:
-    """Return the boto3 client of the emulator on this port: making one takes longer than most calls."""
+    """Return a boto3 client of the emulator on this port. It is cached: making one takes longer than most calls."""
     environment = aws_environment(aws_port)
     return boto3.client(
         service,
@@ -42,7 +42,7 @@ def create_tables(settings: Mapping[str, str], *, aws_port: int) -> None:
 
 
 def create_bucket(bucket: str, *, aws_port: int) -> None:
-    """Create a bucket that tells EventBridge of its objects, and a browser its parts' etags."""
+    """Create a bucket that sends EventBridge its events, and shows browsers the etags of parts."""
     s3 = client("s3", aws_port)
     s3.create_bucket(Bucket=bucket)
     rule = {"AllowedMethods": ["GET", "POST", "PUT"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}
@@ -54,5 +54,5 @@ def create_bucket(bucket: str, *, aws_port: int) -> None:
 
 
 def queue_name(queue: str) -> str:
-    """The name in a queue's name, URL or ARN."""
+    """Return the queue's name from its name, URL or ARN."""
     return queue.rpartition("/")[2].rpartition(":")[2]

@@ -1,4 +1,4 @@
-"""Starts, watches, restarts and stops the stack's child processes, and knows who owns a port."""
+"""Starts, watches, restarts and stops the stack's child processes, and finds the owner of a port."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 
 class StartFailed(RuntimeError):
-    """A part of the stack did not start; the message says which, why, and what to do about it."""
+    """A part of the stack did not start. The message names the part, the reason and the way out."""
 
 
 def require_free_port(port: int, *, what: str) -> None:
@@ -38,7 +38,7 @@ def require_free_port(port: int, *, what: str) -> None:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 nobody listens on at this moment."""
+    """Return a port of 127.0.0.1 that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -46,7 +46,7 @@ def free_port() -> int:
 
 
 def owns_port(pid: int, port: int) -> bool:
-    """Whether process `pid` or one of its descendants listens on `port`."""
+    """Return whether process `pid` or one of its descendants listens on `port`."""
     try:
         parent = psutil.Process(pid)
         family = [parent, *parent.children(recursive=True)]
@@ -60,12 +60,12 @@ def owns_port(pid: int, port: int) -> bool:
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
-    """The command that runs one of this repository's modules, for `spawn`."""
+    """Return the command that runs one of this repository's modules, for `spawn`."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def open_log(path: Path) -> int:
-    """A descriptor that appends to `path`; a log over 10 MB is set aside first."""
+    """Return a file descriptor that appends to `path`. A log over 10 MB is first renamed to end in .log.1."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > LOG_LIMIT_BYTES:
         path.replace(path.with_suffix(".log.1"))
@@ -75,9 +75,10 @@ def open_log(path: Path) -> int:
 def spawn(
     command: Sequence[str], *, log: Path, env: Mapping[str, str], project: Path = REPOSITORY
 ) -> "subprocess.Popen[bytes]":
-    """Start a process in a group of its own, on the leash of its standard input, printing into `log`.
+    """Start a process in its own process group, with its output in `log`.
 
-    It imports `app` and `chalicelib` from `project`, where it also starts, and `local` from this repository.
+    Its standard input is a pipe that ends with this process; see local.leash. Its directory is `project`. It imports
+    `app` and `chalicelib` from there, and `local` from this repository.
     """
     descriptor = open_log(log)
     try:
@@ -95,13 +96,17 @@ def spawn(
 
 
 def kill_group(process: "subprocess.Popen[bytes]", signal_number: int = signal.SIGKILL) -> None:
-    """Signal the process and everything it started; no error when they are gone."""
+    """Send a signal to the process and all processes of its group. Nothing happens if they have ended."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal_number)
 
 
 class Child:
-    """One long-running process that is started again when it dies: after 1 s, then 2, 4, … at most 30 s."""
+    """A long-running process that is restarted if it ends.
+
+    The pause before a restart is 1 s if the process ran for more than a minute. Otherwise it doubles: 2 s, 4 s, 8 s,
+    at most 30 s.
+    """
 
     def __init__(self, name: str, start: Launch, say: Say) -> None:
         self.name = name
@@ -116,7 +121,10 @@ class Child:
         return self._process.pid
 
     def wait_ready(self, port: int, is_ready: Callable[[], bool], *, timeout_s: float) -> None:
-        """Return once `is_ready` and this process owns `port`; StartFailed when it died or took too long."""
+        """Return once `is_ready` returns True and this process owns `port`.
+
+        Raise StartFailed if the process ends, if another process owns the port, or after `timeout_s`.
+        """
         give_up_at = time.monotonic() + timeout_s
         while time.monotonic() < give_up_at:
             if self._process.poll() is not None:
@@ -130,7 +138,7 @@ class Child:
         raise StartFailed(f"{self.name} was not ready after {timeout_s:.0f} s")
 
     def stop(self, *, grace_s: float = 5.0) -> None:
-        """End the process and its group; returns when it is gone. Not started again."""
+        """End the process and its group, and wait until it is gone. It is not restarted."""
         self._stopping.set()
         kill_group(self._process, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""Delivers events to functions as Lambda does: queued, tried three times, then given up on visibly.
+"""Delivers events to functions as Lambda does: queues them, tries three times, then sends a failure record.
 
 Sources: Lambda developer guide, "Asynchronous invocation" and "Using Lambda with Amazon SQS".
 """
@@ -24,10 +24,10 @@ StartFunction = Callable[[str, FunctionQueue], None]
 
 
 class Delivery:
-    """Queues invocations per function; whoever runs a function takes them and calls `finish`.
+    """Queues invocations per function. The runner of a function takes them and calls `finish` for each.
 
-    `start_function` is called with a function's ARN and queue when something is first put in it.
-    `retry_delays_s` are the pauses before the second and third try: 60 s and 120 s on AWS.
+    `start_function` is called with a function's ARN and queue each time an invocation is queued. `retry_delays_s` are
+    the seconds before the second and the third try: 60 and 120 on AWS.
     """
 
     def __init__(
@@ -51,20 +51,23 @@ class Delivery:
             raise NotImplementedError(f"the local stack delivers to Lambda and SQS, not to {target_arn}")
 
     def invoke_later(self, function_arn: str, payload: bytes) -> None:
-        """Queue an asynchronous invocation, on disk too: retried, then given up on visibly."""
+        """Queue an asynchronous invocation, also on disk. It is retried; at last a failure record is sent."""
         invocation = Invocation(request_id=str(uuid4()), function_arn=function_arn, payload=payload)
         self._spool.keep(invocation)
         self._put(invocation)
 
     def resume(self) -> int:
-        """Queue what an earlier run had accepted and not finished; how many. Call it once all is deployed."""
+        """Queue the events that an earlier run accepted and did not finish. Return their number.
+
+        Call it when all functions are deployed.
+        """
         invocations = self._spool.load()
         for invocation in invocations:
             self._put(invocation)
         return len(invocations)
 
     def invoke_and_wait(self, function_arn: str, payload: bytes) -> Outcome:
-        """Run the function once; its outcome, whatever it is."""
+        """Run the function once and return its outcome, even if it failed."""
         invocation = Invocation(
             request_id=str(uuid4()), function_arn=function_arn, payload=payload, is_async=False
         )
@@ -72,7 +75,7 @@ class Delivery:
         return invocation.wait()
 
     def finish(self, invocation: Invocation, outcome: Outcome) -> None:
-        """Take note of how an invocation went; a failed asynchronous one is queued again or given up on."""
+        """Record an invocation's outcome. Retry an asynchronous one that failed, or give it up."""
         if not invocation.is_async:
             invocation.answer(outcome)
         elif not outcome.failed:
@@ -93,7 +96,7 @@ class Delivery:
             self._spool.forget(invocation)
 
     def poll(self, mapping: Any) -> None:
-        """Start feeding a queue's messages to a function, as the event source mapping says."""
+        """Start to pass a queue's messages to a function, as the event source mapping says."""
         threading.Thread(
             target=self._poll, args=(mapping,), daemon=True, name=f"poll-{mapping.event_source_arn}"
         ).start()
@@ -129,7 +132,7 @@ class Delivery:
                 continue
             payload = json.dumps({"Records": [_sqs_record(message, mapping) for message in messages]})
             outcome = self.invoke_and_wait(mapping.function_arn, payload.encode())
-            # What is not deleted is seen again once its visibility timeout is over.
+            # A message that is not deleted becomes visible again after its visibility timeout.
             kept = _failed_message_ids(outcome, mapping)
             for message in messages:
                 if message.id not in kept and not outcome.failed:
@@ -163,7 +166,7 @@ def _sqs_record(message: Any, mapping: Any) -> dict[str, Any]:
 
 
 def _failure_record(invocation: Invocation, outcome: Outcome, condition: str) -> dict[str, Any]:
-    """Lambda's record for an on-failure destination."""
+    """Return Lambda's record for an on-failure destination."""
     return {
         "version": "1.0",
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),

@@ -16,9 +16,9 @@ CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 
 
 def make_stage_copy(places: Places, ports: Ports) -> Path:
-    """Copy what Lambda would get, with the ports of this stack in its config; where the copy is.
+    """Copy the files that Lambda would get, with this stack's ports in the config. Return the copy's path.
 
-    requirements.txt is left empty: the functions run in this environment, nothing is downloaded.
+    requirements.txt is left empty: the functions run in this Python environment, so nothing is downloaded.
     """
     copy = places.stage_copy
     shutil.rmtree(copy, ignore_errors=True)
@@ -35,7 +35,10 @@ def make_stage_copy(places: Places, ports: Ports) -> Path:
 
 
 def deploy(stage_copy: Path, *, aws_port: int, log: Path) -> None:
-    """Run `chalice deploy --stage local`, then say where its functions' failures go. Raises StartFailed."""
+    """Run `chalice deploy --stage local`, then set the functions' failure destinations.
+
+    Raise StartFailed if the deployment fails.
+    """
     environment = {
         **os.environ,
         **aws_environment(aws_port),

@@ -1,4 +1,4 @@
-"""EventBridge's buses: takes PutEvents, finds the deployed rules that match, hands over to their targets."""
+"""Emulates EventBridge's buses: takes PutEvents, finds the matching rules, and sends the events to their targets."""
 
 import json
 from collections.abc import Callable
@@ -18,16 +18,16 @@ Deliver = Callable[[str, str], None]
 
 
 class EventBus:
-    """Matches events with the rules as they are deployed at that moment.
+    """The event buses. Events are matched with the rules that are deployed at that moment.
 
-    `deliver` is given a target's ARN and its input, JSON. It must only queue: it runs inside PutEvents.
+    `deliver` gets a target's ARN and its input, which is JSON. It runs inside PutEvents, so it must only queue.
     """
 
     def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver
 
     def put_events(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """What PutEvents answers for each entry. Raises moto's ValidationException over AWS' limits."""
+        """Publish the entries. Return PutEvents' result for each. Raise moto's ValidationException over AWS' limits."""
         if not 1 <= len(entries) <= MAX_ENTRIES:
             raise ValidationException(
                 "1 validation error detected: Value at 'entries' failed to satisfy constraint: "
@@ -38,14 +38,14 @@ class EventBus:
         return [self._put(entry) for entry in entries]
 
     def publish(self, event: dict[str, Any], *, bus: str = "default") -> None:
-        """Hand `event` to the targets of every enabled rule of the bus whose pattern matches it."""
+        """Send `event` to the targets of every enabled rule of the bus whose pattern matches it."""
         found = events_backends[ACCOUNT][REGION].event_buses.get(bus)
         for rule in list(found.rules.values()) if found else []:
             if rule.state == "ENABLED" and _matches(rule, event):
                 self.send_to_targets(rule, event)
 
     def send_to_targets(self, rule: Rule, event: dict[str, Any]) -> None:
-        """Hand `event`, or the constant input of a target that has one, to the rule's targets."""
+        """Send `event` to the rule's targets. A target with a constant input gets that input instead."""
         for target in list(rule.targets):
             if "InputPath" in target or "InputTransformer" in target:
                 raise NotImplementedError(
@@ -84,13 +84,13 @@ class EventBus:
 
 
 def _matches(rule: Rule, event: dict[str, Any]) -> bool:
-    # A rule without a pattern is a schedule; moto takes it to match everything.
+    # A rule without a pattern is a schedule. In moto it matches every event.
     pattern: Any = rule.event_pattern
     return bool(pattern.get_pattern()) and pattern.matches_event(event)
 
 
 def _size_bytes(entry: dict[str, Any]) -> int:
-    """An entry's size as the EventBridge user guide counts it ("Calculating PutEvents event entry size")."""
+    """Return an entry's size in bytes by the EventBridge user guide, "Calculating PutEvents event entry size"."""
     texts = [
         entry.get("Source"),
         entry.get("DetailType"),

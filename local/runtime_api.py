@@ -1,7 +1,7 @@
-"""The Lambda Runtime API over HTTP: where a worker process gets its next event and leaves its answer.
+"""Serves the Lambda Runtime API over HTTP: a worker process gets its next event here and posts its result.
 
-One server for all: each worker process has an environment of its own under /<environment id>/, whose
-address it is given as AWS_LAMBDA_RUNTIME_API. See "Using the Lambda runtime API" in Lambda's guide.
+One server serves all workers. Each worker process has its own environment under /<environment id>/; it gets the
+address as AWS_LAMBDA_RUNTIME_API. See "Using the Lambda runtime API" in Lambda's guide.
 """
 
 import queue
@@ -18,7 +18,7 @@ from local.invocations import Invocation, Outcome
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Happening:
-    """What became of an environment: it took its event, answered, could not start, or its process ended."""
+    """A change of an environment: it took its event, sent its result, could not start, or its process ended."""
 
     kind: Literal["taken", "answered", "init_failed", "exited"]
     request_id: str = ""
@@ -27,7 +27,7 @@ class Happening:
 
 
 class Environment:
-    """One worker process as the runtime API sees it: an event goes in, happenings come out."""
+    """A worker process as the runtime API sees it: events go in, happenings come out."""
 
     def __init__(self, *, timeout_s: float) -> None:
         self.id = uuid4().hex
@@ -39,27 +39,27 @@ class Environment:
         self._inbox.put(invocation)
 
     def happening_before(self, deadline: float) -> Happening | None:
-        """Wait for what happens next; None when nothing has by `deadline`, in time.monotonic()'s seconds."""
+        """Wait for the next happening. Return None if there is none by `deadline`, in seconds of time.monotonic()."""
         try:
             return self.happenings.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             return None
 
     def next(self) -> Invocation | None:
-        """Wait for the next event; None when the environment is closed. Its time starts to run now."""
+        """Wait for the next event and return it. Its timeout starts now. Return None if the environment is closed."""
         invocation = self._inbox.get()
         if invocation:
             self.happenings.put(Happening(kind="taken"))
         return invocation
 
     def close(self, detail: str) -> None:
-        """Say that the process has ended, and let a request that still waits for an event go."""
+        """Report that the process has ended, and end a request that still waits for an event."""
         self._inbox.put(None)
         self.happenings.put(Happening(kind="exited", detail=detail))
 
 
 class RuntimeApi:
-    """Serves all open environments on 127.0.0.1:`port`."""
+    """The server of all open environments, on 127.0.0.1:`port`."""
 
     def __init__(self, port: int) -> None:
         self._environments: dict[str, Environment] = {}
@@ -82,7 +82,7 @@ class RuntimeApi:
         self._server.server_close()
 
     def open(self, environment: Environment) -> str:
-        """Serve the environment; its address, for AWS_LAMBDA_RUNTIME_API."""
+        """Serve the environment. Return its address for AWS_LAMBDA_RUNTIME_API."""
         self._environments[environment.id] = environment
         return f"127.0.0.1:{self.port}/{environment.id}"
 
@@ -96,7 +96,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A worker that was killed while it waited is no error of ours; anything else is shown."""
+        """Print the error, unless it is a lost connection: a worker may be killed while it waits."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -109,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         raise NotImplementedError
 
     def log_message(self, *_: object) -> None:
-        """Invocations are logged by the functions themselves."""
+        """Log nothing: the functions log their invocations."""
 
     def do_GET(self) -> None:
         environment = self.environment()

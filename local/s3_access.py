@@ -1,8 +1,8 @@
-"""Decides, as S3 would, whether a presigned URL or a browser's POST form may do what it asks.
+"""Checks presigned URLs and browsers' POST forms as S3 does.
 
-Signatures are checked against the one secret of the local stack, so that a link made for one key, type
-or method does not work for another. Rules and messages: S3 API reference, "Authenticating Requests
-(AWS Signature Version 4)", query parameters and browser-based uploads using POST.
+Signatures are checked with the secret of the local stack, so that a link made for one key, type or method does not
+work for another. The rules and messages are those of the S3 API reference, "Authenticating Requests (AWS Signature
+Version 4)", query parameters and browser-based uploads using POST.
 """
 
 import base64
@@ -18,7 +18,7 @@ SECRET_KEY = "local"
 
 
 class Refused(Exception):
-    """S3's answer to a request it will not do: HTTP status, error code and message."""
+    """A request that S3 refuses, with the HTTP status, error code and message of its response."""
 
     def __init__(self, code: str, message: str, *, status: int = 403, **fields: str) -> None:
         super().__init__(message)
@@ -31,9 +31,9 @@ class Refused(Exception):
 def check_presigned_url(
     *, method: str, raw_path: str, query: str, headers: Mapping[str, str], now: datetime
 ) -> None:
-    """Raise Refused unless the URL is a signature version 4 one that is in time and signed for this request.
+    """Raise Refused unless the URL has a signature of version 4 for this request that has not expired.
 
-    `raw_path` is as sent, still percent-encoded; names of `headers` are looked up in lower case.
+    `raw_path` is percent-encoded, as it was sent. The names in `headers` are in lower case.
     """
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     if "X-Amz-Signature" not in parameters:
@@ -76,7 +76,10 @@ def check_presigned_url(
 
 
 def _refuse_version_2(parameters: Mapping[str, str], now: datetime) -> None:
-    """Say why a link of the old kind, boto3's default in us-east-1, is not taken: newer regions do not."""
+    """Raise Refused for a link with a signature of version 2, boto3's default in us-east-1.
+
+    Newer regions refuse these links.
+    """
     if "Signature" in parameters and "Expires" in parameters:
         if now.timestamp() > int(parameters["Expires"]):
             raise Refused("AccessDenied", "Request has expired")
@@ -88,9 +91,9 @@ def _refuse_version_2(parameters: Mapping[str, str], now: datetime) -> None:
 
 
 def check_post_form(*, bucket: str, fields: Mapping[str, str], size_bytes: int, now: datetime) -> None:
-    """Raise Refused unless the form carries a signed policy, in time, whose every condition it meets.
+    """Raise Refused unless the form has a signed policy that has not expired, and meets all its conditions.
 
-    `fields` are the form's without its file; `size_bytes` is the file's.
+    `fields` are the form's fields without the file. `size_bytes` is the size of the file.
     """
     form = {name.lower(): value for name, value in fields.items()}
     if not {"policy", "x-amz-signature", "x-amz-credential"} <= form.keys():
@@ -110,7 +113,7 @@ def check_post_form(*, bucket: str, fields: Mapping[str, str], size_bytes: int, 
 
 
 def _check_condition(condition: Any, form: Mapping[str, str], size_bytes: int) -> set[str]:
-    """The names of the form's fields that the condition is about, once it holds."""
+    """Return the names of the form fields that the condition covers. Raise Refused if the form does not meet it."""
     operator, name, wanted = (
         ("eq", *next(iter(condition.items()))) if isinstance(condition, dict) else condition
     )
@@ -154,7 +157,10 @@ def _check_signature(text: str, *, scope: str, signature: str) -> None:
 
 
 def _parse_time(text: str) -> datetime:
-    """The time written as 20260131T120000Z or 2026-01-31T12:00:00[.000]Z; Refused when it is neither."""
+    """Return the time of a text such as 20260131T120000Z or 2026-01-31T12:00:00[.000]Z.
+
+    Raise Refused for any other text.
+    """
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Loads the samples as a user would, through the public API and S3; the demo also searches and asks them."""
+"""Loads the samples as a user would, through the public API and S3. The demo also searches and asks a question."""
 
 import json
 import mimetypes
@@ -26,7 +26,7 @@ _HTTP_TIMEOUT_S = 30.0
 
 
 class SamplesFailed(RuntimeError):
-    """A sample could not be loaded, or a first hit or an answer is wrong; the message says which."""
+    """A sample could not be loaded, or a first hit or an answer is wrong. The message names it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,9 +47,9 @@ _QUESTION, _QUOTED = "How much may a hotel in Zurich cost?", "190 euros"
 def load_samples(*, api_url: str, aws_endpoint_url: str, only_once: Path | None = None) -> None:
     """Upload the samples that are missing and wait until each is READY, showing progress.
 
-    With `only_once` nothing happens when that file exists; it is made when all are READY. So a sample that
-    somebody deleted later does not come back. Raise SamplesFailed for a sample that is FAILED, that is not READY
-    after 180 s, or for a server that refuses.
+    If the file `only_once` exists, nothing is loaded. It is created when all samples are READY, so that a sample that
+    a user deletes later does not come back. Raise SamplesFailed if a sample is FAILED, if one is not READY after
+    180 s, or if a server refuses a request.
     """
     if only_once and only_once.exists():
         return
@@ -67,7 +67,7 @@ def load_samples(*, api_url: str, aws_endpoint_url: str, only_once: Path | None 
 
 
 def show_searches(*, api_url: str) -> None:
-    """Print three searches and an answer with its quotes; SamplesFailed when one is not as expected."""
+    """Print three searches and an answer with its quotes. Raise SamplesFailed if one is not as expected."""
     wrong = [expected.query for expected in _SEARCHES if not _search(expected, api_url)]
     if not _ask(api_url):
         wrong.append(_QUESTION)
@@ -76,7 +76,7 @@ def show_searches(*, api_url: str) -> None:
 
 
 def _upload(path: Path, api_url: str) -> None:
-    """Ask the API where to upload, then post the form to S3; nothing when the API has these bytes."""
+    """Announce an upload to the API, then post the form to S3. Upload nothing if the API has these bytes already."""
     media_type = _media_type(path)
     body = {"filename": path.name, "content_type": media_type, "size_bytes": path.stat().st_size}
     upload = _call(f"{api_url}/api/v1/uploads", body)
@@ -98,7 +98,7 @@ def _put_into_bucket(path: Path, aws_endpoint_url: str) -> None:
 
 
 def _wait(names: set[str], api_url: str) -> list[str]:
-    """Wait until every named item is READY or FAILED, showing progress; return "name: reason" of the failed."""
+    """Wait until every named item is READY or FAILED. Show the progress. Return "name: reason" of each failed item."""
     give_up_at = time.monotonic() + _READY_WITHIN_S
     with progress() as show:
         while True:
@@ -140,7 +140,7 @@ def progress() -> Iterator[Callable[[str, bool], None]]:
 
 
 def _search(expected: ExpectedHit, api_url: str) -> bool:
-    """Print a search's hits; whether the first is the expected item and page."""
+    """Print a search's hits. Return whether the first hit is the expected item and page."""
     hits = _call(f"{api_url}/api/v1/search", {"query": expected.query, "limit": 3})["data"]
     print(f'\nsearch "{expected.query}"')
     for rank, hit in enumerate(hits, start=1):
@@ -153,7 +153,7 @@ def _search(expected: ExpectedHit, api_url: str) -> bool:
 
 
 def _ask(api_url: str) -> bool:
-    """Print an answer with what it quotes; whether it quotes the expected words. Leaves no conversation behind."""
+    """Print an answer with its quotes. Return whether a quote has the expected words. Delete the conversation."""
     conversation = f"{api_url}/api/v1/conversations/{_call(f'{api_url}/api/v1/conversations', {})['id']}"
     answer = _call(f"{conversation}/messages", {"content": _QUESTION})
     _send(Request(conversation, method="DELETE"))
@@ -175,7 +175,7 @@ def _items(api_url: str) -> Iterator[dict[str, Any]]:
 
 
 def _call(url: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
-    """The parsed answer of a GET, or with a body of a POST."""
+    """Return the parsed response of a GET, or of a POST if there is a body."""
     data = None if body is None else json.dumps(body).encode()
     return cast("dict[str, Any]", json.loads(_send(Request(url, data, {"Content-Type": "application/json"}))))
 
@@ -195,7 +195,7 @@ def _send(request: Request) -> bytes:
 
 
 def _form(fields: Mapping[str, str], path: Path, media_type: str) -> tuple[bytes, str]:
-    """A multipart form, the file last as S3 demands, and its content type."""
+    """Return a multipart form and its content type. The file is the last field, as S3 requires."""
     boundary = uuid.uuid4().hex
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()

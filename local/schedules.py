@@ -16,7 +16,7 @@ from local.places import ACCOUNT, REGION
 def next_time(expression: str, after: datetime) -> datetime:
     """Return the time one period after `after`.
 
-    Raise ValueError for anything but a rate: no rule of the app has a cron expression, so the local stack reads none.
+    Raise ValueError for any other expression than a rate: no rule of the app has a cron expression.
     """
     match = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
     if match is None:
@@ -25,9 +25,9 @@ def next_time(expression: str, after: datetime) -> datetime:
 
 
 class Scheduler:
-    """Fires every enabled rule that has a rate, at its own targets only.
+    """A thread that fires every enabled rule that has a rate, for the rule's own targets only.
 
-    A rule fires when it is first seen and then every period, so that a restart catches up at once.
+    A rule fires when it is first seen and then once per period. So a restart catches up at once.
     """
 
     def __init__(self, fire: Callable[[Rule, dict[str, Any]], None]) -> None:
@@ -42,7 +42,7 @@ class Scheduler:
         self._stopped.set()
 
     def tick(self, now: datetime) -> None:
-        """Fire what is due at `now`; what was missed in between fires once."""
+        """Fire the rules that are due at `now`. A rule that missed several times fires once."""
         for rule in list(events_backends[ACCOUNT][REGION].event_buses["default"].rules.values()):
             expression = rule.scheduled_expression
             if not expression or rule.state != "ENABLED":
@@ -61,7 +61,7 @@ class Scheduler:
 
 
 def _first_time(expression: str, now: datetime) -> datetime:
-    """Return `now`, or, after one line on stderr, the end of time for a rule that cannot run locally."""
+    """Return `now`. For a rule that cannot run locally print a line to stderr and return the latest datetime."""
     try:
         next_time(expression, now)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Keeps queued events on disk until their function is done with them: what AWS has accepted, it does not lose."""
+"""Keeps queued events on disk until their function has finished them: AWS does not lose an accepted event."""
 
 import json
 import os
@@ -8,14 +8,17 @@ from local.invocations import Invocation
 
 
 class Spool:
-    """One file an event, named by its request id. An event that was running when all was killed runs again."""
+    """A directory with one file per event, named by its request id.
+
+    An event that was running when the stack was killed runs again.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(parents=True, exist_ok=True)
 
     def keep(self, invocation: Invocation) -> None:
-        """Write the event and how often it was tried, in place of what was there."""
+        """Write the event and the number of its attempt. This replaces the event's earlier file."""
         fields = {
             "request_id": invocation.request_id,
             "function_arn": invocation.function_arn,
@@ -31,7 +34,7 @@ class Spool:
         self._path(invocation).unlink(missing_ok=True)
 
     def load(self) -> list[Invocation]:
-        """All events kept, the oldest first."""
+        """Return all events on disk, the oldest first."""
         paths = sorted(self._root.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
         fields = [json.loads(path.read_text()) for path in paths]
         return [Invocation(**{**values, "payload": values["payload"].encode()}) for values in fields]

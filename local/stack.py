@@ -1,4 +1,4 @@
-"""Starts the whole local stack in order, says when it is ready, and stops all of it."""
+"""Starts all parts of the local stack in order, reports when they are ready, and stops them."""
 
 import fcntl
 import http.client
@@ -40,7 +40,7 @@ START_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stack:
-    """A running stack: where its API and its AWS are."""
+    """A running stack, with the URLs of its API and its emulated AWS."""
 
     url: str
     aws_url: str
@@ -48,7 +48,7 @@ class Stack:
 
 @contextmanager
 def running_stack(*, state: Path, base_port: int, image_workers: int, say: Say) -> Iterator[Stack]:
-    """Start everything; on leaving stop everything. StartFailed when some part does not start."""
+    """Start all parts and yield the stack; stop all parts at the end. Raise StartFailed if a part does not start."""
     places = Places(state=state.resolve(), project=REPOSITORY)
     ports = Ports(api=base_port)
     places.state.mkdir(parents=True, exist_ok=True)
@@ -62,12 +62,12 @@ def running_stack(*, state: Path, base_port: int, image_workers: int, say: Say) 
         deploy(places.stage_copy, aws_port=ports.aws, log=places.logs / "deploy.log")
         say("deployed into the emulated AWS")
         models.wait_ready(
-            ports.models, lambda: _answers(ports.models, "/health", 200), timeout_s=START_TIMEOUT_S
+            ports.models, lambda: _responds(ports.models, "/health", 200), timeout_s=START_TIMEOUT_S
         )
         say("models are ready")
-        api.wait_ready(ports.api, lambda: _answers(ports.api, "/health/live"), timeout_s=START_TIMEOUT_S)
+        api.wait_ready(ports.api, lambda: _responds(ports.api, "/health/live"), timeout_s=START_TIMEOUT_S)
         if resumed := emulator.delivery.resume():
-            say(f"{resumed} events of the last run go on")
+            say(f"{resumed} events of the last run continue")
         emulator.scheduler.start()
         yield Stack(url=f"http://127.0.0.1:{ports.api}", aws_url=emulator.url)
 
@@ -85,7 +85,7 @@ def _start_postgres(parts: ExitStack, places: Places, ports: Ports, say: Say) ->
 
 
 def _end_leases(admin_url: str) -> None:
-    """End the leases of an earlier run's workers: none of them lives, and nobody should wait for them."""
+    """End the leases of an earlier run's workers. These workers have ended, so the work need not wait for them."""
     connection = psycopg2.connect(admin_url)
     with connection, connection.cursor() as cursor:
         for table in ("tasks", "runs"):
@@ -96,7 +96,7 @@ def _end_leases(admin_url: str) -> None:
 
 
 def _start_aws(parts: ExitStack, places: Places, ports: Ports, image_workers: int, say: Say) -> Emulator:
-    """Start the emulator, with the objects kept and the base resources, and what will run its functions."""
+    """Start the emulator with the base resources and the objects on disk, and the workers of its functions."""
     settings = stage_settings(make_stage_copy(places, ports))
     runtime_api = RuntimeApi(ports.runtime)
     runtime_api.start()
@@ -118,7 +118,7 @@ def _start_aws(parts: ExitStack, places: Places, ports: Ports, image_workers: in
     parts.callback(delivery.stop)
     create_base(settings, aws_port=ports.aws)
     if kept := emulator.objects.load(settings["IMAGES_BUCKET"]):
-        say(f"{kept} objects kept")
+        say(f"{kept} objects loaded from disk")
     return emulator
 
 
@@ -140,8 +140,8 @@ def _launch_api(places: Places, ports: Ports) -> "subprocess.Popen[bytes]":
     return spawn(command, log=places.logs / "api.log", env=environment, project=places.stage_copy)
 
 
-def _answers(port: int, path: str, status: int | None = None) -> bool:
-    """Whether an HTTP server answers there, with `status` when one is given."""
+def _responds(port: int, path: str, status: int | None = None) -> bool:
+    """Return whether an HTTP server responds on this port and path, with `status` if it is given."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)
@@ -153,7 +153,7 @@ def _answers(port: int, path: str, status: int | None = None) -> bool:
 
 
 def _require_ports(ports: Ports) -> None:
-    """Raise StartFailed for a port that is taken; those of a run killed just now are free after a moment."""
+    """Raise StartFailed if a port is still taken after 5 s. Ports of a run that was just killed are free soon."""
     wanted = {
         "the API": ports.api,
         "the emulated AWS": ports.aws,
@@ -175,7 +175,7 @@ def _require_ports(ports: Ports) -> None:
 
 @contextmanager
 def _only_one(state: Path) -> Iterator[None]:
-    """Hold the state directory; StartFailed when another stack holds it."""
+    """Hold a lock on the state directory. Raise StartFailed if another stack holds it."""
     with (state / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
-"""A worker process: runs one function's handler on the events that the Lambda Runtime API gives it.
+"""Runs one function's handler in a worker process, on events from the Lambda Runtime API.
 
-`python -P -m local.worker`: all it must know comes in the environment variables that Lambda sets.
-It stands in for AWS' own client, awslambdaric, which has no wheels for macOS and takes no path in the API's address.
+Run `python -P -m local.worker`; its settings are the environment variables that Lambda sets. It replaces AWS' own
+client, awslambdaric, which has no wheels for macOS and accepts no path in the API's address.
 """
 
 import http.client
@@ -20,7 +20,7 @@ Handler = Callable[[Any, "Context"], Any]
 
 
 class Context:
-    """What Lambda passes to a handler beside the event."""
+    """The context that Lambda passes to a handler together with the event."""
 
     def __init__(self, headers: http.client.HTTPMessage) -> None:
         self.aws_request_id = headers["Lambda-Runtime-Aws-Request-Id"]
@@ -39,7 +39,7 @@ class Context:
 
 
 class Runtime:
-    """The runtime API's client, on one connection."""
+    """A client of the Runtime API, on one connection."""
 
     def __init__(self, address: str) -> None:
         host, _, prefix = address.partition("/")
@@ -47,7 +47,7 @@ class Runtime:
         self._path = f"/{prefix}/2018-06-01/runtime"
 
     def next(self) -> tuple[Any, Context]:
-        """Wait for an event; ends the process when there will be none any more."""
+        """Wait for an event and return it with its context. Exit the process if the API has no more events."""
         self._connection.request("GET", f"{self._path}/invocation/next")
         response = self._connection.getresponse()
         body = response.read()
@@ -79,12 +79,12 @@ def describe(error: BaseException) -> str:
 
 
 def main() -> None:
-    """Serve until the parent is gone. What a handler raises is an answer too; the next event is served."""
+    """Handle events until the parent process ends. An error of a handler is posted, and the next event follows."""
     die_with_parent()
     runtime = Runtime(os.environ["AWS_LAMBDA_RUNTIME_API"])
     try:
         handler = load_handler(os.environ["_HANDLER"])
-    except Exception as error:  # noqa: BLE001  Lambda reports whatever an import raises
+    except Exception as error:  # noqa: BLE001  Lambda reports every error of an import
         traceback.print_exc()
         runtime.post("/init/error", describe(error))
         sys.exit(1)
@@ -92,7 +92,7 @@ def main() -> None:
         event, context = runtime.next()
         try:
             answer = json.dumps(handler(event, context))
-        except Exception as error:  # noqa: BLE001  and whatever a handler does
+        except Exception as error:  # noqa: BLE001  and every error of a handler
             traceback.print_exc()
             runtime.post(f"/invocation/{context.aws_request_id}/error", describe(error))
         else:

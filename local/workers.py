@@ -1,4 +1,4 @@
-"""Runs functions: worker processes that are started when needed, timed, killed when late, replaced."""
+"""Runs functions in worker processes. A process is started if needed, killed at the timeout, and replaced."""
 
 import os
 import signal
@@ -19,13 +19,13 @@ from local.runtime_api import Environment, RuntimeApi
 
 INIT_TIMEOUT_S = 60.0
 MIN_START_INTERVAL_S = 1.0
-# Of this process's environment, what any program needs; the rest comes from the deployed function.
+# Environment variables that every program needs. A worker gets all others from the deployed function.
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "USER", "SYSTEMROOT")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Function:
-    """A function as it was deployed."""
+    """A deployed function."""
 
     name: str
     arn: str
@@ -48,9 +48,9 @@ class Function:
 
 
 class Workers:
-    """All functions' worker processes. Call `start_function` whenever a function's queue got something.
+    """The worker processes of all functions. Call `start_function` each time an invocation is queued.
 
-    `concurrency` says how many processes a function may have, by the end of its name; others have one.
+    `concurrency` has the largest number of processes by the end of a function's name. Other functions have one.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Workers:
         self._stopped = False
 
     def start_function(self, arn: str, waiting: FunctionQueue) -> None:
-        """Open one more slot for the function if all of its are busy and it may have more."""
+        """Open one more slot for the function if more invocations wait than slots are idle, and it may have more."""
         with self._lock:
             slots = self._slots.setdefault(arn, [])
             idle = sum(not slot.busy for slot in slots)
@@ -92,7 +92,7 @@ class Workers:
                     slot.stop()
 
     def pids(self, function_name: str) -> list[int]:
-        """The process ids of a function's living workers."""
+        """Return the process ids of a function's running workers."""
         return [
             slot.process.pid
             for arn, slots in self._slots.items()
@@ -134,7 +134,7 @@ class Workers:
 
 
 class _Slot:
-    """One place in which a function runs: one event at a time, in one process after another."""
+    """A slot of a function: it runs one event at a time. It has one process, which is replaced when it ends."""
 
     def __init__(self, workers: Workers, arn: str, waiting: FunctionQueue) -> None:
         self.busy = True
@@ -191,7 +191,7 @@ class _Slot:
                 return happening.outcome
 
     def _living_environment(self, function: Function) -> Environment:
-        """The last process's, or when it has died a new one's: at most one a second, whatever kills them."""
+        """Return the environment of the slot's process. Start a new process if it has ended, at most one a second."""
         if self._environment is None or self.process is None or self.process.poll() is not None:
             time.sleep(max(0.0, self._started_at + MIN_START_INTERVAL_S - time.monotonic()))
             self._started_at = time.monotonic()

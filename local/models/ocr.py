@@ -1,4 +1,4 @@
-"""Text in an image, by RapidOCR (PP-OCRv4, Apache 2.0, its models in its wheel)."""
+"""Reads the text in an image with RapidOCR (PP-OCRv4, Apache 2.0; its wheel has the models)."""
 
 import threading
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from rapidocr_onnxruntime.ch_ppocr_det.utils import DetPreProcess
 
 from local.models.words import Words
 
-_MAX_SIDE_PX = 2400  # at 2,000 the spaces between the words of a scanned sheet get lost
-_FIND_SIDE_PX = 1280  # finding text needs less resolution than reading it, and with more falls apart
+_MAX_SIDE_PX = 2400  # at 2,000 the spaces between the words of a scanned page are lost
+_FIND_SIDE_PX = 1280  # finding text needs less resolution than reading it; with more, lines break into pieces
 _MIN_SCORE = 0.6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextBox:
-    """A run of text; the coordinates are pixels, `angle` radians clockwise from horizontal."""
+    """A run of text. Coordinates are in pixels, `angle` in radians clockwise from horizontal."""
 
     text: str
     x: float
@@ -31,7 +31,7 @@ class TextBox:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadText:
-    """Lines joined by newlines in reading order; `area_share` is how much of the image is text, 0 to 1."""
+    """The text of an image: lines in reading order, joined by newlines. `area_share` is the text's share, 0 to 1."""
 
     text: str
     line_count: int
@@ -39,15 +39,18 @@ class ReadText:
 
 
 class TextReader:
-    """Loads in half a second; 0.1 s a line of text. One image at a time: the engine keeps state."""
+    """A reader that loads in half a second and takes 0.1 s per line of text.
+
+    It reads one image at a time, as the engine keeps state.
+    """
 
     model = "pp-ocr-v4"
 
     def __init__(self, words: Words) -> None:
         self._words = words
-        # One thread: two spend 60 % more processor time, spinning, and gain little on a busy machine.
-        # Line by line: in a batch each is made as wide as the widest, which costs a tenth to a fifth. No look at
-        # which lines are upside down: it finds some on every page, and turns them where none is.
+        # One thread: two spend 60 % more processor time on spinning, and gain little on a busy machine.
+        # One line per batch: lines of a batch are padded to the widest one, which costs 10 to 20 %.
+        # No check for lines that are upside down: it reports some on every page, and turns lines that are upright.
         self._engine = RapidOCR(
             intra_op_num_threads=1,
             inter_op_num_threads=1,
@@ -56,12 +59,12 @@ class TextReader:
             max_side_len=_MAX_SIDE_PX,
         )
         finder = self._engine.text_det
-        # It has a limit of its own, which does not go below 2,000 for a picture of this size.
+        # The finder's own limit does not go below 2,000 for a picture of this size.
         finder.get_preprocess = lambda _: DetPreProcess(_FIND_SIDE_PX, "max", finder.mean, finder.std)
         self._lock = threading.Lock()
 
     def read(self, image: Image.Image) -> ReadText:
-        """What is written in an upright image; what is hard to make out, and single signs, are left out."""
+        """Return the text in an upright image, without uncertain text and single characters."""
         rgb = image.convert("RGB")
         rgb.thumbnail((_MAX_SIDE_PX, _MAX_SIDE_PX), Image.Resampling.LANCZOS)
         with self._lock:
@@ -89,14 +92,14 @@ def _box(corners: list[list[float]], text: str) -> TextBox:
 
 
 def reading_order(boxes: list[TextBox]) -> list[str]:
-    """Lines from the top, the boxes of a line from the left, on a page that may be turned a little."""
+    """Return the lines from top to bottom, each read from left to right. The page may be turned a little."""
     if not boxes:
         return []
     turn = median(box.angle for box in boxes)
     placed = sorted((_unturned(box, turn) for box in boxes), key=lambda item: item[1])
     lines: list[list[tuple[float, float, TextBox]]] = []
     for item in placed:
-        # The same line when the centres are closer than half the smaller letter height.
+        # Two boxes are on one line if their centres are closer than half of the smaller letter height.
         if lines and item[1] - lines[-1][-1][1] < 0.5 * min(item[2].height, lines[-1][-1][2].height):
             lines[-1].append(item)
         else:

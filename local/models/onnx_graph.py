@@ -1,4 +1,4 @@
-"""Writes an ONNX model as bytes: the dozen protobuf fields a convolutional network needs, and no library.
+"""Writes an ONNX model as bytes, without a library: a convolutional network needs about a dozen protobuf fields.
 
 Field numbers are those of onnx.proto3 (ONNX IR version 8, operator set 13).
 """
@@ -13,7 +13,7 @@ Attribute = int | str | Sequence[int]
 
 
 class Graph:
-    """Collects nodes and weights; `model` is what onnxruntime loads."""
+    """An ONNX graph under construction. `model` returns the bytes that onnxruntime loads."""
 
     def __init__(self) -> None:
         self._nodes: list[bytes] = []
@@ -21,7 +21,7 @@ class Graph:
         self._count = 0
 
     def weight(self, values: NDArray[Any]) -> str:
-        """Name of a new float32 constant."""
+        """Add a float32 constant and return its name."""
         name = self._new_name()
         dims = b"".join(_int(1, size) for size in values.shape)
         raw = np.ascontiguousarray(values, "<f4").tobytes()
@@ -29,7 +29,7 @@ class Graph:
         return name
 
     def node(self, operator: str, *inputs: str, **attributes: Attribute) -> str:
-        """Name of the only output of a new node."""
+        """Add a node and return the name of its only output."""
         output = self._new_name()
         body = b"".join(_bytes(1, name.encode()) for name in inputs) + _bytes(2, output.encode())
         body += _bytes(4, operator.encode())
@@ -38,7 +38,7 @@ class Graph:
         return output
 
     def model(self, *, input_name: str, input_shape: Sequence[int], output_name: str) -> bytes:
-        """The serialised model; a dimension of 0 in `input_shape` is free."""
+        """Return the serialised model. A dimension of 0 in `input_shape` is variable."""
         graph = b"".join(self._nodes) + _bytes(2, b"network") + b"".join(self._weights)
         graph += _bytes(11, _value(input_name, input_shape)) + _bytes(12, _value(output_name, (0, 0)))
         return _int(1, 8) + _bytes(7, graph) + _bytes(8, _int(2, 13))

@@ -1,4 +1,4 @@
-"""What can be measured of a picture without a model: colours, light, sharpness, how flat it is."""
+"""Measures a picture without a model: colours, brightness, sharpness and flat areas."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,10 @@ _MIN_SHARE = 0.12
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """`colours` by area, largest first; `brightness` 0 to 1; `flat_share` how much of it is even, 0 to 1."""
+    """Measurements of a picture: `colours` by area, largest first; `brightness`, 0 to 1.
+
+    `flat_share` is the share of its area that is even, 0 to 1.
+    """
 
     colours: tuple[str, ...]
     is_grey: bool
@@ -25,7 +28,7 @@ class Look:
 
 
 def look_at(image: Image.Image) -> Look:
-    """Measures an upright image."""
+    """Measure an upright image."""
     rgb = image.convert("RGB")
     shape = _shape(rgb.width, rgb.height)
     rgb.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.BOX)
@@ -51,7 +54,7 @@ def _shape(width: int, height: int) -> str:
 
 
 def _colours(hsv: NDArray[np.float32]) -> tuple[str, ...]:
-    """At most three names of colours that cover an eighth of the area each."""
+    """Return up to three names of colours that each cover at least about an eighth of the area."""
     hue, saturation, value = hsv[..., 0].ravel() * (360 / 255), hsv[..., 1].ravel(), hsv[..., 2].ravel()
     names = _COLOUR_NAMES[np.searchsorted(_HUE_ENDS_DEG, hue)].astype("<U9")
     names[(hue > 14) & (hue <= 42) & (value < 170)] = "brown"

@@ -1,9 +1,9 @@
-"""Serves the keyless models on 127.0.0.1: GET /health, POST /v1/embeddings, POST /analyze, POST /read.
+"""Serves the local models on 127.0.0.1: GET /health, POST /v1/embeddings, POST /analyze, POST /read.
 
     python -m local.models.server --port 8003
 
-Ready within a second; the image models load meanwhile and the first /analyze waits for them.
-Standard input a pipe: ends with the process that holds its other end.
+It is ready within a second. The image models load in the background, and the first /analyze waits for them.
+If standard input is a pipe, the server ends with the process that holds the pipe's other end.
 """
 
 import argparse
@@ -48,7 +48,7 @@ _M_ARENA_MAX = -8  # malloc.h
 
 
 class Models:
-    """All models of this process, and how many requests may use them at once."""
+    """All models of this process. At most _AT_ONCE requests use the embedder or the analyzers at a time."""
 
     def __init__(self) -> None:
         self._embedder = MiniLM()
@@ -57,7 +57,7 @@ class Models:
         self._image_analyzer: ImageAnalyzer
         self._images_loaded = threading.Event()
         self._load_error: Exception | None = None
-        # Threads of their own bound the work and keep its memory in few malloc arenas.
+        # These threads bound the work at a time, and keep its memory in few malloc arenas.
         self._analyses = ThreadPoolExecutor(_AT_ONCE, "analyze")
         self._embeddings = ThreadPoolExecutor(_AT_ONCE, "embed")
         threading.Thread(target=self._load_images, daemon=True, name="load-images").start()
@@ -66,7 +66,10 @@ class Models:
         return {"status": "ok", "models": [minilm.MODEL], "images": self._images_loaded.is_set()}
 
     def embed(self, body: Any) -> dict[str, Any]:
-        """Answers an embeddings request; in slices, so that a query waits for 16 texts, not for a batch."""
+        """Return the response to an embeddings request.
+
+        Texts are embedded in slices of 16, so that a query need not wait for a whole batch.
+        """
         texts = parse_texts(body, model=minilm.MODEL)
         parts = []
         for start in range(0, len(texts), _SLICE_TEXTS):
@@ -80,12 +83,12 @@ class Models:
         )
 
     def analyze(self, body: Any) -> dict[str, Any]:
-        """Answers an analysis request; a PDF without text is seen as the picture of its first page."""
+        """Return the response to an analysis request. Of a PDF without text the first page's picture is analyzed."""
         request = parse_analysis_request(body)
         return analysis_answer(self._look(lambda: self._analysis(request), param="preview_jpeg"))
 
     def read(self, body: Any) -> dict[str, Any]:
-        """Answers a request to read a page."""
+        """Return the response to a request to read a page."""
         page_jpeg = parse_page(body)
         return {"text": self._look(lambda: self._images().read_page(page_jpeg), param="page_jpeg")}
 
@@ -104,7 +107,7 @@ class Models:
         return self._images().analyze(request)
 
     def _images(self) -> "ImageAnalyzer":
-        """The image models, waited for."""
+        """Return the image models, and wait until they are loaded. Raise TimeoutError after _WAIT_S."""
         if not self._images_loaded.wait(_WAIT_S):
             raise TimeoutError("the image models are still loading")
         if self._load_error is not None:
@@ -112,7 +115,7 @@ class Models:
         return self._image_analyzer
 
     def _load_images(self) -> None:
-        # Imported here: they take a second, and the server is to answer before.
+        # Imported here, as this takes a second and the server is to respond earlier.
         from local.models.classifier import ImageClassifier
         from local.models.image_analyzer import ImageAnalyzer
         from local.models.ocr import TextReader
@@ -128,7 +131,7 @@ class Models:
 
 
 class ModelsServer(ThreadingHTTPServer):
-    """Listens on 127.0.0.1:`port` (0: any); `serve_forever` blocks, `shutdown` ends it."""
+    """The HTTP server of the models, on 127.0.0.1:`port` (0 takes a free port)."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -141,14 +144,14 @@ class ModelsServer(ThreadingHTTPServer):
 
 
 def _share_malloc_arenas() -> None:
-    """Let glibc's threads share one heap: each keeping its own peak doubled this process's memory."""
+    """Make all threads share one glibc heap. With a heap per thread the process used twice the memory."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The keyless models over HTTP, on 127.0.0.1")
+    parser = argparse.ArgumentParser(description="Serve the local models over HTTP on 127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
     _share_malloc_arenas()
@@ -159,7 +162,7 @@ def main() -> None:
     print(f"models on http://127.0.0.1:{server.server_port}", flush=True)
     with server, contextlib.suppress(KeyboardInterrupt):
         server.serve_forever(poll_interval=0.2)
-    # The pools' threads may be in the middle of a page; nobody waits for the answer any more.
+    # Threads of the pools may still read a page, but no client waits for the result.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""Reads the tensors of a `.pth` file without torch, and without running what a pickle may ask for."""
+"""Reads the tensors of a `.pth` file without torch, and without running code that a pickle may name."""
 
 import hashlib
 import io
@@ -16,14 +16,15 @@ _DTYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "LongStora
 
 
 def read_tensors(path: Path, *, sha256: str) -> dict[str, NDArray[Any]]:
-    """Every tensor of a state dict saved by torch before 1.6, by name. ValueError for any other file.
+    """Return all tensors, by name, of a state dict that was saved by torch before 1.6.
 
-    The format: pickles of a magic number, a version, sizes, the dict, and the storages' keys;
-    then each storage as an int64 count and its little-endian values.
+    Raise ValueError for any other file, and for a file with another hash. The format has pickles of a magic number, a
+    version, sizes, the dict, and the keys of the storages. Then comes each storage: an int64 count and its
+    little-endian values.
     """
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{path.name} is not the file it should be: its hash differs")
+        raise ValueError(f"{path.name} is not the expected file: its hash differs")
     with io.BytesIO(content) as file:
         storages: dict[str, NDArray[Any]] = {}
         if _unpickle(file, {}) != _MAGIC:
@@ -50,7 +51,7 @@ class _Tensor:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds dicts, lists and tensors; any other class in the file is refused."""
+    """An unpickler that builds only dicts, lists and tensors. It raises ValueError for any other class."""
 
     def __init__(self, file: BinaryIO, dtypes: dict[str, np.dtype[Any]]) -> None:
         super().__init__(file)

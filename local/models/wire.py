@@ -1,4 +1,4 @@
-"""The JSON of the models' server: OpenAI's for /v1/embeddings, our own for /analyze and /read."""
+"""Parses and builds the JSON of the models' server: OpenAI's for /v1/embeddings, our own for /analyze and /read."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _MAX_INPUTS = 2048
 
 
 class Refused(Exception):
-    """The request is wrong: answered with `status` and OpenAI's form of an error."""
+    """A request that is refused with `status` and an error in OpenAI's format."""
 
     def __init__(
         self, status: int, message: str, *, param: str | None = None, code: str | None = None
@@ -31,7 +31,7 @@ def error_body(
 
 
 def parse_texts(body: Any, *, model: str) -> list[str]:
-    """The texts of an embeddings request; Refused when it is not one, or is for another model."""
+    """Return the texts of an embeddings request. Raise Refused if it is malformed or names another model."""
     if not isinstance(body, dict):
         raise Refused(400, "The body must be a JSON object.")
     if body.get("model") != model:
@@ -64,7 +64,7 @@ def embeddings_answer(
 
 
 def parse_analysis_request(body: Any) -> AnalysisRequest:
-    """An AnalysisRequest from its fields as JSON; Refused when they are not."""
+    """Return the AnalysisRequest of a JSON body. Raise Refused if a field is wrong."""
     if not isinstance(body, dict):
         raise Refused(400, "The body must be a JSON object.")
     kind, preview = body.get("kind"), body.get("preview_jpeg")
@@ -84,7 +84,7 @@ def parse_analysis_request(body: Any) -> AnalysisRequest:
 
 
 def parse_page(body: Any) -> bytes:
-    """The page's JPEG of a request to read it; Refused when there is none."""
+    """Return the JPEG of a request to read a page. Raise Refused if there is none."""
     if not isinstance(body, dict):
         raise Refused(400, "The body must be a JSON object.")
     return _decoded(body.get("page_jpeg"), "page_jpeg")

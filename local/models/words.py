@@ -1,4 +1,4 @@
-"""What the local models know of words: which are common, which language they are, where one ends."""
+"""Finds languages, common words and word boundaries for the local models."""
 
 import re
 from collections import Counter
@@ -29,13 +29,13 @@ _SCRIPTS = {
 _GLUE = frozenset(
     "the of and to in is it for as on be at by or an you your all with this that up from".split()  # noqa: SIM905
 )
-_FIRST_WORD = 1996  # below are signs and single letters
+_FIRST_WORD = 1996  # the tokens before it are special tokens, punctuation and single characters
 _MAX_RANK = 12_000
 _LONGEST_WORD = 18
 
 
 def detect_language(text: str) -> str | None:
-    """ISO 639-1 code by script or by function words; None when too little speaks for any."""
+    """Return the ISO 639-1 code of a text's language, by script or function words; None if it is unclear."""
     sample = text[:20_000]
     letters = sum(character.isalpha() for character in sample)
     for language, script in _SCRIPTS.items():
@@ -50,7 +50,7 @@ def detect_language(text: str) -> str | None:
 
 
 class Words:
-    """English words by frequency: the order of the vocabulary of BERT's tokenizer."""
+    """English words ranked by frequency, which is their order in the vocabulary of BERT's tokenizer."""
 
     def __init__(self, model_folder: Path) -> None:
         vocabulary = Tokenizer.from_file(str(model_folder / "tokenizer.json")).get_vocab()
@@ -61,7 +61,7 @@ class Words:
         return word.lower() in self._rank
 
     def keywords(self, text: str, *, limit: int) -> list[str]:
-        """The words a text uses more than others do, by tf-idf with a word's rank for its idf; lower case."""
+        """Return the typical words of a text in lower case, by tf-idf. The idf comes from a word's rank."""
         counts = Counter(re.findall(r"[^\W\d_]{4,}", text.lower()))
         for plural in [word for word in counts if word.endswith("s") and word[:-1] in counts]:
             counts[plural[:-1]] += counts.pop(plural)
@@ -73,7 +73,7 @@ class Words:
         return sorted(scores, key=lambda word: (-scores[word], word))[:limit]
 
     def respaced(self, line: str) -> str:
-        """The line with the spaces that OCR swallowed: after commas, beside digits, around little words."""
+        """Return the line with the spaces that OCR missed: after commas, beside digits, around short words."""
         line = re.sub(r"(?<=[^\W\d_]{2})([,;:!?])(?=[^\W\d_]{2})", r"\1 ", line)
         line = re.sub(r"(?<=[a-z]{2})\.(?=[A-Z])", ". ", line)
         line = re.sub(r"[A-Za-z]{5,}", lambda match: self._split(match.group()), line)
@@ -81,7 +81,7 @@ class Words:
         return re.sub(r"(?<=\d)([A-Z]?[a-z]{3,})", r" \1", line)
 
     def _split(self, token: str) -> str:
-        """`token` cut into words where all are common and one is a little one; unchanged otherwise."""
+        """Return `token` split into words if all are common and one is in _GLUE; otherwise unchanged."""
         lower = token.lower()
         is_name = token[1:].islower() and token[0].isupper() and len(token) < 12
         if lower in self._rank or is_name:

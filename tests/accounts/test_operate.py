@@ -70,7 +70,7 @@ def test_an_administrator_is_made_and_unmade_and_it_counts_at_once(
         200,
     )
     assert operator("list-admins") == (0, "Ann@example.org", "")
-    assert operator("revoke-admin", "ann@example.org") == (0, "ann@example.org is no administrator", "")
+    assert operator("revoke-admin", "ann@example.org") == (0, "ann@example.org is not an administrator", "")
     assert (people.me(token).body["role"], people("GET", "/api/v1/failures", token=token).status) == (
         "user",
         403,
@@ -119,7 +119,7 @@ def test_a_short_secret_and_a_database_that_is_away_are_told(operator: Operator)
         ([], 2, "COMMAND"),
         (["make-admin"], 2, "EMAIL"),
         (["promote", "ann@example.org"], 2, "invalid choice"),
-        (["invite", "x<ann@example.org>"], 2, "is no mail address"),
+        (["invite", "x<ann@example.org>"], 2, "is not a mail address"),
         (["list-admins"], 2, "MIGRATION_DATABASE_URL: must be set"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Picks the sentences that answer a question best, without a chat model."""
+"""Picks the sentences that fit a question best, without a chat model."""
 
 import math
 import re

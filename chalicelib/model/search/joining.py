@@ -92,7 +92,7 @@ class _Joining:
                 taken.append(m)
                 self._spend(m)
                 self._said.add(self._pieces[m].text)
-        self.runs = _with(self.runs, taken, {k for m in taken for k in self._neighbours(m)})
+        self.runs = _add_run(self.runs, taken, {k for m in taken for k in self._neighbours(m)})
 
     def _fits(self, n: int) -> bool:
         return not any(n in run for run in self.runs) and self._pieces[n].tokens <= self._room
@@ -113,7 +113,7 @@ class _Joining:
         return found
 
 
-def _with(runs: list[list[int]], taken: list[int], touching: set[int]) -> list[list[int]]:
+def _add_run(runs: list[list[int]], taken: list[int], touching: set[int]) -> list[list[int]]:
     """Return the runs with `taken` added: joined with all runs that it touches, else as a run of its own."""
     touched = [run for run in runs if not touching.isdisjoint(run)]
     if not touched:

@@ -130,7 +130,7 @@ def upload(server: type[BaseHTTPRequestHandler], size_bytes: int) -> Any:
     with ThreadingHTTPServer(("127.0.0.1", 0), server) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{serving.server_port}/"
-        script = ["node", "tests/console_upload.js", url, str(size_bytes)]
+        script = ["node", "tests/console/console_upload.js", url, str(size_bytes)]
         ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
         serving.shutdown()
     assert ran.returncode == 0, ran.stderr
@@ -155,7 +155,7 @@ def test_an_upload_waits_as_long_as_it_is_told_and_goes_on():
 def test_a_card_says_how_many_scans_are_unread():
     given = [("ANALYZING", 12), ("READY", 1), ("READY", 0), ("FAILED", 3), ("PENDING", 0)]
     items = json.dumps([{"status": status, "unread_pages": unread} for status, unread in given])
-    script = ["node", "tests/console_status.js", "http://127.0.0.1/", items]
+    script = ["node", "tests/console/console_status.js", "http://127.0.0.1/", items]
     ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
     assert json.loads(ran.stdout) == [
         "Analyzing, 12 scans unread…",
@@ -218,7 +218,7 @@ def test_hits_and_citations_show_the_picture_that_the_api_names():
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         script = [
             "node",
-            "tests/console_search.js",
+            "tests/console/console_search.js",
             f"http://127.0.0.1:{serving.server_port}/",
             json.dumps(shown),
         ]
@@ -269,7 +269,7 @@ def ask() -> Any:
     Answering.told.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
-        script = ["node", "tests/console_chat.js", f"http://127.0.0.1:{serving.server_port}/"]
+        script = ["node", "tests/console/console_chat.js", f"http://127.0.0.1:{serving.server_port}/"]
         ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
         serving.shutdown()
     assert ran.returncode == 0, ran.stderr

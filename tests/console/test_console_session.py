@@ -1,4 +1,4 @@
-"""The console's sign-in, on the app itself: tabs of tests/console_page.js against the API over HTTP."""
+"""The console's sign-in, on the app itself: tabs of tests/console/console_page.js against the API over HTTP."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ def served(people: People) -> Iterator[Served]:
 
 def browse(served: Served, what: str, kept: dict[str, Any] | None = None) -> Any:
     """What is seen in the tabs of a browser that does this."""
-    script = ["node", "tests/console_session.js", f"{served.url}/", what, json.dumps(kept)]
+    script = ["node", "tests/console/console_session.js", f"{served.url}/", what, json.dumps(kept)]
     ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)

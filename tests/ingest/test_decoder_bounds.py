@@ -117,8 +117,8 @@ def test_the_helper_sees_no_secrets(save, monkeypatch):
 def test_nothing_outlives_a_killed_parent(save):
     code = """if True:
         import sys
-        from chalicelib.model.files import FileLimits
-        from chalicelib.providers.decoder import Decoder
+        from chalicelib.model.ingest.files import FileLimits
+        from chalicelib.providers.ingest.decoder import Decoder
         Decoder(limits=FileLimits(timeout_s=60)).decode(sys.argv[1])
     """
     parent = subprocess.Popen([sys.executable, "-c", code, save(make_slow_pdf())], cwd=ROOT)

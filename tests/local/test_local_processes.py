@@ -24,7 +24,7 @@ from local.children import (
     spawn,
 )
 from local.postgres import start_postgres, stop_postgres
-from tests.memory import memory_folder
+from tests.support.memory import memory_folder
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> bool:

@@ -13,7 +13,7 @@ TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 .PHONY: help setup run demo test test-all check bench chaos mutants package
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make the environment .venv (the other targets do it when needed)
 

@@ -48,3 +48,9 @@ def test_every_page_of_the_documentation_is_in_the_readme() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((PROJECT / "README.md").read_text().splitlines()) <= 180
+
+
+def test_the_targets_that_the_documentation_lists_are_the_makefiles() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (PROJECT / "Makefile").read_text(), re.M))
+    table = (PROJECT / "docs" / "developing.md").read_text().partition("| `make …` |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `([a-z-]+)", table, re.M)) == targets

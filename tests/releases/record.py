@@ -65,9 +65,9 @@ def use(world: World) -> None:
     world.ingest("alice/broken.jpg", b"garbage")
     world.ingest("bob/sea.jpg", jpeg("blue"))
     world.deliver(world.put("bob/waiting.jpg", jpeg("green")))
-    accounts.register(EMAIL, PASSWORD, name="Ann", may_be_admin=False, db=world.db)
+    accounts.register(EMAIL, PASSWORD, name="Ann", db=world.db)
     ((user_id,),) = world.sql("SELECT user_id FROM accounts")
-    all_scopes = ("read", "write", "admin")
+    all_scopes = ("read", "write", "account", "admin")
     api_keys.create_key(
         user_id,
         name="all",

@@ -54,7 +54,8 @@ class Ward(Driver):
             self.step()
 
     def heard(self, event: Event) -> None:
-        if event["detail-type"] == "ItemReady":
+        # An event may also be a late one, of the files before.
+        if event["detail-type"] == "ItemReady" and key_of(event) in self._put_at:
             finished, seconds = self._put_at[key_of(event)]
             self.delays[key_of(event)] = (self.finished - finished, time.monotonic() - seconds)
 

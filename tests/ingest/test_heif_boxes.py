@@ -111,7 +111,7 @@ def test_what_was_appended_to_a_file_does_not_count():
         ({1: b"jpeg", 2: b"hvc1"}, b"", "a JPEG image"),
         ({1: b"grid", 7: b"av01"}, dimg(1, 7), "an AV1 image"),
         ({1: b"iden", 7: b"grid", 9: b"unci"}, dimg(1, 7) + dimg(7, 9), "an uncompressed image"),
-        ({1: b"?{0}"}, b"", "a codec that is not known"),
+        ({1: b"?{0}"}, b"", "an unknown codec"),
     ],
 )
 @pytest.mark.parametrize("version", [2, 3])

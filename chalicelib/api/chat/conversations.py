@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from chalicelib import wiring
 from chalicelib.api.chat.messages import Message, message_of
@@ -13,6 +14,7 @@ from chalicelib.api.chat.runs import Run, run_of
 from chalicelib.api.http.routes import Answer, Body, Query, Request, Routes
 from chalicelib.api.search.search import ItemId
 from chalicelib.errors import Conflict, TooLarge
+from chalicelib.model.chat.conversations import StoredConversation
 from chalicelib.model.work.runs import RunRef
 from chalicelib.ops.chat import ask, conversations
 from chalicelib.ops.chat.answer import Models
@@ -78,8 +80,8 @@ class ListMessages(Query, frozen=True, kw_only=True):
     after: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
 
 
-def _conversation(row: Row) -> Conversation:
-    return Conversation(**row)
+def _conversation(stored: StoredConversation) -> Conversation:
+    return Conversation(**asdict(stored))
 
 
 @routes.post(
@@ -91,10 +93,10 @@ def _conversation(row: Row) -> Conversation:
     summary="Begin a conversation.",
 )
 def create_conversation(request: Request) -> Answer:
-    row = conversations.begin_conversation(
+    made = conversations.begin_conversation(
         request.user_id, str(request.creation_id), title=request.body.title, db=wiring.database()
     )
-    return Answer(_conversation(row), headers={"Location": f"/api/v1/conversations/{row['id']}"})
+    return Answer(_conversation(made), headers={"Location": f"/api/v1/conversations/{made.id}"})
 
 
 @routes.get(
@@ -125,8 +127,8 @@ def get_conversation(request: Request) -> Conversation:
     summary="Name a conversation; with an empty title it goes by its first question.",
 )
 def rename_conversation(request: Request) -> Conversation:
-    row = conversations.name_conversation(*_place(request), request.body.title, db=wiring.database())
-    return _conversation(row)
+    named = conversations.name_conversation(*_place(request), request.body.title, db=wiring.database())
+    return _conversation(named)
 
 
 @routes.delete(

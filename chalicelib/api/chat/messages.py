@@ -1,16 +1,14 @@
 """Messages as the API shows them: questions, and answers with their citations."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec.structs import asdict
 
 from chalicelib.api.library.pictures import pictures_of
+from chalicelib.model.chat.messages import CitedMessage, Role, StoredCitation
 from chalicelib.model.chat.outcomes import Outcome
-from chalicelib.ops.chat import conversations
-
-Row = dict[str, Any]
 
 
 class Citation(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +55,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     conversation_id: str
     ordinal: int
-    role: Literal["user", "assistant"]
+    role: Role
     content: str
     content_type: Literal["text/plain"] = "text/plain"
     created_at: datetime
@@ -76,37 +74,27 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int | None
 
 
-_PLAIN = (
-    *(
-        "id",
-        "conversation_id",
-        "ordinal",
-        "role",
-        "content",
-        "created_at",
-        "collection_id",
-        "item_ids",
-        "reply_to",
-    ),
-    *("outcome", "question", "dropped", "missing", "provider", "model", "input_tokens", "output_tokens"),
-)
-_QUOTED = (
-    *("ordinal", "item_id", "item_name", "source", "quote", "page_start", "page_end", "answer_start"),
-    *("answer_end", "stale"),
-)
-
-
-def message_of(message: conversations.Message) -> Message:
-    citations = [_citation(row) for row in message.citations]
+def message_of(cited: CitedMessage) -> Message:
+    """Return the message as the API shows it."""
+    citations = [_citation(each) for each in cited.citations]
     stale = any(citation.stale for citation in citations)
-    return Message(**{name: message.row[name] for name in _PLAIN}, citations=citations, stale=stale)
+    return Message(**asdict(cited.message), citations=citations, stale=stale)
 
 
-def _citation(row: Row) -> Citation:
-    span = (row["page_start"], row["page_end"])
-    pictures = pictures_of(row["item_id"], row["kind"], row["page"], source=row["source"], span=span)
+def _citation(stored: StoredCitation) -> Citation:
+    span = (stored.page_start, stored.page_end)
+    pictures = pictures_of(stored.item_id, stored.kind, stored.page, source=stored.source, span=span)
     return Citation(
-        **{name: row[name] for name in _QUOTED},
+        ordinal=stored.ordinal,
+        item_id=stored.item_id,
+        item_name=stored.item_name,
+        source=stored.source,
+        page=stored.page if stored.kind != "image" else None,
+        quote=stored.quote,
+        page_start=stored.page_start,
+        page_end=stored.page_end,
+        answer_start=stored.answer_start,
+        answer_end=stored.answer_end,
+        stale=stored.stale,
         **asdict(pictures),
-        page=row["page"] if row["kind"] != "image" else None,
     )

@@ -1,4 +1,4 @@
-"""Conversations: begin, list, read, name, delete, export; ask in them and read what was said."""
+"""Routes of conversations: begin, list, read, name, delete and export them; ask a question, list messages."""
 
 from datetime import datetime
 from time import monotonic
@@ -23,12 +23,12 @@ from chalicelib.ops.work import runs
 
 Row = dict[str, Any]
 routes = Routes("conversations")
-ANSWER_WITHIN_S = 22.0  # API Gateway hangs up after 29, and what was found must still be written down
+ANSWER_WITHIN_S = 22.0  # API Gateway hangs up after 29 s, and the answer must still be stored
 Title = Annotated[str, Meta(max_length=200)]
 
 
 class NewConversation(Body, frozen=True, kw_only=True):
-    """Without a title it goes by its first question."""
+    """A conversation to begin. An empty title stands for its first question."""
 
     title: Title = ""
 
@@ -38,7 +38,7 @@ class ConversationChanges(Body, frozen=True, kw_only=True):
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """`updated_at`: when something was last said in it."""
+    """A conversation. `updated_at` is the time of its last message."""
 
     object: Literal["conversation"] = "conversation"
     id: str
@@ -63,7 +63,7 @@ class MessageList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewMessage(Body, frozen=True, kw_only=True):
-    """A question to the items of a collection, to these items, or to all."""
+    """A question to the items of a collection, to the items named, or to all items."""
 
     content: Annotated[str, Meta(min_length=1, max_length=4000, pattern=r"\S")]
     collection_id: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
@@ -208,7 +208,7 @@ def _accepted(row: Row, headers: dict[str, str]) -> Answer:
 
 
 def _prefers_async(request: Request) -> bool:
-    """RFC 7240: preferences are separated by commas, and may have parameters."""
+    """Return whether the client prefers a run. RFC 7240: commas separate preferences, which may have parameters."""
     given = request.headers.get("prefer", "").split(",")
     return any(each.partition(";")[0].strip().lower() == "respond-async" for each in given)
 

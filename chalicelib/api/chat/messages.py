@@ -12,13 +12,13 @@ from chalicelib.model.chat.outcomes import Outcome
 
 
 class Citation(msgspec.Struct, frozen=True, kw_only=True):
-    """`quote` is what the item's stored text has between `page_start` and `page_end`: it was found there.
+    """A quote that was found in the item's stored text, from `page_start` to `page_end`.
 
-    It bears out the sentence of the answer from `answer_start` to `answer_end`. All four count characters (code
-    points). `source`: the text itself, an image's caption, or what was read from a picture. `stale`: the item was
-    deleted since, has other bytes, or reads otherwise there. `page`: null for an image, as long as there is one.
+    It supports the sentence of the answer from `answer_start` to `answer_end`. All four count characters (code
+    points). `source`: the text itself, an image's caption, or text read from a picture. `stale`: the item was deleted
+    since, has other bytes, or has another text there. `page`: null for an image that is not deleted.
     `thumbnail_url`: a small picture of the page or image. `page_image_url`: the page with the quote marked. An image
-    has no page's URLs, an item that is gone none at all.
+    has no page URLs, and a deleted item has no URLs.
     """
 
     ordinal: int
@@ -39,16 +39,16 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A question (role user), bounded by `collection_id` or `item_ids` when they are given; or an answer to one.
+    """A question (role user), limited to `collection_id` or `item_ids` when they are given; or an answer to one.
 
-    Of an answer: `reply_to` is the question's id, `question` what was searched for, `dropped` how many sentences did
-    not stand the check, `missing` what could not take part (semantic: it was searched by words alone; reranker),
-    `stale` whether any citation is. `outcome`: answered; nothing_relevant, when the items have nothing on it;
-    nothing_verified, when no sentence stood the check; refused, by the model. `content` says so too. Without a chat
-    model, answers are sentences of the items themselves, and `provider` is "extractive".
+    An answer has: `reply_to`, the question's id; `question`, the text searched for; `dropped`, the number of sentences
+    that failed the check; `missing`, the parts of the search that were not available (semantic: only words were
+    searched; reranker); `stale`, true when any citation is stale. `outcome`: answered; nothing_relevant, when the
+    items have nothing about it; nothing_verified, when no sentence passed the check; refused, by the model. `content`
+    says so too. Without a chat model, answers are sentences of the items themselves, and `provider` is "extractive".
 
-    `content`, quotes and names are text (`content_type`), with whatever stands in a file: show them as text, never as
-    Markdown or HTML, where `![](//host/x)` would be fetched.
+    `content`, quotes and names are plain text (`content_type`) and may have anything that is in a file: show them as
+    text, never as Markdown or HTML, where `![](//host/x)` would be fetched.
     """
 
     object: Literal["message"] = "message"

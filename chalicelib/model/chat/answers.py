@@ -1,4 +1,4 @@
-"""What an answer is: sentences, each with the places in the user's items that bear it out."""
+"""Answers: sentences, each with citations of the user's items; the prompts and schemas that ask a model for them."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 MAX_SENTENCES = 24
 MAX_SENTENCE_CHARS = 2_000
-MAX_CITATIONS = 5  # of one sentence
+MAX_CITATIONS = 5  # per sentence
 SYSTEM = """\
 You answer a question from passages of the user's own documents and images. You are given one JSON object: \
 "question", and "passages", each with its "number", the "name" of its document, its "page" and its "text".
@@ -31,7 +31,7 @@ _SENTENCE = {
     "required": ["text", "citations"],
     "additionalProperties": False,
 }
-# In the part of JSON Schema that all providers can hold a model to. Sizes are ours to check.
+# Only the part of JSON Schema that all providers can enforce. We check sizes ourselves.
 SCHEMA: dict[str, Any] = {
     "title": "answer",
     "type": "object",
@@ -53,7 +53,7 @@ REWRITTEN: dict[str, Any] = {
 
 
 class Claimed(Struct, frozen=True, kw_only=True):
-    """A quote as a model gives it; `passage` counts from 1."""
+    """A quote as the model gives it, not checked yet; `passage` counts from 1."""
 
     passage: int
     quote: str
@@ -77,7 +77,7 @@ class Rewritten(Struct, frozen=True, kw_only=True):
 class Citation(Struct, frozen=True, kw_only=True):
     """A quote that was found: `quote` is the stored text between the page's two offsets.
 
-    The answer's offsets are those of the sentence that it bears out.
+    The answer's offsets are those of the sentence that it supports.
     """
 
     item_id: str
@@ -93,7 +93,7 @@ class Citation(Struct, frozen=True, kw_only=True):
 
 
 class Checked(Struct, frozen=True, kw_only=True):
-    """An answer made of the sentences that stood the check, and how many did not."""
+    """An answer made of the sentences that passed the check; `dropped` counts the others."""
 
     content: str
     citations: tuple[Citation, ...]

@@ -1,8 +1,8 @@
-"""Finds a quote in the text it is said to be from, if it is long enough to prove anything.
+"""Find a quote in a text, if the quote is long enough to prove something.
 
-What a model writes down differs from what it read in ways that mean nothing: white space and line breaks,
-typographic quotes and dashes, ligatures, soft hyphens, hyphenation, composed accents, capitals. These are
-made equal. All else must be there word for word: a quote that begins or ends inside a word or a number
+A model's copy differs from the text in ways without meaning: white space and line breaks, typographic quotes and
+dashes, ligatures, soft hyphens, hyphenation, composed accents, capitals. These differences are removed from both.
+Everything else must be there word for word: a quote that begins or ends inside a word or a number
 ("safe to use" in "unsafe to use", "they can" in "they can't", "5 million" in "1.5 million") is not found.
 """
 
@@ -11,11 +11,11 @@ import unicodedata
 from bisect import bisect_left
 from functools import lru_cache
 
-MIN_WEIGHT = 12  # letters and digits; one of a script without spaces counts for three
+MIN_WEIGHT = 12  # letters and digits; one of a script without spaces counts as three
 MAX_QUOTE_CHARS = 5_000
-_EDGE = "\x01"  # stands where a word begins or ends; no text has it, for control characters are left out
+_EDGE = "\x01"  # marks the begin and end of a word; no text has it, because control characters are removed
 _DASHES = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d")
-_LONG_DASHES = frozenset("\u2014\u2015\ufe58")  # they part words, where others divide one
+_LONG_DASHES = frozenset("\u2014\u2015\ufe58")  # they stand between two words, other dashes inside one
 _SAME = {
     **dict.fromkeys("‘’‚‛′`´", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
@@ -23,25 +23,27 @@ _SAME = {
     "…": "...",
 }
 _TRIMMED = " \n'\"“”‘’„«».,;:…"
-_BROKEN = re.compile(rf"(?<=\w)([{''.join(sorted(_DASHES))}])\s(?=\w)")  # a divided word, copied with a blank
+_BROKEN = re.compile(
+    rf"(?<=\w)([{''.join(sorted(_DASHES))}])\s(?=\w)"
+)  # a hyphenated word, copied with a blank
 _JOINERS = frozenset(".,:/-'")
-_SUFFIX = re.compile(r"(?:s|t|d|m|ll|re|ve)(?!\w)")  # of it's, can't, they'll
+_SUFFIX = re.compile(r"(?:s|t|d|m|ll|re|ve)(?!\w)")  # the end of it's, can't, they'll
 _BEFORE_A_GROUP, _GROUP = re.compile(r"(?:\A|\D)\d{1,3}\Z"), re.compile(r"\d{3}(?!\d)")
-# Thai and Lao, Burmese, Khmer, kana and Han; Han beyond the first plane is told by its number alone.
+# Thai and Lao, Burmese, Khmer, kana and Han. Han beyond the first plane is every code point from 0x20000 on.
 _UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0xA4CF), (0xF900, 0xFAFF))
 
 
 class Source:
-    """A text made ready for finding quotes in it; linear in the text, and in each quote with the text."""
+    """A text prepared for finding quotes. Preparing it and each search take linear time."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._folded, self._offsets = _fold(text)
 
     def find(self, quote: str, *, near: int = 0) -> tuple[int, int] | None:
-        """(start, end) of the quote in `text`: from `near` on, else the first there is.
+        """Return (start, end) of the first quote in `text` from the offset `near` on, else of the first one at all.
 
-        None: it is not there, or it is too little to prove anything.
+        Return None when it is not there, or too short to prove something.
         """
         if len(quote) > MAX_QUOTE_CHARS:
             return None
@@ -63,7 +65,7 @@ class Source:
 
 
 def proves_something(quote: str) -> bool:
-    """Whether it is long enough for a quote."""
+    """Return whether the text is long enough for a quote: MIN_WEIGHT, and two words in a script with spaces."""
     return _proves_something(_fold(quote)[0])
 
 
@@ -74,7 +76,7 @@ def _proves_something(folded: str) -> bool:
 
 
 def _fold(text: str) -> tuple[str, list[int]]:
-    """The text with all that means nothing made equal and an edge at each word's ends; where each is in `text`."""
+    """Return (folded text with _EDGE at the ends of words, the offset in `text` of each of its characters)."""
     chars, places = _unhyphenated(text, *_equal_characters(text))
     folded, offsets = list[str](), list[int]()
     inside = False
@@ -92,7 +94,7 @@ def _fold(text: str) -> tuple[str, list[int]]:
 
 
 def _equal_characters(text: str) -> tuple[list[str], list[int]]:
-    """Runs of white space as one blank, or one line break when there is one in it."""
+    """Return (folded characters, offsets). A run of white space becomes a line break if it has one, else a blank."""
     chars, places = list[str](), list[int]()
     for place, char in enumerate(text):
         if char.isspace():
@@ -119,9 +121,9 @@ def _fold_character(char: str) -> str:
 
 
 def _unhyphenated(text: str, chars: list[str], places: list[int]) -> tuple[list[str], list[int]]:
-    """Without the dashes between two letters, which a line's end may have put there: well-known is wellknown.
+    """Remove the dashes between two letters, which a line's end may have put there: well-known is wellknown.
 
-    Between others a dash stays; the line's end behind it goes.
+    A dash between other characters stays; a line break behind it is removed.
     """
     kept = list[int]()
     n = 0

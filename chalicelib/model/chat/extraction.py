@@ -1,4 +1,4 @@
-"""Picks, without a model, the sentences that answer a question best."""
+"""Choose the sentences that answer a question best, without a chat model."""
 
 import math
 import re
@@ -13,9 +13,9 @@ from chalicelib.model.search.folding import DENIALS
 SHORTLISTED = 24  # a local model embeds some 50 sentences a second
 MAX_SENTENCES = 4
 MAX_CHARS = 400
-MIN_CHARS_UNENDED = 40  # what is short and has no end is a heading, or a page's foot
-_HEADING_SHARE = 0.7  # of the longest line below it
-_STEM_CHARS = 6  # tomato is tomatoes: enough, where the other half of the score is by meaning
+MIN_CHARS_UNENDED = 40  # a shorter text without an end mark is a heading, or the foot of a page
+_HEADING_SHARE = 0.7  # of the length of the longest line below it
+_STEM_CHARS = 6  # makes tomato and tomatoes equal; cosines do the rest
 _MEANING, _WORDS = 0.6, 0.4
 # On the samples the best sentence had .42 and more for ten questions they answer, .36 and less for ten they do not.
 _WORTH_SAYING, _OF_THE_BEST = 0.38, 0.8
@@ -26,7 +26,7 @@ _WORTH_SAYING_ALONE = 0.45
 
 
 def sentences_of(text: str) -> list[str]:
-    """The sentences that can be quoted, each once; one too long is cut at a word."""
+    """Return the sentences that can be quoted, each once; one longer than MAX_CHARS is cut at a word."""
     found = (text[start:end] for start, end in sentence_spans(text))
     cut = dict.fromkeys(map(_cut, found))
     return [
@@ -35,7 +35,7 @@ def sentences_of(text: str) -> list[str]:
 
 
 def as_said(sentence: str, text: str, *, begins_page: bool) -> str:
-    """A sentence of the text as an answer has it: a colon parts a heading above it from what stands below.
+    """Return a sentence of the text as an answer shows it: with a colon behind a heading that stands above it.
 
     A heading is a line of its own, shorter than those below, that ends without a mark; running text fills its lines.
     """
@@ -51,7 +51,7 @@ def as_said(sentence: str, text: str, *, begins_page: bool) -> str:
 
 
 def shortlist(question: str, searched: str, sentences: Sequence[str]) -> list[int]:
-    """The places of those worth a vector, in order: the ones with most of the question, then the first."""
+    """Return the indices, in order, of the SHORTLISTED sentences with most of the question; if equal, the first."""
     coverage = _coverage(question, searched, sentences)
     order = sorted(range(len(sentences)), key=lambda n: (-coverage[n], n))
     return sorted(order[:SHORTLISTED])
@@ -65,10 +65,10 @@ def choose_sentences(
     *,
     is_relevant: bool = True,
 ) -> list[int]:
-    """The places of the best, best first; none when nothing is worth saying.
+    """Return the indices of the best sentences, best first; none when no score is high enough.
 
     Words that are only in `searched`, carried over from earlier questions, count half. `similarities` are cosines
-    with it, None where there are no vectors. Of sentences from passages that are not relevant the best must be better.
+    with `searched`, None without vectors. When the passages are not relevant, the best sentence needs a higher score.
     """
     coverage = _coverage(question, searched, sentences)
     if similarities is None:
@@ -90,7 +90,7 @@ def choose_sentences(
 
 
 def _coverage(question: str, searched: str, sentences: Sequence[str]) -> list[float]:
-    """How much of the question each has, 0..1; a word that few of them have counts more."""
+    """Return the share of the question's words that each sentence has, 0..1; rare words count more."""
     own = set(map(_stem, content_words(question)))
     wanted = own | set(map(_stem, content_words(searched)))
     present = [set(map(_stem, words_of(sentence))) & wanted for sentence in sentences]
@@ -108,7 +108,7 @@ def _stem(word: str) -> str:
 
 
 def _alike(one: str, other: str) -> bool:
-    """Whether they share nearly all words; but not when each has a figure of its own, or only one of them denies."""
+    """Return whether they share 80% of their words, unless both have a figure of their own, or only one denies."""
     a, b = set(words_of(one)), set(words_of(other))
     if (_has_figures(a - b) and _has_figures(b - a)) or _denies(a ^ b):
         return False
@@ -134,7 +134,7 @@ def _is_heading(line: str, below: str) -> bool:
 
 
 def _cut(sentence: str) -> str:
-    """The first words of one too long; of what is written without spaces, the first characters."""
+    """Return the first MAX_CHARS of the sentence, cut at a word if it has spaces."""
     if len(sentence) <= MAX_CHARS:
         return sentence
     words, *cut_off = sentence[: MAX_CHARS + 1].rsplit(maxsplit=1)

@@ -1,7 +1,6 @@
-"""Tells whether a sentence has a figure, or an address, that its quotes do not have.
+"""Tell whether a sentence has a figure, or an address, that its quotes do not have.
 
-Of all that a sentence may say beyond its quotes, this is what can be told without understanding it. Numbers in
-words, units and what is counted are not looked at.
+This can be checked without understanding the sentence. Numbers in words, units and the things counted are not checked.
 """
 
 import re
@@ -34,7 +33,7 @@ def _counts_more(sentence: str, borne_out_by: Iterable[str]) -> bool:
 
 
 def _plain(text: str) -> str:
-    """What compatibility makes equal is equal, but 10² is not 102; what cannot be seen is left out."""
+    """Return the text in NFKC and lower case, without invisible characters; 10² becomes "10 2", not 102."""
     shown = (
         f" {char} " if category == "No" else "" if category == "Cf" else char
         for char in _GROUPING.sub("", text)
@@ -45,12 +44,12 @@ def _plain(text: str) -> str:
 
 
 def _readings(text: str) -> tuple[str, str]:
-    """12 500 is two numbers, or one."""
+    """Return both readings of the text: 12 500 as two numbers, and as one."""
     return text, _BLANK_GROUPING.sub("", text)
 
 
 def _numbers(text: str) -> list[str]:
-    """As they are written, with their signs, but without what groups thousands; 1.5 million is 1500000."""
+    """Return the numbers as written, with signs, without separators of thousands; 1.5 million is 1500000."""
     return [_ungrouped(number) for number in _NUMBER.findall(_POWERED.sub(_in_digits, text))]
 
 

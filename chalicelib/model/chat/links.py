@@ -1,9 +1,9 @@
-"""Finds the addresses in a text that a Markdown renderer, a browser, a linkifier or a reader would follow.
+"""Find the addresses in a text that a Markdown renderer, a browser, a linkifier or a reader would follow.
 
-A text is looked at as it stands, with its entities and percent signs decoded, and as Markdown shows it. In each of
-these views characters are first mapped as a browser maps a host's (UTS #46), invisible ones are left out, and
-backslashes count as slashes. Bare names count when they end in a top-level domain. Not found: a single number or
-word that only an address bar would take for a host (2130706433, intranet).
+A text is searched as it is, with its entities and percent signs decoded, and as Markdown shows it. In each of these
+views characters are first mapped as a browser maps a host's (UTS #46), invisible ones are removed, and backslashes
+count as slashes. Bare names count when they end in a top-level domain. Not found: a single number or word that only
+an address bar would take for a host (2130706433, intranet).
 
 The libraries are loaded with the first text: markdown-it-py parses, idna has the tables of UTS #46, linkify-it-py the
 list of top-level domains.
@@ -28,10 +28,10 @@ _CJK_STOP = re.compile(rf"(?<=[{_CJK}])[。｡](?=[{_CJK}A-Z])")
 _SEAM = re.compile(
     rf"(?<=[^\W\d_])\.(?=[A-Z][a-z])|(?<=[^\W_])(?=[{_CJK}])|(?<=[{_CJK}])(?=[!-~])|[。｡\t-\r]"
 )
-# A sentence that begins right behind a full stop, or behind an item's number, and goes on.
+# A sentence that begins directly behind a full stop, or behind the number of a list item, and continues.
 _NEXT_SENTENCE = re.compile(r"(?<![^\s(\"'“])([^\W\d_]{2,}|\d{1,2})\.(?=[A-Z][a-z]+\s)")
 
-# Handed to an application, or followed by a browser, without a slash: HTML's safe list for registerProtocolHandler,
+# Schemes that are opened without a slash, by an application or a browser: HTML's safe list for registerProtocolHandler,
 # URL's special schemes, and those that browsers and operating systems know.
 _SCHEMES = (
     "about|blob|cid|data|feed|file|filesystem|ftp|http|https|itms|javascript|jar|ldap|livescript|mhtml|mid|mocha"
@@ -55,10 +55,10 @@ _LEADING = re.compile(r"\A[(\"'\[{<*_~“„‘«「『《【]*+(?:https?:)?/*+"
 _WEB_ADDRESS = re.compile(r"https?:|/|www\.")
 _WEB = re.compile(r"(?::\d++)?(?:[/?#]|\Z)")
 _MARKS = r"[.,;:!?\"')\]}>*_~“”‘’«»…。，、！？；：）」』》】]"
-_TRAILING = re.compile(rf"/?{_MARKS}{{0,6}}\Z")  # few, for many could tell something
+_TRAILING = re.compile(rf"/?{_MARKS}{{0,6}}\Z")  # few, because many could carry a message
 _MORE_THAN_A_NAME = re.compile(r"[/?#@:]")
 _MARKUP = frozenset("\\`*_~[]<>!&")
-# Reserved names (RFC 2606, 6761, 6762, 7686, ICANN's .internal, IANA's test names), which are in no list.
+# Reserved names (RFC 2606, 6761, 6762, 7686, ICANN's .internal, IANA's test names), which the list does not have.
 _RESERVED = (
     "alt example internal invalid local localhost onion test 测试 測試 परीक्षा испытание 테스트 טעסט δοκιμή テスト"
     " إختبار آزمایشی பரிட்சை"
@@ -68,8 +68,8 @@ _RESERVED = (
 def names_more(sentence: str, borne_out_by: Iterable[str]) -> bool:
     """Return whether the sentence has an address that none of these texts has as a whole.
 
-    A name of a host may be spelt otherwise there. More than a name must be there letter by letter: capitals and
-    invisible characters reach the server, and could tell it something.
+    A bare host name may be spelt differently there. A longer address must be there letter by letter: its capitals and
+    invisible characters reach the server, and could carry a message to it.
     """
     texts = [" ".join(text.split()) for text in borne_out_by]
     sentence = _apart(sentence, texts)
@@ -90,7 +90,7 @@ def _has(word: str, texts: Iterable[str]) -> bool:
 def addresses_in(text: str) -> set[str]:
     """Return the addresses in one spelling each: lower case, no http(s), no punctuation at the ends.
 
-    The host of an address is one as well. A link without a host, and an HTML tag with attributes, stand as they are.
+    The host of an address is included too. A link without a host, and an HTML tag with attributes, stay as they are.
     """
     plain = " ".join(text.split())
     rendered, destinations = _render(plain) if _MARKUP.intersection(plain) else ("", [])

@@ -1,4 +1,4 @@
-"""Questions: their words, whether one leans on what was asked before, and what it then means."""
+"""Questions: their words, and how one that depends on earlier questions is completed."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from chalicelib.model.search.lexical import with_bigrams
 MAX_SEARCHED_CHARS = 2_000
 MAX_CARRIED_WORDS = 12
 _WORD = re.compile(r"\w++(?:['’]\w++)?")
-# Words that say nothing of the matter: function words, and those that questions are made of.
+# Words without a subject of their own: function words, and the usual words of questions.
 _EMPTY_WORDS = """
 a an the of and or but to in on at by for from with without about as is are was were be been being am do does did done
 have has had having can could may might shall should will would must not no nor so if then than too very just also only
@@ -21,7 +21,7 @@ le la les un une des du de et ou mais est sont était dans avec sans que qui quo
 ce cette ces il elle ils elles el los las una unos unas y o pero es en por para quien donde cuando
 como esto esta este eso esa ese lo gli di della e è sono nel che quando questo questa
 """
-# What stands for something named before, or goes on from it.
+# Words that stand for something named before.
 _LEANING_WORDS = """
 it its it's they them their theirs he him his she her hers this that these those one ones former latter same
 es sie er ihn ihm ihr ihre sein seine dies diese dieser dieses das dort dazu davon damit
@@ -32,21 +32,21 @@ _GOING_ON_WORDS = "and but or so then also und aber oder et mais y pero e ma"
 _EMPTY, _LEANING = frozenset(_EMPTY_WORDS.split()), frozenset(_LEANING_WORDS.split())
 _GOING_ON = frozenset(_GOING_ON_WORDS.split())
 _ABOUT = re.compile(r"(?:what|how)\s+about\b", re.IGNORECASE)
-_SHORT = 6  # words; a longer question says what it is about, whatever stands in it
+_SHORT = 6  # content words; a longer question names its subject itself
 
 
 def words_of(text: str) -> list[str]:
-    """Its words in small letters, in order; Chinese and Japanese as pairs of characters."""
+    """Return the words in lower case, in order; Chinese and Japanese as pairs of characters."""
     return [word.lower() for word in _WORD.findall(with_bigrams(text))]
 
 
 def content_words(text: str) -> list[str]:
-    """Its words that say what it is about, in order, each once."""
+    """Return the words that name a subject, in order, each once."""
     return list(dict.fromkeys(word for word in words_of(text) if word not in _EMPTY))
 
 
 def leans_on_history(question: str) -> bool:
-    """Whether it cannot stand alone: "And in winter?", "How much does it cost?", "Why?"."""
+    """Return whether the question depends on earlier ones: "And in winter?", "How much does it cost?", "Why?"."""
     words, content = words_of(question), content_words(question)
     if not content:
         return True
@@ -55,9 +55,9 @@ def leans_on_history(question: str) -> bool:
 
 
 def stand_alone(question: str, before: Sequence[str]) -> str:
-    """What to search for: the question, with the words of the last one before it when it leans on that.
+    """Return the text to search for: the question, with words of the last one before it when it depends on that.
 
-    `before` are the questions so far, as they were searched for.
+    `before` has the texts searched for so far, oldest first.
     """
     if before and leans_on_history(question):
         known = set(words_of(question))

@@ -2,7 +2,6 @@
 
 import html
 import re
-from datetime import UTC, datetime
 from random import Random
 from time import process_time
 
@@ -14,6 +13,7 @@ from markdown_it import MarkdownIt
 
 from chalicelib.model.chat.export import as_markdown
 from chalicelib.model.chat.links import addresses_in, names_more
+from tests.support.messages import citation, message
 
 ADDRESSES = r"""
 t.co/AbC
@@ -512,11 +512,9 @@ def test_whatever_is_followed_is_found() -> None:
 def test_nothing_is_followed_in_an_export() -> None:
     """But by GitHub, which makes a link of an e-mail address whatever is escaped: "@" is left out."""
     texts = [text for text in ADDRESSES + UNSEEN if "@" not in text]
-    citation = {"kind": "pdf", "page": 1, "stale": False}
     for text in texts:
-        cited = {**citation, "answer_end": len(text), "item_name": text, "quote": text}
-        said = {"role": "assistant", "content": text, "created_at": datetime(2026, 1, 2, tzinfo=UTC)}
-        tokens = RENDERER.parse(as_markdown(text, [(said, [cited])]))
+        cited = citation(item_name=text, quote=text, answer_end=len(text))
+        tokens = RENDERER.parse(as_markdown(text, [message("assistant", text, cited)]))
         inside = {child.type for token in tokens for child in token.children or ()}
         assert inside <= {"text", "text_special", "strong_open", "strong_close"}, text
         assert {token.type for token in tokens} <= {"heading_open", "paragraph_open", "inline", *CLOSING}, (

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from chalicelib.model.chat.answers import SYSTEM
 from chalicelib.model.chat.export import as_markdown
 from tests.hostile.strings import TEXTS
+from tests.support.messages import message
 from tests.support.talking import TALKS, Talk, document, talk
 
 __all__ = ["talk"]  # pytest finds fixtures by their names
@@ -208,8 +208,7 @@ def test_any_text_can_be_asked_named_and_exported(talk: Talk) -> None:
 @pytest.mark.parametrize("line_end", ["\n", "\r", "\r\n", "\u2028"])
 def test_in_an_export_no_line_begins_with_blanks_which_make_it_code(line_end: str) -> None:
     said = f"One{line_end}{line_end}    two"
-    row = {"role": "user", "content": said, "created_at": datetime(2026, 1, 2, tzinfo=UTC)}
-    assert as_markdown("", [(row, [])]).endswith("One\n\ntwo\n")
+    assert as_markdown("", [message("user", said)]).endswith("One\n\ntwo\n")
 
 
 def test_in_an_export_nothing_that_was_written_is_markup(talk: Talk) -> None:

@@ -1,4 +1,4 @@
-"""Conversations: begin, list, read, name, delete, export; ask in them and read what was said."""
+"""Routes of conversations: begin, list, read, name, delete and export them; ask a question, list messages."""
 
 from datetime import datetime
 from time import monotonic
@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from chalicelib import wiring
 from chalicelib.api.chat.messages import Message, message_of
@@ -13,6 +14,7 @@ from chalicelib.api.chat.runs import Run, run_of
 from chalicelib.api.http.routes import Answer, Body, Query, Request, Routes
 from chalicelib.api.search.search import ItemId
 from chalicelib.errors import Conflict, TooLarge
+from chalicelib.model.chat.conversations import StoredConversation
 from chalicelib.model.work.runs import RunRef
 from chalicelib.ops.chat import ask, conversations
 from chalicelib.ops.chat.answer import Models
@@ -21,12 +23,12 @@ from chalicelib.ops.work import runs
 
 Row = dict[str, Any]
 routes = Routes("conversations")
-ANSWER_WITHIN_S = 22.0  # API Gateway hangs up after 29, and what was found must still be written down
+ANSWER_WITHIN_S = 22.0  # API Gateway hangs up after 29 s, and the answer must still be stored
 Title = Annotated[str, Meta(max_length=200)]
 
 
 class NewConversation(Body, frozen=True, kw_only=True):
-    """Without a title it goes by its first question."""
+    """A conversation to begin. An empty title stands for its first question."""
 
     title: Title = ""
 
@@ -36,7 +38,7 @@ class ConversationChanges(Body, frozen=True, kw_only=True):
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """`updated_at`: when something was last said in it."""
+    """A conversation. `updated_at` is the time of its last message."""
 
     object: Literal["conversation"] = "conversation"
     id: str
@@ -61,7 +63,7 @@ class MessageList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewMessage(Body, frozen=True, kw_only=True):
-    """A question to the items of a collection, to these items, or to all."""
+    """A question to the items of a collection, to the items named, or to all items."""
 
     content: Annotated[str, Meta(min_length=1, max_length=4000, pattern=r"\S")]
     collection_id: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
@@ -78,8 +80,8 @@ class ListMessages(Query, frozen=True, kw_only=True):
     after: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
 
 
-def _conversation(row: Row) -> Conversation:
-    return Conversation(**row)
+def _conversation(stored: StoredConversation) -> Conversation:
+    return Conversation(**asdict(stored))
 
 
 @routes.post(
@@ -91,10 +93,10 @@ def _conversation(row: Row) -> Conversation:
     summary="Begin a conversation.",
 )
 def create_conversation(request: Request) -> Answer:
-    row = conversations.begin_conversation(
+    made = conversations.begin_conversation(
         request.user_id, str(request.creation_id), title=request.body.title, db=wiring.database()
     )
-    return Answer(_conversation(row), headers={"Location": f"/api/v1/conversations/{row['id']}"})
+    return Answer(_conversation(made), headers={"Location": f"/api/v1/conversations/{made.id}"})
 
 
 @routes.get(
@@ -125,8 +127,8 @@ def get_conversation(request: Request) -> Conversation:
     summary="Name a conversation; with an empty title it goes by its first question.",
 )
 def rename_conversation(request: Request) -> Conversation:
-    row = conversations.name_conversation(*_place(request), request.body.title, db=wiring.database())
-    return _conversation(row)
+    named = conversations.name_conversation(*_place(request), request.body.title, db=wiring.database())
+    return _conversation(named)
 
 
 @routes.delete(
@@ -206,7 +208,7 @@ def _accepted(row: Row, headers: dict[str, str]) -> Answer:
 
 
 def _prefers_async(request: Request) -> bool:
-    """RFC 7240: preferences are separated by commas, and may have parameters."""
+    """Return whether the client prefers a run. RFC 7240: commas separate preferences, which may have parameters."""
     given = request.headers.get("prefer", "").split(",")
     return any(each.partition(";")[0].strip().lower() == "respond-async" for each in given)
 

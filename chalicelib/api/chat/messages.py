@@ -1,26 +1,24 @@
 """Messages as the API shows them: questions, and answers with their citations."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec.structs import asdict
 
 from chalicelib.api.library.pictures import pictures_of
+from chalicelib.model.chat.messages import CitedMessage, Role, StoredCitation
 from chalicelib.model.chat.outcomes import Outcome
-from chalicelib.ops.chat import conversations
-
-Row = dict[str, Any]
 
 
 class Citation(msgspec.Struct, frozen=True, kw_only=True):
-    """`quote` is what the item's stored text has between `page_start` and `page_end`: it was found there.
+    """A quote that was found in the item's stored text, from `page_start` to `page_end`.
 
-    It bears out the sentence of the answer from `answer_start` to `answer_end`. All four count characters (code
-    points). `source`: the text itself, an image's caption, or what was read from a picture. `stale`: the item was
-    deleted since, has other bytes, or reads otherwise there. `page`: null for an image, as long as there is one.
+    It supports the sentence of the answer from `answer_start` to `answer_end`. All four count characters (code
+    points). `source`: the text itself, an image's caption, or text read from a picture. `stale`: the item was deleted
+    since, has other bytes, or has another text there. `page`: null for an image that is not deleted.
     `thumbnail_url`: a small picture of the page or image. `page_image_url`: the page with the quote marked. An image
-    has no page's URLs, an item that is gone none at all.
+    has no page URLs, and a deleted item has no URLs.
     """
 
     ordinal: int
@@ -41,23 +39,23 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A question (role user), bounded by `collection_id` or `item_ids` when they are given; or an answer to one.
+    """A question (role user), limited to `collection_id` or `item_ids` when they are given; or an answer to one.
 
-    Of an answer: `reply_to` is the question's id, `question` what was searched for, `dropped` how many sentences did
-    not stand the check, `missing` what could not take part (semantic: it was searched by words alone; reranker),
-    `stale` whether any citation is. `outcome`: answered; nothing_relevant, when the items have nothing on it;
-    nothing_verified, when no sentence stood the check; refused, by the model. `content` says so too. Without a chat
-    model, answers are sentences of the items themselves, and `provider` is "extractive".
+    An answer has: `reply_to`, the question's id; `question`, the text searched for; `dropped`, the number of sentences
+    that failed the check; `missing`, the parts of the search that were not available (semantic: only words were
+    searched; reranker); `stale`, true when any citation is stale. `outcome`: answered; nothing_relevant, when the
+    items have nothing about it; nothing_verified, when no sentence passed the check; refused, by the model. `content`
+    says so too. Without a chat model, answers are sentences of the items themselves, and `provider` is "extractive".
 
-    `content`, quotes and names are text (`content_type`), with whatever stands in a file: show them as text, never as
-    Markdown or HTML, where `![](//host/x)` would be fetched.
+    `content`, quotes and names are plain text (`content_type`) and may have anything that is in a file: show them as
+    text, never as Markdown or HTML, where `![](//host/x)` would be fetched.
     """
 
     object: Literal["message"] = "message"
     id: str
     conversation_id: str
     ordinal: int
-    role: Literal["user", "assistant"]
+    role: Role
     content: str
     content_type: Literal["text/plain"] = "text/plain"
     created_at: datetime
@@ -76,37 +74,27 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int | None
 
 
-_PLAIN = (
-    *(
-        "id",
-        "conversation_id",
-        "ordinal",
-        "role",
-        "content",
-        "created_at",
-        "collection_id",
-        "item_ids",
-        "reply_to",
-    ),
-    *("outcome", "question", "dropped", "missing", "provider", "model", "input_tokens", "output_tokens"),
-)
-_QUOTED = (
-    *("ordinal", "item_id", "item_name", "source", "quote", "page_start", "page_end", "answer_start"),
-    *("answer_end", "stale"),
-)
-
-
-def message_of(message: conversations.Message) -> Message:
-    citations = [_citation(row) for row in message.citations]
+def message_of(cited: CitedMessage) -> Message:
+    """Return the message as the API shows it."""
+    citations = [_citation(each) for each in cited.citations]
     stale = any(citation.stale for citation in citations)
-    return Message(**{name: message.row[name] for name in _PLAIN}, citations=citations, stale=stale)
+    return Message(**asdict(cited.message), citations=citations, stale=stale)
 
 
-def _citation(row: Row) -> Citation:
-    span = (row["page_start"], row["page_end"])
-    pictures = pictures_of(row["item_id"], row["kind"], row["page"], source=row["source"], span=span)
+def _citation(stored: StoredCitation) -> Citation:
+    span = (stored.page_start, stored.page_end)
+    pictures = pictures_of(stored.item_id, stored.kind, stored.page, source=stored.source, span=span)
     return Citation(
-        **{name: row[name] for name in _QUOTED},
+        ordinal=stored.ordinal,
+        item_id=stored.item_id,
+        item_name=stored.item_name,
+        source=stored.source,
+        page=stored.page if stored.kind != "image" else None,
+        quote=stored.quote,
+        page_start=stored.page_start,
+        page_end=stored.page_end,
+        answer_start=stored.answer_start,
+        answer_end=stored.answer_end,
+        stale=stored.stale,
         **asdict(pictures),
-        page=row["page"] if row["kind"] != "image" else None,
     )

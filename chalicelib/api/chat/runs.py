@@ -1,4 +1,4 @@
-"""Runs: work that outlasts its request. See what became of it, cancel it."""
+"""Routes of runs, the work that takes longer than its request: list, read and cancel them."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -19,14 +19,14 @@ routes = Routes("runs")
 
 
 class RunError(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the last attempt, while there may be another; of the run, once it has failed."""
+    """The error of a failed run, or of the last attempt while another one may follow."""
 
     code: str
     message: str
 
 
 class RunOutput(msgspec.Struct, frozen=True, kw_only=True):
-    """`message` is left out in lists, and null once its conversation is deleted."""
+    """The result of a run. `message` is null in lists, and when its conversation is deleted."""
 
     conversation_id: str
     message_id: str
@@ -34,7 +34,7 @@ class RunOutput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """`next_attempt_at` is null unless it is queued. Runs are kept for 30 days after they ended."""
+    """A run. `next_attempt_at` is null unless it is queued. Runs are kept for 30 days after their end."""
 
     object: Literal["run"] = "run"
     id: str
@@ -63,7 +63,7 @@ class ListRuns(Query, frozen=True, kw_only=True):
 
 
 def run_of(row: Row, message: Message | None = None) -> Run:
-    """A run as the API shows it, from runs.get's or list_page's row."""
+    """Return the run as the API shows it, from a row of runs.get or list_page."""
     output = row["output"]
     return Run(
         id=row["id"],

@@ -1,7 +1,8 @@
 """Answer a question from the user's items: find passages, ask the model or quote, check every quote.
 
-Nothing that a model writes is believed or done. It is given the question and the passages as one JSON object; its
-answer must fit a schema; a sentence stays when a quote of it is found in the stored text of a passage it was given.
+The text that a model writes is never trusted and never executed. The model gets the question and the passages as one
+JSON object, and its answer must fit a schema. A sentence stays when one of its quotes is found in the stored text of a
+passage that the model was given.
 """
 
 import json
@@ -15,6 +16,7 @@ from chalicelib.errors import InvalidInput, ModelRefused, Unavailable
 from chalicelib.model.chat import answers
 from chalicelib.model.chat.answers import Checked, Citation, Claimed, Draft, Rewritten, Sentence
 from chalicelib.model.chat.extraction import as_said, choose_sentences, sentences_of, shortlist
+from chalicelib.model.chat.messages import Turn
 from chalicelib.model.chat.outcomes import SAID, Outcome
 from chalicelib.model.chat.questions import MAX_SEARCHED_CHARS, stand_alone
 from chalicelib.model.ingest.chunking import estimate_tokens
@@ -32,21 +34,13 @@ T = TypeVar("T")
 PASSAGE_TOKENS, MODEL_PASSAGE_TOKENS = 1_024, 3_000
 ANSWER_TOKENS, QUESTION_TOKENS = 2_048, 256
 HISTORY_MESSAGES, HISTORY_TOKENS = 10, 2_000
-NO_REWRITING = {"model_cut_off", "model_unusable"}  # one that reasons may spend all its tokens on that
+NO_REWRITING = {"model_cut_off", "model_unusable"}  # a reasoning model may spend all its tokens on thinking
 LEAST_S = 2.0  # the model is not asked with less time than this
 EMBED_TIMEOUT_S = 10.0
 
 
-class Turn(Struct, frozen=True, kw_only=True):
-    """An earlier message. `question` is what an answer's was searched for, None of a user's message."""
-
-    role: str
-    content: str
-    question: str | None
-
-
 class Question(Struct, frozen=True, kw_only=True):
-    """`history` is oldest first."""
+    """A question to the items that match `filters`. `history` has the earlier messages, oldest first."""
 
     user_id: str
     text: str
@@ -55,7 +49,7 @@ class Question(Struct, frozen=True, kw_only=True):
 
 
 class Models(Struct, frozen=True, kw_only=True):
-    """Whom an answer may ask. Without `chat` it is made of quotes."""
+    """The models an answer may use. Without `chat` the answer is made of sentences of the items."""
 
     embedder: Embedder
     reranker: Reranker | None = None
@@ -63,7 +57,7 @@ class Models(Struct, frozen=True, kw_only=True):
 
 
 class Answered(Struct, frozen=True, kw_only=True):
-    """`question` is what was searched for; `model` is the embedder's where none was asked."""
+    """An answer to store. `question` is the text searched for; `model` is the embedder's without a chat model."""
 
     content: str
     outcome: Outcome
@@ -84,7 +78,7 @@ def answer_question(
     models: Models,
     time_left_s: Callable[[], float],
 ) -> Answered:
-    """Raises Unavailable when the model does not answer in time, or not as it was asked to."""
+    """Return the answer. Raise Unavailable when the model gives none in time, or one that does not fit the schema."""
     chat = models.chat
     asking = _Asking(chat, time_left_s) if chat else None
     searched = _stand_alone(question, asking)
@@ -135,7 +129,7 @@ def answer_question(
 
 
 def _check(draft: Draft, passages: Sequence[Passage], question: Question, *, db: "Database") -> Checked:
-    """The user's own words may have figures too; those of a rewriting are a model's."""
+    """Return the checked draft. Figures may also come from the user's own words, not from the rewritten question."""
     if not draft.sentences:
         return Checked(content="", citations=(), dropped=0)
     user_id = question.user_id
@@ -144,7 +138,7 @@ def _check(draft: Draft, passages: Sequence[Passage], question: Question, *, db:
 
 
 class _Asking:
-    """The model, asked within the time there is; counts what it costs."""
+    """Ask the model within the time left, and sum up the tokens used."""
 
     def __init__(self, chat: ChatModel, time_left_s: Callable[[], float]) -> None:
         self._chat = chat
@@ -152,7 +146,7 @@ class _Asking:
         self.input_tokens = self.output_tokens = 0
 
     def ask(self, system: str, prompt: str, schema: dict[str, object], shape: type[T], max_tokens: int) -> T:
-        """The answer in that shape; raises Unavailable for any other."""
+        """Return the model's answer as a `shape`. Raise Unavailable when it does not fit, or no time is left."""
         left_s = self._time_left_s()
         if left_s < LEAST_S:
             raise Unavailable("There is no time left to ask the model.", code="no_time_left")
@@ -170,7 +164,7 @@ class _Asking:
 
 
 def _stand_alone(question: Question, asking: _Asking | None) -> str:
-    """What to search for. When the model makes nothing of the history, the words do."""
+    """Return the text to search for: the model's rewriting, or the one by words when the model gives none of use."""
     by_words = stand_alone(question.text, [turn.question for turn in question.history if turn.question])
     if asking is None or not question.history:
         return by_words
@@ -189,7 +183,7 @@ def _stand_alone(question: Question, asking: _Asking | None) -> str:
 
 
 def _bounded(history: Sequence[Turn]) -> list[Turn]:
-    """The last messages that fit, oldest first."""
+    """Return the last messages that fit into HISTORY_TOKENS, oldest first."""
     kept, room = list[Turn](), HISTORY_TOKENS
     for turn in reversed(history[-HISTORY_MESSAGES:]):
         room -= estimate_tokens(turn.content)
@@ -200,7 +194,7 @@ def _bounded(history: Sequence[Turn]) -> list[Turn]:
 
 
 def _prompt(question: str, passages: Sequence[Passage]) -> str:
-    """JSON, so that no text can end the string it stands in and pass for something else."""
+    """Return the prompt as JSON: a text cannot end its own string and pass for another part."""
     given = [
         {"number": number, "name": passage.name, "page": passage.page, "text": passage.text}
         for number, passage in enumerate(passages, 1)
@@ -217,7 +211,7 @@ def _extract(
     *,
     is_relevant: bool,
 ) -> Draft:
-    """The sentences that answer best, each its own quote."""
+    """Return the best sentences of the passages as a draft; each sentence quotes itself."""
     places = [(n, text) for n, passage in enumerate(passages, 1) for text in sentences_of(passage.text)]
     places = [places[n] for n in shortlist(question, searched, [text for _, text in places])]
     texts = [text for _, text in places]
@@ -236,7 +230,7 @@ def _quoted(number: int, text: str, passages: Sequence[Passage]) -> Sentence:
 def _similarities(
     question: str, texts: Sequence[str], embedder: Embedder, timeout_s: float
 ) -> list[float] | None:
-    """Cosines; None without the embedder, or without texts."""
+    """Return the cosine of each text with the question; None without texts, time or the embedder."""
     if not texts or timeout_s <= 0:
         return None
     try:

@@ -1,7 +1,7 @@
-"""Ask a question in a conversation: it is written down with the run that answers it, and answered.
+"""Ask a question in a conversation: store it together with a run that answers it, and try to answer it at once.
 
-The run is begun where it is asked for and done there when there is time: so a crash, a slow model or a provider
-that is away leaves a run that the runner takes up, and never a question that nobody answers.
+The request works on the run as long as it has time. After a crash, with a slow model or an unavailable provider, the
+runner takes the run over: no question stays without a run.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 from msgspec import Struct
 
 from chalicelib.errors import Conflict, Unavailable
+from chalicelib.model.chat.messages import StoredMessage
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.work.runs import REQUEST_LEASE_S, RunClaim, RunRef
 from chalicelib.ops.chat.answer import (
@@ -19,7 +20,6 @@ from chalicelib.ops.chat.answer import (
     Answered,
     Models,
     Question,
-    Turn,
     answer_question,
 )
 from chalicelib.ops.chat.conversations import MAX_MESSAGES, checked_id
@@ -37,7 +37,7 @@ KIND = "answer"
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """What somebody asks in a conversation, bounded to a collection or to items when they say so."""
+    """A question to a conversation, limited to a collection or to items when one of them is given."""
 
     conversation_id: str
     content: str
@@ -46,9 +46,9 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 def queue_answer(ref: RunRef, asked: Asked, *, db: "Database") -> None:
-    """Write the question down with the run that answers it, once for each run's id.
+    """Store the question with the run that answers it, once for each run id.
 
-    Raises NotFound, naming what there is not; Conflict when the conversation is full.
+    Raise NotFound, naming the missing ids; Conflict when the conversation is full.
     """
     user_id = ref.user_id
     conversation_id = checked_id(asked.conversation_id)
@@ -62,7 +62,7 @@ def queue_answer(ref: RunRef, asked: Asked, *, db: "Database") -> None:
             return
         _require_scope(tx, user_id, asked)
         questions = messages.count_questions(tx, user_id, conversation_id)
-        if questions >= MAX_MESSAGES // 2:  # each may get an answer
+        if questions >= MAX_MESSAGES // 2:  # every question may get an answer
             raise Conflict("This conversation is full; begin another.", code="conversation_full")
         messages.insert(
             tx,
@@ -87,7 +87,7 @@ def answer_now(
     models: Models,
     time_left_s: Callable[[], float],
 ) -> Row:
-    """Do the run as far as time allows; the run as it then is. What is left of it is the runner's."""
+    """Work on the run as long as there is time, and return its row. The runner does the rest."""
 
     def work(claim: RunClaim) -> WriteOutput:
         try:
@@ -111,29 +111,28 @@ def work_out_answer(
     models: Models,
     time_left_s: Callable[[], float],
 ) -> WriteOutput:
-    """Answer the run's question; what writes the answer down. Raises NotFound when the question is deleted."""
+    """Answer the run's question; return the function that stores the answer. Raise NotFound when it is deleted."""
     user_id = claim.ref.user_id
     asked, question = db.transact(user_id, lambda tx: _read_question(tx, claim))
     answered = answer_question(question, db=db, models=models, time_left_s=time_left_s)
     return lambda tx: _write_answer(tx, claim, asked, answered)
 
 
-def _read_question(tx: Tx, claim: RunClaim) -> tuple[Row, Question]:
+def _read_question(tx: Tx, claim: RunClaim) -> tuple[StoredMessage, Question]:
     user_id = claim.ref.user_id
-    row = messages.get(tx, user_id, claim.input["question_id"])
-    before = messages.list_before(
-        tx, user_id, row["conversation_id"], ordinal=row["ordinal"], limit=HISTORY_MESSAGES
+    asked = messages.get(tx, user_id, claim.input["question_id"])
+    history = messages.list_before(
+        tx, user_id, asked.conversation_id, ordinal=asked.ordinal, limit=HISTORY_MESSAGES
     )
     filters = Filters(
-        item_ids=tuple(row["item_ids"]) if row["item_ids"] is not None else None,
-        collection_id=row["collection_id"],
+        item_ids=tuple(asked.item_ids) if asked.item_ids is not None else None,
+        collection_id=asked.collection_id,
     )
-    history = tuple(Turn(role=b["role"], content=b["content"], question=b["question"]) for b in before)
-    return row, Question(user_id=user_id, text=row["content"], filters=filters, history=history)
+    return asked, Question(user_id=user_id, text=asked.content, filters=filters, history=tuple(history))
 
 
-def _write_answer(tx: Tx, claim: RunClaim, asked: Row, answered: Answered) -> dict[str, str]:
-    user_id, conversation_id = claim.ref.user_id, asked["conversation_id"]
+def _write_answer(tx: Tx, claim: RunClaim, asked: StoredMessage, answered: Answered) -> dict[str, str]:
+    user_id, conversation_id = claim.ref.user_id, asked.conversation_id
     message_id = _derived(claim.ref, "answer")
     conversations.lock(tx, user_id, conversation_id)
     messages.insert(
@@ -143,7 +142,7 @@ def _write_answer(tx: Tx, claim: RunClaim, asked: Row, answered: Answered) -> di
         conversation_id=conversation_id,
         role="assistant",
         content=answered.content,
-        reply_to=asked["id"],
+        reply_to=asked.id,
         question=answered.question,
         outcome=answered.outcome,
         dropped=answered.dropped,
@@ -165,5 +164,5 @@ def _require_scope(tx: Tx, user_id: str, asked: Asked) -> None:
 
 
 def _derived(ref: RunRef, what: str) -> str:
-    """The run's own id for its question and its answer: whoever does the run, and however often."""
+    """Return the message id of the run's question or answer; it is the same each time the run is worked on."""
     return str(uuid5(UUID(ref.run_id), what))

@@ -1,4 +1,4 @@
-"""Holds a draft answer to the stored text: what stays is borne out, word for word, by quotes that were found there."""
+"""Check a draft answer against the stored text: a sentence stays when its quotes are found there word for word."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from chalicelib.stores.chat import citations
 from chalicelib.stores.chat.citations import StoredText, Window
 from chalicelib.stores.postgres.tx import Tx
 
-REACH_CHARS = 3_000  # of the page on either side of a passage, where its quotes may be too
+REACH_CHARS = 3_000  # quotes may also lie so far before or behind a passage on its page
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -33,7 +33,7 @@ class Evidence:
         self._sources: dict[int, Source] = {}
 
     def find(self, claimed: Claimed, *, answer_start: int, answer_end: int) -> Citation | None:
-        """The quote as a citation; None when its passage was not given, or does not have it."""
+        """Return the quote as a citation; None when its passage was not given, or does not contain it."""
         number = claimed.passage - 1
         if not 0 <= number < len(self._passages):
             return None
@@ -60,6 +60,7 @@ class Evidence:
 
 
 def read_evidence(tx: Tx, user_id: str, passages: Sequence[Passage]) -> Evidence:
+    """Read the stored text of the passages and REACH_CHARS around each."""
     windows = [
         Window(
             item_id=passage.item_id,
@@ -74,7 +75,7 @@ def read_evidence(tx: Tx, user_id: str, passages: Sequence[Passage]) -> Evidence
 
 
 def check_draft(draft: Draft, evidence: Evidence, *, question: str) -> Checked:
-    """The answer without the sentences that no found quote bears out, or that name a figure or address none has."""
+    """Return the answer without sentences that have no found quote, or a figure or address that no quote has."""
     content, kept = "", list[Citation]()
     dropped = max(0, len(draft.sentences) - MAX_SENTENCES)
     for sentence in draft.sentences[:MAX_SENTENCES]:
@@ -95,14 +96,14 @@ def check_draft(draft: Draft, evidence: Evidence, *, question: str) -> Checked:
 
 
 def _found(sentence: Sentence, evidence: Evidence, start: int, end: int) -> list[Citation]:
-    """Each place once, at most MAX_CITATIONS."""
+    """Return the citations of the sentence that were found, each place once, from at most MAX_CITATIONS claims."""
     claims = list(dict.fromkeys(sentence.citations))[:MAX_CITATIONS]
     found = (evidence.find(claim, answer_start=start, answer_end=end) for claim in claims)
     return list(dict.fromkeys(citation for citation in found if citation is not None))
 
 
 def _known(found: Sequence[Citation], question: str) -> Iterator[str]:
-    """Where a sentence's figures may be from. A page's number bears out nothing but itself."""
+    """Yield the texts that a sentence's figures and addresses may come from. A page number is none of them."""
     yield question
     for citation in found:
         yield from (citation.quote, citation.item_name)

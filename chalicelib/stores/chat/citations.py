@@ -1,4 +1,4 @@
-"""Citations: quotes of answers, and the stored text that they are checked against."""
+"""Citations: the quotes of answers, and the stored text that quotes are checked against."""
 
 import json
 from collections.abc import Sequence
@@ -8,15 +8,16 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from chalicelib.model.chat.answers import Citation
+from chalicelib.model.chat.messages import StoredCitation
 from chalicelib.model.library.page_text import join_chunks
 from chalicelib.stores.postgres.sql import statements
-from chalicelib.stores.postgres.tx import Row, Tx
+from chalicelib.stores.postgres.tx import Tx
 
 SQL = statements(__file__)
 
 
 class Window(Struct, frozen=True, kw_only=True):
-    """A stretch of what `source` has on a page of an item."""
+    """A range of characters of the text that `source` has on a page of an item."""
 
     item_id: str
     page: int
@@ -26,28 +27,38 @@ class Window(Struct, frozen=True, kw_only=True):
 
 
 class StoredText(Struct, frozen=True, kw_only=True):
-    """Whole chunks that lie in a window: `text` begins at `start` of the page's text. `sha256` is the item's."""
+    """The chunks that overlap a window, joined: `text` begins at `start` of the page's text. `sha256` is the item's."""
 
     sha256: str | None
     start: int
     text: str
 
 
+class _Chunk(Struct, frozen=True, kw_only=True):
+    """A chunk that overlaps the window at `position`, which counts from 1."""
+
+    position: int
+    sha256: str | None
+    char_start: int
+    text: str
+
+
 def insert_many(tx: Tx, user_id: str, message_id: str, citations: Sequence[Citation]) -> None:
-    """In order."""
+    """Store the citations of a message in this order; `ordinal` counts from 1."""
     rows = [{"ordinal": ordinal, **asdict(each)} for ordinal, each in enumerate(citations, 1)]
     tx.run(SQL["insert"], user_id=user_id, message_id=message_id, citations=json.dumps(rows))
 
 
-def list_of_messages(tx: Tx, user_id: str, message_ids: Sequence[str]) -> dict[str, list[Row]]:
-    """By message, in order; `kind` is null when the item is gone."""
-    rows = tx.all(SQL["list"], user_id=user_id, message_ids=list(message_ids))
-    return {key: list(group) for key, group in groupby(rows, key=lambda row: row["message_id"])}
+def list_of_messages(tx: Tx, user_id: str, message_ids: Sequence[str]) -> dict[str, list[StoredCitation]]:
+    """Return the citations by message id, in order. A message without citations has no entry."""
+    rows = tx.rows(StoredCitation, SQL["list"], user_id=user_id, message_ids=list(message_ids))
+    return {key: list(group) for key, group in groupby(rows, key=lambda row: row.message_id)}
 
 
 def list_texts(tx: Tx, user_id: str, windows: Sequence[Window]) -> list[StoredText | None]:
-    """What is stored in each window now, None when nothing is."""
-    rows = tx.all(
+    """Return the text stored in each window now, None where there is none."""
+    rows = tx.rows(
+        _Chunk,
         SQL["list_texts"],
         user_id=user_id,
         item_ids=[window.item_id for window in windows],
@@ -57,12 +68,12 @@ def list_texts(tx: Tx, user_id: str, windows: Sequence[Window]) -> list[StoredTe
         ends=[window.end for window in windows],
     )
     found: list[StoredText | None] = [None] * len(windows)
-    for position, chunks in groupby(rows, key=lambda row: row["position"]):
+    for position, chunks in groupby(rows, key=lambda chunk: chunk.position):
         found[position - 1] = _joined(list(chunks))
     return found
 
 
-def _joined(chunks: list[Row]) -> StoredText:
-    start = chunks[0]["char_start"]
-    text = join_chunks((chunk["char_start"] - start, chunk["text"]) for chunk in chunks)
-    return StoredText(sha256=chunks[0]["sha256"], start=start, text=text)
+def _joined(chunks: list[_Chunk]) -> StoredText:
+    start = chunks[0].char_start
+    text = join_chunks((chunk.char_start - start, chunk.text) for chunk in chunks)
+    return StoredText(sha256=chunks[0].sha256, start=start, text=text)

@@ -5,8 +5,8 @@ SELECT %(user_id)s, %(message_id)s::uuid, c.* FROM jsonb_to_recordset(%(citation
     AS c (ordinal int, item_id text, item_sha256 text, item_name text, source text, page int, quote text, page_start int,
           page_end int, answer_start int, answer_end int)
 
--- Stale: the item is gone, or has other bytes than those that were quoted, or was read again and reads otherwise there:
--- of each chunk the part that the quote spans must be the quote's. Between chunks is nothing but white space.
+-- A citation is stale when its item is deleted, has other bytes than those quoted, or has another text there now.
+-- The text is compared chunk by chunk, where the quote and the chunk overlap. Between chunks is only white space.
 -- :name list
 SELECT c.message_id::text, c.ordinal, c.item_id, c.item_name, c.source, c.page, c.quote, c.page_start, c.page_end,
        c.answer_start, c.answer_end, i.kind,
@@ -24,7 +24,7 @@ CROSS JOIN LATERAL (
 WHERE c.user_id = %(user_id)s AND c.message_id = ANY (%(message_ids)s::uuid[])
 ORDER BY c.message_id, c.ordinal
 
--- What is stored around passages, whoever chose them: of each the chunks that lie in its window.
+-- The chunks that overlap each window around a passage.
 -- :name list_texts
 SELECT w.position, i.sha256, c.char_start, c.text
 FROM unnest(%(item_ids)s::text[], %(pages)s::int[], %(sources)s::text[], %(starts)s::int[], %(ends)s::int[])

@@ -2,7 +2,7 @@
 INSERT INTO conversations (user_id, id, title) VALUES (%(user_id)s, %(id)s::uuid, %(title)s)
 ON CONFLICT (user_id, id) DO NOTHING
 
--- A conversation nobody has named goes by its first question.
+-- A conversation without a title is shown with its first question.
 -- :name list
 SELECT c.id::text, coalesce(nullif(c.title, ''), left(q.content, 80), '') AS title, c.created_at, c.updated_at,
        (SELECT count(*) FROM messages m WHERE m.user_id = c.user_id AND m.conversation_id = c.id) AS message_count
@@ -22,7 +22,7 @@ UPDATE conversations SET title = %(title)s WHERE user_id = %(user_id)s AND id = 
 -- :name touch
 UPDATE conversations SET updated_at = clock_timestamp() WHERE user_id = %(user_id)s AND id = %(id)s::uuid
 
--- With the answers that are kept for whoever asks again under the same key.
+-- Delete also the stored responses of its idempotency keys: they contain answers.
 -- :name delete
 WITH kept AS (
     DELETE FROM idempotency_keys WHERE user_id = %(user_id)s AND creation_id IN (

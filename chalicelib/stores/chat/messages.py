@@ -1,11 +1,11 @@
-"""Messages: questions and answers, in the order in which they were written down."""
+"""Messages: questions and answers, in the order in which they were stored. Ids are UUIDs, checked before."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from chalicelib.errors import NotFound
+from chalicelib.model.chat.messages import Role, StoredMessage, Turn
 from chalicelib.stores.postgres.sql import statements
-from chalicelib.stores.postgres.tx import Row, Tx
+from chalicelib.stores.postgres.tx import Tx
 
 SQL = statements(__file__)
 
@@ -16,7 +16,7 @@ def insert(
     message_id: str,
     *,
     conversation_id: str,
-    role: Literal["user", "assistant"],
+    role: Role,
     content: str,
     reply_to: str | None = None,
     question: str | None = None,
@@ -30,7 +30,7 @@ def insert(
     input_tokens: int | None = None,
     output_tokens: int | None = None,
 ) -> bool:
-    """Append to a conversation that the caller has locked; False when the message is there already."""
+    """Append to a conversation that the caller has locked; return False when the message is there already."""
     added = tx.run(
         SQL["insert"],
         user_id=user_id,
@@ -53,29 +53,29 @@ def insert(
     return added == 1
 
 
-def get(tx: Tx, user_id: str, message_id: str) -> Row:
-    row = find(tx, user_id, message_id)
-    if row is None:
+def get(tx: Tx, user_id: str, message_id: str) -> StoredMessage:
+    """Return the message. Raise NotFound."""
+    message = find(tx, user_id, message_id)
+    if message is None:
         raise NotFound("There is no such message.")
-    return row
+    return message
 
 
-def find(tx: Tx, user_id: str, message_id: str) -> Row | None:
-    return tx.one(SQL["get"], user_id=user_id, id=message_id)
+def find(tx: Tx, user_id: str, message_id: str) -> StoredMessage | None:
+    return tx.row(StoredMessage, SQL["get"], user_id=user_id, id=message_id)
 
 
-def list_page(tx: Tx, user_id: str, conversation_id: str, *, after: int, limit: int) -> list[Row]:
-    """Oldest first, behind the ordinal `after`."""
-    return tx.all(SQL["list"], user_id=user_id, conversation_id=conversation_id, after=after, limit=limit)
+def list_page(tx: Tx, user_id: str, conversation_id: str, *, after: int, limit: int) -> list[StoredMessage]:
+    """Return the messages behind the ordinal `after`, oldest first."""
+    page = {"conversation_id": conversation_id, "after": after, "limit": limit}
+    return tx.rows(StoredMessage, SQL["list"], user_id=user_id, **page)
 
 
 def count_questions(tx: Tx, user_id: str, conversation_id: str) -> int:
     return int(tx.all(SQL["count_questions"], user_id=user_id, conversation_id=conversation_id)[0]["count"])
 
 
-def list_before(tx: Tx, user_id: str, conversation_id: str, *, ordinal: int, limit: int) -> list[Row]:
-    """The last messages before this one, oldest first: role, content, question, outcome."""
-    rows = tx.all(
-        SQL["list_before"], user_id=user_id, conversation_id=conversation_id, ordinal=ordinal, limit=limit
-    )
-    return rows[::-1]
+def list_before(tx: Tx, user_id: str, conversation_id: str, *, ordinal: int, limit: int) -> list[Turn]:
+    """Return the last messages before the one with this ordinal, oldest first."""
+    page = {"conversation_id": conversation_id, "ordinal": ordinal, "limit": limit}
+    return tx.rows(Turn, SQL["list_before"], user_id=user_id, **page)[::-1]

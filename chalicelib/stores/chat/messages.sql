@@ -1,4 +1,4 @@
--- The conversation is locked: nobody else takes this ordinal.
+-- The caller has locked the conversation: no other transaction takes this ordinal.
 -- :name insert
 INSERT INTO messages (user_id, id, conversation_id, ordinal, role, content, reply_to, question, outcome, collection_id,
                       item_ids, dropped, missing, provider, model, input_tokens, output_tokens)
@@ -26,8 +26,8 @@ ORDER BY ordinal LIMIT %(limit)s
 SELECT count(*) AS count FROM messages
 WHERE user_id = %(user_id)s AND conversation_id = %(conversation_id)s::uuid AND role = 'user'
 
--- What was said before a question, the last first.
+-- The messages before a question, the last first.
 -- :name list_before
-SELECT role, content, question, outcome FROM messages
+SELECT role, content, question FROM messages
 WHERE user_id = %(user_id)s AND conversation_id = %(conversation_id)s::uuid AND ordinal < %(ordinal)s
 ORDER BY ordinal DESC LIMIT %(limit)s

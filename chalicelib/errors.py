@@ -1,4 +1,4 @@
-"""Every error this app raises on purpose.
+"""Errors that this app raises on purpose.
 
     CollectionsError            code, message fit for a user, retryable or not
     ├── InvalidInput            the caller's request is wrong; names the field
@@ -79,7 +79,7 @@ class Conflict(CollectionsError):
 
 
 class InFlight(Conflict):
-    """Its first sending still runs, for `retry_after_s` at most."""
+    """The same request is still being answered, for `retry_after_s` at most."""
 
     code = "request_in_flight"
 

@@ -200,7 +200,7 @@ def _issuer(env: Mapping[str, str], name: str, *, local: bool) -> str | None:
 
 
 def _verify_email(env: Mapping[str, str], *, local: bool) -> bool:
-    """Whether an address is proved by mail before it has an account: everywhere but on a laptop."""
+    """Return True when an address must be proved by mail before it gets an account: everywhere but on a laptop."""
     verify = _choice(env, "VERIFY_EMAIL", ("true", "false"), default="false" if local else "true") == "true"
     if not verify and not local:
         raise InvalidSetting(
@@ -274,7 +274,7 @@ def _is_upstream_url(url: str) -> bool:
 
 
 def _identity_secret(env: Mapping[str, str]) -> str | None:
-    """What the gateway signs with: its own secret, or the sessions'. Keys are derived from it, none is it."""
+    """Return the secret from which each upstream's HMAC key is derived: the gateway's own, or else the sessions'."""
     secret = _secret(env, "UPSTREAM_IDENTITY_SECRET", required=False) or env.get("SESSION_SECRET") or None
     if secret is None and _upstream_urls(env):
         raise InvalidSetting("UPSTREAM_IDENTITY_SECRET: must be set, to sign what the upstreams are told")
@@ -306,7 +306,7 @@ def _integer(env: Mapping[str, str], name: str, *, default: int, at_least: int, 
 
 
 def _decoder_memory_bytes(env: Mapping[str, str]) -> int:
-    """What Lambda gives a function beyond what the app needs, else it would end both; 1 GB is enough for any file."""
+    """Return the function's memory less the app's share, at most 1 GB. Beyond it Lambda would end both processes."""
     name, most = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1024
     size_mb = _integer(env, name, default=APP_MEMORY_MB + most, at_least=128, at_most=10_240)
     return min(most, max(64, size_mb - APP_MEMORY_MB)) * 1024**2

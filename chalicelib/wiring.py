@@ -52,7 +52,7 @@ class once(Generic[T]):  # noqa: N801  used as a decorator
             return self._made[0]
 
     def forget(self) -> list[T]:
-        """Make a new one next time; answers what there was, to be closed by the caller."""
+        """Make a new value next time; return the old one, for the caller to close."""
         made, self._made = self._made, []
         return made
 
@@ -160,7 +160,7 @@ def signing() -> Signing:
 
 @once
 def links() -> Links:
-    """They are read everywhere; only who sends mail makes them, and has a CONSOLE_URL."""
+    """Return the signer of links. Every stage reads them; only one that sends mail makes them (CONSOLE_URL)."""
     return Links(secrets=signing().secrets, console_url=settings().console_url or "")
 
 

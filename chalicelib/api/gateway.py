@@ -58,7 +58,7 @@ class Passed(ChaliceResponse):
 def gateway(
     upstreams: Callable[[], Mapping[str, Upstream]], routes: Sequence[GatewayRoute] = ROUTES
 ) -> Callable[[Any, Callable[[], Edge]], ChaliceResponse]:
-    """What App.pass_on wants: those of the routes whose upstream there is."""
+    """Return the handler for App.pass_on. It serves the routes whose upstream is configured."""
 
     def answer(current: Any, edge: Callable[[], Edge]) -> ChaliceResponse:
         return answer_counted(

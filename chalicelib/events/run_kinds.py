@@ -1,4 +1,4 @@
-"""What each kind of run is done by, in one table."""
+"""Table of the kinds of runs, and the op that does each."""
 
 from collections.abc import Callable, Mapping
 

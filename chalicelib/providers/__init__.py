@@ -22,7 +22,7 @@ LendRender = Callable[[str], AbstractContextManager[Render]]  # to a caller: see
 
 
 class AnalysisRequest(Struct, frozen=True, kw_only=True):
-    """What an analyzer sees of an item: a preview of at most 2,000 px, or the first pages' text, or both."""
+    """An item as the analyzer gets it: a preview of at most 2,000 px and the text of the first pages."""
 
     kind: Kind
     name: str
@@ -38,7 +38,7 @@ class FileReader(Protocol):
     def decode(
         self, path: str, declared_media_type: str | None, *, sitting: Sitting, timeout_s: float
     ) -> DecodedFile:
-        """What is in a file; of a document the pages of one sitting, one at least."""
+        """Return the content of a file; for a document, at least one page and at most one sitting."""
         ...
 
     def read_pages(
@@ -54,7 +54,7 @@ class Analyzer(Protocol):
         ...
 
     def read_page(self, page_jpeg: bytes, *, timeout_s: float) -> str:
-        """What is written on a page, in reading order, "" for nothing. Idempotent; costs one provider call."""
+        """Return the text on a page, in reading order, "" when there is none. Idempotent; costs one provider call."""
         ...
 
 
@@ -95,7 +95,7 @@ class ChatModel(Protocol):
 
 class Reranker(Protocol):
     def rerank(self, query: str, documents: Sequence[str], *, timeout_s: float) -> list[float]:
-        """How well each document answers the query, in the documents' order; most models' scores are 0..1."""
+        """Return a relevance score for each document, in their order; most models' scores are 0..1."""
         ...
 
 

@@ -48,7 +48,7 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Providers(msgspec.Struct, frozen=True, kw_only=True):
-    """`oidc_issuer`: its tokens are taken as ours are. Nulls: there is none; answers are then made of quotes."""
+    """Tokens of `oidc_issuer` are accepted like ours. null: not configured; without `chat_model`, answers are quotes."""
 
     embedding_model: str | None
     chat_provider: ChatProvider | None

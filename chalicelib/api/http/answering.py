@@ -28,9 +28,9 @@ def answer_request(route: Route, current: Any, edge: Callable[[], Edge]) -> Chal
 
 
 def answer_counted(work: Callable[[list[Admission]], ChaliceResponse], *, request_id: str) -> ChaliceResponse:
-    """What `work` answers, or the problem that it raises, with the headers of the limits it was counted against.
+    """Return the response of `work`, or the problem that it raises, with the headers of the rate limits.
 
-    `work` puts its admissions into the list that it is given.
+    `work` appends its admissions to the list that it is given.
     """
     counted: list[Admission] = []
     try:

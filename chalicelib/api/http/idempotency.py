@@ -1,8 +1,8 @@
-"""Idempotency-Key: a request that creates may be sent again, and creates once.
+"""Idempotency-Key: a request that creates something can be sent again and still creates it once.
 
-The first answer of success is kept for 24 hours and given again, byte for byte, to whoever sends the same
-request under the same key; a refusal is not kept, for it made nothing. When the process dies between effect
-and answer, the next sending runs with the same `creation_id` and so finds what the first one made.
+The first successful response is kept for 24 hours. The same request under the same key gets it again, byte for byte.
+A refusal is not kept, because it created nothing. When the process dies between effect and response, the next request
+runs with the same `creation_id`, and so finds what the first one created.
 """
 
 import hashlib
@@ -49,6 +49,6 @@ def answer_once(
 
 
 def _fingerprint(route: Route, request: Request) -> str:
-    """Of what was asked, as it was understood: spaces and the order of members do not matter."""
+    """Return a digest of the parsed request: spaces and the order of members do not matter."""
     asked = [route.method, route.path, request.path, request.query, request.body]
     return hashlib.sha256(msgspec.json.encode(asked)).hexdigest()

@@ -1,6 +1,6 @@
-"""All that is wrong with the values of a request, each mistake with the field, the limit and the way out.
+"""Finds all mistakes in the values of a request, each with its field, the limit and the way out.
 
-msgspec stops at the first one. Only when it has found one are the values gone through part by part.
+msgspec stops at the first mistake. Only after it has found one are the values checked part by part.
 """
 
 import re

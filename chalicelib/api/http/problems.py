@@ -73,7 +73,7 @@ class Mistake(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What went wrong: `code` is stable, `detail` is for people, `field` is the part at fault.
+    """A problem (RFC 9457): `code` is stable, `detail` is for people, `field` is the part of the request at fault.
 
     `errors` lists all mistakes of a wrong request; `field` is the first one's, and `detail` tells all.
     """

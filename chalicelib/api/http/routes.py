@@ -60,10 +60,10 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Caller(Struct, frozen=True, kw_only=True):
-    """Who is asking. An admin may use the routes that are declared `admin=True`, over all users' failures.
+    """The user who sent the request. An admin may use the routes that are declared `admin=True`.
 
-    `scopes`: what the API key may do; whoever is signed in may do all that their role lets them. `ends_at`: when
-    the key does, if it does. `session_id` is None for the others.
+    `scopes` are those of the API key; a signed-in user has all scopes of their role. `ends_at` is when the API key
+    ends, None when it does not. `session_id` is None unless the user is signed in by a session.
     """
 
     user_id: str
@@ -80,9 +80,10 @@ class Caller(Struct, frozen=True, kw_only=True):
 
 
 class Edge(Struct, frozen=True, kw_only=True):
-    """What app.py tells the HTTP edge: who sent these headers (raises Unauthenticated), who may call from where.
+    """The functions and settings that app.py gives to the HTTP edge.
 
-    `admit_address` counts a request before it is known who asks, `admit_caller` after; both raise RateLimited.
+    `identify` returns the caller of a request's headers; it raises Unauthenticated. `admit_address` counts a request
+    before the caller is known, `admit_caller` afterwards; both raise RateLimited.
     """
 
     identify: Callable[[Mapping[str, str]], Caller]

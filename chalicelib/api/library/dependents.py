@@ -1,4 +1,4 @@
-"""What leans on an item: to be looked at before it is deleted."""
+"""Dependents of an item, to be looked at before the item is deleted."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ routes = Routes("items")
 
 
 class Leaning(msgspec.Struct, frozen=True, kw_only=True):
-    """A collection that holds the item, or a conversation with so many answers that cite it."""
+    """A collection that holds the item, or a conversation; `answers` counts its answers that cite the item."""
 
     id: str
     name: str
@@ -29,7 +29,7 @@ class LeaningList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Derived(msgspec.Struct, frozen=True, kw_only=True):
-    """What was made of the item and goes with it; `pages` are the search index's."""
+    """Counts of rows that were derived from the item and are deleted with it; `pages` are the search index's."""
 
     chunks: int
     vectors: int
@@ -38,7 +38,7 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dependents(msgspec.Struct, frozen=True, kw_only=True):
-    """What leans on the item. Deleting it takes it out of collections and makes its citations stale."""
+    """Collections and conversations that depend on the item. Deleting the item makes its citations stale."""
 
     object: Literal["dependents"] = "dependents"
     item_id: str

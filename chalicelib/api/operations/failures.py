@@ -37,7 +37,7 @@ class ListFailures(Query, frozen=True, kw_only=True):
 
 
 class RedriveFilters(Body, frozen=True, kw_only=True):
-    """Which failures to try again; at least one is needed."""
+    """Conditions on the failures to try again; at least one is needed."""
 
     kind: FailureKind | None = None
     status: FailureStatus | None = None

@@ -32,7 +32,7 @@ class PageRange(Body, frozen=True, kw_only=True):
 
 
 class SearchFilters(Body, frozen=True, kw_only=True):
-    """Of the items searched; `since`, inclusive, and `until` bound when they were created."""
+    """Conditions on the items searched; `since` (inclusive) and `until` (exclusive) bound when they were created."""
 
     item_ids: Annotated[list[ItemId], Meta(max_length=1000)] | None = None
     tag: Annotated[str, Meta(min_length=1, max_length=64)] | None = None

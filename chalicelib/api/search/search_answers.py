@@ -1,4 +1,4 @@
-"""What a search answers: hits, what their scores are made of, and facets."""
+"""Shapes a search result for the API: hits, the parts of their scores, and facets."""
 
 from typing import Literal
 
@@ -11,11 +11,11 @@ from chalicelib.ops.search import search
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a hit's score is made of.
+    """The parts of a hit's score.
 
-    Both scores as they are (BM25; cosine similarity) and both ranks from 1, null: not in that list; both parts of
-    the sum; `coverage`: the share that the words found on the page have in the weight of the query's;
-    `rerank_score`: what the score is instead, where a reranker took part. `language`: the query's, when it shows.
+    Scores are BM25 and cosine similarity; ranks count from 1; null: the page is not in that list. The score is the sum
+    of both parts. `coverage` is the share (0..1) of the query's weight that the words found on the page have.
+    `rerank_score` replaces the score when a reranker took part. `language` is the query's, null when it is not clear.
     """
 
     lexical_score: float | None

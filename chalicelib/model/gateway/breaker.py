@@ -32,7 +32,7 @@ class RetryBudget:
         self._saved = min(self._saved + 1, MAX_SAVED * RETRY_EVERY)
 
     def withdraw(self) -> bool:
-        """Whether a retry is paid for; then it is spent."""
+        """Spend one retry; return False when none is saved."""
         if self._saved < RETRY_EVERY:
             return False
         self._saved -= RETRY_EVERY

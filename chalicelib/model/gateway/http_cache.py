@@ -1,11 +1,12 @@
-"""Which answers may be kept, for whom and how long: a small part of RFC 9111, and nothing beyond what it allows.
+"""Decides which upstream responses are cached, for whom and how long: a small part of RFC 9111.
 
-Only GET without a body, only 200, only with an explicit max-age or s-maxage. `public` answers are everybody's; all
-others are the caller's alone, who is the only one to get them again. `private`, `no-cache` and `no-store` are not kept.
+A response is cached when the request is a GET without a body, the status is 200, and Cache-Control has max-age or
+s-maxage. A `public` response is shared by all callers; any other belongs to its caller alone. `private`, `no-cache` and
+`no-store` responses are not cached.
 
-Nobody can choose what others get: an answer is given again only to a request that would have been sent in the same
-words. All that is sent is in its key (`key_of`, `variant_of`); what differs from client to client without changing
-an answer is not sent (`shared`). So the answer's `Vary` adds nothing.
+No caller can choose what another caller gets: the key (`key_of`, `variant_of`) holds all that is sent to the upstream.
+Headers that differ from client to client without changing the response are not sent (`shared`). So the response's
+`Vary` adds nothing.
 """
 
 import hashlib
@@ -45,7 +46,7 @@ class Storing(Struct, frozen=True, kw_only=True):
 
 
 def key_of(upstream_url: str, target: str) -> str:
-    """Return what all kept answers of one address have in common; a change of it forgets them all."""
+    """Return the key of a URL's cached responses; a change through the gateway deletes them all."""
     return _digest([upstream_url, target])
 
 

@@ -1,4 +1,4 @@
-"""What a user does with items: delete, process again; where the files of a user's uploads go."""
+"""Deletes items and processes them again; names the object keys of uploads."""
 
 import re
 from typing import TYPE_CHECKING

@@ -140,7 +140,7 @@ def abort_upload(user_id: str, upload_id: str, *, db: "Database", blobs: "Blobs"
 
 
 def abort_abandoned(*, db: "Database", blobs: "Blobs") -> int:
-    """Let go of the parts of uploads that expired; answers how many. What S3 refuses, its lifecycle rule does."""
+    """Abort expired uploads in parts and return how many. The bucket's lifecycle rule removes what S3 refuses here."""
     abandoned = db.transact_as_system(lambda tx: uploads.take_abandoned(tx, limit=ABORTED_PER_SWEEP))
     for key, multipart_id in abandoned:
         blobs.abort_parts(key, multipart_id)

@@ -1,4 +1,4 @@
-"""What a user does with collections: make, list, read, change, delete; put items in and take them out."""
+"""Makes, lists, reads, changes and deletes a user's collections; puts items in and takes them out."""
 
 import unicodedata
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What a user does with documents: send, list, find, read page by page, delete."""
+"""Stores, lists, finds and deletes a user's documents; reads and draws their pages."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What no function could handle ends here, where the operator sees it."""
+"""Records events that no function could handle, so that the operator sees them and can redrive them."""
 
 import logging
 import math
@@ -104,7 +104,7 @@ def _redrive_letter(event: dict[str, Any], *, db: "Database", bus: "Bus", bucket
 
 
 def _wake_if_open(tx: Tx, ref: ItemRef, stage: Stage, *, bucket: str) -> bool:
-    """Whether there is such an item; its stage is woken unless it is done, failed or being worked on."""
+    """Wake the stage if it is ready; return False when there is no such item."""
     item, task = items.find(tx, ref), tasks.find(tx, ref, stage)
     if item is not None and task is not None and task.state == "ready":
         event = pipeline.wake_up(stage, ref, bucket=bucket, key=item.key, kind=item.kind)

@@ -1,4 +1,4 @@
-"""Whether the parts this app cannot do without answer right now."""
+"""Checks that the parts this app cannot work without respond right now."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What heals the pipeline when events or workers are lost. Batched, and safe to run twice at once."""
+"""Heals the pipeline when events or workers are lost. Works in batches, and may run twice at once."""
 
 import logging
 from collections.abc import Callable
@@ -37,9 +37,9 @@ SETTLED_AFTER = timedelta(minutes=4)  # an object's own event may still be on it
 
 
 def sweep(*, db: "Database", blobs: "Blobs", bus: "Bus", now: datetime) -> dict[str, int]:
-    """Objects nobody told us of, expired leases, lost wake-ups, old rows, objects to delete; answers the counts.
+    """Register unknown objects, take back expired leases, send lost wake-ups again, prune rows, delete objects.
 
-    Raises Unavailable when S3 is away, after all that does not need it.
+    Return how many of each. Raise Unavailable when S3 is away, after all steps that do not need it.
     """
     counts = {}
     try:
@@ -83,7 +83,7 @@ def reconcile_objects(*, db: "Database", blobs: "Blobs", before: datetime) -> in
 
 
 def delete_objects(*, db: "Database", blobs: "Blobs") -> int:
-    """Remove the objects of deleted items from S3; answers how many are settled."""
+    """Remove the objects of deleted items from S3; return how many are settled."""
     objects = db.transact_as_system(lambda tx: uploads.list_deletions(tx, limit=1000))
     gone = blobs.delete(objects)
     kept = sorted(objects.keys() - set(gone))

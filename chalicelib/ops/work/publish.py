@@ -28,7 +28,7 @@ def publish(outgoing: Sequence[Outgoing], *, db: "Database", bus: "Bus") -> None
 
 
 def relay_due_events(*, db: "Database", bus: "Bus", batch: int = RELAY_BATCH, max_batches: int = 50) -> int:
-    """Publish what is due and unpublished; answers how many the bus took. Raises Unavailable when it is away."""
+    """Publish due events and return how many the bus accepted. Raise Unavailable when the bus is away."""
     published = 0
     for _ in range(max_batches):
         rows = db.transact_as_system(lambda tx: outbox.claim_due(tx, limit=batch))

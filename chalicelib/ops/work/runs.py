@@ -1,7 +1,7 @@
-"""Does runs: claim, work outside any transaction, finish under the fence; wakes them, cancels them, heals them.
+"""Does runs: claim, work outside any transaction, finish under the fence. Wakes, cancels and heals them too.
 
-Work answers a function that writes its results and answers the run's output; it runs in the transaction that
-ends the run. What work raises decides what becomes of the run:
+`work` returns a function that writes the results and returns the run's output; this function runs in the transaction
+that ends the run. The error that `work` raises decides how the run goes on:
 
     TimeUp             not its fault: queued again at once, no attempt burnt
     Misconfigured      ours: tried again in a minute, no attempt burnt
@@ -34,13 +34,13 @@ Work = Callable[[RunClaim], WriteOutput]
 
 
 class TimeUp(errors.Unavailable):
-    """Whoever began this has no time left; another has more."""
+    """This worker has no time left; another one goes on."""
 
     code = "time_up"
 
 
 def run_once(ref: RunRef, work: Work, *, lease_s: float, db: "Database") -> bool:
-    """Do the run if it is there to be done; answers whether it was. Safe for every event, however late or often."""
+    """Do the run if it can be claimed; return False when it cannot. Safe for events that come late or twice."""
     claim = db.transact(ref.user_id, lambda tx: runs.claim(tx, ref, lease_s=lease_s))
     if claim is None:
         log.info("nothing to do", extra={"run_id": ref.run_id})
@@ -66,7 +66,7 @@ def wake(refs: Sequence[RunRef], *, db: "Database", bus: "Bus") -> None:
 
 
 def relay_due_runs(*, db: "Database", bus: "Bus", max_batches: int = 50) -> int:
-    """Tell the runner of what is due; answers of how many. Raises Unavailable when the bus is away."""
+    """Wake the runner for due runs and return how many. Raise Unavailable when the bus is away."""
     sent = 0
     for _ in range(max_batches):
         due = db.transact_as_system(lambda tx: runs.list_due(tx, limit=BATCH))
@@ -87,7 +87,7 @@ def rewake_run(user_id: str, run_id: str, *, db: "Database") -> None:
 
 
 def expire_runs(*, db: "Database") -> int:
-    """Take back the runs of workers that are gone; answers how many."""
+    """Take back the runs whose lease is over and return how many."""
     total = 0
     while count := db.transact_as_system(lambda tx: runs.expire(tx, limit=BATCH)):
         total += count

@@ -1,9 +1,9 @@
 """Runs one stage of one item: claim, work outside any transaction, finish under the fence.
 
-Work answers a function that writes its results; it runs in the same transaction that finishes
-the task, queues the next one and its event. Work that answers None has made progress but is
-not done: the task goes back without costing an attempt. What it keeps on the way (tasks.checkpoint) makes
-attempts count anew, so that only those that fail at one and the same place add up.
+`work` returns a function that writes the results. This function runs in the transaction that finishes the task and
+queues the next task with its event. `work` returns None when it has made progress but is not done: the task goes back
+and no attempt is counted. A checkpoint (tasks.checkpoint) starts the count of attempts anew, so that only attempts that
+fail at the same place add up.
 
     BadFile            the item is FAILED now, with its reason code
     Misconfigured      ours: tried again in a minute, no attempt burnt
@@ -42,7 +42,7 @@ DONE: dict[Stage, str] = {
 
 
 def run_stage(stage: Stage, ref: ItemRef, work: Work, *, bucket: str, db: "Database", bus: "Bus") -> bool:
-    """Do the stage if it is ours to do; answers whether it was. Safe to call for every event, however late or often."""
+    """Do the stage if it can be claimed; return False when it cannot. Safe for events that come late or twice."""
     with fields(item_id=ref.item_id, user_id=ref.user_id, stage=stage):
         return _run_stage(stage, ref, work, bucket=bucket, db=db, bus=bus)
 

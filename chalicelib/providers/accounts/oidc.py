@@ -64,7 +64,7 @@ class OidcIssuer:
         self._fetched_at = float("-inf")
 
     def read(self, token: str, *, now_s: int) -> IssuerClaims:
-        """What the issuer says of who sent this. Raises Unauthenticated; Unavailable while the keys cannot be had."""
+        """Return the token's claims. Raise Unauthenticated; Unavailable while the keys cannot be fetched."""
         kid = read_header(token).get("kid")
         key = self._key(kid) if isinstance(kid, str) else None
         if key is None:

@@ -28,7 +28,7 @@ _UNSENDABLE = re.compile(r"[^\x21-\x7e]")
 
 
 class ExchangeFailed(Exception):
-    """No answer that can be used. Each caller of HttpClient makes an error of the app's own tree of it.
+    """There is no usable response. Each caller of HttpClient translates this into an error of the app's tree.
 
     `reason`: "address" (the name leads to an address that may not be dialled), "unreachable", "connect_timeout"
     (with these three nothing has been sent), "timeout", "malformed" (not HTTP, or broken off), "too_large".
@@ -55,7 +55,7 @@ class Origin(Struct, frozen=True, kw_only=True):
 
 
 class AddressRules(Struct, frozen=True, kw_only=True):
-    """What may be dialled beside public addresses."""
+    """Addresses that may be dialled beside the public ones."""
 
     allow_private: tuple[Network, ...] = ()
     allow_loopback: bool = False

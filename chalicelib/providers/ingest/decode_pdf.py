@@ -160,7 +160,7 @@ def _read_page(document: PdfDocument, index: int, *, max_chars: int, limits: Fil
 
 
 def _is_scan(page: PdfPage, text: str) -> bool:
-    """Whether the page shows anything and has no text, or has a stamp's on a picture of half its size."""
+    """Return True when the page shows something and has no text, or a stamp's text on a picture of half the page."""
     if not text:
         return pdfium.FPDFPage_CountObjects(page) + pdfium.FPDFPage_GetAnnotCount(page) > 0
     if len(text) >= _STAMP_CHARS:

@@ -215,7 +215,7 @@ class Decoder:
 
 
 def _bare_environment() -> dict[str, str]:
-    """What a Python needs to start with the same modules, and nothing that was given to this process."""
+    """Return the variables that Python needs to find the same modules, and no other variable of this process."""
     return {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",

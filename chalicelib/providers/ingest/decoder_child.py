@@ -170,7 +170,7 @@ def _limit_this_process(limits: FileLimits) -> None:
 
 
 def _address_space_bytes() -> int:
-    """What is mapped before a file is touched, the libraries most of it; 0 where that is not to be had."""
+    """Return the mapped memory before a file is read, mostly libraries; 0 where the system does not tell."""
     if sys.platform != "linux":
         return 0
     with open("/proc/self/statm", encoding="ascii") as statm:

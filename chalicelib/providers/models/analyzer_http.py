@@ -38,7 +38,7 @@ class HttpAnalyzer:
         return self._analysis(self._ask("/analyze", payload, timeout_s))
 
     def read_page(self, page_jpeg: bytes, *, timeout_s: float) -> str:
-        """What is written on a page, cut to 100,000 characters."""
+        """Return the text on a page, cut to 100,000 characters."""
         answer = self._ask("/read", {"page_jpeg": b64encode(page_jpeg).decode()}, timeout_s)
         return self._text(answer.get("text"), "text", _MAX_PAGE_TEXT)
 

@@ -68,7 +68,7 @@ class JsonApi:
             raise self.unusable("something that is not JSON") from None
 
     def unusable(self, why: str) -> Unavailable:
-        """The error for an answer of the right form with the wrong content."""
+        """Return the error for a response of the right form with the wrong content."""
         return Unavailable(f"{self._name} answered {why}.")
 
     def _exchange(self, path: str, body: bytes, timeout_s: float) -> tuple[int, str | None, bytes]:
@@ -114,7 +114,7 @@ class JsonApi:
 
 
 def token_count(*given: Any) -> int:
-    """Of what a provider says it counted, the sum: no less than none, no more than can be kept. Raises ValueError."""
+    """Return the sum of the reported token counts, clamped to 0.._MAX_TOKENS. Raise ValueError for no number."""
     try:
         return min(max(sum(int(each or 0) for each in given), 0), _MAX_TOKENS)
     except (TypeError, OverflowError) as error:

@@ -65,13 +65,13 @@ class Blobs:
             return bytes(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
 
     def put(self, key: str, body: bytes, *, content_type: str) -> str:
-        """Write an object; answers its etag."""
+        """Write an object and return its etag."""
         with _translated():
             answer = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
         return _etag(answer["ETag"])
 
     def delete(self, objects: Mapping[str, str | None]) -> list[str]:
-        """Delete up to 1,000 objects, key to etag (None: any); answers the keys that are settled.
+        """Delete up to 1,000 objects, key to etag (None: any); return the keys that are settled.
 
         Settled: deleted, never there, or holding another etag, which was written since and stays.
         """

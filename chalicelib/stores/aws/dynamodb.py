@@ -84,7 +84,7 @@ class Tables:
         self._keys = keys
 
     def require(self, name: str) -> None:
-        """Raises Unavailable unless the table answers a read."""
+        """Raise Unavailable unless a read of the table works."""
         with translated():
             key = {attribute: {"S": "health"} for attribute in self._keys[name]}
             self._dynamodb.get_item(TableName=name, Key=key)

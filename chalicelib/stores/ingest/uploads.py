@@ -57,12 +57,12 @@ def set_multipart(tx: Tx, user_id: str, upload_id: str, multipart_id: str) -> st
 
 
 def clear_multipart(tx: Tx, user_id: str, upload_id: str) -> None:
-    """Its parts are an object now."""
+    """Forget S3's id of the parts: they are an object now."""
     tx.run(SQL["clear_multipart"], user_id=user_id, id=upload_id)
 
 
 def extend(tx: Tx, user_id: str, upload_id: str, *, ttl_s: int) -> None:
-    """It is waited for until then, unless it has arrived or was given up. Raises NotFound for what is no id."""
+    """Let a pending upload expire `ttl_s` from now. Raise NotFound when `upload_id` is no UUID."""
     upload_id = checked_uuid(upload_id, _missing())
     tx.run(SQL["extend"], user_id=user_id, id=upload_id, ttl_s=ttl_s)
 
@@ -119,7 +119,7 @@ def list_objects(tx: Tx, ref: ItemRef) -> dict[str, str | None]:
 
 
 def list_known(tx: Tx, keys: Sequence[str]) -> dict[str, str | None]:
-    """Of these keys the ones that have arrived, with the etag seen. System transaction."""
+    """Return those of the keys whose object has arrived, with the etag seen. System transaction."""
     return {row["key"]: row["etag"] for row in tx.all(SQL["list_known"], keys=list(keys))}
 
 
@@ -136,7 +136,7 @@ def insert_deletions(
 
 
 def is_deleted(tx: Tx, key: ObjectKey, *, etag: str | None, written_at: datetime | None) -> bool:
-    """Whether this object is one that is to be removed; a deletion that means another one is forgotten."""
+    """Return True when this object is to be removed; cancel a deletion that means an earlier object of the key."""
     tx.run(SQL["cancel_deletion"], user_id=key.user_id, key=key.key, etag=etag, written_at=written_at)
     return tx.one(SQL["is_deleted"], user_id=key.user_id, key=key.key) is not None
 

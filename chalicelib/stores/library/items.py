@@ -153,7 +153,7 @@ def restart(tx: Tx, ref: ItemRef, *, key: str, name: str, etag: str | None) -> N
 
 
 def clear_derived(tx: Tx, ref: ItemRef) -> None:
-    """Its bytes are no more: not decoded, no thumbnail, no identity."""
+    """Forget what was derived from the item's bytes: kind, pictures, identity."""
     tx.run(SQL["clear_derived"], user_id=ref.user_id, id=ref.item_id)
 
 

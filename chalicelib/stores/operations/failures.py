@@ -1,4 +1,4 @@
-"""What went wrong, over all users: the operator's. System transactions only."""
+"""Failures of all users, for the operator. System transactions only."""
 
 import json
 from collections.abc import Sequence

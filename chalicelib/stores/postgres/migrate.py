@@ -22,7 +22,7 @@ class MigrationChanged(Exception):
 
 
 def migrate(admin_url: str, *, lock_timeout_s: int = 10) -> list[str]:
-    """Apply what is missing; answers the names applied. `lock_timeout_s` bounds each wait for a table.
+    """Apply the missing migrations and return their names. `lock_timeout_s` bounds each wait for a table.
 
     Raises MigrationChanged before anything is applied.
     """

@@ -33,7 +33,7 @@ class Tx:
         return rows[0] if rows else None
 
     def run(self, statement: str, **values: Any) -> int:
-        """Execute; answers how many rows it touched."""
+        """Execute, and return how many rows were touched."""
         self._cursor.execute(statement, values)
         return int(self._cursor.rowcount)
 

@@ -81,7 +81,7 @@ def fail(tx: Tx, claim: RunClaim, *, code: str, message: str, last_error: str) -
 
 
 def cancel(tx: Tx, ref: RunRef) -> bool:
-    """Whether it was not over yet; whoever works on it has lost the fence."""
+    """Cancel the run; return False when it is over already. Its worker loses the fence."""
     return tx.run(SQL["cancel"], **_key(ref)) == 1
 
 
@@ -102,7 +102,7 @@ def set_unwoken(tx: Tx, ref: RunRef) -> bool:
 
 
 def expire(tx: Tx, *, limit: int) -> int:
-    """Queue again, or give up, runs whose lease is over; answers how many. System transaction."""
+    """Queue again, or give up, runs whose lease is over; return how many. System transaction."""
     return tx.run(
         SQL["expire"],
         limit=limit,

@@ -107,7 +107,7 @@ def retry(
     at_least_s: float = 0.0,
     refund: bool = False,
 ) -> datetime:
-    """Make it ready after a jittered backoff; answers when. `refund` gives the attempt back.
+    """Make the task ready after a jittered backoff and return when. `refund` gives the attempt back.
 
     `message` is for the item's owner, `last_error` for the operator.
     """
@@ -142,7 +142,7 @@ def list_lost(tx: Tx, *, grace_s: float, limit: int) -> list[ItemTask]:
 
 
 def set_woken(tx: Tx, ref: ItemRef, stage: Stage, *, at: datetime | None = None) -> None:
-    """Its wake-up went out then, now when no time is given."""
+    """Record that the wake-up went out at `at`, now when no time is given."""
     tx.run(SQL["set_woken"], **_key(ref, stage), at=at)
 
 

@@ -12,8 +12,9 @@ from chalicelib import wiring
 from chalicelib.api.http.answering import answer_counted
 from chalicelib.api.http.entry import preflight
 from chalicelib.api.http.problems import MethodNotAllowed
-from chalicelib.api.http.routes import Edge, Scope
+from chalicelib.api.http.routes import Edge
 from chalicelib.errors import Forbidden, InvalidInput, NotFound
+from chalicelib.model.accounts.api_keys import Scope
 from chalicelib.model.accounts.limits import Admission
 from chalicelib.model.gateway.gateway import (
     Client,

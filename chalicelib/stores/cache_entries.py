@@ -12,18 +12,18 @@ SQL = statements(__file__)
 MAX_ENTRIES = 200  # per user, and of public ones
 
 
-class KeptAnswer(Struct, frozen=True, kw_only=True):
-    """A kept answer of status 200. `age_s` is its age now, in seconds."""
+class CachedResponse(Struct, frozen=True, kw_only=True):
+    """A cached response of status 200. `age_s` is its age now, in seconds."""
 
     headers: list[tuple[str, str]]
     body: memoryview
     age_s: int
 
 
-def find(tx: Tx, user_id: str, key: str, *, own_variant: str, public_variant: str) -> KeptAnswer | None:
+def find(tx: Tx, user_id: str, key: str, *, own_variant: str, public_variant: str) -> CachedResponse | None:
     """Return the newest fresh answer: the user's own or a public one."""
     variants = {"own_variant": own_variant, "public_variant": public_variant}
-    return tx.row(KeptAnswer, SQL["find"], user_id=user_id, key=key, **variants)
+    return tx.row(CachedResponse, SQL["find"], user_id=user_id, key=key, **variants)
 
 
 def upsert(

@@ -22,7 +22,9 @@ from time import monotonic
 from tests.mutants.promises import DOCUMENT, PROJECT, PROMISES, Mutant, document, read_promises
 
 TIMEOUT_S = 600
-FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?::\w+)", re.MULTILINE)  # all cases of it: their names may have blanks
+FAILED = re.compile(
+    r"^(?:FAILED|ERROR) (\S+?::\w+)", re.MULTILINE
+)  # all cases of it: their names may have blanks
 
 
 class NoVerdict(Exception):

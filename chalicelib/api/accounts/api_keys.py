@@ -8,8 +8,9 @@ from msgspec import Meta
 from msgspec.structs import asdict
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Body, Query, Request, Routes, Scope
+from chalicelib.api.http.routes import Body, Query, Request, Routes
 from chalicelib.errors import Conflict, NotFound
+from chalicelib.model.accounts.api_keys import Scope
 from chalicelib.ops.accounts import api_keys
 
 routes = Routes("api keys")

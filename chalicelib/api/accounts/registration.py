@@ -48,7 +48,7 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Providers(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens of `oidc_issuer` are accepted like ours. null: not configured; without `chat_model`, answers are quotes."""
+    """Tokens of `oidc_issuer` are accepted like ours. null: not set. Without `chat_model`, answers are quotes."""
 
     embedding_model: str | None
     chat_provider: ChatProvider | None

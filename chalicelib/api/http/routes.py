@@ -39,7 +39,7 @@ import msgspec
 from msgspec import Struct, field
 
 from chalicelib.errors import CollectionsError
-from chalicelib.model.accounts.api_keys import Scope as Scope
+from chalicelib.model.accounts.api_keys import Scope
 from chalicelib.model.accounts.limits import Admission, Cost
 
 JSON = "application/json"

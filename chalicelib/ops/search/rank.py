@@ -14,7 +14,7 @@ from chalicelib.model.search.ranking import Fused, Mode
 from chalicelib.providers import Embedder, Reranker
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.search import lookup
-from chalicelib.stores.search.lookup import Chosen, Page, Scope
+from chalicelib.stores.search.lookup import Chosen, Page, SearchScope
 
 log = logging.getLogger("collections.search")
 EMBED_TIMEOUT_S = 5.0
@@ -42,7 +42,7 @@ class Ranking(Struct, frozen=True, kw_only=True):
     page; `coverage`, of pages found by words, the share of the query's weight that they have.
     """
 
-    scope: Scope
+    scope: SearchScope
     vector: list[float] | None
     pages: list[Fused[Page]]
     best_chunk: dict[Page, int]
@@ -103,7 +103,7 @@ def rank_pages(tx: Tx, user_id: str, question: PreparedQuery, *, filters: Filter
 
 
 def fuse_pages(
-    scope: Scope,
+    scope: SearchScope,
     lexical: dict[Page, tuple[float, float]],
     nearest: list[NearChunk],
     *,

@@ -19,7 +19,7 @@ Chosen = tuple[str, int, int | None]
 LAST_PAGE = 2**31 - 1
 
 
-class Scope(Struct, frozen=True, kw_only=True):
+class SearchScope(Struct, frozen=True, kw_only=True):
     """Where to look: the owner's number and the live embedding set, None before anything was embedded."""
 
     user_id: str
@@ -29,14 +29,14 @@ class Scope(Struct, frozen=True, kw_only=True):
     dimensions: int | None
 
 
-def find_scope(tx: Tx, user_id: str) -> Scope | None:
+def find_scope(tx: Tx, user_id: str) -> SearchScope | None:
     """Return where this user's searches look. None: nothing of the user's was ever indexed."""
     row = tx.one(SQL["scope"], user_id=user_id)
-    return Scope(user_id=user_id, **row) if row else None
+    return SearchScope(user_id=user_id, **row) if row else None
 
 
 def list_lexical(
-    tx: Tx, scope: Scope, query: str, *, filters: Filters, depth: int
+    tx: Tx, scope: SearchScope, query: str, *, filters: Filters, depth: int
 ) -> dict[Page, tuple[float, float]]:
     """Return the best `depth` pages by BM25, best first: page to (score, coverage).
 
@@ -55,7 +55,7 @@ def list_lexical(
 
 def list_semantic(
     tx: Tx,
-    scope: Scope,
+    scope: SearchScope,
     vector: Sequence[float],
     *,
     filters: Filters,
@@ -78,7 +78,7 @@ def list_semantic(
 
 def list_passages(
     tx: Tx,
-    scope: Scope,
+    scope: SearchScope,
     query: str,
     chosen: Sequence[Chosen],
     *,
@@ -97,7 +97,13 @@ def list_passages(
 
 
 def list_page_chunks(
-    tx: Tx, scope: Scope, query: str, vector: Sequence[float] | None, chosen: Sequence[Chosen], *, most: int
+    tx: Tx,
+    scope: SearchScope,
+    query: str,
+    vector: Sequence[float] | None,
+    chosen: Sequence[Chosen],
+    *,
+    most: int,
 ) -> list[PageChunk]:
     """Return the chunks of each page in reading order, at most `most` a page around its chosen chunk."""
     return tx.rows(
@@ -118,7 +124,7 @@ def list_facets(tx: Tx, user_id: str, item_ids: Sequence[str], *, most: int) -> 
     return tx.rows(FacetCount, SQL["facets"], user_id=user_id, item_ids=list(item_ids), most=most)
 
 
-def find_example_vector(tx: Tx, scope: Scope, item_id: str) -> list[float] | None:
+def find_example_vector(tx: Tx, scope: SearchScope, item_id: str) -> list[float] | None:
     """Return the mean of the item's vectors, None while it has no vectors."""
     row = tx.one(
         SQL["example_vector"], user_id=scope.user_id, owner=scope.owner, set_id=scope.set_id, item_id=item_id

@@ -167,6 +167,7 @@ def make_run(port: int, state: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         ["make", "run", *here],
         cwd=PROJECT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,4 +1,4 @@
-"""Every way in, on one page: the REST routes, the events, the schedules, the dead letters.
+"""Every way in, on one page: the REST routes, the events, the queues, the schedules, the dead letters.
 
 Event handlers are declared here and not in blueprints: Chalice would give those a handler
 string that never loads this file on Lambda.
@@ -50,38 +50,64 @@ app.pass_on(gateway(wiring.upstreams))
 
 @app.on_cw_event(
     {
-        "source": ["aws.s3", "collections.sweeper"],
-        "detail-type": ["Object Created"],
-        "detail": {
-            "bucket": {"name": [{"prefix": f"collections-images-{STAGE}-"}]},
-            "object": {"key": [{"anything-but": {"prefix": "_derived/"}}]},
-        },
+        "$or": [
+            {
+                "source": ["aws.s3"],
+                "detail-type": ["Object Created"],
+                "detail": {
+                    "bucket": {"name": [{"prefix": f"collections-images-{STAGE}-"}]},
+                    "object": {"key": [{"anything-but": {"prefix": "_derived/"}}]},
+                },
+            },
+            # Those that others send: the app marks its own. Other stages' buckets are theirs.
+            {
+                "source": [
+                    "collections.imageprocessor",
+                    "collections.documentprocessor",
+                    "collections.analyzer",
+                ],
+                "detail-type": ["ImageProcessed", "DocumentProcessed", "AnalysisComplete"],
+                "detail": {
+                    "is_queued": [{"exists": False}],
+                    "bucket": [
+                        {"prefix": f"collections-images-{STAGE}-"},
+                        {"anything-but": {"prefix": "collections-images-"}},
+                    ],
+                },
+            },
+        ]
     },
-    name="image_processor",
+    name="dispatcher",
 )
-def on_object_created(event: Any) -> None:
-    handlers.object_created(event.to_dict(), event.context)
+def on_event_received(event: Any) -> None:
+    handlers.event_received(event.to_dict(), event.context)
 
 
-@app.on_cw_event(
-    {
-        "source": ["collections.imageprocessor", "collections.documentprocessor"],
-        "detail-type": ["ImageProcessed", "DocumentProcessed"],
-    },
-    name="analyzer",
-)
-def on_item_processed(event: Any) -> None:
-    handlers.item_processed(event.to_dict(), event.context)
+# A message a call, so that one that fails is the only one that comes again.
+def work_of(queue: str, function: str, *, at_once: int) -> Any:
+    return app.on_sqs_message(
+        queue=f"collections-{STAGE}-{queue}", batch_size=1, name=function, maximum_concurrency=at_once
+    )
 
 
-@app.on_cw_event({"source": ["collections.analyzer"], "detail-type": ["AnalysisComplete"]}, name="embedder")
-def on_analysis_complete(event: Any) -> None:
-    handlers.analysis_complete(event.to_dict(), event.context)
+@work_of("process", "ImageProcessorLambda", at_once=20)
+def on_process_woken(event: Any) -> None:
+    handlers.tasks_woken(event.to_dict(), event.context)
 
 
-@app.on_cw_event({"source": ["collections.api"], "detail-type": ["RunQueued"]}, name="runner")
-def on_run_queued(event: Any) -> None:
-    handlers.run_queued(event.to_dict(), event.context)
+@work_of("analyze", "AnalyzerLambda", at_once=20)
+def on_analyze_woken(event: Any) -> None:
+    handlers.tasks_woken(event.to_dict(), event.context)
+
+
+@work_of("embed", "EmbedderLambda", at_once=10)
+def on_embed_woken(event: Any) -> None:
+    handlers.tasks_woken(event.to_dict(), event.context)
+
+
+@work_of("run", "RunnerLambda", at_once=20)
+def on_run_woken(event: Any) -> None:
+    handlers.tasks_woken(event.to_dict(), event.context)
 
 
 @app.schedule("rate(1 minute)", name="relay")
@@ -94,9 +120,7 @@ def on_five_minutes_passed(event: Any) -> None:
     handlers.five_minutes_passed(event.to_dict())
 
 
-@app.on_sqs_message(
-    queue=os.environ.get("DEAD_LETTER_QUEUE", "collections-dead-letters"), batch_size=10, name="dead_letters"
-)
+@app.on_sqs_message(queue=f"collections-{STAGE}-dead-letters", batch_size=10, name="dead_letters")
 def on_dead_letter(event: Any) -> None:
     for record in event:
         handlers.dead_letter(record.to_dict()["messageId"], record.body)

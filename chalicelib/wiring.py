@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.aws.bus import Bus
     from chalicelib.stores.aws.dynamodb import Presence, Tables
     from chalicelib.stores.aws.local_copies import LocalCopies
+    from chalicelib.stores.aws.queues import Queues
     from chalicelib.stores.postgres.postgres import Database
 
 
@@ -34,7 +35,7 @@ MAX_DRAWN_AT_ONCE = 8
 _making = threading.RLock()
 _all: "list[once[Any]]" = []
 # (connect, read) of one attempt of two: a request waits 10 s at most, the pipeline tries again by itself.
-_TIMEOUTS_S = {"s3": (2, 4), "events": (1, 3), "dynamodb": (1, 1), "sesv2": (1, 3)}
+_TIMEOUTS_S = {"s3": (2, 4), "events": (1, 3), "sqs": (1, 2), "dynamodb": (1, 1), "sesv2": (1, 3)}
 
 
 class once(Generic[T]):  # noqa: N801  used as a decorator
@@ -103,7 +104,14 @@ def local_copies() -> "LocalCopies":
 def bus() -> "Bus":
     from chalicelib.stores.aws.bus import Bus
 
-    return Bus(_client("events"))
+    return Bus(_events)
+
+
+@once
+def queues() -> "Queues":
+    from chalicelib.stores.aws.queues import Queues
+
+    return Queues(_sqs, prefix=f"collections-{settings().environment}")
 
 
 @once
@@ -316,6 +324,16 @@ def _database(*, timeout_s: float) -> "Database":
     from chalicelib.stores.postgres.postgres import Database
 
     return Database(settings().database_url, max_size=settings().database_pool_size, timeout_s=timeout_s)
+
+
+@once
+def _sqs() -> Any:
+    return _client("sqs")
+
+
+@once
+def _events() -> Any:
+    return _client("events")
 
 
 def _client(service: str) -> Any:

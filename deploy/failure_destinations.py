@@ -1,6 +1,6 @@
 """Sets the dead-letter queue as the failure destination of a deployed stage's functions.
 
-    python -m deploy.failure_destinations --stage dev [--app collections] [--queue collections-dead-letters]
+    python -m deploy.failure_destinations --stage dev [--app collections] [--queue collections-dev-dead-letters]
 
 `chalice deploy` has no setting for this. Run this after each deploy; running it again changes nothing.
 Each function's role must be allowed sqs:SendMessage on the queue.
@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
+
+from deploy.policies import DEAD_LETTERS, queue_name
 
 RETRIES = 2
 MAX_EVENT_AGE_S = 3600
@@ -49,16 +51,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--stage", required=True)
     parser.add_argument("--app", default="collections")
-    parser.add_argument("--queue", default="collections-dead-letters")
+    parser.add_argument("--queue", help="its dead-letter queue; by default the stage's own")
     arguments = parser.parse_args()
+    queue = arguments.queue or queue_name(arguments.stage, DEAD_LETTERS)
     names = set_failure_destinations(
         boto3.client("lambda"),
         boto3.client("sqs"),
         app=arguments.app,
         stage=arguments.stage,
-        queue=arguments.queue,
+        queue=queue,
     )
-    print(f"failures go to {arguments.queue}: {', '.join(names) or 'no functions found'}")
+    print(f"failures go to {queue}: {', '.join(names) or 'no functions found'}")
 
 
 if __name__ == "__main__":

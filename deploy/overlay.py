@@ -9,7 +9,8 @@ from typing import Any
 from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIBUTE, definition
 from deploy.gateway_responses import GATEWAY_RESPONSES
 from deploy.parameters import parameters, variables
-from deploy.policies import CONFIG, FUNCTIONS, environment, lambda_name
+from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, FUNCTIONS, environment, lambda_name, queue_name
+from deploy.queues import attributes, redrive_policy
 
 Resource = dict[str, Any]
 KEEP = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
@@ -32,7 +33,7 @@ def template(stage: str) -> dict[str, Any]:
             "ImagesBucket": bucket(stage),
             "SessionsTable": table(definition(names["SESSIONS_TABLE"], SESSIONS_KEY), stage),
             "RateLimitsTable": table(definition(names["RATE_LIMITS_TABLE"], RATE_LIMITS_KEY), stage),
-            "DeadLetterQueue": queue(names["DEAD_LETTER_QUEUE"]),
+            **{queue_id(name): queue(stage, name) for name in CONSUMERS},
         },
         "Outputs": {
             "ImagesBucketName": {"Value": {"Ref": "ImagesBucket"}},
@@ -46,7 +47,7 @@ def logical_id(function: str) -> str:
     """Return the name of the function's resource in Chalice's template."""
     if function == "api_handler":
         return "APIHandler"
-    return "".join(part.capitalize() for part in function.split("_"))
+    return "".join(part[0].upper() + part[1:] for part in function.split("_"))
 
 
 def function_extras(function: str, stage: str) -> Resource:
@@ -58,12 +59,13 @@ def function_extras(function: str, stage: str) -> Resource:
         "FunctionName": lambda_name(function, stage),
         "Environment": {"Variables": {"IMAGES_BUCKET": bucket_name(stage), **variables(function)}},
     }
-    if function == "dead_letters":
+    consumed = [queue_id(queue) for queue, consumer in CONSUMERS.items() if consumer == function]
+    if consumed:
         # Chalice names the queue of the event source, so CloudFormation sees no order between them.
-        return {"DependsOn": ["DeadLetterQueue"], "Properties": properties}
+        return {"DependsOn": consumed, "Properties": properties}
     if function != "api_handler":
         # The same as deploy.failure_destinations sets after `chalice deploy`; a test compares the two.
-        queue_arn = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+        queue_arn = {"Fn::GetAtt": [queue_id(DEAD_LETTERS), "Arn"]}
         properties["EventInvokeConfig"] = {
             "MaximumRetryAttempts": 2,
             "MaximumEventAgeInSeconds": 3600,
@@ -111,16 +113,14 @@ def table(defined: Resource, stage: str) -> Resource:
     return {"Type": "AWS::DynamoDB::Table", **KEEP, "Properties": properties}
 
 
-def queue(name: str) -> Resource:
-    """Return a queue that keeps messages for 14 days.
+def queue_id(queue: str) -> str:
+    """Return the name of the queue's resource."""
+    return "".join(part.capitalize() for part in queue.split("-")) + "Queue"
 
-    Its visibility timeout is six times the timeout of its consumer, as Lambda's guide recommends.
-    """
-    timeout_s = CONFIG["lambda_functions"]["dead_letters"]["lambda_timeout"]
-    properties = {
-        "QueueName": name,
-        "MessageRetentionPeriod": 14 * 24 * 3600,
-        "VisibilityTimeout": 6 * timeout_s,
-        "SqsManagedSseEnabled": True,
-    }
+
+def queue(stage: str, name: str) -> Resource:
+    """Return a queue; one of work sends what its worker has failed on too often to the dead letters."""
+    properties = {"QueueName": queue_name(stage, name), "SqsManagedSseEnabled": True, **attributes(name)}
+    if name != DEAD_LETTERS:
+        properties["RedrivePolicy"] = redrive_policy({"Fn::GetAtt": [queue_id(DEAD_LETTERS), "Arn"]})
     return {"Type": "AWS::SQS::Queue", **KEEP, "Properties": properties}

@@ -31,9 +31,9 @@ TO_ANSWER = {
 }
 OF_ONE: dict[str, dict[str, Any]] = {
     "api_handler": {**OF_THE_API, **TO_ANSWER},
-    "runner": TO_ANSWER,
-    "embedder": TO_EMBED,
-    "analyzer": {"ANALYZER_URL": OPTIONAL},
+    "RunnerLambda": TO_ANSWER,
+    "EmbedderLambda": TO_EMBED,
+    "AnalyzerLambda": {"ANALYZER_URL": OPTIONAL},
 }
 
 

@@ -15,25 +15,33 @@ STAGES: tuple[str, ...] = tuple(CONFIG["stages"])
 # IAM fills this in, so that a bucket of the same name in another account cannot be reached.
 OWN_ACCOUNT = "${aws:PrincipalAccount}"
 
+# The function that takes each queue's messages.
+CONSUMERS = {
+    "process": "ImageProcessorLambda",
+    "analyze": "AnalyzerLambda",
+    "embed": "EmbedderLambda",
+    "run": "RunnerLambda",
+    "dead-letters": "dead_letters",
+}
+DEAD_LETTERS = "dead-letters"
+# Those that queue work: when it begins, and when a task has ended.
+SENDERS = (
+    "api_handler",
+    "dispatcher",
+    "ImageProcessorLambda",
+    "AnalyzerLambda",
+    "EmbedderLambda",
+    "RunnerLambda",
+    "relay",
+    "sweeper",
+)
 # The sources of the events that each function publishes; other functions publish none.
 PROCESSED = ["collections.imageprocessor", "collections.documentprocessor"]
 PUBLISHES = {
-    "api_handler": ["collections.sweeper", "collections.api"],
-    # Wakes itself with the sweeper's event if a long document takes more than its time.
-    "image_processor": [*PROCESSED, "collections.sweeper"],
-    # Wakes itself with the document processor's event if a long scan takes more than its time. It publishes the
-    # sweeper's event if an operator's own event names an item that is not yet processed.
-    "analyzer": ["collections.analyzer", "collections.documentprocessor", "collections.sweeper"],
-    # Wakes itself with the analyzer's event if an item takes more than its time.
-    "embedder": ["collections.analyzer", "collections.embedder"],
-    "relay": [
-        *PROCESSED,
-        "collections.analyzer",
-        "collections.embedder",
-        "collections.sweeper",
-        "collections.api",
-    ],
-    "sweeper": [*PROCESSED, "collections.analyzer", "collections.sweeper"],
+    "ImageProcessorLambda": PROCESSED,
+    "AnalyzerLambda": ["collections.analyzer"],
+    "EmbedderLambda": ["collections.embedder"],
+    "relay": [*PROCESSED, "collections.analyzer", "collections.embedder"],
 }
 # (action, key pattern) in the stage's bucket. With ListBucket, S3 reports a missing object as 404 instead of 403.
 BUCKET = {
@@ -43,8 +51,8 @@ BUCKET = {
         ("ListMultipartUploadParts", "*"),
         ("AbortMultipartUpload", "*"),
     ],
-    "image_processor": [("ListBucket", ""), ("GetObject", "*"), ("PutObject", "_derived/*")],
-    "analyzer": [("ListBucket", ""), ("GetObject", "*")],
+    "ImageProcessorLambda": [("ListBucket", ""), ("GetObject", "*"), ("PutObject", "_derived/*")],
+    "AnalyzerLambda": [("ListBucket", ""), ("GetObject", "*")],
     "sweeper": [("ListBucket", ""), ("GetObject", "*"), ("DeleteObject", "*"), ("AbortMultipartUpload", "*")],
 }
 # The API's statements on DynamoDB: name, the variable that names the table, actions.
@@ -52,7 +60,7 @@ TABLES = [
     ("Sessions", "SESSIONS_TABLE", ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"]),
     ("RateLimits", "RATE_LIMITS_TABLE", ["GetItem", "UpdateItem"]),
 ]
-FUNCTIONS = (*PUBLISHES, "runner", "dead_letters")
+FUNCTIONS = (*SENDERS, "dead_letters")
 
 
 def environment(stage: str) -> Mapping[str, str]:
@@ -65,6 +73,15 @@ def lambda_name(function: str, stage: str) -> str:
     """Return the name that `chalice deploy` gives the function."""
     name = f"{CONFIG['app_name']}-{stage}"
     return name if function == "api_handler" else f"{name}-{function}"
+
+
+def queue_name(stage: str, queue: str) -> str:
+    """Return the queue's name; it holds the stage, so that two stages live in one account."""
+    return f"{CONFIG['app_name']}-{stage}-{queue}"
+
+
+def queue_arn(stage: str, queue: str) -> str:
+    return f"arn:aws:sqs:*:*:{queue_name(stage, queue)}"
 
 
 def parameter_prefix(stage: str) -> str:
@@ -88,11 +105,16 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
         present = {"Null": {"events:source": "false"}}
         bus = ["arn:aws:events:*:*:event-bus/default"]
         yield allow("Publish", ["events:PutEvents"], bus, condition=sources | present)
-    queue = [f"arn:aws:sqs:*:*:{environment(stage)['DEAD_LETTER_QUEUE']}"]
-    if function == "dead_letters":
-        actions = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"]
-        yield allow("Consume", [f"sqs:{action}" for action in actions], queue)
-    elif function == "api_handler":
+    for queue, consumer in CONSUMERS.items():
+        if function == consumer:
+            actions = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"]
+            yield allow("Consume", [f"sqs:{action}" for action in actions], [queue_arn(stage, queue)])
+    if function in SENDERS:
+        queues = [queue_arn(stage, queue) for queue in CONSUMERS if queue != DEAD_LETTERS]
+        yield allow("Queue", ["sqs:GetQueueUrl", "sqs:SendMessage"], queues)
+        if function == "sweeper":
+            yield allow("Count", ["sqs:GetQueueAttributes"], queues)
+    if function == "api_handler":
         for sid, name, actions in TABLES:
             table = f"arn:aws:dynamodb:*:*:table/{environment(stage)[name]}"
             yield allow(sid, [f"dynamodb:{action}" for action in actions], [table])
@@ -101,8 +123,9 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
             identity, domain = f"arn:aws:ses:*:{OWN_ACCOUNT}:identity/", sender.partition("@")[2]
             only = {"StringEquals": {"ses:FromAddress": sender}}
             yield allow("Mail", ["ses:SendEmail"], [identity + sender, identity + domain], condition=only)
-    else:  # Lambda sends an event whose attempts are used up, with the function's role
-        yield allow("GiveUp", ["sqs:SendMessage"], queue)
+    elif function not in CONSUMERS.values():
+        # Lambda sends an event whose attempts are used up, with the function's role.
+        yield allow("GiveUp", ["sqs:SendMessage"], [queue_arn(stage, DEAD_LETTERS)])
 
 
 def shared_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:

@@ -1,13 +1,17 @@
 """Creates in the emulator the resources that the application needs before it is deployed: bucket, queue, tables."""
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import boto3
 
+from chalicelib.model.work.tasks import QUEUES
 from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIBUTE, definition
-from local.places import aws_environment
+from deploy.policies import DEAD_LETTERS, queue_name
+from deploy.queues import attributes, redrive_policy
+from local.places import ACCOUNT, REGION, aws_environment
 
 
 @cache
@@ -26,10 +30,18 @@ def client(service: str, aws_port: int) -> Any:
 def create_base(settings: Mapping[str, str], *, aws_port: int) -> None:
     """Create the resources that the stage's `settings` name, in an emulator that has none of them."""
     create_bucket(settings["IMAGES_BUCKET"], aws_port=aws_port)
-    client("sqs", aws_port).create_queue(
-        QueueName=queue_name(settings["DEAD_LETTER_QUEUE"]), Attributes={"VisibilityTimeout": "60"}
-    )
+    create_queues(settings["ENVIRONMENT"], aws_port=aws_port)
     create_tables(settings, aws_port=aws_port)
+
+
+def create_queues(stage: str, *, aws_port: int) -> None:
+    """Create the queues of work, and the one of dead letters, as deploy/overlay.py has them."""
+    dead_letters = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue_name(stage, DEAD_LETTERS)}"
+    for queue in (DEAD_LETTERS, *QUEUES):
+        given = {name: str(value) for name, value in attributes(queue).items()}
+        if queue != DEAD_LETTERS:
+            given["RedrivePolicy"] = json.dumps(redrive_policy(dead_letters))
+        client("sqs", aws_port).create_queue(QueueName=queue_name(stage, queue), Attributes=given)
 
 
 def create_tables(settings: Mapping[str, str], *, aws_port: int) -> None:
@@ -51,8 +63,3 @@ def create_bucket(bucket: str, *, aws_port: int) -> None:
     s3.put_bucket_notification_configuration(
         Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
     )
-
-
-def queue_name(queue: str) -> str:
-    """Return the queue's name from its name, URL or ARN."""
-    return queue.rpartition("/")[2].rpartition(":")[2]

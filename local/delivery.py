@@ -1,6 +1,6 @@
 """Delivers events to functions as Lambda does: queues them, tries three times, then sends a failure record.
 
-Sources: Lambda developer guide, "Asynchronous invocation" and "Using Lambda with Amazon SQS".
+Source: Lambda developer guide, "Asynchronous invocation". Queues are read by local/queue_poller.py.
 """
 
 import json
@@ -15,6 +15,7 @@ from moto.sqs.models import sqs_backends
 
 from local.invocations import FunctionQueue, Invocation, Outcome
 from local.places import ACCOUNT, REGION
+from local.queue_poller import QueuePoller
 from local.spool import Spool
 
 DEFAULT_RETRIES = 2
@@ -26,13 +27,21 @@ StartFunction = Callable[[str, FunctionQueue], None]
 class Delivery:
     """Queues invocations per function. The runner of a function takes them and calls `finish` for each.
 
-    `start_function` is called with a function's ARN and queue each time an invocation is queued. `retry_delays_s` are
-    the seconds before the second and the third try: 60 and 120 on AWS.
+    `start_function` is called with a function's ARN and queue each time an invocation is queued. `places` returns how
+    many invocations of a function run at once, so that no more messages are taken. `retry_delays_s` are the seconds
+    before the second and the third try: 60 and 120 on AWS.
     """
 
     def __init__(
-        self, *, start_function: StartFunction, spool: Spool, retry_delays_s: tuple[float, ...] = (1.0, 2.0)
+        self,
+        *,
+        start_function: StartFunction,
+        places: Callable[[str], int],
+        spool: Spool,
+        retry_delays_s: tuple[float, ...] = (1.0, 2.0),
     ) -> None:
+        self._places = places
+        self._pollers: list[QueuePoller] = []
         self._spool = spool
         self._start_function = start_function
         self._retry_delays_s = retry_delays_s
@@ -97,12 +106,14 @@ class Delivery:
 
     def poll(self, mapping: Any) -> None:
         """Start to pass a queue's messages to a function, as the event source mapping says."""
-        threading.Thread(
-            target=self._poll, args=(mapping,), daemon=True, name=f"poll-{mapping.event_source_arn}"
-        ).start()
+        queue = sqs_backends[ACCOUNT][REGION].get_queue(mapping.event_source_arn.rpartition(":")[2])
+        places = self._places(mapping.function_arn)
+        self._pollers.append(QueuePoller(mapping, queue, places=places, invoke=self.invoke_and_wait))
 
     def stop(self) -> None:
         self._stopped.set()
+        for poller in self._pollers:
+            poller.stop()
         for queue in self._queues.values():
             queue.close()
 
@@ -122,47 +133,6 @@ class Delivery:
         destination = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         if destination:
             self.deliver(destination, json.dumps(_failure_record(invocation, outcome, condition)))
-
-    def _poll(self, mapping: Any) -> None:
-        backend: Any = sqs_backends[ACCOUNT][REGION]
-        queue = backend.get_queue(mapping.event_source_arn.rpartition(":")[2])
-        while not self._stopped.is_set():
-            messages = backend.receive_message(queue.name, mapping.batch_size, 1, queue.visibility_timeout)
-            if not messages or not mapping.enabled:
-                continue
-            payload = json.dumps({"Records": [_sqs_record(message, mapping) for message in messages]})
-            outcome = self.invoke_and_wait(mapping.function_arn, payload.encode())
-            # A message that is not deleted becomes visible again after its visibility timeout.
-            kept = _failed_message_ids(outcome, mapping)
-            for message in messages:
-                if message.id not in kept and not outcome.failed:
-                    backend.delete_message(queue.name, message.receipt_handle)
-
-
-def _failed_message_ids(outcome: Outcome, mapping: Any) -> set[str]:
-    if outcome.failed or "ReportBatchItemFailures" not in (mapping.function_response_types or []):
-        return set()
-    answer = json.loads(outcome.payload) or {}
-    return {failure["itemIdentifier"] for failure in answer.get("batchItemFailures", [])}
-
-
-def _sqs_record(message: Any, mapping: Any) -> dict[str, Any]:
-    return {
-        "messageId": message.id,
-        "receiptHandle": message.receipt_handle,
-        "body": message.body,
-        "attributes": {
-            "ApproximateReceiveCount": str(message.approximate_receive_count),
-            "SentTimestamp": str(message.sent_timestamp),
-            "SenderId": message.sender_id,
-            "ApproximateFirstReceiveTimestamp": str(message.approximate_first_receive_timestamp),
-        },
-        "messageAttributes": {},
-        "md5OfBody": message.body_md5,
-        "eventSource": "aws:sqs",
-        "eventSourceARN": mapping.event_source_arn,
-        "awsRegion": REGION,
-    }
 
 
 def _failure_record(invocation: Invocation, outcome: Outcome, condition: str) -> dict[str, Any]:

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from deploy.failure_destinations import set_failure_destinations
-from local.base import client, queue_name
+from deploy.policies import DEAD_LETTERS, queue_name
+from local.base import client
 from local.children import REPOSITORY, StartFailed
-from local.places import STAGE, Places, Ports, aws_environment, stage_settings
+from local.places import STAGE, Places, Ports, aws_environment
 
 CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 
@@ -63,5 +64,5 @@ def deploy(stage_copy: Path, *, aws_port: int, log: Path) -> None:
         client("sqs", aws_port),
         app=config["app_name"],
         stage=STAGE,
-        queue=queue_name(stage_settings(stage_copy)["DEAD_LETTER_QUEUE"]),
+        queue=queue_name(STAGE, DEAD_LETTERS),
     )

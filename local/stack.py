@@ -80,18 +80,16 @@ def _start_postgres(parts: ExitStack, places: Places, ports: Ports, say: Say) ->
     admin_url = postgres.admin_url(ports.postgres)
     applied = migrate(admin_url)
     set_app_password(admin_url, "local")
-    _end_leases(admin_url)
+    _forget_last_run(admin_url)
     say(f"Postgres is ready{f', migrated to {applied[-1]}' if applied else ''}")
 
 
-def _end_leases(admin_url: str) -> None:
-    """End the leases of an earlier run's workers. These workers have ended, so the work need not wait for them."""
+def _forget_last_run(admin_url: str) -> None:
+    """End the leases of an earlier run's workers, and wake again what its queues held: both have ended with it."""
     connection = psycopg2.connect(admin_url)
     with connection, connection.cursor() as cursor:
-        for table in ("tasks", "runs"):
-            cursor.execute(
-                f"UPDATE {table} SET lease_until = now() WHERE state = 'running' AND lease_until > now()"  # noqa: S608
-            )
+        cursor.execute("UPDATE tasks SET lease_until = now() WHERE state = 'running' AND lease_until > now()")
+        cursor.execute("UPDATE tasks SET woken_at = NULL WHERE state = 'ready'")
     connection.close()
 
 
@@ -106,10 +104,12 @@ def _start_aws(parts: ExitStack, places: Places, ports: Ports, image_workers: in
         project=places.stage_copy,
         logs=places.logs,
         aws_port=lambda: ports.aws,
-        concurrency={"-image_processor": image_workers, "-analyzer": image_workers},
+        concurrency={"-ImageProcessorLambda": image_workers, "-AnalyzerLambda": image_workers},
         say=say,
     )
-    delivery = Delivery(start_function=workers.start_function, spool=Spool(places.queue))
+    delivery = Delivery(
+        start_function=workers.start_function, places=workers.places, spool=Spool(places.queue)
+    )
     workers.finish = delivery.finish
     emulator = Emulator(port=ports.aws, files=ObjectFiles(places.objects), delivery=delivery)
     emulator.start()

@@ -79,9 +79,12 @@ class Workers:
         with self._lock:
             slots = self._slots.setdefault(arn, [])
             idle = sum(not slot.busy for slot in slots)
-            limit = next((n for end, n in self._concurrency.items() if arn.endswith(end)), 1)
-            if not self._stopped and len(slots) < limit and waiting.pending() > idle:
+            if not self._stopped and len(slots) < self.places(arn) and waiting.pending() > idle:
                 slots.append(_Slot(self, arn, waiting))
+
+    def places(self, arn: str) -> int:
+        """Return how many events of the function run at once."""
+        return next((n for end, n in self._concurrency.items() if arn.endswith(end)), 1)
 
     def stop(self) -> None:
         """Kill every worker process."""

@@ -1,13 +1,13 @@
 """The events we take, as AWS or an operator writes them. Unknown keys are ignored, missing ones refused."""
 
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
-from uuid import UUID
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from chalicelib.errors import InvalidInput
+from chalicelib.model.work.tasks import TaskRef
 
 T = TypeVar("T")
 
@@ -29,10 +29,9 @@ class ObjectDetail(Struct, frozen=True, kw_only=True):
 
 
 class ObjectCreated(Struct, frozen=True, kw_only=True):
-    """S3's own event through EventBridge, or our sweeper's wake-up in its shape."""
+    """S3's own event through EventBridge."""
 
     detail: ObjectDetail
-    source: str = "aws.s3"
     time: datetime | None = None
 
 
@@ -49,15 +48,22 @@ class StageEvent(Struct, frozen=True, kw_only=True):
     detail: StageDetail
 
 
-class RunDetail(Struct, frozen=True, kw_only=True):
-    run_id: UUID
-    user_id: Annotated[str, Meta(pattern=r"^[^\x00\ud800-\udfff]{1,200}\Z")]
+class Message(Struct, frozen=True, kw_only=True):
+    """The body of a message of our queues."""
+
+    task: TaskRef
 
 
-class RunEvent(Struct, frozen=True, kw_only=True):
-    """RunQueued: somebody is to look at this run."""
+class Record(Struct, frozen=True, kw_only=True):
+    """One message as SQS hands it to a function."""
 
-    detail: RunDetail
+    body: str
+
+
+class Messages(Struct, frozen=True, kw_only=True):
+    """Lambda's event for messages of a queue."""
+
+    Records: list[Record]
 
 
 class Tick(Struct, frozen=True, kw_only=True):
@@ -72,3 +78,11 @@ def parse(event: Any, shape: type[T]) -> T:
         return msgspec.convert(event, shape)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"Not an event we take: {error}", code="invalid_event") from error
+
+
+def parse_json(text: str, shape: type[T]) -> T:
+    """Raise InvalidInput naming the part that is missing or wrong."""
+    try:
+        return msgspec.json.decode(text, type=shape)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise InvalidInput(f"Not a message we take: {error}", code="invalid_message") from error

@@ -5,18 +5,19 @@ from typing import Literal
 
 from msgspec import Struct
 
-from chalicelib.model.work.pipeline import Stage
+from chalicelib.model.work.tasks import Kind
 
 
 class StoredFailure(Struct, frozen=True, kw_only=True):
     """A row of the view `failures`. `last_error` is for the operator only and holds no secrets."""
 
     id: str
-    kind: Literal["item", "dead_letter", "event", "deletion"]
+    kind: Literal["item", "run", "dead_letter", "event", "deletion"]
     status: Literal["failed", "retrying", "stalled"]
     user_id: str | None
     item_id: str | None
-    stage: Stage | None
+    run_id: str | None
+    stage: Kind | None
     reason: str
     attempts: int
     last_error: str | None
@@ -34,5 +35,6 @@ class FailureFilters(Struct, frozen=True, kw_only=True):
     stage: str | None = None
     user_id: str | None = None
     item_id: str | None = None
+    run_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None

@@ -85,12 +85,16 @@ def handle_all(started: list[Worker], events: list[dict[str, Any]]) -> list[floa
 
 
 def main() -> None:
-    from tests.support.world import HANDLERS, context
+    from chalicelib.events import handlers
+    from tests.support.world import context
 
     for line in sys.stdin:
         event, error, start = json.loads(line), None, time.monotonic()
         try:
-            HANDLERS[event["detail-type"]](event, context())
+            if "body" in event:
+                handlers.tasks_woken({"Records": [event]}, context())
+            else:
+                handlers.event_received(event, context())
         except Exception as raised:  # noqa: BLE001  the test is told
             error = repr(raised)
         print(json.dumps({"took_s": time.monotonic() - start, "error": error}), flush=True)

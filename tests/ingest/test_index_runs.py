@@ -6,13 +6,11 @@ from typing import Any
 import pytest
 
 from chalicelib import wiring
-from chalicelib.model.work.pipeline import Claim
+from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest.embed import embed_item
 from chalicelib.ops.ingest.manage import delete_item, reprocess_item
-from chalicelib.ops.work.stages import run_stage
 from chalicelib.stores.postgres.postgres import Database
 from chalicelib.stores.search import index
-from tests.support.emulated import BUCKET
 from tests.support.long_pdf import make_long_pdf
 from tests.support.sittings import ALICE_A, TEXTS, Killed
 from tests.support.world import World
@@ -26,8 +24,8 @@ LENGTHS = "SELECT (SELECT count(*) FROM pages), coalesce(sum(tf), 0) FROM postin
 @pytest.fixture
 def runs(world: World, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """A document that is analyzed and embedded, but not indexed; the runs of pages to index."""
-    world.deliver(world.put("alice/a.pdf", make_long_pdf(TEXTS)))
-    world.deliver(world.published()[-1])
+    world.step(world.put("alice/a.pdf", make_long_pdf(TEXTS)))
+    world.step()
     monkeypatch.setattr(index, "BATCH_CHARS", 1000)
     embed(world, clock(2))  # two looks at the only batch of texts
     found = world.db.transact("alice", lambda tx: index.list_batches(tx, ALICE_A))
@@ -51,7 +49,7 @@ def embed(world: World, time_left_s: Callable[[], float], db: Database | None = 
     def work(claim: Claim) -> Any:
         return embed_item(claim, db=db or world.db, embedder=wiring.embedder(), time_left_s=time_left_s)
 
-    run_stage("embed", ALICE_A, work, bucket=BUCKET, db=world.db, bus=wiring.bus())
+    world.do_stage("embed", ALICE_A, work)
 
 
 def indexed(world: World) -> int:
@@ -147,6 +145,6 @@ def test_whatever_becomes_of_it_in_the_middle_the_statistics_are_exact(
     elif end == "overwritten":
         world.ingest("alice/a.pdf", make_long_pdf(TEXTS[:6]))
     else:
-        reprocess_item(ALICE_A, db=world.db, bus=wiring.bus(), bucket=BUCKET)
-        world.run(world.published()[-1])
+        reprocess_item(ALICE_A, db=world.db, queues=wiring.queues())
+        world.run()
     assert indexed(world) == {"deleted": 0, "reprocessed": 16, "overwritten": 5}[end]

@@ -9,7 +9,6 @@ import pytest
 from chalicelib import wiring
 from chalicelib.ops.ingest.manage import delete_item, reprocess_item
 from chalicelib.stores.postgres.postgres import Database
-from tests.support.emulated import BUCKET
 from tests.support.long_pdf import make_long_pdf
 from tests.support.sittings import ALICE_A, CHUNKS, TEXTS, Reader, in_one_go, put, read, state
 from tests.support.world import World
@@ -93,13 +92,13 @@ def test_reprocessed_it_is_never_of_two_readings(world: World, reader: Reader) -
     indexed = world.sql("SELECT term, tf FROM postings ORDER BY page_id, term")
     for _ in range(2):  # again in the middle of the first time
         old = {row[0] for row in world.sql("SELECT id FROM chunks")}
-        reprocess_item(ALICE_A, db=world.db, bus=wiring.bus(), bucket=BUCKET)
+        reprocess_item(ALICE_A, db=world.db, queues=wiring.queues())
         reader.before = partial(_all_or_nothing, world, old)
         read(world, reader, left_s=4.0)
         found = {row[0] for row in world.sql("SELECT id FROM chunks")}
         assert found and not found & old
         assert world.sql("SELECT count(*) FROM postings") == [(0,)]
-    world.run(world.published()[-1])
+    world.run()
     assert world.item("a")["status"] == "READY"
     assert world.sql("SELECT term, tf FROM postings ORDER BY page_id, term") == indexed
 

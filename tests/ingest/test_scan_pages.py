@@ -96,7 +96,7 @@ def test_2000_blank_pages_are_asked_of_nobody(world: World) -> None:
 
 def test_of_2000_scanned_pages_the_first_are_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_scans, "MOST_SCANS", 5)
-    world.deliver(world.put("alice/a.pdf", make_long_pdf([""] * 2000, image_px=2)))
+    world.step(world.put("alice/a.pdf", make_long_pdf([""] * 2000, image_px=2)))
     assert world.item("a")["unread_pages"] == [*range(1, 2001)]
     world.providers.read = lambda jpeg: "The same on every page."
     finish(world)

@@ -12,7 +12,6 @@ from chalicelib.model.work.pipeline import MAX_ATTEMPTS, Claim, ItemRef
 from chalicelib.ops.ingest import read_scans
 from chalicelib.ops.ingest.analyze import analyze_item
 from chalicelib.ops.ingest.manage import reprocess_item
-from chalicelib.ops.work.stages import run_stage
 from chalicelib.stores.postgres.postgres import Database
 from tests.library.test_api_items import Api, api
 from tests.support import sittings
@@ -57,7 +56,7 @@ def test_of_a_mixed_document_only_the_scans_are_read(world: World, api: Api) -> 
     body = "A long page of plain text that is in the file itself. " * 3
     text = make_long_pdf([body, "Only a few words.", ""])
     stamped = make_long_pdf(["Scanned with Some App", "Scanned with Another", body], image_px=20)
-    world.deliver(world.put("alice/a.pdf", joined(text, scanned_pdf([(4, "")]), stamped)))
+    world.step(world.put("alice/a.pdf", joined(text, scanned_pdf([(4, "")]), stamped)))
     assert world.item("a")["unread_pages"] == [4, 5, 6]
     said = [text_of(4), "What is written under the first stamp, and that is a lot.", "Scanned with Another 7"]
     world.providers.read = lambda jpeg: said[len(world.providers.pages)]
@@ -183,7 +182,7 @@ def test_pages_beyond_the_most_stay_unread_and_say_so(
 
 def test_the_bound_on_text_holds_with_what_is_read(world: World) -> None:
     body = "\n".join(["Plain text that is in the file itself, more than a stamp has."] * 3)
-    world.deliver(world.put("alice/a.pdf", joined(make_long_pdf([body]), scanned_pdf([(2, ""), (3, "")]))))
+    world.step(world.put("alice/a.pdf", joined(make_long_pdf([body]), scanned_pdf([(2, ""), (3, "")]))))
     world.providers.read = lambda jpeg: text_of(number_on(jpeg))
     size = len(body) + len(text_of(2))
     bounds = (
@@ -206,10 +205,10 @@ def test_reprocessing_and_old_events_neither_double_nor_lose_a_page(world: World
         detail = {"item_id": "a", "user_id": "alice", "bucket": BUCKET, "original_key": "alice/a.pdf"}
         world.run({"detail-type": name, "detail": detail})
     assert (asked(world), kept(world)) == ([1, 2, 3], expected(range(1, 4)))
-    reprocess_item(ALICE_A, db=world.db, bus=wiring.bus(), bucket=BUCKET)
+    reprocess_item(ALICE_A, db=world.db, queues=wiring.queues())
     assert kept(world) == expected(range(1, 4)), "found until it is read anew"
     handlers.minute_passed()
-    world.run(world.published()[-1])
+    world.run()
     assert (asked(world), kept(world)) == ([1, 2, 3, 1, 2, 3], expected(range(1, 4)))
     assert (world.item("a")["status"], world.item("a")["scans_read"]) == ("READY", 3)
     assert world.sql("SELECT count(*) FROM pages") == [(3,)]
@@ -236,7 +235,7 @@ def test_of_a_file_that_is_bad_or_no_more_nothing_is_unread(world: World) -> Non
     assert (world.item("a")["failure_code"], world.item("a")["unread_pages"]) == ("text_too_large", [])
     put_scan(world, [1, 2])
     assert world.item("a")["unread_pages"] == [1, 2]
-    world.deliver(world.put("alice/a.pdf", b"garbage"))
+    world.step(world.put("alice/a.pdf", b"garbage"))
     assert (world.item("a")["status"], world.item("a")["unread_pages"]) == ("FAILED", [])
 
 
@@ -280,4 +279,4 @@ def analyze_with(
             time_left_s=lambda: 100.0,
         )
 
-    run_stage("analyze", ALICE_A, work, bucket=BUCKET, db=world.db, bus=wiring.bus())
+    world.do_stage("analyze", ALICE_A, work)

@@ -74,7 +74,7 @@ def test_however_much_leans_on_it_few_are_shown_and_all_counted(world: World, ap
 
 
 def test_what_nobody_leans_on_and_what_is_not_there(world: World, api: Api) -> None:
-    world.deliver(world.put("alice/guide.jpg", jpeg()))
+    world.step(world.put("alice/guide.jpg", jpeg()))
     found = api("GET", PATH)[1]
     assert found["collections"] == found["conversations"] == {"count": 0, "first": []}
     assert api("GET", "/api/v1/items/never-was/dependents")[0] == 404

@@ -225,9 +225,9 @@ def test_one_that_failed_in_passing_gets_another_chance(world: World, api: Api, 
 
 
 def test_documents_are_listed_filtered_and_no_images(world: World, api: Api, send: Send) -> None:
+    world.ingest("alice/photo.jpg", jpeg())
     for name in ("one.pdf", "two_2%.pdf", "three.pdf"):
         send(PDF + name.encode(), name=name)
-    world.ingest("alice/photo.jpg", jpeg())
     first = api("GET", f"{PATH}?limit=2")[1]
     rest = api("GET", f"{PATH}?limit=2&after={first['next']}")[1]
     names = [each["filename"] for each in first["data"] + rest["data"]]

@@ -95,18 +95,18 @@ def use_pipeline(world: Recorded) -> None:
     gone = world.put("alice/gone.jpg", jpeg("blue"))
     world.remove("alice/gone.jpg")
     world.run(gone)
-    world.deliver(world.put("alice/blank.jpg", jpeg("white")))
+    world.step(world.put("alice/blank.jpg", jpeg("white")))
     world.remove(world.item("blank")["preview_key"])
-    world.run(world.published()[-1])
-    world.deliver(world.put("alice/slow.jpg", jpeg("green")))
-    world.deliver(world.published()[-1])
+    world.run()
+    world.step(world.put("alice/slow.jpg", jpeg("green")))
+    world.step()
     world.deliver(world.published()[-1], remaining_s=1.0)
-    world.run(world.published()[-1])
-    world.deliver(world.put("alice/long.pdf", make_long_pdf([*[""] * 500, "The end."])), remaining_s=6.5)
-    world.run(world.published()[-1])
-    world.deliver(world.put("alice/scan.pdf", scanned_pdf([(1, ""), (2, "")])))
+    world.run()
+    world.step(world.put("alice/long.pdf", make_long_pdf([*[""] * 500, "The end."])), remaining_s=6.5)
+    world.run()
+    world.step(world.put("alice/scan.pdf", scanned_pdf([(1, ""), (2, "")])))
     world.deliver(world.published()[-1], remaining_s=20.0)
-    world.run(world.published()[-1])
+    world.run()
     ready = dict.fromkeys(("garden", "guide", "slow", "long", "scan"), "READY")
     assert statuses(world) == ready | {"blank": "FAILED"}
 
@@ -256,10 +256,10 @@ def use_accounts(world: Recorded) -> None:
 
 def use_what_heals(world: Recorded) -> None:
     """Lost objects, wake-ups lost before each stage, objects to delete, events that the bus did not take."""
-    world.deliver(world.put("alice/awaits-analysis.jpg", jpeg("pink")))
-    world.deliver(world.put("alice/awaits-analysis-too.pdf", pdf("awaits")))
-    world.deliver(world.put("alice/awaits-embedding.jpg", jpeg("black")))
-    world.deliver(world.published()[-1])
+    world.step(world.put("alice/awaits-analysis.jpg", jpeg("pink")))
+    world.step(world.put("alice/awaits-analysis-too.pdf", pdf("awaits")))
+    world.step(world.put("alice/awaits-embedding.jpg", jpeg("black")))
+    world.step()
     world.put("alice/unheard-of.jpg", jpeg("gray"))
     world.sql("UPDATE uploads SET expires_at = now() - interval '2 hours' WHERE multipart_id IS NOT NULL")
     later = {"time": (datetime.now(UTC) + timedelta(minutes=5)).isoformat()}

@@ -166,7 +166,7 @@ def test_an_earlier_releases_rows_are_all_there_and_of_use(old_world: World) -> 
     answer = search_items("alice", "tomatoes", filters=Filters(), limit=5, db=db, embedder=wiring.embedder())
     assert answer.hits[0].passage.item_id == "tomatoes"
     old_world.aws.client("s3").put_object(Bucket=BUCKET, Key="alice/broken.jpg", Body=jpeg("pink"))
-    found = redrive_failures(FailureFilters(kind="item"), db=db, bus=wiring.bus(), bucket=BUCKET)
+    found = redrive_failures(FailureFilters(kind="item"), db=db, bucket=BUCKET)
     assert found == (1, False)
     handlers.minute_passed()
     old_world.run(old_world.published()[-1])

@@ -18,11 +18,11 @@ import app
 from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.model.ingest.files import FileLimits
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest.analyze import analyze_item
-from chalicelib.ops.work.stages import WriteResults, run_stage
+from chalicelib.ops.work.stages import WriteResults
 from local.children import free_port, kill_group, module_command, spawn
-from tests.support.emulated import BUCKET
 from tests.support.tcp_proxy import Mood, TcpProxy, tcp_proxy
 from tests.support.world import World, forget_wiring, jpeg
 
@@ -211,7 +211,7 @@ def test_postgres_away_at_the_claim_is_raised_and_healed(
 def test_postgres_away_at_the_finish_loses_and_doubles_nothing(
     world: World, postgres: TcpProxy, fate: str
 ) -> None:
-    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.step(world.put("alice/a.jpg", jpeg()))
 
     def work(claim: Claim) -> WriteResults:
         db = wiring.pipeline_database()
@@ -233,7 +233,7 @@ def test_postgres_away_at_the_finish_loses_and_doubles_nothing(
         return results
 
     def finish() -> None:
-        run_stage("analyze", ALICE_A, work, bucket=BUCKET, db=wiring.pipeline_database(), bus=wiring.bus())
+        world.do_stage("analyze", ALICE_A, work)
 
     if fate == "only the answer lost":
         finish()

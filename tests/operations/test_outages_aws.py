@@ -65,7 +65,7 @@ def test_a_stage_without_s3_is_tried_again(
     event = world.put("alice/a.jpg", jpeg(size=(600, 600)))
     with between(world, monkeypatch, "S3") as s3:
         s3.be(mood, answer_bytes=answer_bytes)
-        world.deliver(event)
+        world.step(event)
         assert world.sql("SELECT state, attempt, error_code FROM tasks") == [("ready", 1, "s3_unavailable")]
         s3.be("pass")
         world.heal()
@@ -73,19 +73,31 @@ def test_a_stage_without_s3_is_tried_again(
 
 
 @pytest.mark.parametrize("mood", ["refuse", "hang"])
-def test_without_the_bus_the_relay_publishes_later(
+def test_without_the_queue_the_relay_sends_later(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch, mood: Mood
 ) -> None:
     world.ingest("alice/a.jpg", jpeg())
-    with between(world, monkeypatch, "EVENTBRIDGE") as bus:
-        bus.be(mood)
-        before = len(world.published())
+    with between(world, monkeypatch, "SQS") as sqs:
+        sqs.be(mood)
         assert status_in_time(api, "POST", "/api/v1/items/a/reprocess") == 202
-        assert len(world.published()) == before
-        bus.be("pass")
+        assert world.messages() == []
+        sqs.be("pass")
         world.heal()
     assert world.item("a")["status"] == "READY"
-    assert world.sql("SELECT count(*) FROM outbox WHERE published_at IS NULL") == [(0,)]
+
+
+@pytest.mark.parametrize("mood", ["refuse", "hang"])
+def test_without_the_bus_work_goes_on_and_the_relay_publishes_later(
+    world: World, monkeypatch: pytest.MonkeyPatch, mood: Mood
+) -> None:
+    event = world.put("alice/a.jpg", jpeg())
+    with between(world, monkeypatch, "EVENTBRIDGE") as bus:
+        bus.be(mood)
+        world.run(event)
+        assert (world.item("a")["status"], world.published()) == ("READY", [])
+        bus.be("pass")
+        world.heal()
+    assert len(world.published()) == 3
 
 
 @pytest.mark.parametrize("mood", ["refuse", "hang"])

@@ -1,6 +1,5 @@
 """Redriving: one, many, twice, at once."""
 
-from chalicelib import wiring
 from chalicelib.model.failures import FailureFilters
 from chalicelib.ops.operations.failures import redrive_failures
 from tests.operations.test_failures import Call, call, failures, relay_and_run
@@ -20,7 +19,7 @@ def test_redrive_by_filter_takes_what_matches_and_is_harmless_twice(world: World
     filters = {"reason": "unsupported_format", "user_id": "alice"}
     assert call("POST", "/api/v1/failures/redrive", filters)[1]["redriven"] == 5
     assert call("POST", "/api/v1/failures/redrive", filters)[1]["redriven"] == 0
-    assert world.sql("SELECT count(*) FROM outbox WHERE published_at IS NULL") == [(5,)]
+    assert world.sql("SELECT count(*) FROM tasks WHERE state = 'ready' AND woken_at IS NULL") == [(5,)]
     assert {failure["user_id"] for failure in failures(call)} == {"bob"}
     relay_and_run(world)
     assert len(failures(call)) == 7
@@ -33,13 +32,11 @@ def test_two_redrives_at_once_are_one(world: World) -> None:
     counts: list[int] = []
 
     def redrive() -> None:
-        counts.append(
-            redrive_failures(FailureFilters(kind="item"), db=world.db, bus=wiring.bus(), bucket=BUCKET)[0]
-        )
+        counts.append(redrive_failures(FailureFilters(kind="item"), db=world.db, bucket=BUCKET)[0])
 
     at_once(*[redrive] * 4)
     assert sum(counts) == 1
-    assert world.sql("SELECT count(*) FROM outbox") == [(1,)]
+    assert world.sql("SELECT count(*) FROM tasks WHERE state = 'ready' AND woken_at IS NULL") == [(1,)]
 
 
 def test_more_than_one_call_takes_are_told_of(world: World, call: Call) -> None:
@@ -56,4 +53,4 @@ def test_more_than_one_call_takes_are_told_of(world: World, call: Call) -> None:
         "has_more": True,
     }
     assert call("POST", "/api/v1/failures/redrive", {"reason": "x"})[1]["redriven"] == 50
-    assert world.sql("SELECT count(*) FROM outbox") == [(250,)]
+    assert world.sql("SELECT count(*) FROM tasks WHERE state = 'ready' AND woken_at IS NULL") == [(250,)]

@@ -28,72 +28,75 @@ def test_an_object_whose_event_never_came_is_found(world: World) -> None:
     assert world.item("a")["status"] == "READY"
     world.sweep()
     assert world.sql("SELECT count(*) FROM items") == [(1,)]
-    assert len(world.published()) == 4
+    assert len(world.published()) == 3
 
 
-def test_objects_whose_events_wait_behind_others_are_not_announced_again(world: World) -> None:
+def test_objects_whose_events_wait_behind_others_are_worked_on_once(world: World) -> None:
     first, *late = [world.put(f"alice/{number}.jpg", jpeg(size=(40 + number, 40))) for number in range(6)]
-    world.deliver(first)
+    world.step(first)
     world.sweep()
     assert world.sql("SELECT count(*) FROM items") == [(6,)]
-    assert [event["detail-type"] for event in world.published()] == ["ImageProcessed"]
-    world.run(*world.published(), *late)
+    world.run(*late)
     assert world.sql("SELECT DISTINCT status FROM items") == [("READY",)]
+    assert world.sql("SELECT DISTINCT attempt FROM tasks") == [(1,)]
 
 
 def test_an_event_the_bus_did_not_take_is_relayed(world: World) -> None:
-    created = world.put("alice/a.jpg", jpeg())
-    world.deliver(created)
-    world.sql("UPDATE outbox SET published_at = NULL, locked_until = now(); UPDATE tasks SET woken_at = NULL")
+    world.step(world.put("alice/a.jpg", jpeg()))
+    world.sql("UPDATE outbox SET published_at = NULL, locked_until = now()")
     handlers.minute_passed()
-    world.run(world.published()[-1])
+    assert [event["detail-type"] for event in world.published()] == ["ImageProcessed"]
+
+
+def test_a_task_that_nobody_has_woken_is_woken_by_the_relay(world: World) -> None:
+    world.step(world.put("alice/a.jpg", jpeg()))
+    world.messages()
+    world.sql("UPDATE tasks SET woken_at = NULL WHERE state = 'ready'")
+    handlers.minute_passed()
+    world.run()
     assert world.item("a")["status"] == "READY"
 
 
-def test_a_lost_wake_up_is_sent_again_once(world: World) -> None:
-    world.deliver(world.put("alice/a.jpg", jpeg()))
-    world.sql(
-        "UPDATE tasks SET woken_at = now() - interval '10 minutes', claimed_at = claimed_at - interval '10 minutes'"
+def test_a_lost_message_is_sent_again_once(world: World) -> None:
+    world.step(world.put("alice/a.jpg", jpeg()))
+    assert len(world.messages()) == 1, "and it never arrives"
+    world.sweep()
+    assert world.sql("SELECT count(*) FROM item_events WHERE event = 'woken again'") == [(0,)], (
+        "it may be late"
     )
-    before = world.published()
+    world.sql("UPDATE tasks SET woken_at = now() - interval '3 minutes' WHERE state = 'ready'")
     world.sweep()
     world.sweep()
-    again = world.published(after=before[-1]["outbox_id"])
-    assert [event["detail-type"] for event in again] == ["ImageProcessed"]
-    world.run(*again)
+    (again,) = world.messages()
+    world.run(again)
     assert world.item("a")["status"] == "READY"
 
 
 def test_a_backlog_is_not_amplified(world: World) -> None:
-    """Old wake-ups behind a stage that is at work, oldest first, are not lost: they wait."""
+    """Messages that wait for long are not lost: their queue has them."""
     for number in range(6):
-        world.deliver(world.put(f"alice/{number}.jpg", jpeg(size=(40 + number, 40))))
-    world.sql("UPDATE tasks SET woken_at = now() - interval '10 minutes' WHERE stage = 'analyze'")
-    first, *waiting = world.published()
-    world.deliver(first)
-    sent = len(world.published())
-    world.sweep()
-    assert len(world.published()) == sent
-    assert len(waiting) == 5
+        world.step(world.put(f"alice/{number}.jpg", jpeg(size=(40 + number, 40))))
+    world.step()
+    for _ in range(2):
+        world.sql("UPDATE tasks SET woken_at = now() - interval '1 day' WHERE state = 'ready'")
+        world.sweep()
+    assert world.sql("SELECT count(*) FROM item_events WHERE event = 'woken again'") == [(0,)]
 
 
 def test_an_expired_lease_is_taken_back_and_its_worker_fenced(world: World) -> None:
-    created = world.put("alice/a.jpg", jpeg())
-    world.deliver(created)
-    db = wiring.database()
-    slow = db.transact("alice", lambda tx: tasks.claim(tx, ALICE_A, "analyze"))
+    world.step(world.put("alice/a.jpg", jpeg()))
+    analyze = world.task(ALICE_A, "analyze")
+    slow = world.db.transact("alice", lambda tx: tasks.claim(tx, analyze))
     assert slow is not None
     world.sql("UPDATE tasks SET lease_until = now() - interval '1 second' WHERE stage = 'analyze'")
     world.sweep()
-    world.sql("UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now() WHERE state = 'ready'")
-    handlers.minute_passed()
-    world.run(world.published()[-1])
+    world.wait()
     assert world.item("a")["status"] == "READY"
     assert world.sql("SELECT attempt FROM tasks WHERE stage = 'analyze'") == [(2,)]
 
 
 def test_a_worker_that_dies_every_time_ends_in_a_failure(world: World) -> None:
-    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.step(world.put("alice/a.jpg", jpeg()))
     world.sql(
         "UPDATE tasks SET state = 'running', attempt = 8, token = gen_random_uuid(),"
         " lease_until = now() - interval '1 s' WHERE stage = 'analyze'"
@@ -104,11 +107,12 @@ def test_a_worker_that_dies_every_time_ends_in_a_failure(world: World) -> None:
 
 
 def test_without_s3_the_sweep_heals_what_needs_none(world: World) -> None:
-    world.deliver(world.put("alice/a.jpg", jpeg()))
-    world.sql("UPDATE tasks SET woken_at = now() - interval '10 min', claimed_at = now() - interval '10 min'")
+    world.step(world.put("alice/a.jpg", jpeg()))
+    assert len(world.messages()) == 1, "and it never arrives"
+    world.sql("UPDATE tasks SET woken_at = now() - interval '10 min'")
     with pytest.raises(Unavailable):
-        sweep(db=world.db, blobs=blobs_away(), bus=wiring.bus(), now=datetime.now(UTC))
-    assert [event["detail-type"] for event in world.published()] == ["ImageProcessed"] * 2
+        sweep(db=world.db, blobs=blobs_away(), queues=wiring.queues(), now=datetime.now(UTC))
+    assert len(world.messages()) == 1
 
 
 def blobs_away() -> Blobs:
@@ -142,7 +146,7 @@ def test_the_same_key_written_after_its_deletion_is_a_new_item(world: World) -> 
 
 
 def test_a_dead_letter_is_kept_once_with_its_secrets_removed(world: World) -> None:
-    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.step(world.put("alice/a.jpg", jpeg()))
     event = world.published()[-1]
     letter = {
         "requestContext": {

@@ -64,7 +64,7 @@ def use(world: World) -> None:
     world.ingest("alice/copy.jpg", jpeg())
     world.ingest("alice/broken.jpg", b"garbage")
     world.ingest("bob/sea.jpg", jpeg("blue"))
-    world.deliver(world.put("bob/waiting.jpg", jpeg("green")))
+    world.step(world.put("bob/waiting.jpg", jpeg("green")))
     accounts.register(EMAIL, PASSWORD, name="Ann", db=world.db)
     ((user_id,),) = world.sql("SELECT user_id FROM accounts")
     all_scopes = ("read", "write", "account", "admin")

@@ -186,7 +186,7 @@ def test_all_ways_to_search_count_as_costly(documents: None, api: Api) -> None:
 
 def test_what_is_like_an_item_without_vectors_cannot_be_told(world: World, api: Api) -> None:
     world.ingest("alice/photo.jpg", jpeg())
-    world.deliver(world.put("alice/garden.pdf", make_long_pdf([GARDEN])))
+    world.step(world.put("alice/garden.pdf", make_long_pdf([GARDEN])))
     for answer in (api("GET", "/api/v1/items/garden/similar"), api("POST", SEARCH, {"item_id": "garden"})):
         assert (answer[0], answer[1]["data"], answer[1]["missing"]) == (200, [], ["semantic"])
     status, problem, _ = api("POST", SEARCH, {"item_id": "nothing"})

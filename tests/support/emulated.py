@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from local.aws import Emulator
-from local.base import client, create_bucket
+from local.base import client, create_bucket, create_queues
 from local.delivery import Delivery
 from local.object_files import ObjectFiles
 from local.places import ACCOUNT, REGION
@@ -112,12 +112,16 @@ def emulated_aws(state: Path, *, concurrency: int = 1) -> Iterator[Emulated]:
         say=lambda line: None,
     )
     delivery = Delivery(
-        start_function=workers.start_function, spool=Spool(state / "queue"), retry_delays_s=(0.05, 0.05)
+        start_function=workers.start_function,
+        places=workers.places,
+        spool=Spool(state / "queue"),
+        retry_delays_s=(0.05, 0.05),
     )
     workers.finish = delivery.finish
     emulator = _emulator(files=ObjectFiles(state / "s3"), delivery=delivery, now=clock)
     try:
         create_bucket(BUCKET, aws_port=emulator.port)
+        create_queues("local", aws_port=emulator.port)
         emulator.objects.load(BUCKET)
         yield Emulated(emulator=emulator, workers=workers, clock=clock)
     finally:

@@ -54,7 +54,7 @@ def text_of(number: int) -> str:
 
 def put_scan(world: World, numbers: Sequence[int], *, key: str = "alice/a.pdf") -> None:
     """A scan that has been through the first stage; what is on its pages is in them only."""
-    world.deliver(world.put(key, scanned_pdf((number, "") for number in numbers)))
+    world.step(world.put(key, scanned_pdf((number, "") for number in numbers)))
     world.providers.read = lambda jpeg: text_of(number_on(jpeg))
 
 

@@ -5,13 +5,12 @@ from typing import Any
 
 from chalicelib import wiring
 from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, Sitting, text_size
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest import ingest
 from chalicelib.ops.ingest.manage import delete_item
-from chalicelib.ops.work.stages import run_stage
 from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.stores.postgres.postgres import Database
-from tests.support.emulated import BUCKET
 from tests.support.long_pdf import make_long_pdf
 from tests.support.world import World
 
@@ -80,7 +79,7 @@ def read(
         )
 
     world.sql("UPDATE tasks SET run_after = now() WHERE state = 'ready'")
-    run_stage("process", ALICE_A, work, bucket=BUCKET, db=world.db, bus=wiring.bus())
+    world.do_stage("process", ALICE_A, work)
 
 
 def put(world: World, texts: list[str], *, image_px: int = 0) -> dict[str, Any]:

@@ -66,20 +66,14 @@ class Talk:
         rows: list[dict[str, Any]] = self("GET", f"{TALKS}/{talk}/messages?limit=100").body["data"]
         return rows
 
-    def events(self) -> list[dict[str, Any]]:
-        """RunQueued of every run whose event the bus has taken."""
-        found = self.world.sql(
-            "SELECT user_id, id::text FROM runs WHERE woken_at IS NOT NULL ORDER BY created_at"
-        )
-        return [run_event(run_id, user_id) for user_id, run_id in found]
+    def deliver_run(self, run_id: str, user_id: str = "alice") -> None:
+        """Deliver a message that wakes the run, whoever `user_id` is."""
+        self.world.deliver(self.run_message(run_id, user_id))
 
-
-def run_event(run_id: str, user_id: str = "alice") -> dict[str, Any]:
-    return {
-        "source": "collections.api",
-        "detail-type": "RunQueued",
-        "detail": {"run_id": run_id, "user_id": user_id},
-    }
+    def run_message(self, run_id: str, user_id: str = "alice") -> dict[str, Any]:
+        found = self.world.sql(f"SELECT id FROM tasks WHERE run_id = '{run_id}'")
+        task = {"user_id": user_id, "task_id": found[0][0] if found else 1_000_000, "kind": "answer"}
+        return {"messageId": "m", "body": json.dumps({"task": task})}
 
 
 def document(*pages: str) -> bytes:

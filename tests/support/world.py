@@ -1,11 +1,12 @@
 """The app as deployed, in this process: real Postgres, the emulated AWS, providers behind their wire formats.
 
-Nothing is delivered by itself: a test takes the events that went out and hands them to the
-handlers as often, as late and in whatever order it likes.
+Nothing is delivered by itself: a test takes events and messages, and hands them to the handlers as often, as late and
+in whatever order it likes.
 """
 
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,24 +15,24 @@ from types import SimpleNamespace
 from typing import Any
 
 import psycopg2
+from moto.sqs.models import sqs_backends
 from PIL import Image
 
 from chalicelib import wiring
 from chalicelib.events import handlers
+from chalicelib.model.work.pipeline import ItemRef, Stage
+from chalicelib.model.work.tasks import QUEUES, Claim, TaskRef
+from chalicelib.ops.work.engine import run_task
+from chalicelib.ops.work.stages import WriteResults, stage_work
 from chalicelib.stores.postgres.postgres import Database
 from local.base import create_tables
+from local.places import ACCOUNT, REGION
 from tests.support.emulated import BUCKET, Emulated
 from tests.support.provider_server import Providers
 
 forget_wiring = wiring.forget_all
 S3_EVENT = Path(__file__).parent / "events" / "s3_object_created.json"
-HANDLERS = {
-    "Object Created": handlers.object_created,
-    "ImageProcessed": handlers.item_processed,
-    "DocumentProcessed": handlers.item_processed,
-    "AnalysisComplete": handlers.analysis_complete,
-    "RunQueued": handlers.run_queued,
-}
+Message = dict[str, Any]
 
 
 def context(remaining_s: float = 100.0) -> Any:
@@ -57,7 +58,29 @@ class World:
         return event
 
     def deliver(self, event: dict[str, Any], *, remaining_s: float = 100.0) -> None:
-        HANDLERS[event["detail-type"]](event, context(remaining_s))
+        """Hand an event to the dispatcher, or a message to its worker."""
+        if "body" in event:
+            handlers.tasks_woken({"Records": [event]}, context(remaining_s))
+        else:
+            handlers.event_received(event, context(remaining_s))
+
+    def messages(self) -> list[Message]:
+        """Take the messages out of the queues of work, the delayed ones too, oldest first."""
+        taken = []
+        for name in QUEUES:
+            queue = sqs_backends[ACCOUNT][REGION].get_queue(f"collections-local-{name}")
+            with queue._messages_lock:
+                taken += queue._messages
+                queue._messages = []
+        taken.sort(key=lambda message: message.sent_timestamp)
+        return [{"messageId": message.id, "body": message.body} for message in taken]
+
+    def step(self, *events: dict[str, Any], remaining_s: float = 100.0) -> None:
+        """Deliver these events, and then the messages that wait, once each; not those that follow from them."""
+        for event in events:
+            self.deliver(event)
+        for message in self.messages():
+            self.deliver(message, remaining_s=remaining_s)
 
     def published(self, *, after: int = 0) -> list[dict[str, Any]]:
         """Events the bus has accepted, oldest first."""
@@ -68,14 +91,31 @@ class World:
         return [{"outbox_id": n, "source": s, "detail-type": t, "detail": d} for n, s, t, d in found]
 
     def run(self, *events: dict[str, Any]) -> None:
-        """Deliver these events and all that follow from them, once each."""
-        seen = max((event["outbox_id"] for event in self.published()), default=0)
-        waiting = list(events)
-        while waiting:
-            for event in waiting:
-                self.deliver(event)
-            waiting = [e for e in self.published(after=seen) if e["detail-type"] in HANDLERS]
-            seen = max((event["outbox_id"] for event in self.published()), default=seen)
+        """Deliver these events, the messages that wait and all that follow from them, once each."""
+        for event in events:
+            self.deliver(event)
+        while waiting := self.messages():
+            for message in waiting:
+                self.deliver(message)
+
+    def task(self, ref: ItemRef, stage: Stage) -> TaskRef:
+        """The name of an item's stage."""
+        where = f"user_id = '{ref.user_id}' AND item_id = '{ref.item_id}' AND stage = '{stage}'"
+        ((task_id,),) = self.sql(f"SELECT id FROM tasks WHERE {where}")
+        return TaskRef(user_id=ref.user_id, task_id=task_id, kind=stage)
+
+    def do_stage(self, stage: Stage, ref: ItemRef, op: Callable[[Claim], WriteResults | None]) -> bool:
+        """Do an item's stage by this op; return False when it cannot be claimed."""
+        work = stage_work(op, bucket=BUCKET)
+        db, bus, queues = wiring.pipeline_database(), wiring.bus(), wiring.queues()
+        return run_task(self.task(ref, stage), work, db=db, bus=bus, queues=queues)
+
+    def wait(self) -> None:
+        """Time passes until all that waits is due; the messages are delivered, and all that follow from them."""
+        self.messages()
+        self.sql("UPDATE tasks SET run_after = now(), woken_at = NULL WHERE state = 'ready'")
+        handlers.minute_passed()
+        self.run()
 
     def ingest(self, key: str, body: bytes) -> None:
         self.run(self.put(key, body))
@@ -94,10 +134,9 @@ class World:
                 f"UPDATE outbox SET due_at = due_at {ago}, locked_until = locked_until {ago};"
                 f"UPDATE object_deletions SET created_at = created_at {ago}"
             )
-            seen = max((event["outbox_id"] for event in self.published()), default=0)
             handlers.minute_passed()
             self.sweep()
-            self.run(*[e for e in self.published(after=seen) if e["detail-type"] in HANDLERS])
+            self.run()
 
     def item(self, item_id: str) -> dict[str, Any]:
         (row,) = self.sql(f"SELECT to_jsonb(i) FROM items i WHERE id = '{item_id}'")

@@ -13,10 +13,11 @@ from chalicelib.errors import Misconfigured
 from chalicelib.events import contracts, handlers
 from chalicelib.model.ingest.files import DecodedFile, FileLimits
 from chalicelib.model.library.items import parse_key
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest import ingest
 from chalicelib.ops.ingest.manage import delete_item
-from chalicelib.ops.work.stages import WriteResults, run_stage
+from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.stores.aws.blobs import Blobs
 from chalicelib.stores.postgres.postgres import Database
@@ -37,7 +38,7 @@ def register(world: World, event: dict[str, Any]) -> ItemRef:
 
 
 def process(world: World, ref: ItemRef, work: Any) -> None:
-    run_stage("process", ref, work, bucket=BUCKET, db=world.db, bus=wiring.bus())
+    world.do_stage("process", ref, work)
 
 
 def process_item(world: World, claim: Claim, reader: Decoder | None = None) -> WriteResults | None:
@@ -192,7 +193,7 @@ def test_the_same_bytes_give_an_item_that_failed_in_passing_another_chance(world
     world.sql("UPDATE items SET status = 'FAILED', failure_code = 'unavailable', failure_message = 'Away.'")
     world.ingest("alice/b.jpg", jpeg())
     handlers.minute_passed()
-    world.run(world.published()[-1])
+    world.run()
     assert world.sql("SELECT id, status FROM items") == [("a", "READY")]
 
 

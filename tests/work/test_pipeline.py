@@ -3,9 +3,10 @@
 import pytest
 
 from chalicelib.errors import InvalidInput
-from chalicelib.events import handlers
-from chalicelib.model.work.pipeline import MAX_ATTEMPTS
+from chalicelib.model.work.tasks import POLICIES
 from tests.support.world import World, jpeg
+
+MAX_ATTEMPTS = POLICIES["analyze"].max_attempts
 
 
 def test_an_image_becomes_ready_and_searchable(world: World) -> None:
@@ -69,11 +70,13 @@ def test_a_hand_made_event_drives_the_analyzer(world: World) -> None:
 
 def test_every_event_twice_changes_nothing(world: World) -> None:
     created = world.put("alice/a.jpg", jpeg())
-    world.run(created, created)
-    for event in world.published():
-        if event["detail-type"] != "ItemReady":
-            world.run(event, event)
-    world.run(created)
+    world.deliver(created)
+    world.deliver(created)
+    while messages := world.messages():
+        for message in messages:
+            world.deliver(message)
+            world.deliver(message)
+    world.run(created, *world.published()[:2])
     assert world.item("a")["status"] == "READY"
     assert world.sql("SELECT count(*), sum(version) FROM analyses") == [(1, 1)]
     assert world.providers.analyzed == ["a.jpg"]
@@ -84,8 +87,9 @@ def test_every_event_twice_changes_nothing(world: World) -> None:
 def test_an_event_before_its_time_is_ignored(world: World) -> None:
     created = world.put("alice/a.jpg", jpeg())
     detail = {"item_id": "a", "user_id": "alice", "bucket": created["detail"]["bucket"]["name"]}
-    handlers.analysis_complete({"detail": {**detail, "original_key": "alice/a.jpg"}}, None)
-    world.run(created)
+    world.run(
+        {"detail-type": "AnalysisComplete", "detail": {**detail, "original_key": "alice/a.jpg"}}, created
+    )
     assert world.item("a")["status"] == "READY"
 
 
@@ -153,9 +157,7 @@ def test_a_provider_that_is_away_is_asked_again_later(world: World) -> None:
         "ready",
         1,
     )
-    world.sql("UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now()")
-    handlers.minute_passed()
-    world.run(world.published()[-1])
+    world.wait()
     assert world.item("a")["status"] == "READY"
 
 
@@ -163,9 +165,7 @@ def test_a_provider_that_stays_away_ends_in_a_failure_that_says_so(world: World)
     world.providers.fail_with = [503] * MAX_ATTEMPTS
     world.ingest("alice/a.jpg", jpeg())
     for _ in range(MAX_ATTEMPTS - 1):
-        world.sql("UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now()")
-        handlers.minute_passed()
-        world.run(world.published()[-1])
+        world.wait()
     item = world.item("a")
     assert item["status"] == "FAILED"
     assert f"{MAX_ATTEMPTS} attempts" in item["failure_message"]
@@ -180,13 +180,11 @@ def test_our_own_bad_key_burns_no_attempt(world: World) -> None:
 
 
 def test_embedding_goes_on_where_time_ran_out(world: World) -> None:
-    created = world.put("alice/a.jpg", jpeg())
-    world.deliver(created)
-    world.deliver(world.published()[-1])
-    complete = world.published()[-1]
-    world.deliver(complete, remaining_s=1.0)
+    world.step(world.put("alice/a.jpg", jpeg()))
+    world.step()
+    world.step(remaining_s=1.0)
     assert world.item("a")["status"] == "EMBEDDING"
-    world.run(world.published()[-1])
+    world.run()
     assert world.item("a")["status"] == "READY"
 
 

@@ -46,14 +46,15 @@ def bus_answering(status: int, answer: object) -> Iterator[Bus]:
 
 def bus_at(url: str) -> Bus:
     config = Config(connect_timeout=1, retries={"total_max_attempts": 1})
-    return Bus(boto3.client("events", endpoint_url=url, config=config))
+    client = boto3.client("events", endpoint_url=url, config=config)
+    return Bus(lambda: client)
 
 
 @pytest.fixture
 def outgoing(world: World) -> list[Outgoing]:
     """Two events of alice's item, committed and not published."""
-    world.deliver(world.put("alice/a.jpg", jpeg()))
-    event = pipeline.item_ready(ALICE_A, bucket="b", key="k")
+    world.step(world.put("alice/a.jpg", jpeg()))
+    event = pipeline.stage_finished("embed", ALICE_A, bucket="b", key="k", kind="image")
     return [world.db.transact("alice", lambda tx: outbox.insert(tx, ALICE_A, event)) for _ in range(2)]
 
 
@@ -64,7 +65,7 @@ def unpublished(world: World) -> int:
 def test_only_what_the_bus_accepted_is_marked(world: World, outgoing: list[Outgoing]) -> None:
     answer = {"FailedEntryCount": 1, "Entries": [{"EventId": "1"}, {"ErrorCode": "InternalFailure"}]}
     with bus_answering(200, answer) as bus:
-        publish(outgoing, db=world.db, bus=bus)
+        publish(outgoing, user_id="alice", db=world.db, bus=bus)
     assert unpublished(world) == 1
     world.sql("UPDATE outbox SET locked_until = now()")
     assert relay_due_events(db=world.db, bus=wiring.bus()) == 1
@@ -73,7 +74,7 @@ def test_only_what_the_bus_accepted_is_marked(world: World, outgoing: list[Outgo
 
 def test_a_bus_that_is_away_is_the_relays_problem(world: World, outgoing: list[Outgoing]) -> None:
     away = bus_at("http://127.0.0.1:9")
-    publish(outgoing, db=world.db, bus=away)
+    publish(outgoing, user_id="alice", db=world.db, bus=away)
     world.sql("UPDATE outbox SET locked_until = now()")
     with pytest.raises(Unavailable):
         relay_due_events(db=world.db, bus=away)

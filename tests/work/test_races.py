@@ -7,14 +7,13 @@ import psycopg2
 
 from chalicelib import wiring
 from chalicelib.errors import Unavailable
-from chalicelib.events import handlers
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest.embed import embed_item
 from chalicelib.ops.ingest.manage import delete_item
-from chalicelib.ops.work.stages import WriteResults, run_stage
+from chalicelib.ops.work.stages import WriteResults
 from chalicelib.stores.library import items
 from chalicelib.stores.work import tasks
-from tests.support.emulated import BUCKET
 from tests.support.world import World, jpeg
 
 ALICE_A = ItemRef(user_id="alice", item_id="a")
@@ -41,13 +40,11 @@ def expire_leases(world: World) -> None:
 def another_worker_takes_over(world: World) -> None:
     expire_leases(world)
     world.sweep()
-    world.sql("UPDATE outbox SET due_at = now(); UPDATE tasks SET run_after = now() WHERE state = 'ready'")
-    handlers.minute_passed()
-    world.run(world.published()[-1])
+    world.wait()
 
 
 def test_a_worker_that_is_late_writes_nothing(world: World) -> None:
-    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.step(world.put("alice/a.jpg", jpeg()))
 
     def slow(claim: Claim) -> WriteResults:
         another_worker_takes_over(world)
@@ -55,41 +52,42 @@ def test_a_worker_that_is_late_writes_nothing(world: World) -> None:
         return lambda tx: items.set_failed(tx, ALICE_A, code="late", message="The late worker wrote this.")
 
     before = len(world.published())
-    run_stage("analyze", ALICE_A, slow, bucket=BUCKET, db=wiring.database(), bus=wiring.bus())
+    world.do_stage("analyze", ALICE_A, slow)
     assert world.item("a")["status"] == "READY"
-    # The relay's wake-up, the other worker's AnalysisComplete and ItemReady; none of the late one's.
-    assert len(world.published()) == before + 3
+    # The other worker's AnalysisComplete and ItemReady; none of the late one's.
+    assert len(world.published()) == before + 2
 
 
 def test_a_late_worker_writes_nothing_under_a_newer_claim(world: World) -> None:
-    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.step(world.put("alice/a.jpg", jpeg()))
     newer: list[Claim | None] = []
 
     def slow(claim: Claim) -> WriteResults:
         expire_leases(world)
-        newer.append(world.db.transact("alice", lambda tx: tasks.claim(tx, ALICE_A, "analyze")))
+        task = world.task(ALICE_A, "analyze")
+        newer.append(world.db.transact("alice", lambda tx: tasks.claim(tx, task)))
         return lambda tx: items.set_failed(tx, ALICE_A, code="late", message="The late worker wrote this.")
 
-    run_stage("analyze", ALICE_A, slow, bucket=BUCKET, db=wiring.database(), bus=wiring.bus())
+    world.do_stage("analyze", ALICE_A, slow)
     assert newer[0] is not None
     assert world.item("a")["status"] == "ANALYZING"
     assert world.sql("SELECT token::text FROM tasks WHERE stage = 'analyze'") == [(newer[0].token,)]
 
 
 def test_a_worker_beyond_its_lease_writes_nothing_even_if_nobody_took_over(world: World) -> None:
-    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.step(world.put("alice/a.jpg", jpeg()))
 
     def slow(claim: Claim) -> WriteResults:
         expire_leases(world)
         return lambda tx: items.set_failed(tx, ALICE_A, code="late", message="The late worker wrote this.")
 
-    run_stage("analyze", ALICE_A, slow, bucket=BUCKET, db=wiring.database(), bus=wiring.bus())
+    world.do_stage("analyze", ALICE_A, slow)
     assert world.item("a")["status"] == "ANALYZING"
 
 
 def test_a_late_embedder_keeps_no_vector(world: World) -> None:
-    world.deliver(world.put("alice/a.jpg", jpeg()))
-    world.deliver(world.published()[-1])
+    world.step(world.put("alice/a.jpg", jpeg()))
+    world.step()
     real = wiring.embedder()
 
     class Slow:
@@ -102,46 +100,52 @@ def test_a_late_embedder_keeps_no_vector(world: World) -> None:
     def work(claim: Claim) -> WriteResults | None:
         return embed_item(claim, db=world.db, embedder=Slow(), time_left_s=lambda: 60)
 
-    run_stage("embed", ALICE_A, work, bucket=BUCKET, db=wiring.database(), bus=wiring.bus())
+    world.do_stage("embed", ALICE_A, work)
     assert world.sql("SELECT count(*) FROM vectors") == [(0,)]
 
 
 def test_a_late_workers_failure_is_not_written_either(world: World) -> None:
-    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.step(world.put("alice/a.jpg", jpeg()))
 
     def slow(claim: Claim) -> WriteResults:
         another_worker_takes_over(world)
         raise Unavailable("too late")
 
-    run_stage("analyze", ALICE_A, slow, bucket=BUCKET, db=wiring.database(), bus=wiring.bus())
+    world.do_stage("analyze", ALICE_A, slow)
     assert world.sql("SELECT state FROM tasks WHERE stage = 'analyze'") == [("done",)]
     assert world.item("a")["status"] == "READY"
 
 
-def test_one_event_twice_at_once_is_worked_on_once(world: World) -> None:
+def test_one_event_or_message_many_times_at_once_is_worked_on_once(world: World) -> None:
     created = world.put("alice/a.jpg", jpeg())
     at_once(*[lambda: world.deliver(created)] * 4)
-    processed = world.published()
-    assert len(processed) == 1
-    at_once(*[lambda: world.deliver(processed[0])] * 4)
+    (process,) = world.messages()
+    at_once(*[lambda: world.deliver(process)] * 4)
+    (analyze,) = world.messages()
+    at_once(*[lambda: world.deliver(analyze)] * 4)
     assert world.providers.analyzed == ["a.jpg"]
+    assert len(world.published()) == 2
 
 
 def test_the_same_bytes_under_two_keys_at_once_are_one_item(world: World) -> None:
     events = [world.put(f"alice/{name}.jpg", jpeg()) for name in ("a", "b", "c", "d")]
-    at_once(*[lambda event=event: world.deliver(event) for event in events])
+    for event in events:
+        world.deliver(event)
+    at_once(*[lambda message=message: world.deliver(message) for message in world.messages()])
     assert world.sql("SELECT count(*), min(status) FROM items") == [(1, "PROCESSING")]
     assert world.sql("SELECT count(DISTINCT item_id), count(*) FROM uploads") == [(1, 4)]
-    world.run(*world.published())
+    world.run()
     assert world.sql("SELECT status FROM items") == [("READY",)]
 
 
 def test_a_twin_whose_original_is_just_being_settled_waits_for_it(world: World) -> None:
     """Without the lock it would look too early, find nobody, and run into the unique index."""
-    world.deliver(world.put("alice/a.jpg", jpeg()))
+    world.step(world.put("alice/a.jpg", jpeg()))
     sha256 = world.item("a")["sha256"]
     world.sql("UPDATE items SET sha256 = NULL")
-    twin = world.put("alice/b.jpg", jpeg())
+    world.messages()
+    world.deliver(world.put("alice/b.jpg", jpeg()))
+    (twin,) = world.messages()
     settling = psycopg2.connect(world.admin_url)
     with settling.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('item'), hashtext('alice' || %s))", (sha256,))
@@ -160,19 +164,21 @@ def test_a_twin_whose_original_is_just_being_settled_waits_for_it(world: World) 
 
 
 def test_items_embedded_and_deleted_at_once_leave_exact_statistics(world: World) -> None:
-    names = [f"red apple number {n}" for n in range(6)]
+    names = [f"red apple number {n}" for n in range(5)]
     for number, name in enumerate(names):
         world.deliver(world.put(f"alice/{name}.jpg", jpeg(size=(40 + number, 40))))
-    for event in world.published():
-        world.deliver(event)
-    embeds = [e for e in world.published() if e["detail-type"] == "AnalysisComplete"]
-    for event in embeds[:3]:
-        world.deliver(event)
-    done = [ItemRef(user_id="alice", item_id=event["detail"]["item_id"]) for event in embeds[:3]]
+    world.step()
+    world.step()
+    embeds = world.messages()
+    for message in embeds[:2]:
+        world.deliver(message)
+    ready = world.sql("SELECT id FROM items WHERE status = 'READY'")
+    done = [ItemRef(user_id="alice", item_id=item_id) for (item_id,) in ready]
     at_once(
-        *[lambda event=event: world.deliver(event) for event in embeds[3:]],
+        *[lambda message=message: world.deliver(message) for message in embeds[2:]],
         *[lambda ref=ref: delete_item(ref, db=wiring.database(), blobs=wiring.blobs()) for ref in done],
     )
+    world.run()
     assert world.sql("SELECT count(*) FROM items WHERE status = 'READY'") == [(3,)]
     counted = "SELECT owner, term, count(*)::int FROM postings GROUP BY 1, 2 ORDER BY 1, 2"
     assert world.sql("SELECT owner, term, n FROM term_df ORDER BY 1, 2") == world.sql(counted)

@@ -8,12 +8,12 @@ import pytest
 
 from chalicelib import errors, wiring
 from chalicelib.events import handlers
-from chalicelib.model.work.runs import RunRef
+from chalicelib.model.work.tasks import TaskRef
 from chalicelib.ops.chat import ask
 from chalicelib.ops.chat.answer import Models
-from chalicelib.ops.work.runs import run_once
+from chalicelib.ops.work.engine import run_task
 from tests.chat.test_untrusted_text import obey
-from tests.support.talking import Talk, run_event, talk
+from tests.support.talking import Talk, talk
 from tests.work.test_runs import QUESTION, place, queued, states
 
 __all__ = ["place", "talk"]  # pytest finds fixtures by their names
@@ -25,44 +25,37 @@ class Killed(BaseException):
     """What no handler of exceptions catches, as SIGKILL."""
 
 
-def test_an_event_that_comes_twice_answers_once(talk: Talk, place: str) -> None:
+def test_a_message_that_comes_twice_answers_once(talk: Talk, place: str) -> None:
     run_id = queued(talk, place)
-    threads = [threading.Thread(target=talk.world.deliver, args=(run_event(run_id),)) for _ in range(4)]
+    threads = [threading.Thread(target=talk.deliver_run, args=(run_id,)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    talk.world.deliver(run_event(run_id))
-    assert states(talk) == [("succeeded", 1, None)]
+    talk.deliver_run(run_id)
+    assert states(talk) == [("done", 1, None)]
     assert [message["role"] for message in talk.messages(place)] == ["user", "assistant"]
 
 
-def test_an_event_that_never_comes_is_sent_again(talk: Talk, place: str) -> None:
+def test_a_message_that_is_lost_is_sent_again(talk: Talk, place: str) -> None:
     queued(talk, place)
-    handlers.minute_passed()
-    (before,) = talk.world.sql("SELECT woken_at FROM runs")
-    handlers.minute_passed()
-    assert talk.world.sql("SELECT woken_at FROM runs") == [before], "it may only be late"
-    talk.world.sql("UPDATE runs SET woken_at = woken_at - interval '11 min'")
-    handlers.minute_passed()
-    assert talk.world.sql("SELECT woken_at > now() - interval '1 min' FROM runs") == [(True,)]
-
-
-def test_a_backlog_is_not_amplified(talk: Talk, place: str) -> None:
-    talk.world.sql(
-        "INSERT INTO runs (user_id, id, kind, input, woken_at, run_after)"
-        " SELECT 'alice', gen_random_uuid(), 'answer', '{}', now() - interval '1 hour', now() - interval '1 hour'"
-        " FROM generate_series(1, 3000)"
-    )
-    for _ in range(3):
-        handlers.minute_passed()
-    assert talk.world.sql("SELECT count(*) FROM runs WHERE woken_at > now() - interval '1 min'") == [(60,)]
+    assert len(talk.world.messages()) == 1, "and it never arrives"
+    talk.world.sweep()
+    assert talk.world.messages() == [], "it may only be late"
+    talk.world.sql("UPDATE tasks SET woken_at = woken_at - interval '3 min' WHERE run_id IS NOT NULL")
+    talk.world.sweep()
+    talk.world.run()
+    assert states(talk) == [("done", 1, None)]
 
 
 @pytest.mark.parametrize("moment", ["asking", "writing"])
 def test_a_worker_that_dies_is_replaced(talk: Talk, place: str, moment: str) -> None:
     run_id = queued(talk, place)
-    ref = RunRef(user_id="alice", run_id=run_id)
+    task = TaskRef(
+        user_id="alice",
+        task_id=json.loads(talk.run_message(run_id)["body"])["task"]["task_id"],
+        kind="answer",
+    )
 
     def work(claim: Any) -> Any:
         write = ask.work_out_answer(
@@ -81,23 +74,25 @@ def test_a_worker_that_dies_is_replaced(talk: Talk, place: str, moment: str) -> 
         return write_and_die
 
     with pytest.raises(Killed):
-        run_once(ref, work, lease_s=150, db=talk.world.db)
+        run_task(task, work, db=talk.world.db, bus=wiring.bus(), queues=wiring.queues())
     assert states(talk) == [("running", 1, None)]
-    talk.world.deliver(run_event(run_id))
+    talk.deliver_run(run_id)
     assert states(talk) == [("running", 1, None)], "its lease still runs"
-    talk.world.sql("UPDATE runs SET lease_until = now() - interval '1 s'")
+    talk.world.sql("UPDATE tasks SET lease_until = now() - interval '1 s' WHERE run_id IS NOT NULL")
     talk.world.sweep()
-    assert states(talk) == [("queued", 1, "worker_lost")]
-    talk.world.sql("UPDATE runs SET run_after = now()")
+    assert states(talk) == [("ready", 1, "worker_lost")]
+    talk.world.sql("UPDATE tasks SET run_after = now() WHERE run_id IS NOT NULL")
     handlers.minute_passed()
-    talk.world.deliver(*talk.events())
-    assert states(talk) == [("succeeded", 2, None)]
+    talk.world.step()
+    assert states(talk) == [("done", 2, None)]
     assert [message["ordinal"] for message in talk.messages(place)] == [1, 2]
 
 
 def test_a_run_that_kills_its_workers_is_given_up(talk: Talk, place: str) -> None:
     queued(talk, place)
-    talk.world.sql("UPDATE runs SET state = 'running', attempt = 6, lease_until = now() - interval '1 s'")
+    talk.world.sql(
+        "UPDATE tasks SET state = 'running', attempt = 6, lease_until = now() - interval '1 s' WHERE run_id IS NOT NULL"
+    )
     talk.world.sweep()
     assert states(talk) == [("failed", 6, "worker_lost")]
 
@@ -107,13 +102,13 @@ def test_a_worker_that_was_taken_for_dead_writes_nothing(talk: Talk, place: str)
 
     def be_slow(asked: Any) -> Any:
         talk.world.providers.chat = obey
-        talk.world.sql("UPDATE runs SET lease_until = now() - interval '1 s'")
-        talk.world.deliver(run_event(run_id))
-        assert states(talk) == [("succeeded", 2, None)]
+        talk.world.sql("UPDATE tasks SET lease_until = now() - interval '1 s' WHERE run_id IS NOT NULL")
+        talk.deliver_run(run_id)
+        assert states(talk) == [("done", 2, None)]
         return {"sentences": []}
 
     talk.use_model(be_slow)
-    talk.world.deliver(run_event(run_id))
+    talk.deliver_run(run_id)
     assert [message["content"] for message in talk.messages(place)[1:]] == ["The keeper counts the ships."]
 
 
@@ -135,7 +130,8 @@ def test_a_request_that_dies_is_made_up_for_by_the_next(talk: Talk, place: str, 
     if crash == "before the answer":
         talk.world.sql(
             "DELETE FROM messages WHERE role = 'assistant';"
-            "UPDATE runs SET state = 'running', output = NULL, lease_until = now() - interval '1 s'"
+            "UPDATE tasks SET state = 'running', output = NULL, lease_until = now() - interval '1 s'"
+            " WHERE run_id IS NOT NULL"
         )
     again = talk.ask(place, QUESTION, headers=KEY)
     assert (again.status, again.body["id"], again.body["content"]) == (201, answer["id"], answer["content"])
@@ -156,7 +152,8 @@ def test_while_another_still_works_on_it_the_run_is_shown(talk: Talk, place: str
     talk.ask(place, QUESTION, headers=KEY)
     talk.world.sql(
         "UPDATE idempotency_keys SET status = NULL, headers = NULL, body = NULL, locked_until = now() - interval '1 s';"
-        "UPDATE runs SET state = 'running', output = NULL, lease_until = now() + interval '1 min'"
+        "UPDATE tasks SET state = 'running', output = NULL, lease_until = now() + interval '1 min'"
+        " WHERE run_id IS NOT NULL"
     )
     reply = talk.ask(place, QUESTION, headers=KEY)
     assert (reply.status, reply.body["state"]) == (202, "running")
@@ -164,9 +161,10 @@ def test_while_another_still_works_on_it_the_run_is_shown(talk: Talk, place: str
 
 def test_ended_runs_are_kept_for_thirty_days(talk: Talk, place: str) -> None:
     for _ in range(2):
-        talk.world.deliver(run_event(queued(talk, place)))
+        talk.deliver_run(queued(talk, place))
     talk.world.sql(
-        "UPDATE runs SET finished_at = now() - interval '31 days' WHERE id = (SELECT id FROM runs LIMIT 1)"
+        "UPDATE tasks SET finished_at = now() - interval '31 days'"
+        " WHERE id = (SELECT id FROM tasks WHERE run_id IS NOT NULL LIMIT 1)"
     )
     talk.world.sweep()
     assert len(states(talk)) == 1
@@ -174,49 +172,54 @@ def test_ended_runs_are_kept_for_thirty_days(talk: Talk, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "detail",
+    "body",
     [
-        {},
-        {"run_id": "nonsense", "user_id": "alice"},
-        {"run_id": None, "user_id": "alice"},
-        {"run_id": "00000000-0000-4000-8000-000000000000"},
-        {"run_id": "00000000-0000-4000-8000-000000000000", "user_id": "al\x00ice"},
-        {"run_id": "00000000-0000-4000-8000-000000000000", "user_id": "\ud800"},
-        {"run_id": "00000000-0000-4000-8000-000000000000", "user_id": "x" * 10_000},
-        {"run_id": ["00000000-0000-4000-8000-000000000000"], "user_id": {}},
+        "",
+        "not json",
+        "[]",
+        "{}",
+        '{"task": {}}',
+        '{"task": {"user_id": "alice", "task_id": "1", "kind": "answer"}}',
+        '{"task": {"user_id": "alice", "task_id": 0, "kind": "answer"}}',
+        '{"task": {"user_id": "alice", "task_id": 1e99, "kind": "answer"}}',
+        '{"task": {"user_id": "alice", "task_id": 1, "kind": "; DROP TABLE tasks"}}',
+        '{"task": {"user_id": "al\\u0000ice", "task_id": 1, "kind": "answer"}}',
+        '{"task": {"user_id": "\\ud800", "task_id": 1, "kind": "answer"}}',
+        json.dumps({"task": {"user_id": "x" * 10_000, "task_id": 1, "kind": "answer"}}),
+        "[" * 100_000,
     ],
 )
-def test_an_event_that_is_none_is_refused(talk: Talk, detail: Any) -> None:
+def test_a_message_that_is_none_is_refused(talk: Talk, body: str) -> None:
     with pytest.raises(errors.InvalidInput):
-        handlers.run_queued({"detail": detail}, None)
+        talk.world.deliver({"body": body})
 
 
-def test_an_event_that_names_another_user_does_nothing(talk: Talk, place: str) -> None:
+def test_a_message_that_names_another_user_does_nothing(talk: Talk, place: str) -> None:
     run_id = queued(talk, place)
-    for user_id in ("bob", "nobody", "'; DROP TABLE runs; --"):
-        talk.world.deliver(run_event(run_id, user_id))
-    talk.world.deliver(run_event("00000000-0000-4000-8000-000000000000"))
-    assert states(talk) == [("queued", 0, None)]
+    for user_id in ("bob", "nobody", "'; DROP TABLE tasks; --"):
+        talk.deliver_run(run_id, user_id)
+    talk.deliver_run("00000000-0000-4000-8000-000000000000")
+    assert states(talk) == [("ready", 0, None)]
 
 
 def test_a_dead_letter_of_a_run_wakes_it_when_it_is_redriven(talk: Talk, place: str) -> None:
     run_id = queued(talk, place)
-    handlers.dead_letter("m-1", f'{{"requestPayload": {json.dumps(run_event(run_id))}}}')
+    talk.world.messages()
+    handlers.dead_letter("m-1", talk.run_message(run_id)["body"])
     (failure,) = talk("GET", "/api/v1/failures").body["data"]
     assert (failure["kind"], failure["user_id"]) == ("dead_letter", "alice")
     assert talk("POST", f"/api/v1/failures/{failure['id']}/redrive").status < 300
-    assert talk.world.sql("SELECT woken_at FROM runs") == [(None,)]
     handlers.minute_passed()
-    talk.world.deliver(*talk.events())
-    assert states(talk) == [("succeeded", 1, None)]
+    talk.world.step()
+    assert states(talk) == [("done", 1, None)]
 
 
 def test_a_bug_rings_and_is_tried_again(talk: Talk, place: str) -> None:
     run_id = queued(talk, place)
-    talk.world.sql("UPDATE runs SET input = '{}'")
+    talk.world.sql("UPDATE tasks SET input = '{}' WHERE run_id IS NOT NULL")
     with pytest.raises(KeyError):
-        talk.world.deliver(run_event(run_id))
-    assert states(talk) == [("queued", 1, "internal_error")]
+        talk.deliver_run(run_id)
+    assert states(talk) == [("ready", 1, "internal_error")]
     assert (
         talk("GET", f"/api/v1/runs/{run_id}").body["error"]["message"] == "Something went wrong on our side."
     )

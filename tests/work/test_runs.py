@@ -1,6 +1,5 @@
 """Runs: an answer that nobody waits for, that takes too long, that is cancelled or fails."""
 
-import json
 from typing import Any
 
 import pytest
@@ -9,9 +8,10 @@ import app
 from chalicelib import wiring
 from chalicelib.api.chat import conversations as routes
 from chalicelib.api.http.openapi import document as document_of
+from chalicelib.errors import InvalidInput
 from chalicelib.events import handlers
 from tests.chat.test_untrusted_text import TRUE, obey
-from tests.support.talking import TALKS, Talk, document, run_event, talk
+from tests.support.talking import TALKS, Talk, document, talk
 
 __all__ = ["talk"]  # pytest finds fixtures by their names
 
@@ -31,21 +31,20 @@ def queued(talk: Talk, place: str) -> str:
 
 
 def states(talk: Talk) -> list[tuple[Any, ...]]:
-    return talk.world.sql("SELECT state, attempt, error_code FROM runs ORDER BY created_at")
+    return talk.world.sql(
+        "SELECT state, attempt, error_code FROM tasks WHERE run_id IS NOT NULL ORDER BY created_at"
+    )
 
 
 def test_an_answer_that_nobody_waits_for(talk: Talk, place: str) -> None:
-    queue = talk.world.aws.make_queue("heard")
-    talk.world.aws.make_rule("hear", queue, EventPattern=json.dumps({"source": ["collections.api"]}))
     reply = talk.ask(place, QUESTION, headers={"Prefer": 'wait=5, Respond-Async; a="b"'})
     run = reply.body
     assert (reply.status, run["object"], run["kind"], run["state"]) == (202, "run", "answer", "queued")
     assert reply.headers["Location"] == f"{RUNS}/{run['id']}"
     assert reply.headers["Preference-Applied"] == "respond-async"
-    (heard,) = talk.world.aws.received("heard")
-    assert (heard["detail-type"], heard["detail"]) == ("RunQueued", {"run_id": run["id"], "user_id": "alice"})
+    (message,) = talk.world.messages()
     assert [message["role"] for message in talk.messages(place)] == ["user"]
-    talk.world.deliver(heard)
+    talk.world.deliver(message)
     done = talk("GET", f"{RUNS}/{run['id']}").body
     assert (done["state"], done["attempts"], done["error"]) == ("succeeded", 1, None)
     assert done["output"]["message"] == talk.messages(place)[1]
@@ -61,7 +60,7 @@ def test_where_a_run_is_and_that_it_was_asked_for_is_described() -> None:
 
 def test_runs_are_listed_newest_first(talk: Talk, place: str) -> None:
     first, second = queued(talk, place), queued(talk, place)
-    talk.world.deliver(run_event(first))
+    talk.deliver_run(first)
     page = talk("GET", f"{RUNS}?limit=1").body
     rest = talk("GET", f"{RUNS}?limit=1&after={page['next']}").body
     assert [run["id"] for run in page["data"] + rest["data"]] == [second, first]
@@ -82,8 +81,8 @@ def test_an_answer_that_takes_too_long_becomes_a_run(
     assert reply.body["error"]["code"] == "time_up"
     assert reply.headers["Location"] == f"{RUNS}/{reply.body['id']}"
     talk.world.providers.delay_s = 0.0
-    talk.world.deliver(*talk.events())
-    assert states(talk) == [("succeeded", 1, None)]
+    talk.world.step()
+    assert states(talk) == [("done", 1, None)]
     assert talk.messages(place)[1]["content"] == "The keeper counts the ships."
 
 
@@ -95,7 +94,7 @@ def test_a_model_is_not_asked_without_time_for_it(
     reply = talk.ask(place, QUESTION)
     assert (reply.status, reply.body["attempts"], reply.body["error"]["code"]) == (202, 0, "time_up")
     assert talk.world.providers.asked == []
-    assert len(talk.events()) == 1
+    assert len(talk.world.messages()) == 1
 
 
 @pytest.mark.parametrize("status", [429, 500, 529])
@@ -105,13 +104,12 @@ def test_a_provider_that_is_away_is_asked_again_later(talk: Talk, place: str, st
     talk.world.providers.headers = {"Retry-After": "30"}
     reply = talk.ask(place, QUESTION)
     assert (reply.status, reply.body["state"], reply.body["attempts"]) == (202, "queued", 1)
-    assert talk.events() == []
-    talk.world.deliver(run_event(reply.body["id"]))
-    assert states(talk)[0][:2] == ("queued", 1), "it is not due"
-    talk.world.sql("UPDATE runs SET run_after = run_after - interval '40 s'")
+    talk.deliver_run(reply.body["id"])
+    assert states(talk)[0][:2] == ("ready", 1), "it is not due"
+    talk.world.sql("UPDATE tasks SET run_after = run_after - interval '40 s' WHERE run_id IS NOT NULL")
     handlers.minute_passed()
-    talk.world.deliver(*talk.events())
-    assert states(talk) == [("succeeded", 2, None)]
+    talk.world.step()
+    assert states(talk) == [("done", 2, None)]
 
 
 def test_a_wrong_key_burns_no_attempt(talk: Talk, place: str) -> None:
@@ -136,8 +134,8 @@ def test_after_the_last_attempt_it_has_failed(talk: Talk, place: str) -> None:
     talk.world.providers.fail_chat_with = [503] * 6
     run_id = talk.ask(place, QUESTION).body["id"]
     for _ in range(6):
-        talk.world.sql("UPDATE runs SET run_after = now()")
-        talk.world.deliver(run_event(run_id))
+        talk.world.sql("UPDATE tasks SET run_after = now() WHERE run_id IS NOT NULL")
+        talk.deliver_run(run_id)
     run = talk("GET", f"{RUNS}/{run_id}").body
     assert (run["state"], run["attempts"], run["output"]) == ("failed", 6, None)
     assert run["error"]["message"].startswith("Given up after 6 attempts.")
@@ -157,14 +155,14 @@ def test_a_queued_run_is_cancelled_and_never_done(talk: Talk, place: str) -> Non
     for _ in range(2):
         reply = talk("POST", f"{RUNS}/{run_id}/cancel")
         assert (reply.status, reply.body["state"]) == (200, "cancelled")
-    talk.world.deliver(run_event(run_id))
+    talk.deliver_run(run_id)
     assert states(talk) == [("cancelled", 0, None)]
     assert len(talk.messages(place)) == 1
 
 
 def test_a_run_that_is_over_is_not_cancelled(talk: Talk, place: str) -> None:
     run_id = queued(talk, place)
-    talk.world.deliver(run_event(run_id))
+    talk.deliver_run(run_id)
     reply = talk("POST", f"{RUNS}/{run_id}/cancel")
     assert (reply.status, reply.code) == (409, "run_is_over")
 
@@ -173,11 +171,11 @@ def test_cancelled_while_it_is_worked_on_it_writes_nothing(talk: Talk, place: st
     run_id = queued(talk, place)
 
     def cancel(asked: Any) -> Any:
-        talk.world.sql("UPDATE runs SET state = 'cancelled', token = NULL")
+        talk.world.sql("UPDATE tasks SET state = 'cancelled', token = NULL WHERE run_id IS NOT NULL")
         return obey(asked)
 
     talk.use_model(cancel)
-    talk.world.deliver(run_event(run_id))
+    talk.deliver_run(run_id)
     assert states(talk) == [("cancelled", 1, None)]
     assert len(talk.messages(place)) == 1
 
@@ -190,18 +188,18 @@ def test_a_question_deleted_meanwhile_is_not_answered(talk: Talk, place: str) ->
         return obey(asked)
 
     talk.use_model(delete)
-    talk.world.deliver(run_event(run_id))
+    talk.deliver_run(run_id)
     assert states(talk) == [("failed", 1, "not_found")]
     assert talk("GET", f"{RUNS}/{run_id}").body["error"]["message"] == "There is no such conversation."
 
 
 def test_an_answer_deleted_since_is_no_more_in_its_run(talk: Talk, place: str) -> None:
     run_id = queued(talk, place)
-    talk.world.deliver(run_event(run_id))
+    talk.deliver_run(run_id)
     assert talk("DELETE", f"{TALKS}/{place}").status == 204
     output = talk("GET", f"{RUNS}/{run_id}").body["output"]
     assert (output["conversation_id"], output["message"]) == (place, None)
-    assert "lighthouse" not in str(talk.world.sql("SELECT to_jsonb(r) FROM runs r"))
+    assert "lighthouse" not in str(talk.world.sql("SELECT to_jsonb(t) FROM tasks t WHERE run_id IS NOT NULL"))
 
 
 @pytest.mark.parametrize("run_id", ["nonsense", "00000000-0000-4000-8000-000000000000", "%00"])
@@ -210,22 +208,27 @@ def test_a_run_that_there_is_not(talk: Talk, run_id: str) -> None:
     assert talk("POST", f"{RUNS}/{run_id}/cancel").status == 404
 
 
-def test_a_kind_this_release_does_not_know_fails(talk: Talk, place: str) -> None:
+def test_a_kind_this_release_does_not_know_waits_for_one_that_does(talk: Talk, place: str) -> None:
     run_id = queued(talk, place)
-    talk.world.sql("UPDATE runs SET kind = 'later'")
-    talk.world.deliver(run_event(run_id))
-    assert states(talk) == [("failed", 1, "unknown_kind")]
+    talk.world.sql("UPDATE tasks SET stage = 'later' WHERE run_id IS NOT NULL")
+    talk.deliver_run(run_id)
+    later = {"body": talk.run_message(run_id)["body"].replace("answer", "later")}
+    with pytest.raises(InvalidInput):
+        talk.world.deliver(later)
+    assert states(talk) == [("ready", 0, None)]
 
 
-def test_the_bus_being_away_is_the_relays_problem(talk: Talk, place: str) -> None:
+def test_the_queue_being_away_is_the_relays_problem(talk: Talk, place: str) -> None:
     talk.monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     wiring.settings.forget()
-    wiring.bus.forget()
+    wiring._sqs.forget()
+    wiring.queues.forget()
     assert talk.ask(place, QUESTION, headers=ASYNC).status == 202
-    assert talk.events() == []
+    assert talk.world.messages() == []
     talk.monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{talk.world.aws.emulator.port}")
     wiring.settings.forget()
-    wiring.bus.forget()
+    wiring._sqs.forget()
+    wiring.queues.forget()
     handlers.minute_passed()
-    talk.world.deliver(*talk.events())
-    assert states(talk) == [("succeeded", 1, None)]
+    talk.world.step()
+    assert states(talk) == [("done", 1, None)]

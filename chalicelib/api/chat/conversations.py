@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from time import monotonic
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -15,13 +15,13 @@ from chalicelib.api.http.routes import Answer, Body, Query, Request, Routes
 from chalicelib.api.search.search import ItemId
 from chalicelib.errors import Conflict, TooLarge
 from chalicelib.model.chat.conversations import StoredConversation
-from chalicelib.model.work.runs import RunRef
+from chalicelib.model.work.tasks import StoredRun
 from chalicelib.ops.chat import ask, conversations
 from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.chat.ask import Asked
 from chalicelib.ops.work import runs
+from chalicelib.ops.work.wake import wake_later
 
-Row = dict[str, Any]
 routes = Routes("conversations")
 ANSWER_WITHIN_S = 22.0  # API Gateway hangs up after 29 s, and the answer must still be stored
 Title = Annotated[str, Meta(max_length=200)]
@@ -180,17 +180,23 @@ def list_messages(request: Request) -> MessageList:
 def create_message(request: Request) -> Answer | Message:
     give_up_at = monotonic() + ANSWER_WITHIN_S
     models = Models(embedder=wiring.embedder(), reranker=wiring.reranker(), chat=wiring.chat_model())
-    db, ref = wiring.database(), RunRef(user_id=request.user_id, run_id=str(request.creation_id))
-    ask.queue_answer(ref, _asked(request), db=db)
-    if _prefers_async(request):
-        runs.wake([ref], db=db, bus=wiring.bus())
-        row = runs.read_run(ref.user_id, ref.run_id, db=db)
-        return _accepted(row, {"Preference-Applied": "respond-async"})
-    row = ask.answer_now(
-        ref, db=db, bus=wiring.bus, models=models, time_left_s=lambda: give_up_at - monotonic()
+    db, queues = wiring.database(), wiring.queues()
+    user_id, run_id, is_async = request.user_id, str(request.creation_id), _prefers_async(request)
+    ask.queue_answer(user_id, run_id, _asked(request), is_woken=not is_async, db=db)
+    if is_async:
+        wake_later(user_id, db=db, queues=queues)
+        return _accepted(runs.read_run(user_id, run_id, db=db), {"Preference-Applied": "respond-async"})
+    run = ask.answer_now(
+        user_id,
+        run_id,
+        db=db,
+        bus=wiring.bus(),
+        queues=queues,
+        models=models,
+        time_left_s=lambda: give_up_at - monotonic(),
     )
-    found = conversations.find_answer(ref.user_id, row["output"], db=db) if row["output"] else None
-    return message_of(found) if found else _accepted(row, {})
+    found = conversations.find_answer(user_id, run.output, db=db) if run.output else None
+    return message_of(found) if found else _accepted(run, {})
 
 
 def _asked(request: Request) -> Asked:
@@ -203,8 +209,8 @@ def _asked(request: Request) -> Asked:
     )
 
 
-def _accepted(row: Row, headers: dict[str, str]) -> Answer:
-    return Answer(run_of(row), status=202, headers={"Location": f"/api/v1/runs/{row['id']}", **headers})
+def _accepted(run: StoredRun, headers: dict[str, str]) -> Answer:
+    return Answer(run_of(run), status=202, headers={"Location": f"/api/v1/runs/{run.id}", **headers})
 
 
 def _prefers_async(request: Request) -> bool:

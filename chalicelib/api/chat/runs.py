@@ -1,7 +1,7 @@
 """Routes of runs, the work that takes longer than its request: list, read and cancel them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, cast
 
 import msgspec
 from msgspec import Meta
@@ -10,12 +10,23 @@ from chalicelib import wiring
 from chalicelib.api.chat.messages import Message, message_of
 from chalicelib.api.http.routes import Query, Request, Routes
 from chalicelib.errors import Conflict
-from chalicelib.model.work.runs import Kind, State
+from chalicelib.model.work.tasks import State as TaskState
+from chalicelib.model.work.tasks import StoredRun
 from chalicelib.ops.chat import conversations
 from chalicelib.ops.work import runs
 
-Row = dict[str, Any]
 routes = Routes("runs")
+RunKind = Literal["answer"]
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+# A run is a task; its states have the names that clients of job services know.
+STATES: dict[TaskState, State] = {
+    "ready": "queued",
+    "running": "running",
+    "done": "succeeded",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+TASK_STATES = {shown: stored for stored, shown in STATES.items()}
 
 
 class RunError(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +49,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     object: Literal["run"] = "run"
     id: str
-    kind: Kind
+    kind: RunKind
     state: State
     attempts: int
     error: RunError | None
@@ -62,39 +73,43 @@ class ListRuns(Query, frozen=True, kw_only=True):
     state: State | None = None
 
 
-def run_of(row: Row, message: Message | None = None) -> Run:
-    """Return the run as the API shows it, from a row of runs.get or list_page."""
-    output = row["output"]
+def run_of(run: StoredRun, message: Message | None = None) -> Run:
+    """Return the run as the API shows it."""
+    has_error = run.error_code and run.error_message
     return Run(
-        id=row["id"],
-        kind=row["kind"],
-        state=row["state"],
-        attempts=row["attempt"],
-        error=RunError(code=row["error_code"], message=row["error_message"]) if row["error_code"] else None,
-        output=RunOutput(**output, message=message) if output else None,
-        created_at=row["created_at"],
-        started_at=row["started_at"],
-        next_attempt_at=row["run_after"] if row["state"] == "queued" else None,
-        finished_at=row["finished_at"],
+        id=run.id,
+        kind=cast(RunKind, run.kind),
+        state=STATES[run.state],
+        attempts=run.attempt,
+        error=RunError(code=run.error_code or "", message=run.error_message or "") if has_error else None,
+        output=RunOutput(**run.output, message=message) if run.output else None,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        next_attempt_at=run.run_after if run.state == "ready" else None,
+        finished_at=run.finished_at,
     )
 
 
 @routes.get("/api/v1/runs", query=ListRuns, returns=RunList, summary="List runs, newest first.")
 def list_runs(request: Request) -> RunList:
     query: ListRuns = request.query
-    rows, cursor = runs.list_runs(
-        request.user_id, state=query.state, after=query.after, limit=query.limit, db=wiring.database()
+    found, cursor = runs.list_runs(
+        request.user_id,
+        state=TASK_STATES[query.state] if query.state else None,
+        after=query.after,
+        limit=query.limit,
+        db=wiring.database(),
     )
-    return RunList(data=[run_of(row) for row in rows], has_more=cursor is not None, next=cursor)
+    return RunList(data=[run_of(run) for run in found], has_more=cursor is not None, next=cursor)
 
 
 @routes.get("/api/v1/runs/{run_id}", returns=Run, summary="Read a run, with what came of it.")
 def get_run(request: Request) -> Run:
-    row = runs.read_run(request.user_id, request.path["run_id"], db=wiring.database())
-    if not row["output"]:
-        return run_of(row)
-    found = conversations.find_answer(request.user_id, row["output"], db=wiring.database())
-    return run_of(row, message_of(found) if found else None)
+    run = runs.read_run(request.user_id, request.path["run_id"], db=wiring.database())
+    if not run.output:
+        return run_of(run)
+    found = conversations.find_answer(request.user_id, run.output, db=wiring.database())
+    return run_of(run, message_of(found) if found else None)
 
 
 @routes.post(
@@ -104,4 +119,5 @@ def get_run(request: Request) -> Run:
     summary="Cancel a run; what it has not written down yet, it never will.",
 )
 def cancel_run(request: Request) -> Run:
-    return run_of(runs.cancel_run(request.user_id, request.path["run_id"], db=wiring.database()))
+    run_id = request.path["run_id"]
+    return run_of(runs.cancel_run(request.user_id, run_id, db=wiring.database(), queues=wiring.queues()))

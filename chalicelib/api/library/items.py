@@ -209,10 +209,7 @@ def delete_item(request: Request) -> None:
     summary="Process an item again from its file.",
 )
 def reprocess_item(request: Request) -> Item:
-    bucket = wiring.settings().images_bucket
-    return item_of(
-        manage.reprocess_item(_ref(request), db=wiring.database(), bus=wiring.bus(), bucket=bucket)
-    )
+    return item_of(manage.reprocess_item(_ref(request), db=wiring.database(), queues=wiring.queues()))
 
 
 @routes.get(

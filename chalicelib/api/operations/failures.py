@@ -11,11 +11,11 @@ from chalicelib import wiring
 from chalicelib.api.http.routes import Body, Query, Request, Routes
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.model.failures import FailureFilters
-from chalicelib.model.work.pipeline import Stage
+from chalicelib.model.work.tasks import Kind
 from chalicelib.ops.operations import failures
 
 routes = Routes("failures")
-FailureKind = Literal["item", "dead_letter", "event", "deletion"]
+FailureKind = Literal["item", "run", "dead_letter", "event", "deletion"]
 FailureStatus = Literal["failed", "retrying", "stalled"]
 Moment = Annotated[datetime, Meta(tz=True)]
 Reason = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -27,9 +27,10 @@ class ListFailures(Query, frozen=True, kw_only=True):
     kind: FailureKind | None = None
     status: FailureStatus | None = None
     reason: Reason | None = None
-    stage: Stage | None = None
+    stage: Kind | None = None
     user_id: Annotated[str, Meta(max_length=64)] | None = None
     item_id: Annotated[str, Meta(max_length=220)] | None = None
+    run_id: Annotated[str, Meta(max_length=64)] | None = None
     since: Moment | None = None
     until: Moment | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
@@ -42,9 +43,10 @@ class RedriveFilters(Body, frozen=True, kw_only=True):
     kind: FailureKind | None = None
     status: FailureStatus | None = None
     reason: Reason | None = None
-    stage: Stage | None = None
+    stage: Kind | None = None
     user_id: Annotated[str, Meta(max_length=64)] | None = None
     item_id: Annotated[str, Meta(max_length=220)] | None = None
+    run_id: Annotated[str, Meta(max_length=64)] | None = None
     since: Moment | None = None
     until: Moment | None = None
 
@@ -52,8 +54,9 @@ class RedriveFilters(Body, frozen=True, kw_only=True):
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """failed: over unless redriven; retrying: tried again at `next_attempt_at`; stalled: the sweeper takes it back.
 
-    An `item` did not get through a stage, a `dead_letter` is an event no function could handle, an `event` is one
-    the bus did not take, a `deletion` an object S3 did not delete. `last_error` holds no secrets.
+    An `item` did not get through a stage, a `run` did not end, a `dead_letter` is an event or a message no function
+    could handle, an `event` is one the bus did not take, a `deletion` an object S3 did not delete. `last_error` holds
+    no secrets.
     """
 
     id: str
@@ -61,7 +64,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     status: FailureStatus
     user_id: str | None
     item_id: str | None
-    stage: Stage | None
+    run_id: str | None
+    stage: Kind | None
     reason: str
     attempts: int
     last_error: str | None
@@ -113,7 +117,7 @@ def list_failures(request: Request) -> FailureList:
 def redrive_failure(request: Request) -> Redrive:
     bucket = wiring.settings().images_bucket
     failure_id = request.path["failure_id"]
-    count = failures.redrive_failure(failure_id, db=wiring.database(), bus=wiring.bus(), bucket=bucket)
+    count = failures.redrive_failure(failure_id, db=wiring.database(), bucket=bucket)
     return Redrive(redriven=count, has_more=False)
 
 
@@ -131,7 +135,7 @@ def redrive_failures(request: Request) -> Redrive:
     if filters == FailureFilters():
         raise InvalidInput("Name at least one condition.")
     bucket = wiring.settings().images_bucket
-    count, more = failures.redrive_failures(filters, db=wiring.database(), bus=wiring.bus(), bucket=bucket)
+    count, more = failures.redrive_failures(filters, db=wiring.database(), bucket=bucket)
     return Redrive(redriven=count, has_more=more)
 
 

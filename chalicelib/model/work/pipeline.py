@@ -1,8 +1,8 @@
-"""The pipeline's stages and the events that wake them.
+"""The stages of an item, and the events that tell others of them.
 
     process --ImageProcessed|DocumentProcessed--> analyze --AnalysisComplete--> embed --ItemReady-->
 
-An event only tells a stage to look. The work to do, and the worker that has it, are in the tasks table.
+Events tell what has happened. The work itself is in the tasks table, and messages in queues wake it.
 """
 
 from typing import Any, Literal
@@ -13,14 +13,14 @@ from chalicelib.model.library.items import Status
 
 Stage = Literal["process", "analyze", "embed"]
 
-# Each lease is longer than the function's timeout (.chalice/config.json), so that a live worker never loses it.
-LEASE_S: dict[Stage, int] = {"process": 150, "analyze": 150, "embed": 150}
-MAX_ATTEMPTS = 8  # with the waits below, enough for a provider that is unavailable for about ten minutes
-BACKOFF_BASE_S = 15.0
-BACKOFF_CAP_S = 300.0
-MISCONFIGURED_RETRY_S = 60.0
-
 STATUS_DURING: dict[Stage, Status] = {"process": "PROCESSING", "analyze": "ANALYZING", "embed": "EMBEDDING"}
+NEXT: dict[Stage, Stage] = {"process": "analyze", "analyze": "embed"}
+# The stage that waits for each event. An event that others send has its item's stage queued.
+STAGE_OF_DETAIL_TYPE: dict[str, Stage] = {
+    "ImageProcessed": "analyze",
+    "DocumentProcessed": "analyze",
+    "AnalysisComplete": "embed",
+}
 
 
 class ItemRef(Struct, frozen=True, kw_only=True):
@@ -28,48 +28,34 @@ class ItemRef(Struct, frozen=True, kw_only=True):
     item_id: str
 
 
-class Claim(Struct, frozen=True, kw_only=True):
-    """The right to work on one stage of one item until the lease ends; `token` fences every write."""
-
-    ref: ItemRef
-    stage: Stage
-    token: str
-    attempt: int
-
-
 class Event(Struct, frozen=True, kw_only=True):
-    """An event for the bus. `stage` is the stage that it wakes, None if it only informs."""
+    """An event for the bus."""
 
     source: str
     detail_type: str
     detail: dict[str, Any]
-    stage: Stage | None
 
 
-def wake_up(stage: Stage, ref: ItemRef, *, bucket: str, key: str, kind: str | None) -> Event:
-    """Return the event that makes the function of `stage` look at this item."""
-    detail: dict[str, Any]
+def stage_finished(stage: Stage, ref: ItemRef, *, bucket: str, key: str, kind: str | None) -> Event:
+    """Return the event that tells of a stage's end.
+
+    `is_queued` marks it as the app's own, whose next stage is queued already: our rule does not match it.
+    """
     if stage == "process":
-        # It has the shape of S3's own event, so that one rule and one handler serve both.
-        detail = {"bucket": {"name": bucket}, "object": {"key": key}}
-        return Event(source="collections.sweeper", detail_type="Object Created", detail=detail, stage=stage)
-    detail = {"item_id": ref.item_id, "user_id": ref.user_id, "bucket": bucket, "original_key": key}
-    if stage == "embed":
-        return Event(
-            source="collections.analyzer", detail_type="AnalysisComplete", detail=detail, stage=stage
+        source, detail_type = (
+            ("collections.documentprocessor", "DocumentProcessed")
+            if kind == "pdf"
+            else ("collections.imageprocessor", "ImageProcessed")
         )
-    if kind == "pdf":
-        return Event(
-            source="collections.documentprocessor",
-            detail_type="DocumentProcessed",
-            detail=detail,
-            stage=stage,
-        )
-    return Event(
-        source="collections.imageprocessor", detail_type="ImageProcessed", detail=detail, stage=stage
-    )
-
-
-def item_ready(ref: ItemRef, *, bucket: str, key: str) -> Event:
-    detail = {"item_id": ref.item_id, "user_id": ref.user_id, "bucket": bucket, "original_key": key}
-    return Event(source="collections.embedder", detail_type="ItemReady", detail=detail, stage=None)
+    elif stage == "analyze":
+        source, detail_type = "collections.analyzer", "AnalysisComplete"
+    else:
+        source, detail_type = "collections.embedder", "ItemReady"
+    detail = {
+        "item_id": ref.item_id,
+        "user_id": ref.user_id,
+        "bucket": bucket,
+        "original_key": key,
+        "is_queued": True,
+    }
+    return Event(source=source, detail_type=detail_type, detail=detail)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from chalicelib.errors import Conflict, Unavailable
 from chalicelib.model.chat.messages import StoredMessage
 from chalicelib.model.search.filters import Filters
-from chalicelib.model.work.runs import REQUEST_LEASE_S, RunClaim, RunRef
+from chalicelib.model.work.tasks import Claim, StoredRun
 from chalicelib.ops.chat.answer import (
     HISTORY_MESSAGES,
     LEAST_S,
@@ -23,17 +23,18 @@ from chalicelib.ops.chat.answer import (
     answer_question,
 )
 from chalicelib.ops.chat.conversations import MAX_MESSAGES, checked_id
-from chalicelib.ops.work.runs import TimeUp, WriteOutput, run_once, wake
+from chalicelib.ops.work.engine import Finish, Finished, TimeUp, run_task
 from chalicelib.stores.chat import citations, conversations, messages
 from chalicelib.stores.library import collections, items
-from chalicelib.stores.postgres.tx import Row, Tx
-from chalicelib.stores.work import runs
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.work import tasks
 
 if TYPE_CHECKING:
     from chalicelib.stores.aws.bus import Bus
+    from chalicelib.stores.aws.queues import Queues
     from chalicelib.stores.postgres.postgres import Database
 
-KIND = "answer"
+REQUEST_LEASE_S = 35  # longer than the API's timeout
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -45,20 +46,19 @@ class Asked(Struct, frozen=True, kw_only=True):
     item_ids: tuple[str, ...] | None = None
 
 
-def queue_answer(ref: RunRef, asked: Asked, *, db: "Database") -> None:
+def queue_answer(user_id: str, run_id: str, asked: Asked, *, is_woken: bool, db: "Database") -> None:
     """Store the question with the run that answers it, once for each run id.
 
-    Raise NotFound, naming the missing ids; Conflict when the conversation is full.
+    `is_woken`: the caller answers it itself, with answer_now. Raise NotFound, naming the missing ids, and Conflict when
+    the conversation is full.
     """
-    user_id = ref.user_id
     conversation_id = checked_id(asked.conversation_id)
-    question_id = _derived(ref, "question")
+    question_id = _derived(run_id, "question")
+    input = {"conversation_id": conversation_id, "question_id": question_id}
 
     def write(tx: Tx) -> None:
         conversations.lock(tx, user_id, conversation_id)
-        if not runs.insert(
-            tx, ref, kind=KIND, input={"conversation_id": conversation_id, "question_id": question_id}
-        ):
+        if not tasks.insert_run(tx, user_id, run_id, kind="answer", input=input, is_woken=is_woken):
             return
         _require_scope(tx, user_id, asked)
         questions = messages.count_questions(tx, user_id, conversation_id)
@@ -80,16 +80,18 @@ def queue_answer(ref: RunRef, asked: Asked, *, db: "Database") -> None:
 
 
 def answer_now(
-    ref: RunRef,
+    user_id: str,
+    run_id: str,
     *,
     db: "Database",
-    bus: Callable[[], "Bus"],
+    bus: "Bus",
+    queues: "Queues",
     models: Models,
     time_left_s: Callable[[], float],
-) -> Row:
-    """Work on the run as long as there is time, and return its row. The runner does the rest."""
+) -> StoredRun:
+    """Work on the run as long as there is time, and return it. The runner does the rest."""
 
-    def work(claim: RunClaim) -> WriteOutput:
+    def work(claim: Claim) -> Finish:
         try:
             return work_out_answer(claim, db=db, models=models, time_left_s=time_left_s)
         except Unavailable as error:
@@ -97,29 +99,27 @@ def answer_now(
                 raise TimeUp("There was no time left; it is worked on.") from error
             raise
 
-    run_once(ref, work, lease_s=REQUEST_LEASE_S, db=db)
-    row = db.transact(ref.user_id, lambda tx: runs.get(tx, ref))
-    if row["is_due"]:
-        wake([ref], db=db, bus=bus())
-    return row
+    task = db.transact(user_id, lambda tx: tasks.get_run(tx, user_id, run_id)).task(user_id)
+    run_task(task, work, db=db, bus=bus, queues=queues, lease_s=REQUEST_LEASE_S)
+    return db.transact(user_id, lambda tx: tasks.get_run(tx, user_id, run_id))
 
 
 def work_out_answer(
-    claim: RunClaim,
+    claim: Claim,
     *,
     db: "Database",
     models: Models,
     time_left_s: Callable[[], float],
-) -> WriteOutput:
+) -> Finish:
     """Answer the run's question; return the function that stores the answer. Raise NotFound when it is deleted."""
-    user_id = claim.ref.user_id
+    user_id = claim.user_id
     asked, question = db.transact(user_id, lambda tx: _read_question(tx, claim))
     answered = answer_question(question, db=db, models=models, time_left_s=time_left_s)
     return lambda tx: _write_answer(tx, claim, asked, answered)
 
 
-def _read_question(tx: Tx, claim: RunClaim) -> tuple[StoredMessage, Question]:
-    user_id = claim.ref.user_id
+def _read_question(tx: Tx, claim: Claim) -> tuple[StoredMessage, Question]:
+    user_id = claim.user_id
     asked = messages.get(tx, user_id, claim.input["question_id"])
     history = messages.list_before(
         tx, user_id, asked.conversation_id, ordinal=asked.ordinal, limit=HISTORY_MESSAGES
@@ -131,9 +131,9 @@ def _read_question(tx: Tx, claim: RunClaim) -> tuple[StoredMessage, Question]:
     return asked, Question(user_id=user_id, text=asked.content, filters=filters, history=tuple(history))
 
 
-def _write_answer(tx: Tx, claim: RunClaim, asked: StoredMessage, answered: Answered) -> dict[str, str]:
-    user_id, conversation_id = claim.ref.user_id, asked.conversation_id
-    message_id = _derived(claim.ref, "answer")
+def _write_answer(tx: Tx, claim: Claim, asked: StoredMessage, answered: Answered) -> Finished:
+    user_id, conversation_id = claim.user_id, asked.conversation_id
+    message_id = _derived(claim.run, "answer")
     conversations.lock(tx, user_id, conversation_id)
     messages.insert(
         tx,
@@ -154,7 +154,7 @@ def _write_answer(tx: Tx, claim: RunClaim, asked: StoredMessage, answered: Answe
     )
     citations.insert_many(tx, user_id, message_id, answered.citations)
     conversations.touch(tx, user_id, conversation_id)
-    return {"conversation_id": conversation_id, "message_id": message_id}
+    return Finished(output={"conversation_id": conversation_id, "message_id": message_id})
 
 
 def _require_scope(tx: Tx, user_id: str, asked: Asked) -> None:
@@ -163,6 +163,6 @@ def _require_scope(tx: Tx, user_id: str, asked: Asked) -> None:
     items.require_all(tx, user_id, asked.item_ids or (), field="item_ids")
 
 
-def _derived(ref: RunRef, what: str) -> str:
+def _derived(run_id: str, what: str) -> str:
     """Return the message id of the run's question or answer; it is the same each time the run is worked on."""
-    return str(uuid5(UUID(ref.run_id), what))
+    return str(uuid5(UUID(run_id), what))

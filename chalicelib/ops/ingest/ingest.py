@@ -14,10 +14,9 @@ from chalicelib.model.ingest.files import REASONS, FileLimits, Sitting
 from chalicelib.model.ingest.uploads import StoredUpload
 from chalicelib.model.library.documents import StoredDocument
 from chalicelib.model.library.items import ObjectKey, StoredItem, parse_key
-from chalicelib.model.work import pipeline
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest.read import File, Progress, derived_objects, find_progress, read_file
-from chalicelib.ops.work.publish import publish
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers import FileReader
 from chalicelib.stores.accounts import users
@@ -25,11 +24,10 @@ from chalicelib.stores.ingest import chunks, uploads
 from chalicelib.stores.library import items
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.search import index
-from chalicelib.stores.work import outbox, tasks
+from chalicelib.stores.work import tasks
 
 if TYPE_CHECKING:
     from chalicelib.stores.aws.blobs import Blobs, Downloaded
-    from chalicelib.stores.aws.bus import Bus
     from chalicelib.stores.postgres.postgres import Database
 
 log = logging.getLogger("collections.pipeline")
@@ -50,7 +48,7 @@ def register_object(arrival: Arrival, *, db: "Database") -> ItemRef | None:
 
 
 def register_bytes(
-    arrival: Arrival, *, sha256: str, size_bytes: int, bucket: str, db: "Database"
+    arrival: Arrival, *, sha256: str, size_bytes: int, db: "Database"
 ) -> tuple[ItemRef | None, bool]:
     """Register an object whose bytes are known; return (the item that has them from now on, whether it is new)."""
 
@@ -61,21 +59,12 @@ def register_bytes(
         items.lock(tx, ref)
         original = _find_original(tx, ref, sha256)
         if original is not None:
-            _merge_into(tx, ref, original, sha256, bucket=bucket)
+            _merge_into(tx, ref, original, sha256)
             return ItemRef(user_id=ref.user_id, item_id=original), False
         items.set_content(tx, ref, sha256=sha256, size_bytes=size_bytes, etag=arrival.etag or "")
         return ref, True
 
     return db.transact(arrival.key.user_id, register)
-
-
-def announce_object(arrival: Arrival, *, bucket: str, db: "Database", bus: "Bus") -> ItemRef | None:
-    """Register an object nobody told us of, and wake its processing."""
-    ref = register_object(arrival, db=db)
-    if ref is not None:
-        event = pipeline.wake_up("process", ref, bucket=bucket, key=arrival.key.key, kind=None)
-        publish([db.transact(ref.user_id, lambda tx: outbox.insert(tx, ref, event))], db=db, bus=bus)
-    return ref
 
 
 def process_item(
@@ -105,7 +94,7 @@ def process_item(
         log.info("file downloaded", extra={"size_bytes": got.size_bytes})
         original, progress = db.transact(ref.user_id, lambda tx: _settle_identity(tx, claim, item.key, got))
         if original is not None:
-            return lambda tx: _merge_into(tx, ref, original, got.sha256, bucket=blobs.bucket)
+            return lambda tx: _merge_into(tx, ref, original, got.sha256)
         announced = db.transact(ref.user_id, lambda tx: uploads.find_content_type(tx, ref.user_id, item.key))
         return read_file(
             claim,
@@ -132,8 +121,6 @@ def _register(tx: Tx, arrival: Arrival) -> ItemRef | None:
             return known
     ref = ItemRef(user_id=key.user_id, item_id=items.insert(tx, key, etag=arrival.etag))
     tasks.insert_if_missing(tx, ref, "process")
-    # S3's own event counts as its wake-up, so that one that was only late is not taken for lost.
-    tasks.set_woken(tx, ref, "process", at=arrival.written_at)
     uploads.set_received(tx, ref, key=key.key, etag=arrival.etag, sequencer=arrival.sequencer)
     items.note(tx, ref, "received", message=key.key)
     return ref
@@ -161,7 +148,6 @@ def _restart(tx: Tx, ref: ItemRef, arrival: Arrival) -> bool:
         _forget_content(tx, ref)
         items.restart(tx, ref, key=key.key, name=key.name, etag=arrival.etag)
         tasks.reset(tx, ref, "process")
-        tasks.set_woken(tx, ref, "process")
         tasks.delete_stages(tx, ref, ["analyze", "embed"])
         uploads.set_received(tx, ref, key=key.key, etag=arrival.etag, sequencer=arrival.sequencer)
         items.note(tx, ref, "overwritten", message=key.key)
@@ -207,7 +193,7 @@ def _find_original(tx: Tx, ref: ItemRef, sha256: str) -> str | None:
     return found.id if found is not None and found.id != ref.item_id else None
 
 
-def _merge_into(tx: Tx, duplicate: ItemRef, original_id: str, sha256: str, *, bucket: str) -> None:
+def _merge_into(tx: Tx, duplicate: ItemRef, original_id: str, sha256: str) -> None:
     """Give the duplicate's object to the original, and start an original over that failed in passing."""
     original = ItemRef(user_id=duplicate.user_id, item_id=original_id)
     items.lock_sha256(tx, duplicate.user_id, sha256)
@@ -220,8 +206,6 @@ def _merge_into(tx: Tx, duplicate: ItemRef, original_id: str, sha256: str, *, bu
     if failed_in_passing(found):
         items.restart(tx, original, key=found.key, name=found.name, etag=found.etag)
         tasks.reset(tx, original, "process")
-        event = pipeline.wake_up("process", original, bucket=bucket, key=found.key, kind=found.kind)
-        outbox.insert_later(tx, original, event)
 
 
 def failed_in_passing(item: StoredItem | StoredDocument) -> bool:

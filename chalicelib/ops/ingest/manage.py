@@ -7,17 +7,15 @@ from chalicelib import errors
 from chalicelib.model.library.items import MAX_KEY_BYTES, DescribedItem, ObjectKey, parse_key
 from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.ops.ingest.ingest import remove_item
-from chalicelib.ops.work.publish import publish
-from chalicelib.ops.work.stages import queue_stage
+from chalicelib.ops.work.wake import wake_later
 from chalicelib.stores.ingest import uploads
 from chalicelib.stores.library import items
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.work import tasks
-from chalicelib.stores.work.outbox import Outgoing
 
 if TYPE_CHECKING:
     from chalicelib.stores.aws.blobs import Blobs
-    from chalicelib.stores.aws.bus import Bus
+    from chalicelib.stores.aws.queues import Queues
     from chalicelib.stores.postgres.postgres import Database
 
 DOWNLOAD_TTL_S = 3600
@@ -56,16 +54,17 @@ def delete_item(ref: ItemRef, *, db: "Database", blobs: "Blobs") -> None:
     db.transact(ref.user_id, lambda tx: uploads.delete_deletions(tx, gone))
 
 
-def reprocess_item(ref: ItemRef, *, db: "Database", bus: "Bus", bucket: str) -> DescribedItem:
+def reprocess_item(ref: ItemRef, *, db: "Database", queues: "Queues") -> DescribedItem:
     """Start the item over from its stored object; whoever is working on it loses the fence."""
 
-    def restart(tx: Tx) -> tuple[DescribedItem, Outgoing]:
+    def restart(tx: Tx) -> DescribedItem:
         item = items.lock(tx, ref)
         items.restart(tx, ref, key=item.key, name=item.name, etag=item.etag)
         tasks.delete_stages(tx, ref, ["analyze", "embed"])
         items.note(tx, ref, "reprocess", message="Asked for by the user.")
-        return items.get_with_analysis(tx, ref), queue_stage(tx, ref, "process", bucket=bucket)
+        tasks.reset(tx, ref, "process")
+        return items.get_with_analysis(tx, ref)
 
-    item, outgoing = db.transact(ref.user_id, restart)
-    publish([outgoing], db=db, bus=bus)
+    item = db.transact(ref.user_id, restart)
+    wake_later(ref.user_id, db=db, queues=queues)
     return item

@@ -20,8 +20,8 @@ from chalicelib.errors import BadFile
 from chalicelib.model.ingest.chunking import ChunkDraft, chunk_pages
 from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, Sitting, scans_of, text_size
 from chalicelib.model.library.items import StoredItem, derived_folder
-from chalicelib.model.work import pipeline
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.work.tasks import POLICIES, Claim
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers import FileReader
 from chalicelib.stores.ingest import chunks, uploads
@@ -133,7 +133,7 @@ def _plan_objects(tx: Tx, claim: Claim, keys: list[str]) -> None:
     """Objects about to be written are to be deleted, unless the first sitting is kept: see _write_first."""
     tasks.hold(tx, claim)
     planned = dict.fromkeys(keys)
-    uploads.insert_deletions(tx, claim.ref.user_id, planned, after_s=2 * pipeline.LEASE_S[claim.stage])
+    uploads.insert_deletions(tx, claim.ref.user_id, planned, after_s=2 * POLICIES[claim.kind].lease_s)
 
 
 def _first_sitting(

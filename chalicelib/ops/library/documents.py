@@ -70,7 +70,7 @@ def create_document(
     if known is not None:
         return known, False
     arrival = Arrival(key=key, etag=blobs.put(key.key, body, content_type=PDF))
-    ref, is_new = register_bytes(arrival, sha256=sha256, size_bytes=len(body), bucket=blobs.bucket, db=db)
+    ref, is_new = register_bytes(arrival, sha256=sha256, size_bytes=len(body), db=db)
     if ref is None:
         raise Conflict("This document is being deleted right now.")
     return read_document(user_id, ref.item_id, db=db), is_new

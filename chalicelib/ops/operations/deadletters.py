@@ -1,115 +1,97 @@
-"""Records events that no function could handle, so that the operator sees them and can redrive them."""
+"""Records events and messages that no function could handle, so that the operator sees them and can redrive them."""
 
 import logging
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from chalicelib.errors import InvalidInput
 from chalicelib.logs import redact
 from chalicelib.model.library.items import parse_key
 from chalicelib.model.text import UNSTORABLE
-from chalicelib.model.work import pipeline
-from chalicelib.model.work.pipeline import ItemRef, Stage
-from chalicelib.model.work.runs import DETAIL_TYPE
-from chalicelib.ops.ingest.ingest import Arrival, announce_object
+from chalicelib.model.work.pipeline import STAGE_OF_DETAIL_TYPE, ItemRef, Stage
+from chalicelib.model.work.tasks import POLICIES, TaskRef
+from chalicelib.ops.ingest.ingest import Arrival, register_object
 from chalicelib.stores.library import items
 from chalicelib.stores.operations import failures
 from chalicelib.stores.postgres.tx import Tx
-from chalicelib.stores.work import outbox, tasks
+from chalicelib.stores.work import tasks
 
 if TYPE_CHECKING:
-    from chalicelib.stores.aws.bus import Bus
     from chalicelib.stores.postgres.postgres import Database
 
 log = logging.getLogger("collections.deadletters")
-STAGE_OF_DETAIL_TYPE: dict[str, Stage] = {
-    "ImageProcessed": "analyze",
-    "DocumentProcessed": "analyze",
-    "AnalysisComplete": "embed",
-}
 MAX_ERROR_CHARS = 2_000
 MAX_DEPTH = 64
 
 
 def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None:
-    """Keep the letter (once, however often it is delivered) and note it in its item's timeline.
+    """Keep the letter, once, however often it is delivered.
 
-    The item is not failed: its task is still there, and the sweeper wakes it again.
+    It is an event that a function could not handle, in Lambda's failure record, or a message that a worker has failed
+    on too often. The message's task is not failed: the relay sends another message, and its attempts are counted.
     """
     payload = _storable(payload)
     letter = _dict(payload) or {"body": payload}
+    task = _task_of(letter)
     event, context = _dict(letter.get("requestPayload")), _dict(letter.get("requestContext"))
     detail, response = _dict(event.get("detail")), _dict(letter.get("responsePayload"))
-    user_id, item_id = _text(detail.get("user_id")), _text(detail.get("item_id"))
-    function = str(context.get("functionArn", "unknown")).split(":function:")[-1].split(":")[0]
-    reason = str(context.get("condition", "unknown"))
-    error = (f"{response.get('errorType', '')}: {response.get('errorMessage', '')}".strip(": "))[
+    error = f"{response.get('errorType', '')}: {response.get('errorMessage', '')}".strip(": ")[
         :MAX_ERROR_CHARS
     ]
-    log.error(
-        "dead letter", extra={"function": function, "reason": reason, "error": error, "item_id": item_id}
-    )
+    function = str(context.get("functionArn", "unknown")).split(":function:")[-1].split(":")[0]
+    told: dict[str, Any] = {
+        "function": POLICIES[task.kind].queue if task else function,
+        "user_id": task.user_id if task else _text(detail.get("user_id")),
+        "item_id": _text(detail.get("item_id")),
+        "reason": "MaxReceiveCountExceeded" if task else str(context.get("condition", "unknown")),
+        "error": error or "no error was given",
+        "attempts": _count(context.get("approximateInvokeCount")),
+    }
+    log.error("dead letter", extra=told)
     db.transact_as_system(
-        lambda tx: failures.insert_dead_letter(
-            tx,
-            message_id=message_id,
-            function=function,
-            user_id=user_id,
-            item_id=item_id,
-            reason=reason,
-            error=error or "no error was given",
-            attempts=_count(context.get("approximateInvokeCount")),
-            payload=letter,
-        )
+        lambda tx: failures.insert_dead_letter(tx, message_id=message_id, payload=letter, **told)
     )
+    if task:
+        db.transact(task.user_id, lambda tx: tasks.set_unwoken(tx, task))
     stage = STAGE_OF_DETAIL_TYPE.get(str(event.get("detail-type")))
-    if user_id and item_id and stage:
-        ref = ItemRef(user_id=user_id, item_id=item_id)
-        db.transact(user_id, lambda tx: _note_if_open(tx, ref, stage, error))
+    if told["user_id"] and told["item_id"] and stage:
+        ref = ItemRef(user_id=told["user_id"], item_id=told["item_id"])
+        db.transact(ref.user_id, lambda tx: _note_if_open(tx, ref, stage, error))
 
 
-def redrive_letters(ids: Sequence[int], *, db: "Database", bus: "Bus", bucket: str) -> int:
-    """Do again what these letters' events asked for, and close them; one that asks for nothing is only closed.
+def redrive_letters(ids: Sequence[int], *, db: "Database", bucket: str) -> int:
+    """Do again what these letters asked for, and close them; one that asks for nothing is only closed.
 
     Return how many were closed. Done before they are closed: a crash in between means twice, which is harmless.
     """
-    for event in db.transact_as_system(lambda tx: failures.list_letter_events(tx, ids)) if ids else ():
-        _redrive_letter(_dict(event), db=db, bus=bus, bucket=bucket)
-    return db.transact_as_system(lambda tx: failures.close_letters(tx, ids)) if ids else 0
+    if not ids:
+        return 0
+    for letter in db.transact_as_system(lambda tx: failures.list_letters(tx, ids)):
+        _redrive_letter(_dict(letter), db=db, bucket=bucket)
+    return db.transact_as_system(lambda tx: failures.close_letters(tx, ids))
 
 
-def _redrive_letter(event: dict[str, Any], *, db: "Database", bus: "Bus", bucket: str) -> None:
-    detail = _dict(event.get("detail"))
-    stage = STAGE_OF_DETAIL_TYPE.get(str(event.get("detail-type")))
-    user_id, item_id = _text(detail.get("user_id")), _text(detail.get("item_id"))
-    if stage and user_id and item_id:
-        ref = ItemRef(user_id=user_id, item_id=item_id)
-        if db.transact(user_id, lambda tx: _wake_if_open(tx, ref, stage, bucket=bucket)):
-            return
-    run_id = _text(detail.get("run_id"))
-    if event.get("detail-type") == DETAIL_TYPE and user_id and run_id:
-        from chalicelib.ops.work.runs import rewake_run
-
-        rewake_run(user_id, run_id, db=db)
+def _redrive_letter(letter: dict[str, Any], *, db: "Database", bucket: str) -> None:
+    if task := _task_of(letter):
+        db.transact(task.user_id, lambda tx: tasks.set_unwoken(tx, task))
         return
+    detail = _dict(_dict(letter.get("requestPayload")).get("detail"))
+    user_id, item_id = _text(detail.get("user_id")), _text(detail.get("item_id"))
+    if user_id and item_id:
+        ref = ItemRef(user_id=user_id, item_id=item_id)
+        if db.transact(user_id, lambda tx: items.find(tx, ref)) is not None:
+            return  # known, and its tasks are woken by messages
     key = _text(_dict(detail.get("object")).get("key")) or _text(detail.get("original_key"))
     bucket_name = _text(_dict(detail.get("bucket")).get("name")) or _text(detail.get("bucket"))
     if key is None or bucket_name != bucket:
         return
     try:
-        announce_object(Arrival(key=parse_key(key)), bucket=bucket, db=db, bus=bus)
+        register_object(Arrival(key=parse_key(key)), db=db)
     except InvalidInput:
         log.warning("no item can be made of this", extra={"key": key})
-
-
-def _wake_if_open(tx: Tx, ref: ItemRef, stage: Stage, *, bucket: str) -> bool:
-    """Wake the stage if it is ready; return False when there is no such item."""
-    item, task = items.find(tx, ref), tasks.find(tx, ref, stage)
-    if item is not None and task is not None and task.state == "ready":
-        event = pipeline.wake_up(stage, ref, bucket=bucket, key=item.key, kind=item.kind)
-        outbox.insert_later(tx, ref, event)
-    return item is not None
 
 
 def _note_if_open(tx: Tx, ref: ItemRef, stage: Stage, error: str) -> None:
@@ -117,6 +99,14 @@ def _note_if_open(tx: Tx, ref: ItemRef, stage: Stage, error: str) -> None:
     if task is None or task.state != "ready":
         return  # done, failed already, or a worker is at it: its own story is the truer one
     items.note(tx, ref, "dead letter", stage=stage, attempt=task.attempt, message=error)
+
+
+def _task_of(letter: dict[str, Any]) -> TaskRef | None:
+    """Return the task that a message of ours names."""
+    try:
+        return msgspec.convert(letter.get("task"), TaskRef)
+    except msgspec.ValidationError:
+        return None
 
 
 def _count(value: Any) -> int:

@@ -8,14 +8,11 @@ from msgspec.structs import replace
 from chalicelib.errors import NotFound
 from chalicelib.model.failures import FailureFilters, StoredFailure
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor, window_in_utc
-from chalicelib.model.work import pipeline
 from chalicelib.ops.operations.deadletters import redrive_letters
 from chalicelib.stores.operations import failures
 from chalicelib.stores.postgres.tx import Tx
-from chalicelib.stores.work import outbox
 
 if TYPE_CHECKING:
-    from chalicelib.stores.aws.bus import Bus
     from chalicelib.stores.postgres.postgres import Database
 
 REDRIVEN_AT_ONCE = 200
@@ -33,40 +30,31 @@ def list_failures(
     return page, encode_cursor(last.failed_at, last.id) if last else None
 
 
-def redrive_failure(failure_id: str, *, db: "Database", bus: "Bus", bucket: str) -> int:
+def redrive_failure(failure_id: str, *, db: "Database", bucket: str) -> int:
     """Try a failure again from the start; return 1, or 0 when another was faster. Raise NotFound when it is over."""
     found, _ = list_failures(FailureFilters(id=failure_id), after=None, limit=1, db=db)
     if not found:
         raise NotFound("There is no such failure; it may be over.")
-    return _redrive(found, db=db, bus=bus, bucket=bucket)
+    return _redrive(found, db=db, bucket=bucket)
 
 
-def redrive_failures(filters: FailureFilters, *, db: "Database", bus: "Bus", bucket: str) -> tuple[int, bool]:
+def redrive_failures(filters: FailureFilters, *, db: "Database", bucket: str) -> tuple[int, bool]:
     """Try up to 200 failures again that match; return (how many, whether there are more). Safe to repeat."""
     found, more = list_failures(filters, after=None, limit=REDRIVEN_AT_ONCE, db=db)
-    return _redrive(found, db=db, bus=bus, bucket=bucket), more is not None
+    return _redrive(found, db=db, bucket=bucket), more is not None
 
 
-def _redrive(found: Sequence[StoredFailure], *, db: "Database", bus: "Bus", bucket: str) -> int:
+def _redrive(found: Sequence[StoredFailure], *, db: "Database", bucket: str) -> int:
     ids: dict[str, list[int]] = {"task": [], "letter": [], "event": [], "deletion": []}
     for failure in found:
         kind, _, number = failure.id.partition("-")
         ids[kind].append(int(number))
     by_kind: Mapping[str, Callable[[Tx, Sequence[int]], int]] = {
-        "task": lambda tx, chosen: _redrive_tasks(tx, chosen, bucket=bucket),
+        "task": failures.redrive_tasks,
         "event": failures.redrive_events,
         "deletion": failures.redrive_deletions,
     }
-    total = redrive_letters(ids["letter"], db=db, bus=bus, bucket=bucket)
+    total = redrive_letters(ids["letter"], db=db, bucket=bucket)
     return total + db.transact_as_system(
         lambda tx: sum(redrive(tx, ids[kind]) for kind, redrive in by_kind.items() if ids[kind])
     )
-
-
-def _redrive_tasks(tx: Tx, ids: Sequence[int], *, bucket: str) -> int:
-    events = []
-    for task in failures.redrive_tasks(tx, ids):
-        wake_up = pipeline.wake_up(task.stage, task.ref, bucket=bucket, key=task.key, kind=task.kind)
-        events.append((task.ref, wake_up))
-    outbox.insert_many(tx, events)
-    return len(events)

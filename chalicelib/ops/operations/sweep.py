@@ -1,63 +1,56 @@
 """Heals the pipeline when events or workers are lost. Works in batches, and may run twice at once."""
 
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import CollectionsError, Unavailable
 from chalicelib.model.library.items import DERIVED_PREFIX, parse_key
-from chalicelib.model.work import pipeline
-from chalicelib.model.work.pipeline import Event
 from chalicelib.ops.ingest.ingest import Arrival, register_object
 from chalicelib.ops.ingest.uploads import abort_abandoned
-from chalicelib.ops.work.publish import publish
-from chalicelib.ops.work.runs import expire_runs
-from chalicelib.ops.work.stages import fail_item
+from chalicelib.ops.work.engine import take_back
+from chalicelib.ops.work.wake import relay_wakes, rewake_lost
 from chalicelib.stores import cache_entries, idempotency_keys
 from chalicelib.stores.ingest import uploads
-from chalicelib.stores.library import items
 from chalicelib.stores.operations import failures, sweeps
 from chalicelib.stores.postgres.tx import Tx
-from chalicelib.stores.work import outbox, runs, tasks
-from chalicelib.stores.work.outbox import Outgoing
-from chalicelib.stores.work.tasks import ItemTask
+from chalicelib.stores.work import outbox, tasks
 
 if TYPE_CHECKING:
     from chalicelib.stores.aws.blobs import Blobs, StoredObject
-    from chalicelib.stores.aws.bus import Bus
+    from chalicelib.stores.aws.queues import Queues
     from chalicelib.stores.postgres.postgres import Database
 
 log = logging.getLogger("collections.sweep")
 BATCH = 200
-LOST_GRACE_S = 120.0
 LISTED_PER_SWEEP = 20_000
 CURSOR = "objects"
 SETTLED_AFTER = timedelta(minutes=4)  # an object's own event may still be on its way before
 
 
-def sweep(*, db: "Database", blobs: "Blobs", bus: "Bus", now: datetime) -> dict[str, int]:
+def sweep(*, db: "Database", blobs: "Blobs", queues: "Queues", now: datetime) -> dict[str, int]:
     """Register unknown objects, take back expired leases, send lost wake-ups again, prune rows, delete objects.
 
-    Return how many of each. Raise Unavailable when S3 is away, after all steps that do not need it.
+    Return how many of each. Raise Unavailable when S3 or a queue is away, after all steps that do not need it.
     """
     counts = {}
     try:
         counts["found_objects"] = reconcile_objects(db=db, blobs=blobs, before=now - SETTLED_AFTER)
     finally:
-        counts |= _heal(db=db, bus=bus, bucket=blobs.bucket)
+        counts |= _heal(db=db)
+        counts["lost_wake_ups"] = rewake_lost(db=db, queues=queues)
+        counts["woken"] = relay_wakes(db=db, queues=queues)
     counts["deleted_objects"] = delete_objects(db=db, blobs=blobs)
     return counts | {"aborted_uploads": abort_abandoned(db=db, blobs=blobs)}
 
 
-def _heal(*, db: "Database", bus: "Bus", bucket: str) -> dict[str, int]:
+def _heal(*, db: "Database") -> dict[str, int]:
     return {
-        "expired_leases": _in_batches(lambda tx: _take_back_expired(tx, bucket), db=db, bus=bus),
-        "lost_wake_ups": _in_batches(lambda tx: _wake_lost(tx, bucket), db=db, bus=bus),
-        "expired_runs": expire_runs(db=db),
+        "adopted_runs": db.transact_as_system(tasks.adopt_runs),
+        "expired_leases": _take_back_expired(db=db),
         "expired_uploads": db.transact_as_system(uploads.expire),
         "pruned_events": db.transact_as_system(outbox.prune),
-        "pruned_runs": db.transact_as_system(runs.prune),
+        "pruned_runs": db.transact_as_system(tasks.prune_runs),
         "pruned_letters": db.transact_as_system(failures.prune_letters),
         "pruned_keys": db.transact_as_system(idempotency_keys.prune),
         "pruned_answers": db.transact_as_system(cache_entries.prune),
@@ -67,7 +60,7 @@ def _heal(*, db: "Database", bus: "Bus", bucket: str) -> dict[str, int]:
 def reconcile_objects(*, db: "Database", blobs: "Blobs", before: datetime) -> int:
     """Register objects written before then whose event has not come: 20,000 keys a sweep, round and round.
 
-    They are woken as all whose wake-up is lost: it may only be late, behind a backlog.
+    Their own events may still come, and find them known.
     """
     position = db.transact_as_system(lambda tx: sweeps.get_position(tx, CURSOR))
     found = 0
@@ -97,43 +90,17 @@ def delete_objects(*, db: "Database", blobs: "Blobs") -> int:
     return len(gone)
 
 
-def _in_batches(step: Callable[[Tx], tuple[int, list[Outgoing]]], *, db: "Database", bus: "Bus") -> int:
-    total = 0
-    while True:
-        count, outgoing = db.transact_as_system(step)
-        publish(outgoing, db=db, bus=bus)
+def _take_back_expired(*, db: "Database") -> int:
+    def step(tx: Tx) -> int:
+        expired = tasks.list_expired(tx, limit=BATCH)
+        take_back(tx, expired)
+        return len(expired)
+
+    total = count = db.transact_as_system(step)
+    while count == BATCH:
+        count = db.transact_as_system(step)
         total += count
-        if count < BATCH:
-            return total
-
-
-def _take_back_expired(tx: Tx, bucket: str) -> tuple[int, list[Outgoing]]:
-    expired = tasks.list_expired(tx, limit=BATCH)
-    for task in expired:
-        ref, stage = task.ref, task.stage
-        if task.attempt >= pipeline.MAX_ATTEMPTS:
-            message = f"Processing was cut off {task.attempt} times; the file may be too demanding."
-            fail_item(tx, ref, stage, code="worker_lost", message=message, attempt=task.attempt)
-            continue
-        again_at = tasks.retry(
-            tx, ref, stage, code="worker_lost", message="The worker stopped before it was done."
-        )
-        items.note(tx, ref, "lease expired", stage=stage, attempt=task.attempt)
-        outbox.insert_later(tx, ref, _wake_up(task, bucket), due_at=again_at)
-    return len(expired), []
-
-
-def _wake_lost(tx: Tx, bucket: str) -> tuple[int, list[Outgoing]]:
-    outgoing = []
-    for task in tasks.list_lost(tx, grace_s=LOST_GRACE_S, limit=BATCH):
-        tasks.set_unwoken(tx, task.ref, task.stage)
-        items.note(tx, task.ref, "woken again", stage=task.stage)
-        outgoing.append(outbox.insert(tx, task.ref, _wake_up(task, bucket)))
-    return len(outgoing), outgoing
-
-
-def _wake_up(task: ItemTask, bucket: str) -> Event:
-    return pipeline.wake_up(task.stage, task.ref, bucket=bucket, key=task.key, kind=task.kind)
+    return total
 
 
 def _register_unknown(listed: "list[StoredObject]", *, db: "Database") -> int:

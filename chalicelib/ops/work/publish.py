@@ -1,4 +1,4 @@
-"""Get events out: inline after a commit, and by the relay when that did not happen."""
+"""Tell others what has happened: events go out after a commit, and by the relay when that did not happen."""
 
 import logging
 from collections.abc import Sequence
@@ -17,14 +17,16 @@ log = logging.getLogger("collections.outbox")
 RELAY_BATCH = 100
 
 
-def publish(outgoing: Sequence[Outgoing], *, db: "Database", bus: "Bus") -> None:
-    """Publish rows this process has just committed. A bus that is away is the relay's problem, not the caller's."""
+def publish(outgoing: Sequence[Outgoing], *, user_id: str, db: "Database", bus: "Bus") -> None:
+    """Publish events of a user that this process has just committed. The relay publishes them if the bus is away."""
     if not outgoing:
         return
     try:
-        _send(outgoing, db=db, bus=bus)
+        accepted = _send(outgoing, bus=bus)
     except errors.Unavailable as error:
         log.warning("left to the relay", extra={"error": error.code, "events": len(outgoing)})
+        return
+    db.transact(user_id, lambda tx: outbox.set_published(tx, accepted))
 
 
 def relay_due_events(*, db: "Database", bus: "Bus", batch: int = RELAY_BATCH, max_batches: int = 50) -> int:
@@ -32,19 +34,20 @@ def relay_due_events(*, db: "Database", bus: "Bus", batch: int = RELAY_BATCH, ma
     published = 0
     for _ in range(max_batches):
         rows = db.transact_as_system(lambda tx: outbox.claim_due(tx, limit=batch))
-        published += _send(rows, db=db, bus=bus)
+        accepted = _send(rows, bus=bus)
+        db.transact_as_system(lambda tx, ids=accepted: outbox.set_published(tx, ids))  # type: ignore[misc]
+        published += len(accepted)
         if len(rows) < batch:
             break
     return published
 
 
-def _send(rows: Sequence[Outgoing], *, db: "Database", bus: "Bus") -> int:
-    accepted = bus.publish([row.event for row in rows])
-    published = [row for row, taken in zip(rows, accepted, strict=True) if taken]
-    if published:
-        db.transact_as_system(lambda tx: outbox.set_published(tx, [row.id for row in published]))
-    for row in published:
-        event, item_id = row.event, row.event.detail.get("item_id")
-        with fields(item_id=item_id):
-            log.info("event published", extra={"detail_type": event.detail_type})
-    return len(published)
+def _send(rows: Sequence[Outgoing], *, bus: "Bus") -> list[int]:
+    """Send the events; return the ids of those that the bus has accepted."""
+    taken = [
+        row for row, is_taken in zip(rows, bus.publish([row.event for row in rows]), strict=True) if is_taken
+    ]
+    for row in taken:
+        with fields(item_id=row.event.detail.get("item_id")):
+            log.info("event published", extra={"detail_type": row.event.detail_type})
+    return [row.id for row in taken]

@@ -1,7 +1,7 @@
 """The event bus: EventBridge's default bus."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,7 +13,9 @@ BATCH = 10  # PutEvents takes at most ten entries
 
 
 class Bus:
-    def __init__(self, client: Any) -> None:
+    """The bus; `client` makes the EventBridge client when it is needed."""
+
+    def __init__(self, client: Callable[[], Any]) -> None:
         self._events = client
 
     def publish(self, events: Sequence[Event]) -> list[bool]:
@@ -36,7 +38,7 @@ class Bus:
             {"Source": e.source, "DetailType": e.detail_type, "Detail": json.dumps(e.detail)} for e in events
         ]
         try:
-            answer = self._events.put_events(Entries=entries)
+            answer = self._events().put_events(Entries=entries)
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             if code == "AccessDeniedException":

@@ -26,6 +26,6 @@ UPDATE conversations SET updated_at = clock_timestamp() WHERE user_id = %(user_i
 -- :name delete
 WITH kept AS (
     DELETE FROM idempotency_keys WHERE user_id = %(user_id)s AND creation_id IN (
-        SELECT r.id FROM runs r WHERE r.user_id = %(user_id)s AND r.input ->> 'conversation_id' = %(id)s)
+        SELECT run_id FROM tasks WHERE user_id = %(user_id)s AND run_id IS NOT NULL AND input ->> 'conversation_id' = %(id)s)
 )
 DELETE FROM conversations WHERE user_id = %(user_id)s AND id = %(id)s::uuid

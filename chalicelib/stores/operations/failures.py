@@ -10,7 +10,6 @@ from msgspec.structs import asdict
 from chalicelib.model.failures import FailureFilters, StoredFailure
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
-from chalicelib.stores.work.tasks import ItemTask
 
 SQL = statements(__file__)
 
@@ -24,14 +23,15 @@ def list_page(
     return tx.rows(StoredFailure, SQL["list"], **asdict(filters), **page)
 
 
-def redrive_tasks(tx: Tx, ids: Sequence[int]) -> list[ItemTask]:
-    """Make failed tasks ready with no attempts used, and return them."""
-    return tx.rows(ItemTask, SQL["redrive_tasks"], ids=list(ids))
+def redrive_tasks(tx: Tx, ids: Sequence[int]) -> int:
+    """Make failed tasks ready with no attempts used; return how many. The relay wakes them."""
+    tx.run(SQL["lock_items"], ids=list(ids))
+    return tx.run(SQL["redrive_tasks"], ids=list(ids))
 
 
-def list_letter_events(tx: Tx, ids: Sequence[int]) -> list[Any]:
-    """Return the events of those dead letters that are not closed."""
-    return [row["event"] for row in tx.all(SQL["list_letters"], ids=list(ids))]
+def list_letters(tx: Tx, ids: Sequence[int]) -> list[Any]:
+    """Return the payloads of those dead letters that are not closed."""
+    return [row["payload"] for row in tx.all(SQL["list_letters"], ids=list(ids))]
 
 
 def close_letters(tx: Tx, ids: Sequence[int]) -> int:

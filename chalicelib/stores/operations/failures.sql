@@ -4,7 +4,7 @@ VALUES (%(message_id)s, %(function)s, %(user_id)s, %(item_id)s, %(reason)s, %(er
 ON CONFLICT (message_id) DO NOTHING
 
 -- :name list
-SELECT id, kind, status, user_id, item_id, stage, reason, attempts, last_error, failed_at, next_attempt_at
+SELECT id, kind, status, user_id, item_id, run_id, stage, reason, attempts, last_error, failed_at, next_attempt_at
 FROM failures
 WHERE (%(id)s::text IS NULL OR id = %(id)s)
   AND (%(kind)s::text IS NULL OR kind = %(kind)s)
@@ -13,37 +13,35 @@ WHERE (%(id)s::text IS NULL OR id = %(id)s)
   AND (%(stage)s::text IS NULL OR stage = %(stage)s)
   AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
   AND (%(item_id)s::text IS NULL OR item_id = %(item_id)s)
+  AND (%(run_id)s::text IS NULL OR run_id = %(run_id)s)
   AND (%(since)s::timestamptz IS NULL OR failed_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR failed_at < %(until)s)
   AND (%(after_at)s::timestamptz IS NULL OR (failed_at, id) < (%(after_at)s, %(after_id)s))
 ORDER BY failed_at DESC, id DESC LIMIT %(limit)s
 
--- The items are locked before their tasks, as everywhere. A task that is no failure any more is left alone.
+-- The items are locked before their tasks, as everywhere.
+-- :name lock_items
+SELECT 1 FROM tasks t JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id
+WHERE t.id = ANY (%(ids)s) ORDER BY i.user_id, i.id FOR UPDATE OF i
+
+-- A task that is no failure any more is left alone.
 -- :name redrive_tasks
-WITH chosen AS MATERIALIZED (
-    SELECT i.user_id, i.id AS item_id, i.key, i.kind, t.id
-    FROM tasks t JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id
-    WHERE t.id = ANY (%(ids)s)
-    FOR UPDATE OF i
-), reset AS (
-    UPDATE tasks t
+WITH reset AS (
+    UPDATE tasks
     SET state = 'ready', attempt = 0, token = NULL, lease_until = NULL, run_after = now(), woken_at = NULL,
         error_code = NULL, error_message = NULL, last_error = NULL, finished_at = NULL
-    FROM chosen c
-    WHERE t.id = c.id AND ((t.state IN ('failed', 'ready') AND t.error_code IS NOT NULL)
-                           OR (t.state = 'running' AND t.lease_until < now()))
-    RETURNING t.user_id, t.item_id, t.stage, c.key, c.kind
+    WHERE id = ANY (%(ids)s) AND ((state IN ('failed', 'ready') AND error_code IS NOT NULL)
+                                  OR (state = 'running' AND lease_until < now()))
+    RETURNING user_id, item_id, run_id, stage
 ), pending AS (
     UPDATE items i SET status = 'PENDING', failure_code = NULL, failure_message = NULL, updated_at = now()
     FROM reset r WHERE i.user_id = r.user_id AND i.id = r.item_id
-), noted AS (
-    INSERT INTO item_events (user_id, item_id, stage, event, message)
-    SELECT user_id, item_id, stage, 'redriven', 'Asked for by an administrator.' FROM reset
 )
-SELECT user_id, item_id, stage, key, kind FROM reset
+INSERT INTO item_events (user_id, item_id, run_id, stage, event, message)
+SELECT user_id, item_id, run_id, stage, 'redriven', 'Asked for by an administrator.' FROM reset
 
 -- :name list_letters
-SELECT id, payload -> 'requestPayload' AS event FROM dead_letters
+SELECT id, payload FROM dead_letters
 WHERE id = ANY (%(ids)s) AND redriven_at IS NULL ORDER BY id
 
 -- :name close_letters

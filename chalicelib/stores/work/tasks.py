@@ -1,53 +1,66 @@
-"""The pipeline's tasks: claimed with a lease, finished under a fence."""
+"""Tasks: claimed with a lease, finished under a fence, woken by messages.
 
-from collections.abc import Sequence
+Run ids are UUIDs, checked before they come here.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.errors import LeaseLost
-from chalicelib.model.work import pipeline
-from chalicelib.model.work.pipeline import Claim, ItemRef, Stage
+from chalicelib.errors import LeaseLost, NotFound
+from chalicelib.model.work.pipeline import ItemRef, Stage
+from chalicelib.model.work.tasks import MAX_DELAY_S, POLICIES, Claim, Kind, Queue, StoredRun, TaskRef, Wake
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 
 SQL = statements(__file__)
 
 
-class ItemTask(Struct, frozen=True, kw_only=True):
-    """A stage of an item, with what its wake-up event tells of the item: the object's key and the kind of file."""
-
-    user_id: str
-    item_id: str
-    stage: Stage
-    key: str
-    kind: str | None
-
-    @property
-    def ref(self) -> ItemRef:
-        return ItemRef(user_id=self.user_id, item_id=self.item_id)
-
-
-class TakenBack(ItemTask, frozen=True, kw_only=True):
-    """A running task whose lease is over, after so many attempts."""
-
-    attempt: int
-
-
 class StoredTask(Struct, frozen=True, kw_only=True):
     """A stage of an item: its state and the attempts counted so far."""
 
+    task_id: int
     state: str
     attempt: int
 
 
+class Expired(Struct, frozen=True, kw_only=True):
+    """A running task whose lease is over, after so many attempts."""
+
+    user_id: str
+    task_id: int
+    kind: Kind
+    item_id: str | None
+    run_id: str | None
+    attempt: int
+
+    @property
+    def ref(self) -> ItemRef:
+        assert self.item_id is not None
+        return ItemRef(user_id=self.user_id, item_id=self.item_id)
+
+
+Named = TaskRef | Claim | Expired  # whatever has a user_id and a task_id
+
+
 def reset(tx: Tx, ref: ItemRef, stage: Stage) -> None:
     """Make the stage ready with no attempts used; whoever was at it has lost the fence."""
-    tx.run(SQL["reset"], **_key(ref, stage))
+    tx.run(SQL["reset"], **_stage(ref, stage))
 
 
 def insert_if_missing(tx: Tx, ref: ItemRef, stage: Stage) -> None:
-    tx.run(SQL["insert_if_missing"], **_key(ref, stage))
+    tx.run(SQL["insert_if_missing"], **_stage(ref, stage))
+
+
+def insert_run(
+    tx: Tx, user_id: str, run_id: str, *, kind: Kind, input: Mapping[str, Any], is_woken: bool = False
+) -> bool:
+    """Make a run ready; return False when it is there already. `is_woken`: the caller begins to work on it itself."""
+    given = {"kind": kind, "input": json.dumps(input), "is_woken": is_woken}
+    return tx.run(SQL["insert_run"], user_id=user_id, run_id=run_id, **given) == 1
 
 
 def delete_stages(tx: Tx, ref: ItemRef, stages: Sequence[Stage]) -> None:
@@ -55,100 +68,197 @@ def delete_stages(tx: Tx, ref: ItemRef, stages: Sequence[Stage]) -> None:
 
 
 def find(tx: Tx, ref: ItemRef, stage: Stage) -> StoredTask | None:
-    return tx.row(StoredTask, SQL["find"], **_key(ref, stage))
+    return tx.row(StoredTask, SQL["find"], **_stage(ref, stage))
 
 
-def claim(tx: Tx, ref: ItemRef, stage: Stage) -> Claim | None:
-    """Take the stage for its lease; None when it is done, not due, out of attempts or someone else's."""
-    tx.one(SQL["lock_item"], user_id=ref.user_id, item_id=ref.item_id)
-    row = tx.one(
-        SQL["claim"], **_key(ref, stage), lease_s=pipeline.LEASE_S[stage], max_attempts=pipeline.MAX_ATTEMPTS
-    )
-    return Claim(ref=ref, stage=stage, token=row["token"], attempt=row["attempt"]) if row else None
+def get_run(tx: Tx, user_id: str, run_id: str) -> StoredRun:
+    found = _list_runs(tx, user_id, run_id=run_id)
+    if not found:
+        raise NotFound("There is no such run.")
+    return found[0]
+
+
+def list_runs(
+    tx: Tx, user_id: str, *, state: str | None, after: tuple[datetime, str] | None, limit: int
+) -> list[StoredRun]:
+    """Return the user's runs behind `after` (created_at, id), newest first."""
+    return _list_runs(tx, user_id, state=state, after=after, limit=limit)
+
+
+def claim(tx: Tx, task: TaskRef, *, lease_s: float | None = None) -> Claim | None:
+    """Take the task for its lease. Return None when it is over, not due, out of attempts or someone else's.
+
+    Return None as well when the user has as many tasks of this kind at work as the policy allows; the task then waits
+    for one of them to end.
+    """
+    policy = POLICIES[task.kind]
+    key = {**_key(task), "kind": task.kind, "max_attempts": policy.max_attempts}
+    _lock_item(tx, task)
+    tx.one(SQL["lock_claims"], user_id=task.user_id, kind=task.kind)
+    row = tx.one(SQL["claim"], **key, lease_s=lease_s or policy.lease_s, at_once=policy.at_once)
+    if row is None:
+        tx.run(SQL["give_way"], **key)
+        return None
+    return Claim(user_id=task.user_id, kind=task.kind, **row)
 
 
 def hold(tx: Tx, claim: Claim) -> None:
-    """Keep the claim for the rest of this transaction; raises LeaseLost when it is no longer ours.
+    """Keep the claim for the rest of this transaction. Raise LeaseLost when it is no longer ours.
 
     The item is locked before the task, here as wherever both are, so that no two wait for each other.
     """
-    tx.one(SQL["lock_item"], user_id=claim.ref.user_id, item_id=claim.ref.item_id)
-    if tx.one(SQL["hold"], **_key(claim.ref, claim.stage), token=claim.token) is None:
-        raise LeaseLost("Another worker has this task now.")
+    _lock_item(tx, claim)
+    if tx.one(SQL["hold"], **_key(claim), token=claim.token) is None:
+        raise LeaseLost("Another worker has this task now, or it is over.")
 
 
 def checkpoint(tx: Tx, claim: Claim) -> None:
-    """Like hold, in a transaction that keeps a part of the work: this is the first attempt to go on from there."""
+    """Hold the claim in a transaction that keeps a part of the work, and count attempts anew from there."""
     hold(tx, claim)
     if claim.attempt > 1:
-        tx.run(SQL["count_anew"], **_key(claim.ref, claim.stage))
+        tx.run(SQL["count_anew"], **_key(claim))
 
 
 def get_attempt(tx: Tx, claim: Claim) -> int:
-    """The claim's, or 1 since it has passed a checkpoint. The caller holds the claim."""
-    task = find(tx, claim.ref, claim.stage)
-    assert task is not None
-    return task.attempt
+    """Return the claim's attempt, or 1 since it has passed a checkpoint. The caller holds the claim."""
+    row = tx.one(SQL["get_attempt"], **_key(claim))
+    assert row is not None
+    return int(row["attempt"])
 
 
-def finish(tx: Tx, claim: Claim) -> None:
-    """The caller holds the claim."""
-    tx.run(SQL["finish"], **_key(claim.ref, claim.stage))
+def finish(tx: Tx, claim: Claim, output: Mapping[str, Any] | None) -> bool:
+    """End the task; return False when it has gone, with its item. The caller holds the claim."""
+    given = json.dumps(output) if output is not None else None
+    return tx.run(SQL["finish"], **_key(claim), output=given) == 1
+
+
+def release(tx: Tx, claim: Claim) -> None:
+    """Give the task back, with no attempts used. The caller holds the claim."""
+    tx.run(SQL["release"], **_key(claim))
 
 
 def retry(
     tx: Tx,
-    ref: ItemRef,
-    stage: Stage,
+    task: Named,
     *,
     code: str,
     message: str,
     last_error: str | None = None,
     at_least_s: float = 0.0,
     refund: bool = False,
-) -> datetime:
-    """Make the task ready after a jittered backoff and return when. `refund` gives the attempt back.
+    at_once: bool = False,
+) -> None:
+    """Make the task ready again after a jittered backoff, or at once. `refund` gives the attempt back.
 
-    `message` is for the item's owner, `last_error` for the operator.
+    `message` is for the user, `last_error` for the operator.
     """
-    row = tx.one(
+    policy = POLICIES[task.kind]
+    tx.run(
         SQL["retry"],
-        **_key(ref, stage),
+        **_key(task),
         code=code,
         message=message,
         last_error=last_error,
         at_least_s=at_least_s,
         refund=int(refund),
-        base_s=pipeline.BACKOFF_BASE_S,
-        cap_s=pipeline.BACKOFF_CAP_S,
+        base_s=0.0 if at_once else policy.backoff_base_s,
+        cap_s=policy.backoff_cap_s,
     )
-    assert row is not None
-    run_after: datetime = row["run_after"]
-    return run_after
 
 
-def fail(tx: Tx, ref: ItemRef, stage: Stage, *, code: str, message: str, last_error: str | None) -> None:
-    tx.run(SQL["fail"], **_key(ref, stage), code=code, message=message, last_error=last_error)
+def fail(tx: Tx, task: Named, *, code: str, message: str, last_error: str | None = None) -> None:
+    tx.run(SQL["fail"], **_key(task), code=code, message=message, last_error=last_error)
 
 
-def list_expired(tx: Tx, *, limit: int) -> list[TakenBack]:
+def cancel_run(tx: Tx, user_id: str, run_id: str) -> bool:
+    """Cancel the run; return False when it is over already. Its worker loses the fence."""
+    return tx.run(SQL["cancel_run"], user_id=user_id, run_id=run_id) == 1
+
+
+def list_expired(tx: Tx, *, limit: int) -> list[Expired]:
     """Return running tasks whose lease is over, locked. System transaction."""
-    return tx.rows(TakenBack, SQL["list_expired"], limit=limit)
+    return tx.rows(Expired, SQL["list_expired"], limit=limit)
 
 
-def list_lost(tx: Tx, *, grace_s: float, limit: int) -> list[ItemTask]:
-    """Return ready tasks whose wake-up went out but surely never arrived, locked. System transaction."""
-    return tx.rows(ItemTask, SQL["list_lost"], grace_s=grace_s, limit=limit)
+def wake(tx: Tx, user_id: str) -> list[Wake]:
+    """Mark the user's tasks that are to be woken now; return the messages that the caller sends before the commit."""
+    tx.one(SQL["lock_wakes"], user_id=user_id)
+    at_once = [policy.at_once for policy in POLICIES.values()]
+    rows = tx.all(
+        SQL["wake"], user_id=user_id, kinds=list(POLICIES), at_once=at_once, max_delay_s=MAX_DELAY_S
+    )
+    return [
+        Wake(task=TaskRef(user_id=user_id, task_id=row["task_id"], kind=row["kind"]), delay_s=row["delay_s"])
+        for row in rows
+    ]
 
 
-def set_woken(tx: Tx, ref: ItemRef, stage: Stage, *, at: datetime | None = None) -> None:
-    """Record that the wake-up went out at `at`, now when no time is given."""
-    tx.run(SQL["set_woken"], **_key(ref, stage), at=at)
+def list_waiting_users(tx: Tx, *, limit: int) -> list[str]:
+    """Return users who have tasks that no message wakes. System transaction."""
+    rows = tx.all(SQL["list_waiting_users"], limit=limit, max_delay_s=MAX_DELAY_S)
+    return [row["user_id"] for row in rows]
 
 
-def set_unwoken(tx: Tx, ref: ItemRef, stage: Stage) -> None:
-    tx.run(SQL["set_unwoken"], **_key(ref, stage))
+def set_unwoken(tx: Tx, task: TaskRef) -> bool:
+    """Have the relay send the task's message again; return False when it waits for none."""
+    return tx.run(SQL["set_unwoken"], **_key(task)) == 1
 
 
-def _key(ref: ItemRef, stage: Stage) -> dict[str, str]:
+def unwake_lost(tx: Tx, queue: Queue, *, messages: int, grace_s: float) -> int:
+    """Have as many of the queue's tasks woken again as it has too few messages; return how many. System transaction."""
+    kinds = [kind for kind, policy in POLICIES.items() if policy.queue == queue]
+    return tx.run(SQL["unwake_lost"], kinds=kinds, messages=messages, grace_s=grace_s)
+
+
+def prune_runs(tx: Tx) -> int:
+    """Delete the runs that ended more than 30 days ago. System transaction."""
+    return tx.run(SQL["prune_runs"])
+
+
+def adopt_runs(tx: Tx) -> int:
+    """Move the runs that the release before has made; return how many. System transaction."""
+    row = tx.one(SQL["adopt_runs"])
+    assert row is not None
+    return int(row["adopt_runs"])
+
+
+def note(
+    tx: Tx, task: Claim | Expired, event: str, *, attempt: int | None = None, message: str | None = None
+) -> None:
+    """Add a line to the timeline of the task's item or run."""
+    tx.run(
+        SQL["note"],
+        user_id=task.user_id,
+        item_id=task.item_id,
+        run_id=task.run_id,
+        kind=task.kind,
+        event=event,
+        attempt=task.attempt if attempt is None else attempt,
+        message=message,
+    )
+
+
+def _list_runs(
+    tx: Tx,
+    user_id: str,
+    *,
+    run_id: str | None = None,
+    state: str | None = None,
+    after: tuple[datetime, str] | None = None,
+    limit: int = 1,
+) -> list[StoredRun]:
+    after_at, after_id = after or (None, None)
+    page = {"after_at": after_at, "after_id": after_id, "limit": limit}
+    return tx.rows(StoredRun, SQL["list_runs"], user_id=user_id, run_id=run_id, state=state, **page)
+
+
+def _lock_item(tx: Tx, task: Named) -> None:
+    tx.one(SQL["lock_item"], **_key(task))
+
+
+def _key(task: Named) -> dict[str, Any]:
+    return {"user_id": task.user_id, "task_id": task.task_id}
+
+
+def _stage(ref: ItemRef, stage: Stage) -> dict[str, str]:
     return {"user_id": ref.user_id, "item_id": ref.item_id, "stage": stage}

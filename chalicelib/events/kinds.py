@@ -1,0 +1,70 @@
+"""The kinds of tasks, and the op that does each: a new kind is an entry here and its policy in model/work/tasks.py."""
+
+from collections.abc import Callable, Mapping
+
+from chalicelib import wiring
+from chalicelib.model.ingest.files import FileLimits
+from chalicelib.model.work.tasks import Claim, Kind
+from chalicelib.ops.chat import ask
+from chalicelib.ops.chat.answer import Models
+from chalicelib.ops.ingest import analyze, embed, ingest
+from chalicelib.ops.work.engine import Finish, Work
+from chalicelib.ops.work.stages import WriteResults, stage_work
+
+TimeLeft = Callable[[], float]
+
+
+def work_of(kind: Kind, time_left_s: TimeLeft) -> Work:
+    """Return the work of a task of this kind, for a worker that has so much time left."""
+    if kind in STAGES:
+        return stage_work(
+            lambda claim: STAGES[kind](claim, time_left_s), bucket=wiring.settings().images_bucket
+        )
+    return lambda claim: RUNS[kind](claim, time_left_s)
+
+
+def _process(claim: Claim, time_left_s: TimeLeft) -> WriteResults | None:
+    return ingest.process_item(
+        claim,
+        db=wiring.pipeline_database(),
+        blobs=wiring.blobs(),
+        reader=wiring.decoder(),
+        limits=_limits(),
+        time_left_s=time_left_s,
+    )
+
+
+def _analyze(claim: Claim, time_left_s: TimeLeft) -> WriteResults | None:
+    return analyze.analyze_item(
+        claim,
+        db=wiring.pipeline_database(),
+        blobs=wiring.blobs(),
+        copies=wiring.local_copies(),
+        render=wiring.decoder().render_page,
+        analyzer=wiring.analyzer(),
+        limits=_limits(),
+        time_left_s=time_left_s,
+    )
+
+
+def _embed(claim: Claim, time_left_s: TimeLeft) -> WriteResults | None:
+    return embed.embed_item(
+        claim, db=wiring.pipeline_database(), embedder=wiring.embedder(), time_left_s=time_left_s
+    )
+
+
+def _answer(claim: Claim, time_left_s: TimeLeft) -> Finish:
+    models = Models(embedder=wiring.embedder(), reranker=wiring.reranker(), chat=wiring.chat_model())
+    return ask.work_out_answer(claim, db=wiring.pipeline_database(), models=models, time_left_s=time_left_s)
+
+
+def _limits() -> FileLimits:
+    return FileLimits(max_bytes=wiring.settings().upload_max_bytes)
+
+
+STAGES: Mapping[str, Callable[[Claim, TimeLeft], WriteResults | None]] = {
+    "process": _process,
+    "analyze": _analyze,
+    "embed": _embed,
+}
+RUNS: Mapping[str, Callable[[Claim, TimeLeft], Finish | None]] = {"answer": _answer}

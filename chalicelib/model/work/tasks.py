@@ -1,0 +1,113 @@
+"""Tasks: all work of the app, of every kind, and the policy of each kind.
+
+A task belongs to an item, whose stage it is, or it is a run: work that has no item and that its user can read and
+cancel by `run_id`.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from chalicelib.model.work.pipeline import ItemRef
+
+Kind = Literal["process", "analyze", "embed", "answer"]
+State = Literal["ready", "running", "done", "failed", "cancelled"]
+Queue = Literal["process", "analyze", "embed", "run"]
+
+MISCONFIGURED_RETRY_S = 60.0
+MAX_DELAY_S = 900  # the longest delay of a message in SQS
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """How tasks of one kind are worked on.
+
+    `lease_s` is longer than the function's timeout (.chalice/config.json), so that a live worker never loses its lease.
+    `at_once` is the largest number of a user's tasks of this kind that have a worker, or a message that is due.
+    """
+
+    queue: Queue
+    lease_s: int
+    max_attempts: int
+    backoff_base_s: float
+    backoff_cap_s: float
+    at_once: int
+
+
+# Eight attempts with these waits are enough for a provider that is unavailable for about ten minutes.
+_STAGE: dict[str, Any] = {
+    "lease_s": 150,
+    "max_attempts": 8,
+    "backoff_base_s": 15.0,
+    "backoff_cap_s": 300.0,
+    "at_once": 5,
+}
+POLICIES: dict[Kind, Policy] = {
+    "process": Policy(queue="process", **_STAGE),
+    "analyze": Policy(queue="analyze", **_STAGE),
+    "embed": Policy(queue="embed", **_STAGE),
+    "answer": Policy(
+        queue="run", lease_s=150, max_attempts=6, backoff_base_s=5.0, backoff_cap_s=300.0, at_once=5
+    ),
+}
+QUEUES: tuple[Queue, ...] = ("process", "analyze", "embed", "run")
+
+
+class TaskRef(Struct, frozen=True, kw_only=True):
+    """The name of a task, as messages carry it. The bounds are those of Postgres."""
+
+    user_id: Annotated[str, Meta(pattern=r"^[^\x00\ud800-\udfff]{1,200}\Z")]
+    task_id: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    kind: Kind
+
+
+class Wake(Struct, frozen=True, kw_only=True):
+    """A message to send for a task, to be delivered after `delay_s` seconds."""
+
+    task: TaskRef
+    delay_s: int
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    """The right to work on a task until its lease ends; `token` fences every write."""
+
+    user_id: str
+    task_id: int
+    kind: Kind
+    token: str
+    attempt: int
+    item_id: str | None
+    run_id: str | None
+    input: Any
+
+    @property
+    def ref(self) -> ItemRef:
+        """The item whose stage this is."""
+        assert self.item_id is not None
+        return ItemRef(user_id=self.user_id, item_id=self.item_id)
+
+    @property
+    def run(self) -> str:
+        """The id of the run that this is."""
+        assert self.run_id is not None
+        return self.run_id
+
+
+class StoredRun(Struct, frozen=True, kw_only=True):
+    """A task that is a run, as its user reads it."""
+
+    id: str
+    task_id: int
+    kind: Kind
+    state: State
+    output: Any
+    attempt: int
+    error_code: str | None
+    error_message: str | None
+    run_after: datetime
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    def task(self, user_id: str) -> TaskRef:
+        return TaskRef(user_id=user_id, task_id=self.task_id, kind=self.kind)

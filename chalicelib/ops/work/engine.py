@@ -1,0 +1,181 @@
+"""Do tasks of every kind: claim, work outside any transaction, finish under the fence, wake what comes next.
+
+`work` returns a function that writes the results; the engine calls it in the transaction that ends the task. `work`
+returns None when it has made progress but is not done: the task goes back and no attempt is counted. A checkpoint
+(tasks.checkpoint) starts the count of attempts anew, so that only attempts that fail at the same place add up.
+The error that `work` raises decides how the task goes on:
+
+    TimeUp             not its fault: tried again at once, no attempt counted
+    Misconfigured      ours: tried again in a minute, no attempt counted
+    Unavailable        tried again after a jittered backoff; at the maximum the task has failed
+    other of ours      it has failed, and says why
+    anything else      a bug: like Unavailable, and raised so that the function's alarm rings
+
+Wake-ups are sent after the commit and before the function ends. SQS delivers the message of a worker that was cut off
+in between again, and that delivery sends what was not sent.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from msgspec import Struct
+
+from chalicelib import errors
+from chalicelib.logs import describe_error, fields
+from chalicelib.model.work.pipeline import STATUS_DURING, Stage
+from chalicelib.model.work.tasks import MISCONFIGURED_RETRY_S, POLICIES, Claim, TaskRef
+from chalicelib.ops.work.publish import publish
+from chalicelib.ops.work.wake import wake
+from chalicelib.stores.library import items
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.work import tasks
+from chalicelib.stores.work.outbox import Outgoing
+from chalicelib.stores.work.tasks import Expired
+
+if TYPE_CHECKING:
+    from chalicelib.stores.aws.bus import Bus
+    from chalicelib.stores.aws.queues import Queues
+    from chalicelib.stores.postgres.postgres import Database
+
+log = logging.getLogger("collections.work")
+
+
+class Finished(Struct, frozen=True, kw_only=True):
+    """What a finished task leaves: a run's output, and events that are published after the commit."""
+
+    output: Mapping[str, Any] | None = None
+    events: Sequence[Outgoing] = ()
+
+
+Finish = Callable[[Tx], Finished]
+Work = Callable[[Claim], Finish | None]
+
+
+class TimeUp(errors.Unavailable):
+    """This worker has no time left; another one goes on."""
+
+    code = "time_up"
+
+
+def run_task(
+    task: TaskRef,
+    work: Work,
+    *,
+    db: "Database",
+    bus: "Bus",
+    queues: "Queues",
+    lease_s: float | None = None,
+) -> bool:
+    """Do the task if it can be claimed; return False when it cannot. Safe for messages that come late or twice."""
+    with fields(user_id=task.user_id, stage=task.kind):
+        claim = db.transact(task.user_id, lambda tx: _claim(tx, task, lease_s))
+        events: Sequence[Outgoing] = ()
+        try:
+            if claim is None:
+                log.info("nothing to do", extra={"task_id": task.task_id})
+            else:
+                with fields(item_id=claim.item_id, run_id=claim.run_id):
+                    events = _attempt(claim, work, db=db)
+        finally:
+            wake(task.user_id, db=db, queues=queues)
+            publish(events, user_id=task.user_id, db=db, bus=bus)
+    return claim is not None
+
+
+def take_back(tx: Tx, expired: Sequence[Expired]) -> None:
+    """Retry tasks whose worker is gone; fail those whose attempts are used up. System transaction."""
+    for task in expired:
+        if task.attempt >= POLICIES[task.kind].max_attempts:
+            message = f"The work was cut off {task.attempt} times; the file may be too demanding."
+            _fail(tx, task, code="worker_lost", message=message, attempt=task.attempt)
+            continue
+        tasks.retry(tx, task, code="worker_lost", message="The worker stopped before it was done.")
+        tasks.note(tx, task, "lease expired")
+
+
+def _claim(tx: Tx, task: TaskRef, lease_s: float | None) -> Claim | None:
+    claim = tasks.claim(tx, task, lease_s=lease_s)
+    if claim is not None:
+        tasks.note(tx, claim, "started")
+        if claim.item_id is not None:
+            items.set_status(tx, claim.ref, STATUS_DURING[cast(Stage, claim.kind)])
+    return claim
+
+
+def _attempt(claim: Claim, work: Work, *, db: "Database") -> Sequence[Outgoing]:
+    """Do the work and write what came of it; return the events to publish. Raise what is a bug."""
+    log.info("event received", extra={"attempt": claim.attempt})
+    try:
+        finish = work(claim)
+        if finish is not None:
+            return db.transact(claim.user_id, lambda tx: _finish(tx, claim, finish))
+        db.transact(claim.user_id, lambda tx: _release(tx, claim))
+    except errors.LeaseLost:
+        log.warning("lease lost, nothing written")
+    except Exception as error:
+        _record(claim, error, db=db)
+        if not isinstance(error, errors.CollectionsError):
+            raise
+    return ()
+
+
+def _finish(tx: Tx, claim: Claim, finish: Finish) -> Sequence[Outgoing]:
+    tasks.hold(tx, claim)
+    finished = finish(tx)
+    if tasks.finish(tx, claim, finished.output):  # else its item has gone, and the task with it
+        tasks.note(tx, claim, "finished")
+    return finished.events
+
+
+def _release(tx: Tx, claim: Claim) -> None:
+    tasks.hold(tx, claim)
+    tasks.note(tx, claim, "continues")
+    tasks.release(tx, claim)
+
+
+def _record(claim: Claim, error: Exception, *, db: "Database") -> None:
+    """Write down what went wrong; a worker that lost its lease meanwhile writes nothing."""
+    if isinstance(error, errors.BadFile):
+        log.info("bad file", extra={"code": error.code})
+    else:
+        log.error("attempt failed", extra={"attempt": claim.attempt}, exc_info=error)
+    try:
+        db.transact(claim.user_id, lambda tx: _write_failure(tx, claim, error))
+    except errors.LeaseLost:
+        log.warning("lease lost, failure not written")
+
+
+def _write_failure(tx: Tx, claim: Claim, error: Exception) -> None:
+    tasks.hold(tx, claim)
+    attempt = tasks.get_attempt(tx, claim)
+    code, message = _reason(error)
+    reason: dict[str, Any] = {"code": code, "message": message, "last_error": describe_error(error)}
+    if isinstance(error, TimeUp):
+        tasks.retry(tx, claim, **reason, refund=True, at_once=True)
+    elif isinstance(error, errors.Misconfigured):
+        tasks.retry(tx, claim, **reason, at_least_s=MISCONFIGURED_RETRY_S, refund=True)
+    elif isinstance(error, errors.CollectionsError) and not error.retryable:
+        return _fail(tx, claim, **reason, attempt=attempt)
+    elif attempt >= POLICIES[claim.kind].max_attempts:
+        reason["message"] = f"Given up after {attempt} attempts. {message}"
+        return _fail(tx, claim, **reason, attempt=attempt)
+    else:
+        tasks.retry(tx, claim, **reason, at_least_s=getattr(error, "retry_after_s", None) or 0.0)
+    tasks.note(tx, claim, "retrying", attempt=attempt, message=f"{code}: {message}")
+
+
+def _fail(
+    tx: Tx, task: Claim | Expired, *, code: str, message: str, attempt: int, last_error: str | None = None
+) -> None:
+    """End the task with a reason its user understands; `last_error` is the operator's."""
+    tasks.fail(tx, task, code=code, message=message, last_error=last_error)
+    tasks.note(tx, task, "failed", attempt=attempt, message=f"{code}: {message}")
+    if task.item_id is not None:
+        items.set_failed(tx, task.ref, code=code, message=message)
+
+
+def _reason(error: Exception) -> tuple[str, str]:
+    if isinstance(error, errors.CollectionsError):
+        return error.code, error.message
+    return "internal_error", "Something went wrong on our side."

@@ -1,0 +1,80 @@
+"""The queues of work: SQS standard queues, one for each worker function.
+
+Messages of one user have the same MessageGroupId, so that SQS delivers a user with few messages before one with many
+("Amazon SQS fair queues" in SQS' guide).
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from hashlib import sha256
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec.structs import asdict
+
+from chalicelib import errors
+from chalicelib.model.work.tasks import POLICIES, Queue, Wake
+
+BATCH = 10  # SendMessageBatch takes at most ten messages
+COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed")
+
+
+class Queues:
+    """The queues of one stage, whose names begin with `prefix`. `client` makes the SQS client when it is needed."""
+
+    def __init__(self, client: Callable[[], Any], *, prefix: str) -> None:
+        self._sqs = client
+        self._prefix = prefix
+        self._url = cache(self._find_url)
+
+    def send(self, wakes: Sequence[Wake]) -> None:
+        """Send a message for each; some may have been sent when it raises. Raise Unavailable or Misconfigured."""
+        for queue, batch in _batches(wakes):
+            entries = [
+                {
+                    "Id": str(number),
+                    "MessageBody": json.dumps({"task": asdict(wake.task)}),
+                    "MessageGroupId": _group(wake.task.user_id),
+                    "DelaySeconds": wake.delay_s,
+                }
+                for number, wake in enumerate(batch)
+            ]
+            sent = self._call("send_message_batch", queue, Entries=entries)
+            if sent.get("Failed"):
+                raise errors.Unavailable(
+                    "The queue took only a part of the messages.", code="queue_unavailable"
+                )
+
+    def count(self, queue: Queue) -> int:
+        """Return about how many messages wait in the queue, those that are not due included. Raise Unavailable."""
+        found = self._call("get_queue_attributes", queue, AttributeNames=list(COUNTS))
+        return sum(int(found["Attributes"][name]) for name in COUNTS)
+
+    def _call(self, operation: str, queue: Queue, **values: Any) -> Any:
+        try:
+            return getattr(self._sqs(), operation)(QueueUrl=self._url(queue), **values)
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code in ("AccessDenied", "AccessDeniedException", "AWS.SimpleQueueService.NonExistentQueue"):
+                raise errors.Misconfigured(f"SQS refused: {code}.", code="queue_refused") from error
+            raise errors.Unavailable("The queue is away.", code="queue_unavailable") from error
+        except BotoCoreError as error:
+            raise errors.Unavailable("The queue is away.", code="queue_unavailable") from error
+
+    def _find_url(self, queue: Queue) -> str:
+        return str(self._sqs().get_queue_url(QueueName=f"{self._prefix}-{queue}")["QueueUrl"])
+
+
+def _batches(wakes: Sequence[Wake]) -> Iterator[tuple[Queue, list[Wake]]]:
+    by_queue: dict[Queue, list[Wake]] = {}
+    for wake in wakes:
+        by_queue.setdefault(POLICIES[wake.task.kind].queue, []).append(wake)
+    for queue, waiting in by_queue.items():
+        for start in range(0, len(waiting), BATCH):
+            yield queue, waiting[start : start + BATCH]
+
+
+def _group(user_id: str) -> str:
+    """Return a group id that is the user's own. A user id may have characters that SQS refuses."""
+    return sha256(user_id.encode()).hexdigest()[:32]

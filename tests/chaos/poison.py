@@ -4,13 +4,14 @@ import random
 import time
 from collections.abc import Sequence
 
-from chalicelib.model.work.pipeline import MAX_ATTEMPTS
+from chalicelib.model.work.tasks import POLICIES
 from tests.chaos.crew import Crew, Worker
 from tests.chaos.driver import Driver, Job, key_of
 from tests.chaos.ground import Event, Ground
 from tests.chaos.uploads import USERS, Upload, make_jpeg
 from tests.chaos.worker import KILLS, RAISES
 
+MAX_ATTEMPTS = POLICIES["process"].max_attempts
 INVOCATIONS_AN_UPLOAD = 4  # the next comes when so many are finished; a file takes three
 MINUTES_TO_END = 200  # eight attempts, each taken back by a sweep and put off for up to five minutes
 ERRORS = {RAISES: "internal_error", KILLS: "worker_lost"}

@@ -7,11 +7,13 @@ import pytest
 
 from chalicelib.errors import Unavailable
 from chalicelib.model.ingest.files import FileLimits
-from chalicelib.model.work.pipeline import MAX_ATTEMPTS
+from chalicelib.model.work.tasks import POLICIES
 from tests.support.long_pdf import make_long_pdf
 from tests.support.sittings import CHUNKS, TEXTS, Killed, Reader, forget, in_one_go, put, read, state
 from tests.support.world import World
 from tests.work.test_races import expire_leases
+
+MAX_ATTEMPTS = POLICIES["process"].max_attempts
 
 
 @pytest.fixture

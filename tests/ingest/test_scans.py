@@ -8,7 +8,8 @@ from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.events import handlers
 from chalicelib.model.ingest.files import FileLimits
-from chalicelib.model.work.pipeline import MAX_ATTEMPTS, Claim, ItemRef
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.work.tasks import POLICIES, Claim
 from chalicelib.ops.ingest import read_scans
 from chalicelib.ops.ingest.analyze import analyze_item
 from chalicelib.ops.ingest.manage import reprocess_item
@@ -35,6 +36,9 @@ from tests.support.world import World
 __all__ = ["api"]  # pytest finds fixtures by their names
 ALICE_A = ItemRef(user_id="alice", item_id="a")
 PATH = "/api/v1/documents/a"
+
+
+MAX_ATTEMPTS = POLICIES["analyze"].max_attempts
 
 
 def test_every_page_of_a_scan_is_read_before_it_is_described(world: World, api: Api) -> None:

@@ -49,9 +49,10 @@ def numbered(request_id: str) -> Any:
 
 def test_each_step_of_an_item_is_a_line(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("INFO")
-    handlers.object_created(world.put("alice/a.jpg", jpeg()), numbered("call-1"))
-    handlers.item_processed(world.published()[-1], numbered("call-2"))
-    handlers.analysis_complete(world.published()[-1], numbered("call-3"))
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    capsys.readouterr()
+    for number in range(1, 4):
+        handlers.tasks_woken({"Records": world.messages()}, numbered(f"call-{number}"))
     assert world.item("a")["status"] == "READY"
     logged = lines(capsys)
     assert {line["level"] for line in logged} == {"INFO"}

@@ -50,8 +50,8 @@ def test_old_and_repeated_events_in_the_middle_change_nothing(world: World, read
     expected = in_one_go(world, reader)
     created = put(world, TEXTS)
     read(world, reader, left_s=4.0)
-    (wake_up,) = [e for e in world.published() if e["source"] == "collections.sweeper"]
-    world.run(wake_up, created, wake_up)
+    (message,) = world.messages()
+    world.run(message, created, message)
     assert world.sql(CHUNKS) == expected
     assert world.item("a")["status"] == "READY"
     assert world.sql("SELECT max(version) FROM analyses") == [(1,)]

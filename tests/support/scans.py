@@ -7,7 +7,10 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 from pypdfium2 import PdfDocument
 
+from chalicelib.model.work.pipeline import ItemRef
 from tests.support.world import World
+
+ALICE_A = ItemRef(user_id="alice", item_id="a")
 
 SIZE_PX = (600, 800)
 _BITS, _SQUARE_PX = 12, 40
@@ -61,14 +64,13 @@ def put_scan(world: World, numbers: Sequence[int], *, key: str = "alice/a.pdf") 
 def analyze(world: World, *, remaining_s: float = 100.0) -> None:
     """One invocation of the second stage."""
     world.sql("UPDATE tasks SET run_after = now() WHERE state = 'ready'")
-    wake_ups = [event for event in world.published() if event["detail-type"] == "DocumentProcessed"]
-    world.deliver(wake_ups[-1], remaining_s=remaining_s)
+    world.wake(ALICE_A, "analyze", remaining_s=remaining_s)
 
 
 def finish(world: World) -> None:
     """Whatever is left of the pipeline."""
     analyze(world)
-    world.run(*[event for event in world.published() if event["detail-type"] == "AnalysisComplete"][-1:])
+    world.run()
 
 
 def asked(world: World) -> list[int]:

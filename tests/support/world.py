@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg2
 from moto.sqs.models import sqs_backends
+from msgspec.structs import asdict
 from PIL import Image
 
 from chalicelib import wiring
@@ -103,6 +104,11 @@ class World:
         where = f"user_id = '{ref.user_id}' AND item_id = '{ref.item_id}' AND stage = '{stage}'"
         ((task_id,),) = self.sql(f"SELECT id FROM tasks WHERE {where}")
         return TaskRef(user_id=ref.user_id, task_id=task_id, kind=stage)
+
+    def wake(self, ref: ItemRef, stage: Stage, *, remaining_s: float = 100.0) -> None:
+        """Deliver a message for an item's stage, whether one was sent or not."""
+        body = json.dumps({"task": asdict(self.task(ref, stage))})
+        self.deliver({"body": body}, remaining_s=remaining_s)
 
     def do_stage(self, stage: Stage, ref: ItemRef, op: Callable[[Claim], WriteResults | None]) -> bool:
         """Do an item's stage by this op; return False when it cannot be claimed."""

@@ -48,6 +48,7 @@ def test_a_lost_acknowledgement_doubles_nothing(world: World, reader: Reader) ->
 
 def test_old_and_repeated_events_in_the_middle_change_nothing(world: World, reader: Reader) -> None:
     expected = in_one_go(world, reader)
+    world.messages()
     created = put(world, TEXTS)
     read(world, reader, left_s=4.0)
     (message,) = world.messages()

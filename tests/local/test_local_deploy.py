@@ -34,7 +34,7 @@ def on_minute_passed(event):
     pass
 
 
-@app.on_sqs_message(queue="collections-dead-letters", batch_size=10, name="dead_letters")
+@app.on_sqs_message(queue="collections-local-dead-letters", batch_size=10, name="dead_letters")
 def on_dead_letter(event):
     pass
 """
@@ -42,7 +42,7 @@ SETTINGS = {
     "IMAGES_BUCKET": "other-bucket",
     "SESSIONS_TABLE": "sessions",
     "RATE_LIMITS_TABLE": "limits",
-    "DEAD_LETTER_QUEUE": "collections-dead-letters",
+    "ENVIRONMENT": "local",
     "DATABASE_URL": "postgresql://a@127.0.0.1:8002/c",
 }
 
@@ -81,7 +81,7 @@ def test_the_declared_functions_rules_and_queues_are_deployed(tmp_path: Path) ->
         assert rules["collections-local-relay-event"]["ScheduleExpression"] == "rate(1 minute)"
         assert json.loads(rules["collections-local-analyzer-event"]["EventPattern"]) == {"source": ["me"]}
         [mapping] = aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
-        assert mapping["EventSourceArn"].endswith(":000000000000:collections-dead-letters")
+        assert mapping["EventSourceArn"].endswith(":000000000000:collections-local-dead-letters")
         destination = aws.client("lambda").get_function_event_invoke_config(
             FunctionName="collections-local-relay"
         )

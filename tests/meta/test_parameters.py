@@ -58,7 +58,8 @@ def test_who_asks_a_model_knows_where_it_is_and_nobody_else_does() -> None:
         "AnthropicApiKey": "key of the tests",
         "EmbeddingsUrl": "https://e.example/v1",
     }
-    asking, embedding = {"api_handler", "runner"}, {"api_handler", "runner", "embedder"}
+    asking = {"api_handler", "RunnerLambda"}
+    embedding = asking | {"EmbedderLambda"}
     for function in FUNCTIONS:
         settings = Settings.from_env(variables(function, "production", **given))
         assert (

@@ -5,8 +5,9 @@ from fnmatch import fnmatchcase
 import pytest
 
 from app import app
+from chalicelib.model.work.tasks import POLICIES
 from deploy import failure_destinations, overlay
-from deploy.policies import CONFIG, FUNCTIONS, ROOT, STAGES, files, policy
+from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, FUNCTIONS, ROOT, STAGES, files, policy
 
 ACCOUNT = "123456789012"
 
@@ -70,6 +71,8 @@ def used_by_any_function(stage: str) -> list[tuple[str, str]]:
     secrets = "/collections" if stage == "dev" else f"/collections-{stage}"
     return [
         ("s3:GetObject", f"arn:aws:s3:::collections-images-{stage}-{ACCOUNT}/user/cat.jpg"),
+        *(("sqs:SendMessage", f"arn:aws:sqs:{region}:collections-{stage}-{queue}") for queue in CONSUMERS),
+        *(("sqs:ReceiveMessage", f"arn:aws:sqs:{region}:collections-{stage}-{queue}") for queue in CONSUMERS),
         ("s3:PutObject", f"arn:aws:s3:::collections-images-{stage}-{ACCOUNT}/_derived/user/cat.webp"),
         ("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:table/{names['SESSIONS_TABLE']}"),
         ("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:table/{names['RATE_LIMITS_TABLE']}"),
@@ -86,14 +89,14 @@ def test_the_probes_above_do_find_what_is_allowed() -> None:
 @pytest.mark.parametrize(
     ("function", "action", "key", "expected"),
     [
-        ("image_processor", "s3:PutObject", "_derived/user/cat.webp", True),
-        ("image_processor", "s3:PutObject", "user/cat.jpg", False),
-        ("image_processor", "s3:DeleteObject", "user/cat.jpg", False),
-        ("analyzer", "s3:GetObject", "_derived/user/cat.webp", True),
-        ("analyzer", "s3:GetObject", "user/scan.pdf", True),
-        ("analyzer", "s3:PutObject", "user/cat.jpg", False),
-        ("embedder", "s3:PutObject", "_derived/user/cat.webp", False),
-        ("embedder", "s3:GetObject", "user/cat.jpg", False),
+        ("ImageProcessorLambda", "s3:PutObject", "_derived/user/cat.webp", True),
+        ("ImageProcessorLambda", "s3:PutObject", "user/cat.jpg", False),
+        ("ImageProcessorLambda", "s3:DeleteObject", "user/cat.jpg", False),
+        ("AnalyzerLambda", "s3:GetObject", "_derived/user/cat.webp", True),
+        ("AnalyzerLambda", "s3:GetObject", "user/scan.pdf", True),
+        ("AnalyzerLambda", "s3:PutObject", "user/cat.jpg", False),
+        ("EmbedderLambda", "s3:PutObject", "_derived/user/cat.webp", False),
+        ("EmbedderLambda", "s3:GetObject", "user/cat.jpg", False),
         ("api_handler", "s3:DeleteObject", "user/cat.jpg", True),
         ("sweeper", "s3:DeleteObject", "_derived/user/cat.webp", True),
         ("relay", "s3:GetObject", "user/cat.jpg", False),
@@ -115,13 +118,30 @@ def test_the_template_makes_what_the_policies_name(stage: str) -> None:
     for name in ("SessionsTable", "RateLimitsTable"):
         table = f"arn:aws:dynamodb:{region}:table/{resources[name]['Properties']['TableName']}"
         assert allowed("api_handler", stage, "dynamodb:GetItem", table)
-    queue = f"arn:aws:sqs:{region}:{resources['DeadLetterQueue']['Properties']['QueueName']}"
-    assert allowed("dead_letters", stage, "sqs:ReceiveMessage", queue)
-    assert allowed("analyzer", stage, "sqs:SendMessage", queue)
+    for name, consumer in CONSUMERS.items():
+        queue = f"arn:aws:sqs:{region}:{resources[overlay.queue_id(name)]['Properties']['QueueName']}"
+        assert allowed(consumer, stage, "sqs:ReceiveMessage", queue)
+        assert allowed("dispatcher", stage, "sqs:SendMessage", queue)
+        assert allowed("api_handler", stage, "sqs:SendMessage", queue) == (name != DEAD_LETTERS)
+        assert not allowed("dead_letters", stage, "sqs:SendMessage", queue)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_queues_wait_long_enough_and_give_up_to_the_dead_letters(stage: str) -> None:
+    resources = overlay.template(stage)["Resources"]
+    for name, consumer in CONSUMERS.items():
+        properties = resources[overlay.queue_id(name)]["Properties"]
+        assert properties["VisibilityTimeout"] >= 6 * CONFIG["lambda_functions"][consumer]["lambda_timeout"]
+        assert properties["MessageRetentionPeriod"] == 14 * 24 * 3600
+        assert properties["QueueName"] == f"collections-{stage}-{name}"
+        assert ("RedrivePolicy" in properties) == (name != DEAD_LETTERS)
+    for kind, policy_of in POLICIES.items():
+        timeout_s = CONFIG["lambda_functions"][CONSUMERS[policy_of.queue]]["lambda_timeout"]
+        assert policy_of.lease_s > timeout_s, kind
 
 
 def test_the_template_and_the_deploy_command_give_up_alike() -> None:
-    config = overlay.template("dev")["Resources"]["Analyzer"]["Properties"]["EventInvokeConfig"]
+    config = overlay.template("dev")["Resources"]["Dispatcher"]["Properties"]["EventInvokeConfig"]
     limits = (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"])
     assert limits == (failure_destinations.RETRIES, failure_destinations.MAX_EVENT_AGE_S)
 

@@ -10,17 +10,11 @@ import boto3
 from chalice.test import Client
 
 import app
-from deploy.policies import FUNCTIONS
+from chalicelib.model.work.tasks import POLICIES
+from deploy.policies import CONSUMERS, FUNCTIONS
 from local.places import ACCOUNT, REGION
 from tests.support.emulated import BUCKET
 from tests.support.world import S3_EVENT, World, context
-
-FUNCTION_OF = {
-    "Object Created": "image_processor",
-    "ImageProcessed": "analyzer",
-    "DocumentProcessed": "analyzer",
-    "AnalysisComplete": "embedder",
-}
 
 
 class Call(NamedTuple):
@@ -43,6 +37,10 @@ def put_events(entries: list[dict[str, str]]) -> list[Call]:
 def table(action: str, params: dict[str, Any]) -> list[Call]:
     arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{params['TableName']}"
     return [Call(f"dynamodb:{action}", arn)]
+
+
+def queue(action: str, url: str) -> list[Call]:
+    return [Call(f"sqs:{action}", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{url.rpartition('/')[2]}")]
 
 
 def send_email(params: dict[str, Any]) -> list[Call]:
@@ -97,6 +95,12 @@ OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], lis
     ("s3", "ListObjectsV2"): (
         {"Bucket", "StartAfter", "MaxKeys"},
         lambda p: [Call("s3:ListBucket", f"arn:aws:s3:::{p['Bucket']}")],
+    ),
+    ("sqs", "GetQueueUrl"): ({"QueueName"}, lambda p: queue("GetQueueUrl", p["QueueName"])),
+    ("sqs", "SendMessageBatch"): ({"QueueUrl", "Entries"}, lambda p: queue("SendMessage", p["QueueUrl"])),
+    ("sqs", "GetQueueAttributes"): (
+        {"QueueUrl", "AttributeNames"},
+        lambda p: queue("GetQueueAttributes", p["QueueUrl"]),
     ),
     ("events", "PutEvents"): ({"Entries"}, lambda p: put_events(p["Entries"])),
     ("dynamodb", "GetItem"): ({"TableName", "Key", "ConsistentRead"}, lambda p: table("GetItem", p)),
@@ -177,7 +181,12 @@ class Recorded(World):
     routes: set[tuple[str, str]] = field(default_factory=set)
 
     def deliver(self, event: dict[str, Any], *, remaining_s: float = 100.0) -> None:
-        self.invoke(FUNCTION_OF[event["detail-type"]], event, remaining_s=remaining_s)
+        if "body" not in event:
+            self.invoke("dispatcher", event, remaining_s=remaining_s)
+            return
+        kind = json.loads(event["body"])["task"]["kind"]
+        record = {"receiptHandle": "r", "messageId": "m", **event}
+        self.invoke(CONSUMERS[POLICIES[kind].queue], {"Records": [record]}, remaining_s=remaining_s)
 
     def invoke(self, function: str, event: dict[str, Any], *, remaining_s: float = 100.0) -> None:
         envelope = json.loads(S3_EVENT.read_text())

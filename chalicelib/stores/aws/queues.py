@@ -6,6 +6,7 @@ Messages of one user have the same MessageGroupId, so that SQS delivers a user w
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -17,6 +18,7 @@ from chalicelib import errors
 from chalicelib.model.work.tasks import POLICIES, Queue, Wake
 
 BATCH = 10  # SendMessageBatch takes at most ten messages
+REFUSALS = ("AccessDenied", "AccessDeniedException", "AWS.SimpleQueueService.NonExistentQueue")
 COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed")
 
 
@@ -40,7 +42,8 @@ class Queues:
                 }
                 for number, wake in enumerate(batch)
             ]
-            sent = self._call("send_message_batch", queue, Entries=entries)
+            with _translated():
+                sent = self._sqs().send_message_batch(QueueUrl=self._url(queue), Entries=entries)
             if sent.get("Failed"):
                 raise errors.Unavailable(
                     "The queue took only a part of the messages.", code="queue_unavailable"
@@ -48,22 +51,25 @@ class Queues:
 
     def count(self, queue: Queue) -> int:
         """Return about how many messages wait in the queue, those that are not due included. Raise Unavailable."""
-        found = self._call("get_queue_attributes", queue, AttributeNames=list(COUNTS))
+        with _translated():
+            found = self._sqs().get_queue_attributes(QueueUrl=self._url(queue), AttributeNames=list(COUNTS))
         return sum(int(found["Attributes"][name]) for name in COUNTS)
-
-    def _call(self, operation: str, queue: Queue, **values: Any) -> Any:
-        try:
-            return getattr(self._sqs(), operation)(QueueUrl=self._url(queue), **values)
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            if code in ("AccessDenied", "AccessDeniedException", "AWS.SimpleQueueService.NonExistentQueue"):
-                raise errors.Misconfigured(f"SQS refused: {code}.", code="queue_refused") from error
-            raise errors.Unavailable("The queue is away.", code="queue_unavailable") from error
-        except BotoCoreError as error:
-            raise errors.Unavailable("The queue is away.", code="queue_unavailable") from error
 
     def _find_url(self, queue: Queue) -> str:
         return str(self._sqs().get_queue_url(QueueName=f"{self._prefix}-{queue}")["QueueUrl"])
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in REFUSALS:
+            raise errors.Misconfigured(f"SQS refused: {code}.", code="queue_refused") from error
+        raise errors.Unavailable("The queue is away.", code="queue_unavailable") from error
+    except BotoCoreError as error:
+        raise errors.Unavailable("The queue is away.", code="queue_unavailable") from error
 
 
 def _batches(wakes: Sequence[Wake]) -> Iterator[tuple[Queue, list[Wake]]]:

@@ -100,7 +100,7 @@ def on_analyze_woken(event: Any) -> None:
     handlers.tasks_woken(event.to_dict(), event.context)
 
 
-@work_of("embed", "EmbedderLambda", at_once=10)
+@work_of("embed", "EmbedderLambda", at_once=20)
 def on_embed_woken(event: Any) -> None:
     handlers.tasks_woken(event.to_dict(), event.context)
 

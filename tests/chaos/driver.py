@@ -1,11 +1,13 @@
-"""Delivers events to the workers, as often and in the order it is told, while minutes pass.
+"""Delivers events and messages to the workers, as often and in the order it is told, while minutes pass.
 
-As on AWS each function has a queue of its own, and a long one does not hold up the others.
+As on AWS each function has a queue of its own, and a long one does not hold up the others. A message stays in its
+queue until its worker has succeeded, and comes again after the visibility timeout.
 
 The clock is logical: a minute passes after so many invocations, or when there is nothing to do. Then
 the relay runs, and every fifth time the sweeper: as invocations like any other.
 """
 
+import json
 import random
 import time
 from collections.abc import Callable
@@ -13,16 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg2
+
 from chalicelib.model.library.items import DERIVED_PREFIX
 from tests.chaos.crew import Crew, Worker
 from tests.chaos.ground import Event, Ground
 
-STAGES = {
-    "Object Created": "process",
-    "ImageProcessed": "analyze",
-    "DocumentProcessed": "analyze",
-    "AnalysisComplete": "embed",
-}
+STAGES = ("process", "analyze", "embed")
 SWEEP_EVERY_MIN = 5
 ANSWERS_IN_S = 120
 DROPPED = 0.1
@@ -31,11 +30,15 @@ MOST_COPIES = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """One invocation; `key` is that of the upload it is about, None for relay and sweep."""
+    """One invocation; `key` is that of the upload it is about, None for relay and sweep.
+
+    `message` is the one to delete when a stage's worker succeeds, None for a second delivery of it.
+    """
 
     function: str
     event: Event
     key: str | None
+    message: Any = None
 
 
 def key_of(event: Event) -> str:
@@ -44,7 +47,10 @@ def key_of(event: Event) -> str:
 
 
 class Driver:
-    """`copies` says how often an event is delivered, 0 being never; the next is any of a queue's first `window`."""
+    """`copies` says how often an event or message is delivered, 0 being never.
+
+    The next is any of a queue's first `window`.
+    """
 
     def __init__(
         self,
@@ -62,7 +68,9 @@ class Driver:
         self._copies = copies or (lambda: 1)
         self._window = window
         self._per_minute = per_minute
-        self._queues: dict[str, list[Job]] = {stage: [] for stage in STAGES.values()}
+        self._events: list[Job] = []  # for the dispatcher
+        self._copies_of: dict[str, list[Job]] = {stage: [] for stage in STAGES}  # second deliveries
+        self._keys: dict[int, str] = {}  # of tasks
         self._ticks: list[Job] = []
         self.stands_still = False  # no function is given anything, but relay and sweep
         self.finished = self.minutes = self.sweeps = 0
@@ -75,10 +83,10 @@ class Driver:
 
     # What a scenario adds.
     def heard(self, event: Event) -> None:
-        """An event has come, before it is queued."""
+        """An event has come."""
 
-    def dropped(self, event: Event) -> None:
-        """It will never be delivered."""
+    def dropped(self, key: str, *, is_event: bool) -> None:
+        """It will never be delivered: S3's event of this object, or else a message for its item."""
 
     def before_sweep(self) -> None:
         """No worker is at work, but for frozen ones."""
@@ -97,7 +105,8 @@ class Driver:
     @property
     def waiting(self) -> int:
         """Deliveries that no worker has been given."""
-        return sum(map(len, self._queues.values()))
+        messages = sum(len(self.ground.queues[stage].visible()) for stage in STAGES)
+        return len(self._events) + sum(map(len, self._copies_of.values())) + messages
 
     def has_work(self) -> bool:
         return bool((self.waiting and not self.stands_still) or self._ticks or self.crew.busy())
@@ -111,17 +120,57 @@ class Driver:
     def _next(self) -> Job | None:
         if self._ticks:
             return self._ticks.pop(0)
-        queues = [queue for queue in self._queues.values() if queue]
-        if not queues or self.stands_still:
+        if self.stands_still:
             return None
-        queue = self.rng.choice(queues)
-        return queue.pop(self.rng.randrange(min(self._window, len(queue))))
+        choices = ["dispatch", *STAGES]
+        self.rng.shuffle(choices)
+        for function in choices:
+            waiting = self._events if function == "dispatch" else self._copies_of[function]
+            if waiting and (function == "dispatch" or self.rng.random() < 0.5):
+                return waiting.pop(self.rng.randrange(min(self._window, len(waiting))))
+            if function in STAGES and (job := self._receive(function)):
+                return job
+        return None
+
+    def _receive(self, stage: str) -> Job | None:
+        """Take any of the queue's first messages; one that is drawn to be lost is deleted."""
+        queue = self.ground.queues[stage]
+        while visible := queue.visible():
+            message = self.rng.choice(visible[: self._window])
+            key = self.key_of_task(json.loads(message.body)["task"]["task_id"])
+            copies = self._copies()
+            if not copies:
+                queue.delete(message)
+                if key is not None:
+                    self.dropped(key, is_event=False)
+                continue
+            queue.receive(message)
+            event = {"Records": [{"messageId": message.id, "body": message.body}]}
+            self._copies_of[stage] += [Job(function=stage, event=event, key=key)] * (copies - 1)
+            return Job(function=stage, event=event, key=key, message=message)
+        return None
+
+    def key_of_task(self, task_id: int) -> str | None:
+        """The object key of the task's item; None when it has gone, or Postgres is away."""
+        if task_id not in self._keys:
+            try:
+                found = self.ground.sql(
+                    "SELECT i.key FROM tasks t JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id"
+                    f" WHERE t.id = {task_id}"
+                )
+            except psycopg2.Error:
+                return None
+            if found:
+                self._keys[task_id] = found[0][0]
+        return self._keys.get(task_id)
 
     def listen(self, *, timeout_s: float) -> None:
         for worker, error, died in self.crew.wait(timeout_s):
             job, worker.job = worker.job, None
             if job is not None:
                 self.finished += 1
+                if job.message is not None and not (error or died):
+                    self.ground.queues[job.function].delete(job.message)
                 self.sweeps += job.function == "sweep" and not (error or died or worker.was_frozen)
                 self.ended(worker, job, error, died)
             elif died:
@@ -153,13 +202,12 @@ class Driver:
             self._ticks.append(Job(function="sweep", event=tick, key=None))
 
     def _queue(self, event: Event) -> None:
-        function = event["detail-type"]
-        if function not in (*STAGES, "ItemReady") or key_of(event).startswith(DERIVED_PREFIX):
+        if event["detail-type"] != "Object Created":
+            self.heard(event)
             return
-        self.heard(event)
-        if function not in STAGES:
+        if key_of(event).startswith(DERIVED_PREFIX):
             return
         copies = self._copies()
-        self._queues[STAGES[function]] += [Job(function=function, event=event, key=key_of(event))] * copies
+        self._events += [Job(function="dispatch", event=event, key=key_of(event))] * copies
         if not copies:
-            self.dropped(event)
+            self.dropped(key_of(event), is_event=True)

@@ -16,11 +16,13 @@ from typing import Any
 import psutil
 import psycopg2
 from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 from psycopg2.extras import execute_values
 
+from chalicelib.model.work.tasks import QUEUES
 from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from local.event_bus import EventBus
-from local.places import ACCOUNT, aws_environment
+from local.places import ACCOUNT, REGION, aws_environment
 from local.postgres import data_path, start_postgres, stop_postgres
 from tests.support.emulated import BUCKET, Emulated, emulated_aws
 from tests.support.memory import memory_folder
@@ -66,6 +68,40 @@ class ListeningBus(EventBus):
         return taken
 
 
+class WorkQueue:
+    """A queue as its consumer sees it. `sent` counts the messages that it was ever sent."""
+
+    def __init__(self, name: str) -> None:
+        self._queue = sqs_backends[ACCOUNT][REGION].get_queue(f"collections-local-{name}")
+        self._add = self._queue.add_message
+        self._queue.add_message = self._count_and_add  # type: ignore[method-assign]
+        self.sent = 0
+
+    def visible(self) -> list[Any]:
+        """The messages that may be received now, oldest first."""
+        return list(self._queue.messages)
+
+    def all(self) -> list[Any]:
+        """Also those that are delayed, and those that a worker has."""
+        return list(self._queue._messages)
+
+    def receive(self, message: Any) -> None:
+        message.mark_received(visibility_timeout=self._queue.visibility_timeout)
+
+    def delete(self, message: Any) -> None:
+        with self._queue._messages_lock:
+            self._queue._messages = [each for each in self._queue._messages if each is not message]
+
+    def pass_a_minute(self) -> None:
+        for message in self.all():
+            message.visible_at -= 60_000
+            message.delayed_until -= 60_000
+
+    def _count_and_add(self, message: Any) -> None:
+        self.sent += 1
+        self._add(message)
+
+
 class Ground:
     def __init__(self, state: Path, aws: Emulated, providers: Providers, bus: ListeningBus) -> None:
         self._state = state
@@ -78,6 +114,7 @@ class Ground:
         self.start_postgres()
         migrate(self._url)
         set_app_password(self._url, "test")
+        self.queues = {name: WorkQueue(name) for name in QUEUES}
         # Without fsync the server would also acknowledge commits early; a crash is to lose none.
         self.sql("ALTER DATABASE collections SET synchronous_commit = on")
 
@@ -134,6 +171,8 @@ class Ground:
 
     def pass_a_minute(self) -> None:
         self.sql(A_MINUTE_PASSES)
+        for queue in self.queues.values():
+            queue.pass_a_minute()
         for key in s3_backends[ACCOUNT]["aws"].buckets[BUCKET].keys.values():
             key.last_modified -= timedelta(minutes=1)
 

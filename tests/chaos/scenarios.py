@@ -9,7 +9,7 @@ from tests.chaos.backlog import Backlog
 from tests.chaos.checks import (
     Report,
     count_calls,
-    count_events,
+    count_messages,
     find_wrong_items,
     find_wrong_objects,
     find_wrong_rows,
@@ -37,21 +37,21 @@ def run_chaos(*, seed: int, size: int, say: Callable[[str], None]) -> Report:
         storm = Storm(scene, workers, uploads=uploads, rng=rng, say=say)
         storm.run()
         calls, calls_wrong = count_calls(scene)
-        events, events_wrong = count_events(scene)
+        messages, messages_wrong = count_messages(scene)
         wrong = [
             *storm.complaints,
             *find_wrong_items(scene, uploads),
             *find_wrong_rows(scene),
             *find_wrong_objects(scene, uploads),
             *calls_wrong,
-            *events_wrong,
+            *messages_wrong,
             *_untold(scene, storm),
             *_too_calm(storm),
         ]
     figures = {
         **{name: str(count) for name, count in storm.done.items()},
         **calls,
-        **events,
+        **messages,
         "invocations": str(storm.finished),
         "minutes, sweeps": f"{storm.minutes}, {storm.sweeps}",
         "sweeps an item needed": ", ".join(
@@ -68,11 +68,11 @@ def run_backlog(*, seed: int, size: int) -> Report:
     with _scene() as (scene, workers):
         backlog = Backlog(scene, workers, rng=random.Random(seed))
         backlog.run(size)
-        events, wrong = count_events(scene)
+        messages, wrong = count_messages(scene)
         ((again,),) = scene.sql("SELECT count(*) FROM item_events WHERE event = 'woken again'")
         ((waiting,),) = scene.sql("SELECT count(*) FROM tasks WHERE state = 'ready'")
     figures = {
-        **events,
+        **messages,
         "still waiting": str(waiting),
         "woken again": str(again),
         "invocations": str(backlog.finished),

@@ -1,5 +1,6 @@
 """The chaos: uploads under kills, freezes, crashes of Postgres, and events that are lost, doubled and shuffled."""
 
+import json
 import random
 import time
 from collections import Counter
@@ -72,11 +73,11 @@ class Storm(Driver):
         if event["detail-type"] == "ItemReady":
             self.ready.add(key_of(event))
 
-    def dropped(self, event: Event) -> None:
-        self.done["events dropped"] += 1
-        self.journal.disturbed(key_of(event), self.sweeps)
-        if event["source"] == "aws.s3":
-            self.journal.lost_keys.add(key_of(event))
+    def dropped(self, key: str, *, is_event: bool) -> None:
+        self.done["events dropped" if is_event else "messages dropped"] += 1
+        self.journal.disturbed(key, self.sweeps)
+        if is_event:
+            self.journal.lost_keys.add(key)
 
     def before_sweep(self) -> None:
         self._look()
@@ -176,7 +177,7 @@ class Storm(Driver):
             return None
         held = self.ground.sql(
             "SELECT t.user_id, t.item_id FROM tasks t JOIN uploads u USING (user_id, item_id)"
-            f" WHERE u.key = '{job.key}' AND t.stage = '{STAGES[job.function]}' AND t.state = 'running'"
+            f" WHERE u.key = '{job.key}' AND t.stage = '{job.function}' AND t.state = 'running'"
             f" AND t.claimed_at >= to_timestamp({worker.given_at})"
         )
         return held[0] if held else None
@@ -191,18 +192,18 @@ class Storm(Driver):
             self.complaints.append(f"a worker continued after its lease wrote something about {frozen.held}")
 
     def _under_way(self) -> set[str]:
-        """Uploads of which an event for the stage they have come to waits to be delivered."""
-        tasks = self.ground.sql(
-            "SELECT i.key, t.stage FROM tasks t JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id"
-            " WHERE t.state IN ('ready', 'running')"
+        """Uploads that wait to be dispatched, for a place in the queue, or in the queue."""
+        waiting = self.ground.sql(
+            "SELECT i.key FROM tasks t JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id"
+            " WHERE t.state = 'ready' AND t.woken_at IS NULL"
         )
-        stages = dict(tasks)
-        return {
-            job.key
-            for stage, queue in self._queues.items()
-            for job in queue
-            if job.key and stages.get(job.key, "process") == stage
-        }
+        queued = (message for stage in STAGES for message in self.ground.queues[stage].all())
+        keys = {self.key_of_task(json.loads(message.body)["task"]["task_id"]) for message in queued}
+        return (
+            {key for (key,) in waiting}
+            | {job.key for job in self._events if job.key}
+            | {key for key in keys if key}
+        )
 
     def _crash(self) -> None:
         outage = [time.time(), inf]

@@ -18,7 +18,6 @@ from chalicelib import wiring
 from chalicelib.events import handlers
 from chalicelib.model.ingest.files import DecodedFile
 from chalicelib.providers.ingest.decoder import Decoder
-from tests.support.world import HANDLERS
 
 RAISES = b"<poison: the reader raises>"
 KILLS = b"<poison: the reader kills its process>"
@@ -50,7 +49,8 @@ def invoke(function: str, event: dict[str, Any]) -> None:
         handlers.five_minutes_passed(event)
     else:
         context = SimpleNamespace(get_remaining_time_in_millis=lambda: REMAINING_S * 1000)
-        HANDLERS[function](event, context)
+        handle = handlers.event_received if function == "dispatch" else handlers.tasks_woken
+        handle(event, context)
 
 
 def work(channel: socket.socket) -> None:
@@ -72,7 +72,15 @@ def nurse(nursery: socket.socket) -> None:
     wiring.settings()
     logging.getLogger("collections").setLevel(logging.WARNING)
     # Slow to make and without connections yet: every worker begins with them.
-    _ = wiring.blobs(), wiring.bus(), wiring.analyzer(), wiring.embedder(), wiring.pipeline_database()
+    _ = (
+        wiring.blobs(),
+        wiring._events(),
+        wiring._sqs(),
+        wiring.queues(),
+        wiring.analyzer(),
+        wiring.embedder(),
+        wiring.pipeline_database(),
+    )
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the workers
     while True:
         _, descriptors, _, _ = socket.recv_fds(nursery, 1, 1)

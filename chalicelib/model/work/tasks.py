@@ -40,7 +40,7 @@ _STAGE: dict[str, Any] = {
     "max_attempts": 8,
     "backoff_base_s": 15.0,
     "backoff_cap_s": 300.0,
-    "at_once": 5,
+    "at_once": 10,
 }
 POLICIES: dict[Kind, Policy] = {
     "process": Policy(queue="process", **_STAGE),

@@ -19,7 +19,7 @@ WINDOW = 12  # the next event is any of so many that wait for the same function
 QUEUED = 12  # the next upload comes when fewer wait
 # Of 300 uploads. At least ten workers are killed at work and five frozen while they hold a claim.
 KILLS, FREEZES, CRASHES = 12, 6, 2
-INVOCATIONS_AN_UPLOAD = 4  # at least; the disturbances are spread over as many
+INVOCATIONS_AN_UPLOAD = 5  # at least; the disturbances are spread over as many
 LONGEST_WAIT_S = 0.04  # from a disturbance's turn to itself: an invocation takes about as long
 FROZEN_MIN = (3, 7)  # a lease is 2.5 minutes
 AWAY_FOR = 12  # invocations are tried while Postgres is away

@@ -6,6 +6,7 @@ The patches are for moto 5.2.5. Each names the fault that it corrects; tests/tes
 import copy
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from moto.s3 import notifications
 from moto.s3.exceptions import NoSuchUpload
 from moto.s3.models import S3Backend
 from moto.s3.responses import S3Response
-from moto.sqs.models import sqs_backends
+from moto.sqs.models import Message, sqs_backends
 
 from local.places import ACCOUNT, REGION
 
@@ -63,9 +64,12 @@ def install(hooks: Hooks) -> None:
     _replace(DynamoHandler, "call_action", _call_dynamodb_alone)
     _replace(APIGatewayBackend, "import_rest_api", _import)
     _replace(APIGatewayBackend, "put_rest_api", _put)
+    # moto asks all messages of a queue for the time twice whenever one is sent, 10 us each.
+    _replace(Message, "visible", property(lambda message: time.time() * 1000 > message.visible_at))
+    _replace(Message, "delayed", property(lambda message: time.time() * 1000 < message.delayed_until))
 
 
-def _replace(owner: object, name: str, replacement: Callable[..., Any]) -> None:
+def _replace(owner: object, name: str, replacement: Callable[..., Any] | property) -> None:
     if not hasattr(owner, name):
         raise AttributeError(
             f"{owner} has no {name}: local/moto_patches.py does not fit this version of moto"

@@ -1,6 +1,7 @@
 """Send the messages that wake tasks: after a commit, and by the relay when that did not happen."""
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chalicelib import errors
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 log = logging.getLogger("collections.work")
-USERS_A_RELAY = 500
+USERS_A_RELAY = 1000
+USERS_AT_ONCE = 20  # their messages are sent in one transaction
 LOST_GRACE_S = 120.0  # SQS counts its messages with up to a minute's delay
 
 
@@ -23,13 +25,7 @@ def wake(user_id: str, *, db: "Database", queues: "Queues") -> int:
     The messages are sent inside the transaction that marks their tasks as woken. A crash in between, or a transaction
     that is run again, sends a message twice, and the second finds nothing to do; no message is marked and not sent.
     """
-
-    def send(tx: Tx) -> int:
-        waking = tasks.wake(tx, user_id)
-        queues.send(waking)
-        return len(waking)
-
-    return db.transact(user_id, send)
+    return db.transact(user_id, lambda tx: _send(tx, [user_id], queues))
 
 
 def wake_later(user_id: str, *, db: "Database", queues: "Queues") -> None:
@@ -43,7 +39,11 @@ def wake_later(user_id: str, *, db: "Database", queues: "Queues") -> None:
 def relay_wakes(*, db: "Database", queues: "Queues") -> int:
     """Send the messages that nobody has sent; return how many. Raise Unavailable."""
     users = db.transact_as_system(lambda tx: tasks.list_waiting_users(tx, limit=USERS_A_RELAY))
-    return sum(wake(user_id, db=db, queues=queues) for user_id in users)
+    sent = 0
+    for start in range(0, len(users), USERS_AT_ONCE):
+        some = users[start : start + USERS_AT_ONCE]
+        sent += db.transact_as_system(lambda tx, some=some: _send(tx, some, queues))  # type: ignore[misc]
+    return sent
 
 
 def rewake_lost(*, db: "Database", queues: "Queues") -> int:
@@ -57,3 +57,9 @@ def rewake_lost(*, db: "Database", queues: "Queues") -> int:
             )
         )
     return lost
+
+
+def _send(tx: Tx, user_ids: Sequence[str], queues: "Queues") -> int:
+    waking = tasks.wake(tx, user_ids)
+    queues.send(waking)
+    return len(waking)

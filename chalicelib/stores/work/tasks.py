@@ -180,17 +180,13 @@ def list_expired(tx: Tx, *, limit: int) -> list[Expired]:
     return tx.rows(Expired, SQL["list_expired"], limit=limit)
 
 
-def wake(tx: Tx, user_id: str) -> list[Wake]:
-    """Mark the user's tasks that are to be woken now; return the messages that the caller sends before the commit."""
-    tx.one(SQL["lock_wakes"], user_id=user_id)
+def wake(tx: Tx, user_ids: Sequence[str]) -> list[Wake]:
+    """Mark the users' tasks that are to be woken now; return the messages that the caller sends before the commit."""
+    tx.all(SQL["lock_wakes"], user_ids=list(user_ids))
     at_once = [policy.at_once for policy in POLICIES.values()]
-    rows = tx.all(
-        SQL["wake"], user_id=user_id, kinds=list(POLICIES), at_once=at_once, max_delay_s=MAX_DELAY_S
-    )
-    return [
-        Wake(task=TaskRef(user_id=user_id, task_id=row["task_id"], kind=row["kind"]), delay_s=row["delay_s"])
-        for row in rows
-    ]
+    bounds = {"kinds": list(POLICIES), "at_once": at_once, "max_delay_s": MAX_DELAY_S}
+    rows = tx.all(SQL["wake"], user_ids=list(user_ids), **bounds)
+    return [Wake(delay_s=row.pop("delay_s"), task=TaskRef(**row)) for row in rows]
 
 
 def list_waiting_users(tx: Tx, *, limit: int) -> list[str]:

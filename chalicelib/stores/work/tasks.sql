@@ -108,9 +108,11 @@ FROM tasks WHERE state = 'running' AND lease_until < clock_timestamp()
 ORDER BY lease_until LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED
 
--- Wake-ups of one user are sent by one process at a time, so that they count each other.
+-- Wake-ups of one user are sent by one process at a time, so that they count each other. Several users are locked in
+-- the order of their locks, so that no two processes wait for each other.
 -- :name lock_wakes
-SELECT pg_advisory_xact_lock(hashtextextended('wake ' || %(user_id)s, 0))
+SELECT pg_advisory_xact_lock(lock)
+FROM (SELECT hashtextextended('wake ' || user_id, 0) AS lock FROM unnest(%(user_ids)s::text[]) AS u (user_id) ORDER BY 1) l
 
 -- As many due tasks as there are free places, in order; and those that become due within the longest delay of a message.
 -- A place is taken by a message that is due and by a worker with a living lease.
@@ -118,26 +120,27 @@ SELECT pg_advisory_xact_lock(hashtextextended('wake ' || %(user_id)s, 0))
 WITH policies AS (
     SELECT * FROM unnest(%(kinds)s::text[], %(at_once)s::int[]) AS p (kind, at_once)
 ), free AS (
-    SELECT p.kind, p.at_once - (
+    SELECT u.user_id, p.kind, p.at_once - (
         SELECT count(*) FROM tasks t
-        WHERE t.user_id = %(user_id)s AND t.stage = p.kind AND t.woken_at IS NOT NULL AND t.state IN ('ready', 'running')
+        WHERE t.user_id = u.user_id AND t.stage = p.kind AND t.woken_at IS NOT NULL AND t.state IN ('ready', 'running')
           AND CASE t.state WHEN 'ready' THEN t.run_after <= clock_timestamp() ELSE t.lease_until >= clock_timestamp() END
     ) AS places
-    FROM policies p
+    FROM unnest(%(user_ids)s::text[]) AS u (user_id) CROSS JOIN policies p
 ), due AS (
     SELECT c.id FROM free f CROSS JOIN LATERAL (
         SELECT id FROM tasks
-        WHERE user_id = %(user_id)s AND stage = f.kind AND state = 'ready' AND woken_at IS NULL AND run_after <= clock_timestamp()
+        WHERE user_id = f.user_id AND stage = f.kind AND state = 'ready' AND woken_at IS NULL AND run_after <= clock_timestamp()
         ORDER BY run_after, id LIMIT greatest(f.places, 0) FOR UPDATE SKIP LOCKED) c
 ), soon AS (
-    SELECT id FROM tasks
-    WHERE user_id = %(user_id)s AND stage = ANY (%(kinds)s) AND state = 'ready' AND woken_at IS NULL
-      AND run_after > clock_timestamp() AND run_after <= clock_timestamp() + %(max_delay_s)s * interval '1 second'
-    ORDER BY run_after, id LIMIT 100 FOR UPDATE SKIP LOCKED
+    SELECT c.id FROM free f CROSS JOIN LATERAL (
+        SELECT id FROM tasks
+        WHERE user_id = f.user_id AND stage = f.kind AND state = 'ready' AND woken_at IS NULL
+          AND run_after > clock_timestamp() AND run_after <= clock_timestamp() + %(max_delay_s)s * interval '1 second'
+        ORDER BY run_after, id LIMIT 100 FOR UPDATE SKIP LOCKED) c
 )
 UPDATE tasks t SET woken_at = clock_timestamp()
 FROM (SELECT id FROM due UNION ALL SELECT id FROM soon) c WHERE t.id = c.id
-RETURNING t.id AS task_id, t.stage AS kind,
+RETURNING t.user_id, t.id AS task_id, t.stage AS kind,
           greatest(0, ceil(extract(epoch FROM t.run_after - clock_timestamp())))::int AS delay_s
 
 -- :name list_waiting_users

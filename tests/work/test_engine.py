@@ -1,0 +1,257 @@
+"""The engine's own promises: places, order, wake-ups that no crash loses, runs among the failures."""
+
+import json
+import random
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from chalicelib import wiring
+from chalicelib.errors import Unavailable
+from chalicelib.events import handlers
+from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.work.tasks import POLICIES, Claim, TaskRef, Wake
+from chalicelib.ops.work.engine import run_task
+from chalicelib.ops.work.stages import stage_work
+from chalicelib.ops.work.wake import wake
+from chalicelib.stores.aws.queues import Queues
+from chalicelib.stores.work import tasks
+from tests.chat.test_untrusted_text import TRUE
+from tests.support.emulated import BUCKET
+from tests.support.talking import Talk, document, talk
+from tests.support.world import World, jpeg
+
+__all__ = ["talk"]  # pytest finds fixtures by their names
+AT_ONCE = POLICIES["analyze"].at_once
+ALICE_A = ItemRef(user_id="alice", item_id="a")
+
+
+class Killed(BaseException):
+    """What no handler of exceptions catches, as SIGKILL."""
+
+
+class DyingQueues(Queues):
+    """Queues whose process dies before or after a message is sent."""
+
+    def __init__(self, *, sends: bool) -> None:
+        super().__init__(wiring._sqs, prefix="collections-local")
+        self._sends = sends
+
+    def send(self, wakes: Sequence[Wake]) -> None:
+        if self._sends:
+            super().send(wakes)
+        if wakes:
+            raise Killed
+
+
+def make_waiting(world: World, user: str, count: int) -> list[TaskRef]:
+    """Items whose analysis waits to be woken."""
+    world.sql(
+        f"INSERT INTO users (id) VALUES ('{user}') ON CONFLICT DO NOTHING;"
+        "INSERT INTO items (user_id, id, key, name, status, kind)"
+        f" SELECT '{user}', n, '{user}/' || n, n, 'PROCESSING', 'image' FROM generate_series(1, {count}) n;"
+        "INSERT INTO tasks (user_id, item_id, stage)"
+        f" SELECT '{user}', n, 'analyze' FROM generate_series(1, {count}) n"
+    )
+    found = world.sql(f"SELECT id FROM tasks WHERE user_id = '{user}' ORDER BY id")
+    return [TaskRef(user_id=user, task_id=number, kind="analyze") for (number,) in found]
+
+
+def woken(world: World) -> list[int]:
+    """The ids of the tasks whose messages are in the queues."""
+    return [json.loads(message["body"])["task"]["task_id"] for message in world.messages()]
+
+
+def do(task: TaskRef, queues: Queues | None = None) -> bool:
+    """Do the task, with nothing to write."""
+    work = stage_work(lambda claim: lambda tx: None, bucket=BUCKET)
+    db, bus = wiring.pipeline_database(), wiring.bus()
+    return run_task(task, work, db=db, bus=bus, queues=queues or wiring.queues())
+
+
+def test_a_user_has_as_many_messages_as_places_and_the_ledger_keeps_the_order(world: World) -> None:
+    waiting = make_waiting(world, "alice", AT_ONCE + 5)
+    wake("alice", db=world.db, queues=wiring.queues())
+    wake("alice", db=world.db, queues=wiring.queues())
+    handlers.minute_passed()
+    assert woken(world) == [task.task_id for task in waiting[:AT_ONCE]]
+    assert do(waiting[3])
+    assert waiting[AT_ONCE].task_id in woken(world)
+
+
+def test_never_more_at_once_than_allowed_however_claims_interleave(world: World) -> None:
+    """Threads claim, finish and give up at random; how many are running is looked at after every commit."""
+    waiting = make_waiting(world, "alice", 60)
+    most: list[int] = []
+
+    def take_and_finish(seed: int) -> None:
+        rng = random.Random(seed)
+        held: list[Claim] = []
+        for _ in range(40):
+            task = rng.choice(waiting)
+            if held and rng.random() < 0.4:
+                claim = held.pop(rng.randrange(len(held)))
+                world.db.transact(
+                    "alice", lambda tx, claim=claim: (tasks.hold(tx, claim), tasks.release(tx, claim))
+                )  # type: ignore[misc]
+            elif claimed := world.db.transact("alice", lambda tx, task=task: tasks.claim(tx, task)):  # type: ignore[misc]
+                held.append(claimed)
+            most.append(count())
+
+    def count() -> int:
+        row = world.db.transact(
+            "alice", lambda tx: tx.one("SELECT count(*) AS n FROM tasks WHERE state = 'running'")
+        )
+        assert row is not None
+        return int(row["n"])
+
+    threads = [threading.Thread(target=take_and_finish, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == AT_ONCE
+    assert len(most) == 240
+
+
+def test_a_task_without_a_place_waits_for_one_without_a_message(world: World) -> None:
+    waiting = make_waiting(world, "alice", AT_ONCE + 1)
+    for task in waiting[:AT_ONCE]:
+        assert world.db.transact("alice", lambda tx, task=task: tasks.claim(tx, task)) is not None  # type: ignore[misc]
+    assert not do(waiting[-1])
+    assert woken(world) == []
+    world.sql(f"UPDATE tasks SET lease_until = now() - interval '1 s' WHERE id = {waiting[0].task_id}")
+    handlers.minute_passed()
+    assert woken(world) == [waiting[-1].task_id], "a dead worker's place is free when its lease is over"
+
+
+def test_another_users_places_are_their_own(world: World) -> None:
+    make_waiting(world, "alice", 50)
+    (bobs,) = make_waiting(world, "bob", 1)
+    handlers.minute_passed()
+    assert bobs.task_id in woken(world)
+
+
+@pytest.mark.parametrize("sends", [False, True])
+def test_a_worker_that_dies_before_the_next_wake_up_loses_nothing_without_the_relay(
+    world: World, sends: bool
+) -> None:
+    """SQS delivers its message again, and that delivery sends what was not sent."""
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    (message,) = world.messages()
+    task = TaskRef(**json.loads(message["body"])["task"])
+    with pytest.raises(Killed):
+        do(task, DyingQueues(sends=sends))
+    assert world.sql("SELECT stage, state, woken_at FROM tasks ORDER BY id") == [
+        ("process", "done", world.sql("SELECT woken_at FROM tasks WHERE stage = 'process'")[0][0]),
+        ("analyze", "ready", None),
+    ]
+    world.messages()
+    world.deliver(message)
+    assert woken(world) == [world.task(ALICE_A, "analyze").task_id]
+
+
+def test_a_queue_that_is_away_has_the_message_delivered_again(world: World) -> None:
+    world.deliver(world.put("alice/a.jpg", jpeg()))
+    (message,) = world.messages()
+
+    class Away(Queues):
+        def send(self, wakes: Sequence[Wake]) -> None:
+            raise Unavailable("away")
+
+    with pytest.raises(Unavailable):
+        do(TaskRef(**json.loads(message["body"])["task"]), Away(wiring._sqs, prefix="x"))
+    world.deliver(message)
+    assert woken(world) == [world.task(ALICE_A, "analyze").task_id]
+
+
+def test_a_wait_is_a_delayed_message_and_a_long_one_is_the_relays(world: World) -> None:
+    first, second, _ = make_waiting(world, "alice", 3)
+    world.sql(f"UPDATE tasks SET run_after = now() + interval '5 min' WHERE id = {first.task_id}")
+    world.sql(f"UPDATE tasks SET run_after = now() + interval '1 hour' WHERE id = {second.task_id}")
+
+    delays: dict[int, int] = {}
+
+    class Seen(Queues):
+        def send(self, wakes: Sequence[Wake]) -> None:
+            delays.update({each.task.task_id: each.delay_s for each in wakes})
+
+    seen = Seen(wiring._sqs, prefix="x")
+    wake("alice", db=world.db, queues=seen)
+    assert 290 < delays.pop(first.task_id) <= 300
+    assert second.task_id not in delays and [*delays.values()] == [0]
+    world.sql(f"UPDATE tasks SET run_after = now() + interval '14 min' WHERE id = {second.task_id}")
+    wake("alice", db=world.db, queues=seen)
+    assert 800 < delays[second.task_id] <= 900
+
+
+def run(talk: Talk) -> str:
+    talk.world.ingest("alice/orders.pdf", document(TRUE))
+    headers = {"Prefer": "respond-async"}
+    return str(talk.ask(talk.begin(), "What does the keeper count?", headers=headers).body["id"])
+
+
+def listed(talk: Talk, query: str = "") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = talk("GET", f"/api/v1/failures{query}").body["data"]
+    return found
+
+
+def test_a_failed_run_and_one_that_is_retried_are_failures_and_are_redriven(talk: Talk) -> None:
+    run_id = run(talk)
+    talk.world.sql("UPDATE tasks SET input = '{}' WHERE run_id IS NOT NULL")
+    with pytest.raises(KeyError):
+        talk.deliver_run(run_id)
+    (failure,) = listed(talk)
+    assert (failure["kind"], failure["status"], failure["run_id"]) == ("run", "retrying", run_id)
+    assert (failure["stage"], failure["item_id"], failure["reason"]) == ("answer", None, "internal_error")
+    talk.world.sql("UPDATE tasks SET state = 'failed', finished_at = now() WHERE run_id IS NOT NULL")
+    assert [each["status"] for each in listed(talk, f"?run_id={run_id}&kind=run")] == ["failed"]
+    assert talk.world.sql("SELECT count(*) FROM failures") == [(1,)]
+    assert talk("POST", "/api/v1/failures/redrive", {"kind": "run"}).body["redriven"] == 1
+    assert talk("GET", f"/api/v1/runs/{run_id}").body["state"] == "queued"
+
+
+def test_cancel_is_final_and_frees_the_place_of_a_frozen_worker(talk: Talk) -> None:
+    run_id = run(talk)
+    frozen = TaskRef(**json.loads(talk.run_message(run_id)["body"])["task"])
+    claim = talk.world.db.transact("alice", lambda tx: tasks.claim(tx, frozen))
+    assert claim is not None
+    talk.world.messages()
+    talk.world.sql(
+        "INSERT INTO tasks (user_id, run_id, stage, input, state, lease_until, woken_at, token)"
+        " SELECT 'alice', gen_random_uuid(), 'answer', '{}', 'running', now() + interval '1 hour', now(),"
+        f" gen_random_uuid() FROM generate_series(1, {POLICIES['answer'].at_once - 1})"
+    )
+    talk.world.sql(
+        "INSERT INTO tasks (user_id, run_id, stage, input) VALUES ('alice', gen_random_uuid(), 'answer', '{}')"
+    )
+    handlers.minute_passed()
+    assert woken(talk.world) == []
+    assert talk("POST", f"/api/v1/runs/{run_id}/cancel").body["state"] == "cancelled"
+    assert len(woken(talk.world)) == 1
+    assert not do(frozen)
+    assert talk("GET", f"/api/v1/runs/{run_id}").body["state"] == "cancelled"
+
+
+def test_runs_of_the_release_before_move_over(talk: Talk) -> None:
+    """Those that are queued go on, those that are over are read, one that is worked on stays where it is."""
+    run_id = run(talk)
+    talk.world.messages()
+    talk.world.sql(
+        "INSERT INTO runs (user_id, id, kind, state, input, output, created_at, lease_until)"
+        " SELECT user_id, run_id, stage, 'queued', input, NULL::jsonb, now() - interval '2 min',"
+        " NULL::timestamptz FROM tasks WHERE run_id IS NOT NULL"
+        " UNION ALL SELECT 'alice', gen_random_uuid(), 'answer', 'succeeded', '{}', '{}', now() - interval '9 min',"
+        " NULL"
+        " UNION ALL SELECT 'alice', gen_random_uuid(), 'answer', 'running', '{}', NULL, now() - interval '2 min',"
+        "  now() + interval '1 min'"
+        " UNION ALL SELECT 'alice', gen_random_uuid(), 'answer', 'queued', '{}', NULL, now(), NULL;"
+        "DELETE FROM tasks WHERE run_id IS NOT NULL"
+    )
+    talk.world.sweep()
+    assert [each["state"] for each in talk("GET", "/api/v1/runs").body["data"]] == ["queued", "succeeded"]
+    assert talk.world.sql("SELECT state FROM runs ORDER BY state") == [("queued",), ("running",)]
+    talk.world.run()
+    assert talk("GET", f"/api/v1/runs/{run_id}").body["state"] == "succeeded"

@@ -120,6 +120,7 @@ def test_a_task_without_a_place_waits_for_one_without_a_message(world: World) ->
     waiting = make_waiting(world, "alice", AT_ONCE + 1)
     for task in waiting[:AT_ONCE]:
         assert world.db.transact("alice", lambda tx, task=task: tasks.claim(tx, task)) is not None  # type: ignore[misc]
+    world.sql("UPDATE tasks SET woken_at = now() WHERE state = 'ready'")
     assert not do(waiting[-1])
     assert woken(world) == []
     world.sql(f"UPDATE tasks SET lease_until = now() - interval '1 s' WHERE id = {waiting[0].task_id}")

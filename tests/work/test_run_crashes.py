@@ -217,8 +217,10 @@ def test_a_dead_letter_of_a_run_wakes_it_when_it_is_redriven(talk: Talk, place: 
 def test_a_bug_rings_and_is_tried_again(talk: Talk, place: str) -> None:
     run_id = queued(talk, place)
     talk.world.sql("UPDATE tasks SET input = '{}' WHERE run_id IS NOT NULL")
+    talk.world.messages()
     with pytest.raises(KeyError):
         talk.deliver_run(run_id)
+    assert len(talk.world.messages()) == 1, "for the next attempt"
     assert states(talk) == [("ready", 1, "internal_error")]
     assert (
         talk("GET", f"/api/v1/runs/{run_id}").body["error"]["message"] == "Something went wrong on our side."

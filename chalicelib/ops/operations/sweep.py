@@ -38,8 +38,7 @@ def sweep(*, db: "Database", blobs: "Blobs", queues: "Queues", now: datetime) ->
         counts["found_objects"] = reconcile_objects(db=db, blobs=blobs, before=now - SETTLED_AFTER)
     finally:
         counts |= _heal(db=db)
-        counts["lost_wake_ups"] = rewake_lost(db=db, queues=queues)
-        counts["woken"] = relay_wakes(db=db, queues=queues)
+        counts |= _wake(db=db, queues=queues)
     counts["deleted_objects"] = delete_objects(db=db, blobs=blobs)
     return counts | {"aborted_uploads": abort_abandoned(db=db, blobs=blobs)}
 
@@ -54,6 +53,13 @@ def _heal(*, db: "Database") -> dict[str, int]:
         "pruned_letters": db.transact_as_system(failures.prune_letters),
         "pruned_keys": db.transact_as_system(idempotency_keys.prune),
         "pruned_answers": db.transact_as_system(cache_entries.prune),
+    }
+
+
+def _wake(*, db: "Database", queues: "Queues") -> dict[str, int]:
+    return {
+        "lost_wake_ups": rewake_lost(db=db, queues=queues),
+        "woken": relay_wakes(db=db, queues=queues),
     }
 
 

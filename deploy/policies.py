@@ -33,7 +33,6 @@ SENDERS = (
     "EmbedderLambda",
     "RunnerLambda",
     "relay",
-    "sweeper",
 )
 # The sources of the events that each function publishes; other functions publish none.
 PROCESSED = ["collections.imageprocessor", "collections.documentprocessor"]
@@ -60,7 +59,7 @@ TABLES = [
     ("Sessions", "SESSIONS_TABLE", ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"]),
     ("RateLimits", "RATE_LIMITS_TABLE", ["GetItem", "UpdateItem"]),
 ]
-FUNCTIONS = (*SENDERS, "dead_letters")
+FUNCTIONS = (*SENDERS, "sweeper", "dead_letters")
 
 
 def environment(stage: str) -> Mapping[str, str]:
@@ -112,8 +111,9 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
     if function in SENDERS:
         queues = [queue_arn(stage, queue) for queue in CONSUMERS if queue != DEAD_LETTERS]
         yield allow("Queue", ["sqs:GetQueueUrl", "sqs:SendMessage"], queues)
-        if function == "sweeper":
-            yield allow("Count", ["sqs:GetQueueAttributes"], queues)
+    if function == "sweeper":
+        queues = [queue_arn(stage, queue) for queue in CONSUMERS if queue != DEAD_LETTERS]
+        yield allow("Count", ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"], queues)
     if function == "api_handler":
         for sid, name, actions in TABLES:
             table = f"arn:aws:dynamodb:*:*:table/{environment(stage)[name]}"

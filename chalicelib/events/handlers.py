@@ -85,10 +85,11 @@ def _do(task: TaskRef, context: Any) -> None:
 
 def minute_passed() -> None:
     db = wiring.pipeline_database()
-    woken = relay_wakes(db=db, queues=wiring.queues())
-    log.info(
-        "relayed", extra={"woken": woken, "published": publish.relay_due_events(db=db, bus=wiring.bus())}
-    )
+    counts = {
+        "woken": relay_wakes(db=db, queues=wiring.queues()),
+        "published": publish.relay_due_events(db=db, bus=wiring.bus()),
+    }
+    log.info("relayed", extra=counts)
 
 
 def five_minutes_passed(event: dict[str, Any]) -> None:

@@ -41,6 +41,7 @@ UNRECORDED = {
     *("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
     *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface"),
     *("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
+    "sqs:GetQueueUrl",  # asked once a process, by whichever function needs it first
     *("ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "kms:Decrypt"),
 }
 POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
@@ -325,11 +326,7 @@ def grants(function: str, stage: str) -> set[Call]:
 
 def one_queue(call: Call) -> Call:
     """Return the call on any queue of work as one on the first: a function wakes whatever its user's tasks wait for."""
-    # A queue's address is asked once a process, by whichever function needs it first.
-    action = call.action.replace("GetQueueUrl", "SendMessage")
-    return call._replace(
-        action=action, resource=re.sub(rf"-({'|'.join(QUEUES)})$", f"-{QUEUES[0]}", call.resource)
-    )
+    return call._replace(resource=re.sub(rf"-({'|'.join(QUEUES)})$", f"-{QUEUES[0]}", call.resource))
 
 
 def allowed_sources(statement: dict[str, Any]) -> list[str]:

@@ -96,7 +96,7 @@ OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], lis
         {"Bucket", "StartAfter", "MaxKeys"},
         lambda p: [Call("s3:ListBucket", f"arn:aws:s3:::{p['Bucket']}")],
     ),
-    ("sqs", "GetQueueUrl"): ({"QueueName"}, lambda p: queue("GetQueueUrl", p["QueueName"])),
+    ("sqs", "GetQueueUrl"): ({"QueueName"}, lambda p: []),
     ("sqs", "SendMessageBatch"): ({"QueueUrl", "Entries"}, lambda p: queue("SendMessage", p["QueueUrl"])),
     ("sqs", "GetQueueAttributes"): (
         {"QueueUrl", "AttributeNames"},

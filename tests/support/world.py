@@ -127,8 +127,9 @@ class World:
         self.run(self.put(key, body))
 
     def sweep(self) -> None:
-        """The sweeper, five minutes from now: what was put just now is old enough to be missed."""
+        """The sweeper, five minutes from now, and then the relay: what was put just now is old enough to be missed."""
         handlers.five_minutes_passed({"time": (datetime.now(UTC) + timedelta(minutes=5)).isoformat()})
+        handlers.minute_passed()
 
     def heal(self) -> None:
         """Ten minutes pass three times, with the relay, the sweeper and all that they wake."""
@@ -140,7 +141,6 @@ class World:
                 f"UPDATE outbox SET due_at = due_at {ago}, locked_until = locked_until {ago};"
                 f"UPDATE object_deletions SET created_at = created_at {ago}"
             )
-            handlers.minute_passed()
             self.sweep()
             self.run()
 

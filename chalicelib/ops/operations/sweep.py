@@ -9,7 +9,7 @@ from chalicelib.model.library.items import DERIVED_PREFIX, parse_key
 from chalicelib.ops.ingest.ingest import Arrival, register_object
 from chalicelib.ops.ingest.uploads import abort_abandoned
 from chalicelib.ops.work.engine import take_back
-from chalicelib.ops.work.wake import relay_wakes, rewake_lost
+from chalicelib.ops.work.wake import rewake_lost
 from chalicelib.stores import cache_entries, idempotency_keys
 from chalicelib.stores.ingest import uploads
 from chalicelib.stores.operations import failures, sweeps
@@ -38,7 +38,7 @@ def sweep(*, db: "Database", blobs: "Blobs", queues: "Queues", now: datetime) ->
         counts["found_objects"] = reconcile_objects(db=db, blobs=blobs, before=now - SETTLED_AFTER)
     finally:
         counts |= _heal(db=db)
-        counts |= _wake(db=db, queues=queues)
+        counts |= {"lost_wake_ups": rewake_lost(db=db, queues=queues)}
     counts["deleted_objects"] = delete_objects(db=db, blobs=blobs)
     return counts | {"aborted_uploads": abort_abandoned(db=db, blobs=blobs)}
 
@@ -53,13 +53,6 @@ def _heal(*, db: "Database") -> dict[str, int]:
         "pruned_letters": db.transact_as_system(failures.prune_letters),
         "pruned_keys": db.transact_as_system(idempotency_keys.prune),
         "pruned_answers": db.transact_as_system(cache_entries.prune),
-    }
-
-
-def _wake(*, db: "Database", queues: "Queues") -> dict[str, int]:
-    return {
-        "lost_wake_ups": rewake_lost(db=db, queues=queues),
-        "woken": relay_wakes(db=db, queues=queues),
     }
 
 

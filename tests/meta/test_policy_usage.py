@@ -271,6 +271,7 @@ def use_what_heals(world: Recorded) -> None:
     world.put("alice/unheard-of-too.jpg", jpeg("brown"))
     world.invoke("sweeper", later)
     assert "alice/slow.jpg" not in world.objects()
+    world.invoke("relay", {})
     assert len(world.messages()) >= 4
     world.sql("UPDATE outbox SET published_at = NULL, locked_until = NULL, due_at = now()")
     world.invoke("relay", {})

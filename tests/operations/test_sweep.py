@@ -112,6 +112,7 @@ def test_without_s3_the_sweep_heals_what_needs_none(world: World) -> None:
     world.sql("UPDATE tasks SET woken_at = now() - interval '10 min'")
     with pytest.raises(Unavailable):
         sweep(db=world.db, blobs=blobs_away(), queues=wiring.queues(), now=datetime.now(UTC))
+    handlers.minute_passed()
     assert len(world.messages()) == 1
 
 

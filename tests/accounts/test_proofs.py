@@ -222,6 +222,21 @@ def test_an_address_is_changed_once_the_new_one_is_proved_and_the_old_one_is_tol
     assert people("POST", "/api/v1/verifications", {"token": link}).code == "link_used"
 
 
+def test_a_link_is_void_although_the_address_is_again_what_it_was(people: People, mailbox: Mailbox) -> None:
+    """A mistyped address is a stranger's: once its change is undone, the stranger's link must not do it again."""
+    token = mailbox.join("ann@example.org")["access_token"]
+    change(people, token, "typo@example.org")
+    strangers = mailbox.link("address")
+    mailbox.ask("password-resets", "ann@example.org")
+    reset = mailbox.link("reset")
+    assert people("POST", "/api/v1/verifications", {"token": strangers}).status == 200
+    change(people, token, "ann@example.org")
+    assert people("POST", "/api/v1/verifications", {"token": mailbox.link("address")}).status == 200
+    assert people("POST", "/api/v1/verifications", {"token": strangers}).code == "link_used"
+    assert mailbox.set_password(reset).code == "link_used"
+    assert people.me(token).body["email"] == "ann@example.org"
+
+
 def test_while_the_old_address_cannot_be_told_nothing_changes(
     people: People, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -179,6 +179,33 @@ evil․com
 ｈｔｔｐ：／／ｅｖｉｌ
 请访问evil.com查看
 请访问http://evil查看
+evil[.]com
+evil(.)com/x
+evil [dot] com
+evil dot com
+evil . com
+eve at evil dot org
+evil&lbrack;.&rbrack;com
+ｅｖｉｌ［．］ｃｏｍ
+evilꓸcom
+evil.com→
+evil.com👍 now
+evil.com∕path
+evil.соm
+t.со
+evil.cοm
+evil.ᴄᴏᴍ
+ᴇᴠɪʟ.ᴄᴏᴍ
+evil.🅲🅾🅼
+evil.ıo
+httρ://evil
+<script>eval(x)
+&lt;style&gt;
+search-ms:query=x
+itms-services:x
+otpauth:x
+router.lan/admin
+evil.eth
 今日はevil.comへ
 사이트evil.com에서
 """.strip().split("\n")
@@ -204,6 +231,25 @@ at 5 p.m. sharp
 1.2.3
 12.05.2026
 1,200.50 euros
+press (.) to go
+the .com boom
+a dot in the middle
+array[.]x
+π.χ.το
+рыба.сом
+т.е.со мной
+и т.ч.
+2.5→3.5
+it ended.🎉 Then
+v1.2.3 of driver.sys
+minutes.docx
+1.234.567,89
+z.B.das
+e.g.this
+System.out.println
+他来了。她走了。
+ул.Ленина
+قال نعم.لا
 ratio 3:1
 10:30
 10:30:45
@@ -391,6 +437,10 @@ def test_other_texts_have_none() -> None:
         ("It rose.In May it fell.", "it rose and fell", False),
         ("It grew.In May it fell.", "it rose and fell", True),
         ("1.In May it fell.", "it fell", False),
+        ("Washington D.C.is big.", "Washington D.C. is big.", False),
+        ("г.Москва велика", "г. Москва велика", False),
+        ("See evil.com.", "It is evil, com and all.", True),
+        ("See evil[.]com.", "at evil.com", False),
         ("See https://good.com/a.", "(see good.com/a)", False),
         ("See good.com.", "https://good.com/a/b?c", False),
         ("See Good.COM.", "at good.com", False),

@@ -238,6 +238,11 @@ SPOOFED = [
         "X-Forwarded-Client-Cert",
         "X-Amzn-Mtls-Clientcert",
     ),
+    *("X-Apigateway-Api-Userinfo", "X-JWT-Assertion", "SM_USER", "iv-groups", "OIDC_CLAIM_sub", "X-SSO-User"),
+    *("Impersonate-User", "X-Auth-Username", "X-Auth-Email", "X-Hasura-Role", "X-Roles", "X-User-Mail"),
+    # and as whoever invents another name does
+    *("X-Forward-For", "Forwarder-For", "X-IP-Address", "Client-Ip-Address", "X-Custom-IP-Authorization"),
+    *("X-New-Vendor-User", "New-Vendor-UserId", "X-New-Vendor-Roles", "X-Client-Port"),
     # which request it is, and what only a connection says
     *("X-Request-Id", "X-Collections-Identity", "x-collections-identity", "Host", "Content-Length", "Expect"),
     *("X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-HTTP-Method", "X-HTTP-Method-Override"),
@@ -257,7 +262,21 @@ PASSED = [
         "X-Ship",
         "From",
     ),
-    *("X-Auth-Token", "Flyer", "X-Amzn-Trace-Id", "Cookie", "Origin", "Referer", "Accept-Language"),
+    *(
+        "X-Auth-Token",
+        "X-Skip",
+        "X-Tenant-Id",
+        "X-Log-Group",
+        "Smart",
+        "X-Ip-Policy",
+        "Ivory",
+        "Flyer",
+        "X-Amzn-Trace-Id",
+        "Cookie",
+        "Origin",
+        "Referer",
+        "Accept-Language",
+    ),
 ]
 
 

@@ -87,10 +87,22 @@ def test_a_file_is_cut_wherever_it_is_cut(form):
 
 
 def test_an_item_that_ends_beyond_the_file_is_missing_although_the_boxes_are_whole():
-    boxes = [FTYP, box(b"mdat", bytes(8)), meta(PRIMARY, iinf({1: b"hvc1"}), iloc({1: [(32, 40)]}))]
+    boxes = [FTYP, box(b"mdat", b"12345678"), meta(PRIMARY, iinf({1: b"hvc1"}), iloc({1: [(32, 40)]}))]
     assert verdict(b"".join(boxes)) is None
     boxes[2] = meta(PRIMARY, iinf({1: b"hvc1"}), iloc({1: [(32, 4000)]}))
     assert verdict(b"".join(boxes)) == "truncated"
+
+
+def test_a_picture_whose_end_was_reserved_and_never_written_is_truncated(decoder, save):
+    """As some programs leave it whose copying was stopped: all bytes are there, and all behind some point are 0."""
+    for content in (heic(0), heic(128)):
+        for length in (len(content) // 2, len(content) * 3 // 4, len(content) - 16):
+            reserved = content[:length] + bytes(len(content) - length)
+            assert refusal(decoder, save(reserved)).code == "truncated"
+
+
+def test_a_few_zeros_behind_an_image_are_no_damage():
+    assert verdict(by_hand()[:-2] + bytes(2)) is None
 
 
 def test_an_item_in_idat_is_measured_by_its_own_box():

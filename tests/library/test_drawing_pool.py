@@ -54,6 +54,23 @@ def test_at_most_so_many_are_lent_and_those_that_came_back_are_lent_again(pools:
         assert {again.__self__, last.__self__} == {first.__self__, second.__self__}  # type: ignore[attr-defined]
 
 
+def test_a_decoder_that_cannot_be_made_is_not_lent(pools: list[DrawingPool]) -> None:
+    """No file descriptor is left, say: once there are some again, as many decoders are lent as ever."""
+    made = iter([OSError(24, "Too many open files")] * 3)
+
+    def make() -> Decoder:
+        for failure in made:
+            raise failure
+        return Decoder(limits=FileLimits())
+
+    pool = DrawingPool(make, size=1, max_wait_s=0.0)
+    pools.append(pool)
+    for _ in range(3):
+        with pytest.raises(OSError, match="Too many"), pool.lend("ann"):
+            pass
+    assert is_lent(pool, "ann")
+
+
 def test_one_caller_leaves_a_decoder_to_the_others(pools: list[DrawingPool]) -> None:
     pool = pool_of(pools, 3)
     with pool.lend("ann"), pool.lend("ann"):

@@ -33,7 +33,7 @@ _WORDS = {
 _KIND = re.compile(r"Expected `(?P<kinds>[^`]+)`, got `(?P<got>[^`]+)`")
 _LENGTH = re.compile(r"Expected `(?P<kind>str|array|object)` of length (?P<sign>>=|<=) (?P<limit>\d+)")
 _RANGE = re.compile(r"Expected `(?:int|float)` (?P<sign>>=|<=|>|<) (?P<limit>\S+)")
-_PATTERN = re.compile(r"Expected `str` matching regex (?P<pattern>'.*')", re.DOTALL)
+_PATTERN = re.compile(r"Expected `str` matching regex (?P<pattern>['\"].*['\"])", re.DOTALL)
 _SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 _UNITS = {"str": "characters", "array": "elements", "object": "members"}
 A_MOMENT = "a date and time as in RFC 3339, with its offset, such as 2026-01-31T09:30:00Z"
@@ -139,8 +139,16 @@ def _say(message: str, hint: Any) -> str:
         kinds = [_WORDS.get(kind, kind) for kind in match["kinds"].split(" | ")]
         return f"must be {' or '.join(kinds)}, not {_WORDS.get(match['got'], match['got'])}"
     if match := _PATTERN.match(message):
-        return f"must match the pattern {match['pattern']}"
+        return _expected(hint) or f"must match the pattern {match['pattern']}"
     return next((said for theirs, said in _OTHERS if message.startswith(theirs)), f"is wrong: {message}")
+
+
+def _expected(hint: Any) -> str | None:
+    """Return what stands in words beside a pattern, as `Meta(pattern=..., extra={"expected": ...})`."""
+    extras = (
+        meta.extra or {} for part in (hint, *get_args(hint)) for meta in getattr(part, "__metadata__", ())
+    )
+    return next((extra["expected"] for extra in extras if "expected" in extra), None)
 
 
 def _options(hint: Any) -> Iterator[str]:

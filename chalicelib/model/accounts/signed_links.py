@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.errors import InvalidInput, Unauthenticated
+from chalicelib.model.accounts.accounts import PasswordAccount
 from chalicelib.model.accounts.tokens import hs256, key_id, read_header, verified
 
 Purpose = Literal["register", "invite", "reset", "address"]
@@ -78,9 +79,13 @@ class Links(Struct, frozen=True, kw_only=True):
         return claims
 
 
-def state_of(email: str, password_hash: str) -> str:
-    """Return a digest of the account's values that using a link changes. A link is valid while they are unchanged."""
-    return hashlib.sha256(f"{email}\n{password_hash}".encode()).hexdigest()[:32]
+def state_of(account: PasswordAccount) -> str:
+    """Return a digest of the account's values that using a link changes. A link is valid while they are unchanged.
+
+    The number of address changes is one of them: an address may become again what it was.
+    """
+    values = f"{account.email}\n{account.password_hash}\n{account.address_changes}"
+    return hashlib.sha256(values.encode()).hexdigest()[:32]
 
 
 def used() -> InvalidInput:

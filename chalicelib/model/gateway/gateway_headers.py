@@ -29,23 +29,38 @@ _FAMILIES = (
     *("proxy", "x-proxy", "x-proxyuser", "wl-proxy", "x-host", "x-http-host", "true-client"),
     # the same, as CDNs and clouds state it
     *("akamai", "x-akamai", "cf", "cloudfront", "fastly", "fly", "incap", "x-appengine", "x-azure", "x-fd"),
-    *("x-nf", "x-sucuri", "x-vercel"),
+    *("x-nf", "x-sucuri", "x-vercel", "l5d"),
     # the user, as authenticating proxies state it: CGI, Authelia, Kubernetes, oauth2-proxy, Grafana, Kong, APISIX,
     # Google IAP, AWS' load balancer and API Gateway, Azure, Tailscale, Pomerium, Vouch, nginx and others for TLS
     *("remote", "x-remote", "x-auth-request", "x-auth-user", "x-authenticated", "x-authentik", "x-webauth"),
     *("x-consumer", "x-credential", "x-anonymous", "x-goog-authenticated-user", "x-goog-iap", "x-amzn-oidc"),
     *("x-amzn-mtls", "x-ms-client-principal", "x-ms-token", "tailscale", "x-pomerium", "x-vouch"),
-    *("x-user-id", "x-user-name", "x-user-email", "x-user-role", "x-user-roles", "x-user-groups"),
+    # Google's API gateways, WSO2, Hasura, SiteMinder, WebSEAL, Oracle, mod_auth_openidc, Mellon, Shibboleth, OpenStack
+    *(
+        "x-endpoint-api",
+        "x-apigateway-api",
+        "x-jwt",
+        "x-hasura",
+        "sm",
+        "iv",
+        "oam",
+        "oidc",
+        "x-oidc",
+        "mellon",
+    ),
+    *("shib", "x-identity", "x-authelia", "x-auth-name", "x-auth-email", "x-auth-sub", "x-auth-subject"),
+    *("impersonate", "x-impersonate", "x-on-behalf-of", "x-principal", "x-subject", "x-spiffe", "x-mtls"),
     *("ssl-client", "x-ssl", "x-tls-client", "x-client-dn", "x-client-verify"),
     # a request's method and path
     *("x-http-method", "x-method"),
     "x-collections",
 )
-# ... and all names that look like addresses, forwarding or client certificates.
+# ... and all names that look like addresses, forwarding, client certificates, users or their roles.
 _NAMING = re.compile(
-    r"(^|-)(ips?|ipv?4|ipv?6|addr)$"
+    r"(^|-)(ips?|ipv?4|ipv?6|addr)$|ip-?addr(ess)?$|(^|-)ip-auth"
     r"|(client|connecting|connection|peer|real|remote|socket|source|src|user|viewer|visitor)-?(ip|ipv?[46]|addr(ess)?)$"
-    r"|(^|-)(forwarded|proxied)-|client-?cert"
+    r"|(client|remote)-(host|port)$|(^|-)(forward(ed|er)?|proxied)(-|$)|client-?cert"
+    r"|user-?(id|name|info|login|e?mail)?$|(^|-)(roles?|groups)$|(^|-)user-(role|group)s?$"
 )
 _CREDENTIALS = frozenset({"authorization", "x-api-key"})
 # Response headers of an upstream that are dropped, each with the reason. Most would apply to the whole origin, which

@@ -36,7 +36,7 @@ def create_key(
     last longer, InvalidInput for a bad `expires_at`, Conflict beyond MAX_KEYS.
     """
     if not set(scopes) <= set(own_scopes):
-        raise Forbidden("A key cannot make one that may do more.", code="insufficient_scope")
+        raise Forbidden("A key can have no scope that its maker lacks.", code="insufficient_scope")
     try:
         expires_at = expires_at and expires_at.astimezone(UTC)
     except OverflowError as error:

@@ -59,8 +59,7 @@ def ask_for_address(
         raise InvalidInput("It is your address already.", field="email")
     taken = _find(email, db=db)
     if taken is None:
-        state = state_of(account.email, account.password_hash)
-        url = links.make("address", email=email, now_s=now_s, user_id=user_id, state=state)
+        url = links.make("address", email=email, now_s=now_s, user_id=user_id, state=state_of(account))
         mailer.send(mails.write("address", to=email, url=url))
     else:
         mailer.send(_way_in(taken, "known", email=email, now_s=now_s, links=links))
@@ -129,8 +128,8 @@ def _way_in(account: PasswordAccount | None, kind: Kind, *, email: str, now_s: i
 
 def password_link(account: PasswordAccount, *, now_s: int, links: Links) -> str:
     """Return a link that sets this account's password, once."""
-    email, state = account.email, state_of(account.email, account.password_hash)
-    return links.make("reset", email=email, now_s=now_s, user_id=account.user_id, state=state)
+    state = state_of(account)
+    return links.make("reset", email=account.email, now_s=now_s, user_id=account.user_id, state=state)
 
 
 def _proved_account(claims: Claims, *, db: "Database") -> PasswordAccount:
@@ -139,6 +138,6 @@ def _proved_account(claims: Claims, *, db: "Database") -> PasswordAccount:
     account = found.with_password() if found else None
     if account is None or account.disabled_at is not None:
         raise used()
-    if state_of(account.email, account.password_hash) != claims.state:
+    if state_of(account) != claims.state:
         raise used()
     return account

@@ -63,8 +63,9 @@ class DrawingPool:
             try:
                 if not self._changed.wait_for(lambda: self._next() is me, self._max_wait_s):
                     raise Unavailable("Too many pages are being drawn; try again soon.", code="busy_drawing")
+                decoder = self._free.pop() if self._free else self._make()
                 self._lent[caller] += 1
-                return self._free.pop() if self._free else self._make()
+                return decoder
             finally:
                 self._waiting.remove(me)
                 self._changed.notify_all()

@@ -1,9 +1,10 @@
 """Check a HEIC file's boxes before its pixels are decoded. Touches hostile bytes: runs in the decoder's child only.
 
-libheif draws the tiles that are missing in a solid colour and reports no error, so a file that was cut off
-would pass for a picture. Box headers and tables of items are read, never pixels; a table has at most
-_MAX_TABLE_BYTES, and no loop is longer than the bytes it reads. Sources: ISO/IEC 14496-12, 4.2 for boxes and
-8.11 for `meta` and what is in it; ISO/IEC 23008-12 for derived images.
+libheif draws the tiles that are missing in a solid colour and reports no error, so a file that was cut off would pass
+for a picture. So would one whose end was reserved, in zeros, and never written. Box headers, tables of items and the
+last bytes of images are read, never pixels; a table has at most _MAX_TABLE_BYTES, and no loop is longer than the bytes
+it reads. Sources: ISO/IEC 14496-12, 4.2 for boxes and 8.11 for `meta` and what is in it; ISO/IEC 23008-12 for derived
+images.
 """
 
 import os
@@ -22,12 +23,21 @@ _HEADER_BYTES = 16  # at most; 8 of a box of less than 4 GB
 _KNOWN = {b"ftyp", b"meta", b"moov", b"mdat", b"free", b"skip", b"uuid", b"sefd", b"mpvd"}
 _DERIVED = {b"grid", b"iovl", b"iden", b"tmap"}
 _HEVC = b"hvc1"
+_ZEROS = bytes(16)  # one or two are left behind an image by a careless encoder
 
 
 class _Box(Struct, frozen=True, kw_only=True):
     """`start` and `end` are the offsets of its content in the file; `end` is as claimed, up to 2**64."""
 
     kind: bytes
+    start: int
+    end: int
+
+
+class _Extent(Struct, frozen=True, kw_only=True):
+    """A part of an item: `start` is the offset of its first byte in the file, `end` the one behind its last."""
+
+    item: int
     start: int
     end: int
 
@@ -56,7 +66,8 @@ class _Table:
 def check_heif(file: IO[bytes], limits: FileLimits) -> None:
     """Raise BadFile when bytes are missing or the image is not HEVC, ValueError when a box contradicts itself.
 
-    Bytes are missing when a box or an item ends beyond the file, or when it ends without a `meta` box.
+    Bytes are missing when a box or an item ends beyond the file, when it ends without a `meta` box, or when an image
+    ends with _ZEROS: the last byte of a NAL unit is never 0 (ITU-T H.265, 7.4.2).
     """
     size_bytes = file.seek(0, os.SEEK_END)
     boxes = list(_boxes(file, 0, size_bytes))
@@ -72,9 +83,14 @@ def check_heif(file: IO[bytes], limits: FileLimits) -> None:
     inner = {box.kind: box for box in _boxes(file, meta.start + 4, meta.end)}
     if any(box.end > meta.end for box in inner.values()):
         raise ValueError("a box ends beyond the one it is in")
-    if b"iloc" in inner and _last_item_end(_Table(file, inner[b"iloc"])) > size_bytes:
+    extents = list(_extents(_Table(file, inner[b"iloc"]))) if b"iloc" in inner else []
+    if any(extent.end > size_bytes for extent in extents):
         raise bad_file("truncated", limits)
-    codec = _codec(file, inner)
+    types = _item_types(file, inner[b"iinf"]) if b"iinf" in inner else {}
+    last_ones = {extent.item: extent for extent in extents}.values()
+    if any(types.get(extent.item) == _HEVC and _ends_with_zeros(file, extent) for extent in last_ones):
+        raise bad_file("truncated", limits)
+    codec = _codec(file, inner, types)
     if codec not in (None, _HEVC):
         raise bad_file("unsupported_format", limits, codec=codec.decode("latin-1"))
 
@@ -98,8 +114,8 @@ def _boxes(file: IO[bytes], start: int, end: int) -> Iterator[_Box]:
     raise ValueError(f"more than {_MAX_BOXES} boxes")
 
 
-def _last_item_end(iloc: _Table) -> int:
-    """Return the offset behind the last byte that any item has in the file.
+def _extents(iloc: _Table) -> Iterator[_Extent]:
+    """Yield the parts of the items that lie in the file by themselves.
 
     Items of construction method 1 lie in `idat`, and so in `meta`, which is there as a whole.
     """
@@ -111,26 +127,30 @@ def _last_item_end(iloc: _Table) -> int:
     id_bytes = 4 if version == 2 else 2
     if version == 0:
         index_bytes = 0
-    last = 0
     for _ in range(iloc.take(id_bytes)):
-        iloc.take(id_bytes)
+        item = iloc.take(id_bytes)
         method = iloc.take(2) & 15 if version > 0 else 0
         iloc.take(2)  # data reference: libheif reads no file but this
-        base, extents = iloc.take(base_bytes), iloc.take(2)
-        for _ in range(extents if index_bytes + offset_bytes + length_bytes > 0 else 0):
+        base, count = iloc.take(base_bytes), iloc.take(2)
+        for _ in range(count if index_bytes + offset_bytes + length_bytes > 0 else 0):
             iloc.take(index_bytes)
-            end = base + iloc.take(offset_bytes) + iloc.take(length_bytes)
-            last = max(last, end if method == 0 else 0)
-    return last
+            start = base + iloc.take(offset_bytes)
+            end = start + iloc.take(length_bytes)
+            if method == 0:
+                yield _Extent(item=item, start=start, end=end)
 
 
-def _codec(file: IO[bytes], inner: dict[bytes, _Box]) -> bytes | None:
+def _ends_with_zeros(file: IO[bytes], extent: _Extent) -> bool:
+    file.seek(max(extent.start, extent.end - len(_ZEROS)))
+    return file.read(min(len(_ZEROS), extent.end - extent.start)) == _ZEROS
+
+
+def _codec(file: IO[bytes], inner: dict[bytes, _Box], types: dict[int, bytes]) -> bytes | None:
     """Return the item type of the primary image, of its first tile when it is made of tiles; None if it has none."""
     if not {b"pitm", b"iinf"} <= inner.keys():
         return None
     primary = _Table(file, inner[b"pitm"])
     item = primary.take(2 if primary.take_version() == 0 else 4)
-    types = _item_types(file, inner[b"iinf"])
     tiles = _first_tiles(file, inner[b"iref"]) if b"iref" in inner else {}
     for _ in types:  # so often at most: an image may be said to be made of itself
         if types.get(item) not in _DERIVED:

@@ -20,7 +20,7 @@ from moto.s3.models import S3Backend
 from moto.s3.responses import S3Response
 from moto.sqs.models import sqs_backends
 
-from local.places import ACCOUNT, REGION
+from local.layout import ACCOUNT, REGION
 
 _put_rest_api = APIGatewayBackend.put_rest_api
 _import_rest_api = APIGatewayBackend.import_rest_api

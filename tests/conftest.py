@@ -11,7 +11,7 @@ import pytest
 from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from chalicelib.stores.postgres.postgres import Database
 from local.base import create_tables
-from local.places import aws_environment
+from local.layout import aws_environment
 from local.postgres import start_postgres, stop_postgres
 from tests.support.emulated import BUCKET, emulated_aws
 from tests.support.memory import memory_folder

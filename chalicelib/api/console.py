@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from chalicelib.api.http.routes import Answer, AnyQuery, Request, Routes
+from chalicelib.api.http.routes import AnyQuery, Request, Response, Routes
 
 FOLDER = Path(__file__).parent.parent / "console"
 PART = re.compile(r'<link rel="stylesheet" href="([\w.]+)">|<script src="([\w.]+)"></script>')
@@ -19,9 +19,9 @@ def console(storage_origins: Callable[[], tuple[str, ...]]) -> Routes:
     routes = Routes("console")
 
     @cache
-    def page() -> Answer:
+    def page() -> Response:
         text, policy = assemble(storage_origins())
-        return Answer(text, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
+        return Response(text, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
 
     @routes.get(
         "/",
@@ -31,7 +31,7 @@ def console(storage_origins: Callable[[], tuple[str, ...]]) -> Routes:
         cost="none",
         summary="The web console.",
     )
-    def get_console(_request: Request) -> Answer:
+    def get_console(_request: Request) -> Response:
         return page()
 
     return routes

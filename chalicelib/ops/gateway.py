@@ -102,19 +102,19 @@ class _Cache:
         """Keep the answer if it may be; delete what a change has made invalid (RFC 9111 4.4)."""
         if method not in SAFE and 200 <= answer.status < 400:
             self._try(lambda tx: cache_entries.delete(tx, self._user_id, self._key))
-        storing = http_cache.storing_of(answer) if self._public else None
-        if storing is None or not (storing.public or self._user_id):
+        policy = http_cache.cache_policy_of(answer) if self._public else None
+        if policy is None or not (policy.public or self._user_id):
             return
         self._try(
             lambda tx: cache_entries.upsert(
                 tx,
-                "" if storing.public else self._user_id,
+                "" if policy.public else self._user_id,
                 self._key,
-                variant=self._public if storing.public else self._own,
+                variant=self._public if policy.public else self._own,
                 headers=[(name, value) for name, value in answer.headers if name.lower() != "age"],
                 body=answer.body,
-                age_s=storing.age_s,
-                fresh_s=storing.fresh_s,
+                age_s=policy.age_s,
+                fresh_s=policy.fresh_s,
             )
         )
 

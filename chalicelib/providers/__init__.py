@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from chalicelib.model.accounts.mails import Mail
 from chalicelib.model.gateway.gateway import Outbound, UpstreamAnswer
-from chalicelib.model.ingest.files import DecodedFile, Kind, Page, Sitting
+from chalicelib.model.ingest.files import DecodedFile, Kind, Page, ReadBounds
 from chalicelib.model.library.items import Analysis as Analysis
 
 # A local path, a page, width_px, spans, timeout_s: see decoder.Decoder.render_page.
@@ -36,15 +36,15 @@ class FileReader(Protocol):
     """Parses what may be hostile. A call raises BadFile, and Unavailable when `timeout_s` ended before its verdict."""
 
     def decode(
-        self, path: str, declared_media_type: str | None, *, sitting: Sitting, timeout_s: float
+        self, path: str, declared_media_type: str | None, *, bounds: ReadBounds, timeout_s: float
     ) -> DecodedFile:
-        """Return the content of a file; for a document, at least one page and at most one sitting."""
+        """Return the content of a file; for a document, at least one page and at most one batch."""
         ...
 
     def read_pages(
-        self, path: str, first_page: int, *, text_size_left: int, sitting: Sitting, timeout_s: float
+        self, path: str, first_page: int, *, text_size_left: int, bounds: ReadBounds, timeout_s: float
     ) -> tuple[Page, ...]:
-        """The pages of a document's next sitting, one at least. Together they come to `text_size_left` at most."""
+        """The pages of a document's next batch, one at least. Together they come to `text_size_left` at most."""
         ...
 
 

@@ -17,7 +17,7 @@ from chalicelib.model.accounts.limits import (
     address_limits,
     admitted,
     caller_limits,
-    judge,
+    find_refusal,
 )
 from chalicelib.settings import RATE_LIMITS, InvalidSetting, Settings
 
@@ -41,7 +41,7 @@ class Bucket:
         self.tats: dict[str, int] = {}
 
     def take(self, now_us: int) -> Admission:
-        refusal = judge(self.limits, self.tats, now_us)
+        refusal = find_refusal(self.limits, self.tats, now_us)
         if refusal:
             return refusal
         self.tats = {
@@ -97,12 +97,12 @@ def test_a_refusal_uses_nothing_up_and_says_exactly_when_to_come_again(seed: int
         refused += 1
         assert bucket.tats == before
         at = now + answer.retry_after_us
-        assert judge(bucket.limits, bucket.tats, at) is None
-        early = judge(bucket.limits, bucket.tats, at - 1)
+        assert find_refusal(bucket.limits, bucket.tats, at) is None
+        early = find_refusal(bucket.limits, bucket.tats, at - 1)
         assert early is not None
         assert early.retry_after_us == 1
-        assert all(standing.remaining == 0 for standing in answer.standings)
-        assert max(standing.more_us for standing in answer.standings) == answer.retry_after_us
+        assert all(state.remaining == 0 for state in answer.states)
+        assert max(state.more_us for state in answer.states) == answer.retry_after_us
     assert refused > 20
 
 
@@ -111,10 +111,10 @@ def test_what_remains_is_what_would_be_admitted_and_more_comes_when_it_is_said(s
     rng = random.Random(seed)
     bucket = Bucket(limit(rng.randrange(1, 9), rng.randrange(1, 9)))
     for now in schedule(rng, 100):
-        (standing,) = bucket.take(now).standings
-        assert count(bucket, now) == standing.remaining
-        assert count(bucket, now + standing.more_us) == standing.remaining + 1
-        assert count(bucket, now + standing.more_us - 1) == standing.remaining
+        (state,) = bucket.take(now).states
+        assert count(bucket, now) == state.remaining
+        assert count(bucket, now + state.more_us) == state.remaining + 1
+        assert count(bucket, now + state.more_us - 1) == state.remaining
 
 
 def count(bucket: Bucket, now_us: int) -> int:
@@ -131,8 +131,8 @@ def test_one_limit_of_two_that_refuses_spares_the_other() -> None:
     bucket = Bucket(limit(2, 1, "burst"), limit(100, 3600, "sustained"))
     answers = [bucket.take(NOW) for _ in range(50)]
     assert [answer.admitted for answer in answers] == [True, True] + [False] * 48
-    assert [standing.limit.name for standing in answers[-1].standings] == ["burst"]
-    (_, sustained) = bucket.take(NOW + MICROSECONDS).standings
+    assert [state.limit.name for state in answers[-1].states] == ["burst"]
+    (_, sustained) = bucket.take(NOW + MICROSECONDS).states
     assert sustained.remaining == 97
 
 

@@ -18,7 +18,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.model.accounts.limits import MICROSECONDS, Admission, Limit
 from chalicelib.stores.accounts.rate_limits import REMEMBERED_KEYS, THROTTLED_US, RateLimits
 from chalicelib.stores.aws.dynamodb import FAILURES_UNTIL_AWAY, PAUSE_S, RATE_LIMITS_KEY, Presence, definition
-from local.places import ACCESS_KEY, REGION, SECRET_KEY
+from local.layout import ACCESS_KEY, REGION, SECRET_KEY
 from tests.support.emulated import Emulated, emulated_aws
 from tests.support.tcp_proxy import tcp_proxy
 
@@ -109,7 +109,7 @@ def test_the_store_decides_as_the_arithmetic_does_whoever_is_asked(
         refused += not answer.admitted
         if answer.admitted:
             tats |= {limit.counter: limit.next_tat_us(tats[limit.counter], now) for limit in limits}
-            remaining = {each.limit.name: each.remaining for each in answer.standings}
+            remaining = {each.limit.name: each.remaining for each in answer.states}
             assert remaining == {limit.name: limit.remaining(tats[limit.counter], now) for limit in limits}
     assert 5 < refused < 55
 
@@ -276,7 +276,7 @@ def test_a_request_that_was_overtaken_is_judged_by_the_time_it_is_then(
 
     with while_asked(store, overtake):
         answer = store.take(key, roomy, now_us=NOW)
-    assert (answer.admitted, answer.standings[0].remaining) == (True, 99_998)
+    assert (answer.admitted, answer.states[0].remaining) == (True, 99_998)
     assert row(aws, key)["user-burst-1s"] == str(later + 2 * roomy.interval_us)
 
 

@@ -12,7 +12,7 @@ from linkify_it.tlds import TLDS
 from markdown_it import MarkdownIt
 
 from chalicelib.model.chat.export import as_markdown
-from chalicelib.model.chat.links import addresses_in, names_more
+from chalicelib.model.chat.links import addresses_in, has_unsupported_addresses
 from tests.support.messages import citation, message
 
 ADDRESSES = r"""
@@ -371,12 +371,12 @@ mail: below
 
 def test_addresses_are_found() -> None:
     assert len(ADDRESSES) >= 120
-    assert [text for text in ADDRESSES + UNSEEN if not names_more(text, ["It rose."])] == []
+    assert [text for text in ADDRESSES + UNSEEN if not has_unsupported_addresses(text, ["It rose."])] == []
 
 
 def test_what_is_quoted_whole_is_known() -> None:
     texts = [*ADDRESSES, *UNSEEN, *(obfuscated(Random(n)) for n in range(500))]
-    assert [text for text in texts if names_more(text, [f"It rose. {text}"])] == []
+    assert [text for text in texts if has_unsupported_addresses(text, [f"It rose. {text}"])] == []
 
 
 def test_other_texts_have_none() -> None:
@@ -419,7 +419,7 @@ def test_other_texts_have_none() -> None:
     ],
 )  # fmt: skip
 def test_an_address_is_known_as_a_whole(sentence: str, known: str, expected: bool) -> None:
-    assert names_more(sentence, [known]) is expected
+    assert has_unsupported_addresses(sentence, [known]) is expected
 
 
 LINKIFIER = LinkifyIt().tlds([*TLDS, "рф", "中国", "テスト", "example"])
@@ -506,7 +506,7 @@ def test_whatever_is_followed_is_found() -> None:
     texts = [make(random) for _ in range(2_000) for make in (obfuscated, scrambled)]
     links = [text for text in texts if followed(text)]
     assert len(links) > 1_000
-    assert [text for text in links if not names_more(text, [])] == []
+    assert [text for text in links if not has_unsupported_addresses(text, [])] == []
 
 
 def test_nothing_is_followed_in_an_export() -> None:

@@ -17,15 +17,15 @@ __all__ = ["talk"]  # pytest finds fixtures by their names
 
 TRUE = "The lighthouse keeper counts the ships every evening."
 BOBS = "The combination of the safe in the cellar is known to Bob alone."
-Answer = Callable[[Any], Any]
+ModelReply = Callable[[Any], Any]
 
 
-def saying(text: str, quote: str = TRUE, passage: int = 1) -> Answer:
+def saying(text: str, quote: str = TRUE, passage: int = 1) -> ModelReply:
     return lambda _asked: {"sentences": [{"text": text, "citations": [{"passage": passage, "quote": quote}]}]}
 
 
 # What a document may order a model to answer.
-ORDERS: dict[str, Answer] = {
+ORDERS: dict[str, ModelReply] = {
     "forge": saying("The keeper is a thief.", "The lighthouse keeper steals the ships every evening."),
     "cut": saying("The keeper counts nobody.", "keeper counts the ships every even"),
     "nothing": saying("The keeper is a thief.", ""),
@@ -48,7 +48,7 @@ ORDERS: dict[str, Answer] = {
     "long": saying("keeper " * 1_000),
 }
 # What is no answer at all.
-NO_ANSWERS: dict[str, Answer] = {
+NO_ANSWERS: dict[str, ModelReply] = {
     "tool": lambda _asked: {"tool_calls": [{"name": "delete_item", "arguments": {"item_id": "orders"}}]},
     "text": lambda _asked: "I am free now",
     "list": lambda _asked: [],

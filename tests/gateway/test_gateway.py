@@ -10,7 +10,7 @@ import app as deployed
 from chalicelib import wiring
 from chalicelib.api.http.routes import Caller, Edge
 from chalicelib.errors import RateLimited, Unauthenticated
-from chalicelib.model.accounts.limits import Admission, Limit, Standing
+from chalicelib.model.accounts.limits import Admission, Limit, LimitState
 from chalicelib.model.gateway.gateway_routes import ALL, METHODS, ROUTES, GatewayRoute, match_route
 from tests.support.upstreams import (
     ORIGIN,
@@ -106,8 +106,8 @@ def test_requests_are_counted_before_and_after_it_is_known_who_asks(there: RawUp
 
     def admit(key: str) -> Admission:
         counted.append(key)
-        standing = Standing(limit=limit, remaining=9, more_us=6_000_000)
-        return Admission(standings=(standing,), retry_after_us=0, admitted=True)
+        state = LimitState(limit=limit, remaining=9, more_us=6_000_000)
+        return Admission(states=(state,), retry_after_us=0, admitted=True)
 
     there.answer = lambda _: [answering("200 OK", b"", 'RateLimit: "theirs";r=1;t=1')]
     app = gateway_app(service("user", there.url), routes=TABLE)
@@ -126,10 +126,10 @@ def test_requests_are_counted_before_and_after_it_is_known_who_asks(there: RawUp
 
 def test_who_asks_too_often_reaches_no_upstream(there: RawUpstream) -> None:
     limit = Limit(name="address", quota=1, window_s=60)
-    standing = Standing(limit=limit, remaining=0, more_us=6_000_000)
+    state = LimitState(limit=limit, remaining=0, more_us=6_000_000)
 
     def refuse(*_: Any) -> Admission:
-        refusal = Admission(standings=(standing,), retry_after_us=6_000_000, admitted=False)
+        refusal = Admission(states=(state,), retry_after_us=6_000_000, admitted=False)
         raise RateLimited("Slow down.", retry_after_s=6, admission=refusal)
 
     app = gateway_app(service("user", there.url), routes=TABLE)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from chalicelib.errors import BadFile, InvalidInput, NotFound, Unavailable
-from chalicelib.model.ingest.files import REASONS, FileLimits, Sitting
+from chalicelib.model.ingest.files import REASONS, FileLimits, ReadBounds
 from chalicelib.providers.ingest.decode_pdf import clean_page_text
 from chalicelib.providers.ingest.decoder import Decoder
 
@@ -223,20 +223,20 @@ def test_every_reason_is_a_sentence_and_importing_the_decoder_loads_no_library()
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-def test_a_document_is_read_a_sitting_at_a_time(decoder, save):
+def test_a_document_is_read_in_batches(decoder, save):
     path = save(make_pdf(*[text_at(f"Page {n}") for n in range(1, 6)]))
-    bounds = {"pages": Sitting(pages=2), "size": Sitting(text_size=7), "time": Sitting(seconds=-1)}
-    read = {name: decoder.decode(path, sitting=sitting) for name, sitting in bounds.items()}
+    bounds = {"pages": ReadBounds(pages=2), "size": ReadBounds(text_size=7), "time": ReadBounds(seconds=-1)}
+    read = {name: decoder.decode(path, bounds=each) for name, each in bounds.items()}
     assert {name: (len(found.pages), found.page_count) for name, found in read.items()} == {
         "pages": (2, 5),
         "size": (2, 5),
         "time": (1, 5),
     }
-    pages = decoder.read_pages(path, 4, text_size_left=12, sitting=Sitting())
+    pages = decoder.read_pages(path, 4, text_size_left=12, bounds=ReadBounds())
     assert [(page.number, page.text) for page in pages] == [(4, "Page 4"), (5, "Page 5")]
     for first, left, code in ((4, 11, "text_too_large"), (6, 100, "corrupt")):
         with pytest.raises(BadFile) as refused:
-            decoder.read_pages(path, first, text_size_left=left, sitting=Sitting())
+            decoder.read_pages(path, first, text_size_left=left, bounds=ReadBounds())
         assert refused.value.code == code
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from pypdfium2 import PdfDocument
 
 from chalicelib.errors import BadFile
-from chalicelib.model.ingest.files import Sitting, bad_file, sniff_media_type
+from chalicelib.model.ingest.files import ReadBounds, bad_file, sniff_media_type
 from tests.ingest.test_decoder import LIMITS, NOISE, RED, decoder, encode, make_pdf, save, text_at
 
 __all__ = ["decoder", "save"]  # pytest finds fixtures by their names
@@ -97,7 +97,7 @@ def test_a_pdf_may_come_after_other_bytes(decoder, save, before, from_the_file):
     path = save(indexed_pdf(before, counted_from=counted_from) + b"\r\n\x1b%-12345X@PJL EOJ\r\n")
     found = decoder.decode(path, declared_media_type="application/pdf")
     assert [page.text for page in found.pages] == ["First", "Second"]
-    assert decoder.read_pages(path, 2, text_size_left=99, sitting=Sitting())[0].text == "Second"
+    assert decoder.read_pages(path, 2, text_size_left=99, bounds=ReadBounds())[0].text == "Second"
     assert decoder.render_page(path, 2, width_px=200)
 
 

@@ -14,7 +14,7 @@ from chalicelib.stores.postgres.postgres import Database
 from chalicelib.stores.search import index
 from tests.support.emulated import BUCKET
 from tests.support.long_pdf import make_long_pdf
-from tests.support.sittings import ALICE_A, TEXTS, Killed
+from tests.support.reading import ALICE_A, TEXTS, Killed
 from tests.support.world import World
 from tests.work.test_races import expire_leases
 

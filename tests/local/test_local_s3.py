@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from botocore.client import Config
 
-from local.places import aws_environment
+from local.layout import aws_environment
 from tests.support.emulated import BUCKET, Emulated, emulated_aws
 
 SAMPLE = json.loads((Path(__file__).parents[1] / "support" / "events" / "s3_object_created.json").read_text())

@@ -22,7 +22,7 @@ import boto3
 import pytest
 
 from local.children import free_port
-from local.places import Ports, aws_environment
+from local.layout import Ports, aws_environment
 from tests.conftest import rows
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -22,7 +22,7 @@ import app
 from chalicelib import wiring
 from chalicelib.model.ingest import files
 from deploy.policies import CONFIG, FUNCTIONS, OWN_ACCOUNT, ROOT, STAGES, policy
-from local.places import ACCOUNT
+from local.layout import ACCOUNT
 from tests.ingest.test_multipart import send_part
 from tests.support.emulated import BUCKET
 from tests.support.long_pdf import make_long_pdf

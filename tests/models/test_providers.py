@@ -20,7 +20,7 @@ from chalicelib.providers.models.analyzer_http import HttpAnalyzer
 from chalicelib.providers.models.embedder_openai import OpenAIEmbedder
 
 KEY = "sk-very-secret-0123456789"
-Answer = tuple[int, dict[str, str], bytes]
+HttpReply = tuple[int, dict[str, str], bytes]
 
 
 class Provider(ThreadingHTTPServer):
@@ -30,7 +30,7 @@ class Provider(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), ProviderHandler)
-        self.answer: Callable[[Any], Answer] = lambda body: (500, {}, b"")
+        self.answer: Callable[[Any], HttpReply] = lambda body: (500, {}, b"")
         self.asked = list[tuple[str, str | None, Any]]()
         self.connections = set[tuple[str, int]]()
         self.delay_s = 0.0
@@ -76,7 +76,7 @@ def embedder(provider: Provider) -> OpenAIEmbedder:
     return OpenAIEmbedder(base_url=provider.url + "/v1/", api_key=KEY, model="m", dimensions=2)
 
 
-def embeddings(body: Any) -> Answer:
+def embeddings(body: Any) -> HttpReply:
     """For a text of n letters the vector (n, 2n), in base64, the rows in reverse order."""
     rows = [
         {"index": index, "embedding": b64encode(struct.pack("<2f", len(text), 2 * len(text))).decode()}
@@ -85,7 +85,7 @@ def embeddings(body: Any) -> Answer:
     return 200, {}, json.dumps({"object": "list", "data": rows[::-1]}).encode()
 
 
-def fixed(status: int, answer: object, **headers: str) -> Callable[[Any], Answer]:
+def fixed(status: int, answer: object, **headers: str) -> Callable[[Any], HttpReply]:
     return lambda body: (status, headers, json.dumps(answer).encode())
 
 

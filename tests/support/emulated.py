@@ -15,10 +15,10 @@ from typing import Any
 from local.aws import Emulator
 from local.base import client, create_bucket
 from local.delivery import Delivery
+from local.event_files import EventFiles
+from local.layout import ACCOUNT, REGION
 from local.object_files import ObjectFiles
-from local.places import ACCOUNT, REGION
 from local.runtime_api import RuntimeApi
-from local.spool import Spool
 from local.workers import Workers
 
 BUCKET = "collections-images-local-000000000000"
@@ -112,7 +112,9 @@ def emulated_aws(state: Path, *, concurrency: int = 1) -> Iterator[Emulated]:
         say=lambda line: None,
     )
     delivery = Delivery(
-        start_function=workers.start_function, spool=Spool(state / "queue"), retry_delays_s=(0.05, 0.05)
+        start_function=workers.start_function,
+        event_files=EventFiles(state / "queue"),
+        retry_delays_s=(0.05, 0.05),
     )
     workers.finish = delivery.finish
     emulator = _emulator(files=ObjectFiles(state / "s3"), delivery=delivery, now=clock)

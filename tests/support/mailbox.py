@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from moto.ses.models import ses_backends
 
-from local.places import ACCOUNT, REGION
+from local.layout import ACCOUNT, REGION
 from tests.support.people import PASSWORD, People, Reply
 
 SENDER, CONSOLE = "no-reply@example.org", "https://app.example.org/dev"

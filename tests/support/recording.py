@@ -11,7 +11,7 @@ from chalice.test import Client
 
 import app
 from deploy.policies import FUNCTIONS
-from local.places import ACCOUNT, REGION
+from local.layout import ACCOUNT, REGION
 from tests.support.emulated import BUCKET
 from tests.support.world import S3_EVENT, World, context
 

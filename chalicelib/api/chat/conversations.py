@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from chalicelib import wiring
 from chalicelib.api.chat.messages import Message, message_of
 from chalicelib.api.chat.runs import Run, run_of
-from chalicelib.api.http.routes import Answer, Body, Query, Request, Routes
+from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.search.search import ItemId
 from chalicelib.errors import Conflict, TooLarge
 from chalicelib.model.chat.conversations import StoredConversation
@@ -92,11 +92,11 @@ def _conversation(stored: StoredConversation) -> Conversation:
     keyed=True,
     summary="Begin a conversation.",
 )
-def create_conversation(request: Request) -> Answer:
+def create_conversation(request: Request) -> Response:
     made = conversations.begin_conversation(
         request.user_id, str(request.creation_id), title=request.body.title, db=wiring.database()
     )
-    return Answer(_conversation(made), headers={"Location": f"/api/v1/conversations/{made.id}"})
+    return Response(_conversation(made), headers={"Location": f"/api/v1/conversations/{made.id}"})
 
 
 @routes.get(
@@ -144,9 +144,9 @@ def delete_conversation(request: Request) -> None:
     errors=(TooLarge,),
     summary="A conversation as Markdown, its citations as footnotes.",
 )
-def export_conversation(request: Request) -> Answer:
+def export_conversation(request: Request) -> Response:
     text = conversations.export_conversation(*_place(request), db=wiring.database())
-    return Answer(text, headers={"Content-Disposition": 'attachment; filename="conversation.md"'})
+    return Response(text, headers={"Content-Disposition": 'attachment; filename="conversation.md"'})
 
 
 @routes.get(
@@ -177,7 +177,7 @@ def list_messages(request: Request) -> MessageList:
     cost="costly",
     summary="Ask a question and get the answer; 202 with a run when that takes longer than a request may.",
 )
-def create_message(request: Request) -> Answer | Message:
+def create_message(request: Request) -> Response | Message:
     give_up_at = monotonic() + ANSWER_WITHIN_S
     models = Models(embedder=wiring.embedder(), reranker=wiring.reranker(), chat=wiring.chat_model())
     db, ref = wiring.database(), RunRef(user_id=request.user_id, run_id=str(request.creation_id))
@@ -203,8 +203,8 @@ def _asked(request: Request) -> Asked:
     )
 
 
-def _accepted(row: Row, headers: dict[str, str]) -> Answer:
-    return Answer(run_of(row), status=202, headers={"Location": f"/api/v1/runs/{row['id']}", **headers})
+def _accepted(row: Row, headers: dict[str, str]) -> Response:
+    return Response(run_of(row), status=202, headers={"Location": f"/api/v1/runs/{row['id']}", **headers})
 
 
 def _prefers_async(request: Request) -> bool:

@@ -12,7 +12,7 @@ from chalicelib.api.http.idempotency import answer_once
 from chalicelib.api.http.limit_headers import headers_of
 from chalicelib.api.http.parsing import parse_body, parse_path, parse_query, parse_raw, parse_together
 from chalicelib.api.http.problems import problem_of
-from chalicelib.api.http.routes import JSON, Answer, Body, Caller, Edge, Query, Request, Route
+from chalicelib.api.http.routes import JSON, Body, Caller, Edge, Query, Request, Response, Route
 from chalicelib.errors import Forbidden, InvalidInput, RateLimited
 from chalicelib.model.accounts.limits import Admission
 
@@ -110,7 +110,7 @@ def _base_url(event: Mapping[str, Any], headers: Mapping[str, str]) -> str:
 
 def _respond(route: Route, request: Request) -> ChaliceResponse:
     result = route.handler(request)
-    answer = result if isinstance(result, Answer) else Answer(result)
+    answer = result if isinstance(result, Response) else Response(result)
     status = answer.status or route.status
     declared = route.returns if status == route.status else route.also.get(status)
     if answer.body is None:

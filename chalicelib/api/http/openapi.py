@@ -12,7 +12,7 @@ from chalicelib.api.http import idempotency
 from chalicelib.api.http.examples import DETAILS, MISTAKES, VALUES, example_of
 from chalicelib.api.http.parsing import MAX_PATH_PARAMETER_CHARS
 from chalicelib.api.http.problems import CONTENT_TYPE, STATUS_OF_ERROR, Mistake, Problem, UnsupportedMediaType
-from chalicelib.api.http.routes import JSON, Answer, Request, Route, Routes
+from chalicelib.api.http.routes import JSON, Request, Response, Route, Routes
 from chalicelib.errors import (
     CollectionsError,
     Forbidden,
@@ -77,8 +77,8 @@ def documented(declared: Sequence[Route], *, version: str) -> Routes:
         return msgspec.json.encode(document(declared, version=version)).decode()
 
     @routes.get(PATH, returns=JSON, public=True, cost="none", summary="This API, as an OpenAPI 3.1 document.")
-    def get_openapi(_request: Request) -> Answer:
-        return Answer(encoded(), headers={"Cache-Control": "public, max-age=300"})
+    def get_openapi(_request: Request) -> Response:
+        return Response(encoded(), headers={"Cache-Control": "public, max-age=300"})
 
     return routes
 

@@ -12,11 +12,11 @@
 
     @routes.post("/api/v1/uploads", body=NewUpload, returns=Upload, status=201, also={200: Existing},
                  errors=(TooLarge,), keyed=True, summary="...")
-    def create_upload(request: Request) -> Answer | Upload:
-        return Answer(Existing(...), status=200, headers={"Location": ...})  # a status of `also`, any header
+    def create_upload(request: Request) -> Response | Upload:
+        return Response(Existing(...), status=200, headers={"Location": ...})  # a status of `also`, any header
 
 A handler returns a value of the type `returns` names (a Struct, encoded as JSON with the
-declared status), an Answer, or None (204, or `status`). `returns="text/html; charset=utf-8"` declares a
+declared status), a Response, or None (204, or `status`). `returns="text/html; charset=utf-8"` declares a
 media type instead: the handler returns str, or bytes for what API Gateway treats as binary.
 `raw="application/pdf"` declares a body that is that file itself: `request.body` is its bytes. `patterns` says what
 path parameters look like: InvalidInput for one that does not.
@@ -112,7 +112,7 @@ class Request(Struct, frozen=True, kw_only=True):
     address: str = ""
 
 
-class Answer(Struct, frozen=True):
+class Response(Struct, frozen=True):
     """An answer that differs from the route's declaration in status or headers."""
 
     body: Any = None

@@ -14,7 +14,7 @@ from chalicelib.model.accounts import mails
 from chalicelib.model.accounts.accounts import PasswordAccount
 from chalicelib.model.accounts.mails import Kind, Mail
 from chalicelib.model.accounts.passwords import check_password
-from chalicelib.model.accounts.signed_links import Claims, Links, Purpose, state_of, used
+from chalicelib.model.accounts.signed_links import Claims, Links, Purpose, link_used_error, state_of
 from chalicelib.ops.accounts.accounts import (
     insert_account,
     read_account,
@@ -80,7 +80,7 @@ def make_account(
     try:
         insert_account(claims.email, password, name=name, db=db)
     except Conflict as error:
-        raise used() from error
+        raise link_used_error() from error
     return claims.email
 
 
@@ -92,7 +92,7 @@ def set_password(
     account = _proved_account(claims, db=db)
     check_password(password, email=account.email)
     if not replace_password(account, password, but=None, now_s=now_s, db=db, sessions=sessions):
-        raise used()
+        raise link_used_error()
     return account.email
 
 
@@ -110,9 +110,9 @@ def confirm_address(token: str, *, now_s: int, db: "Database", links: Links, mai
             user_id, lambda tx: accounts.set_email(tx, user_id, claims.email, old_email=old)
         )
     except Conflict as error:  # the address has got an account since
-        raise used() from error
+        raise link_used_error() from error
     if not changed:
-        raise used()
+        raise link_used_error()
     return claims.email
 
 
@@ -138,7 +138,7 @@ def _proved_account(claims: Claims, *, db: "Database") -> PasswordAccount:
     found = read_account(claims.user_id, db=db)
     account = found.with_password() if found else None
     if account is None or account.disabled_at is not None:
-        raise used()
+        raise link_used_error()
     if state_of(account.email, account.password_hash) != claims.state:
-        raise used()
+        raise link_used_error()
     return account

@@ -17,7 +17,7 @@ from chalicelib.model.chat import answers
 from chalicelib.model.chat.answers import Checked, Citation, Claimed, Draft, Rewritten, Sentence
 from chalicelib.model.chat.extraction import as_said, choose_sentences, sentences_of, shortlist
 from chalicelib.model.chat.messages import Turn
-from chalicelib.model.chat.outcomes import SAID, Outcome
+from chalicelib.model.chat.outcomes import TEXT_WITHOUT_ANSWER, Outcome
 from chalicelib.model.chat.questions import MAX_SEARCHED_CHARS, stand_alone
 from chalicelib.model.ingest.chunking import estimate_tokens
 from chalicelib.model.search.filters import Filters
@@ -115,7 +115,7 @@ def answer_question(
     if draft.sentences:
         outcome = "answered" if checked.citations else "nothing_verified"
     return Answered(
-        content=checked.content or SAID[outcome],
+        content=checked.content or TEXT_WITHOUT_ANSWER[outcome],
         outcome=outcome,
         question=searched,
         citations=checked.citations,

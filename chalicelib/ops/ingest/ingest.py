@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from chalicelib.errors import BadFile, NotFound, Unavailable
-from chalicelib.model.ingest.files import REASONS, FileLimits, Sitting
+from chalicelib.model.ingest.files import REASONS, FileLimits, ReadBounds
 from chalicelib.model.ingest.uploads import StoredUpload
 from chalicelib.model.library.documents import StoredDocument
 from chalicelib.model.library.items import ObjectKey, StoredItem, parse_key
@@ -86,7 +86,7 @@ def process_item(
     reader: FileReader,
     limits: FileLimits,
     time_left_s: Callable[[], float],
-    sitting: Sitting = Sitting(),  # noqa: B008  frozen
+    bounds: ReadBounds = ReadBounds(),  # noqa: B008  frozen
 ) -> WriteResults | None:
     """Download, hash, settle identity, read; return what writes the result. Raise BadFile.
 
@@ -115,7 +115,7 @@ def process_item(
             blobs=blobs,
             reader=reader,
             limits=limits,
-            sitting=sitting,
+            bounds=bounds,
             time_left_s=time_left_s,
         )
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 MOST_SCANS = 500  # of one document: cloud services take about 1.50 USD for 1,000, a laptop an hour for 500
-LEAST_S = 30.0  # nothing more is begun with less time than this: a language model may take as long for a page
+MIN_SCAN_S = (
+    30.0  # nothing more is begun with less time than this: a language model may take as long for a page
+)
 WIDTH_PX = 2000  # 240 dpi of a sheet of A4
 _STAMPS_SHARE = 2  # a page's own text is a mere stamp's when its picture says more than twice as much
 
@@ -57,7 +59,7 @@ def read_scans(
             if size > limits.max_text_chars:
                 return True
             db.transact(ref.user_id, _kept(claim, Page(number=number, text=text)))
-            if time_left_s() < LEAST_S:
+            if time_left_s() < MIN_SCAN_S:
                 return False
     return True
 

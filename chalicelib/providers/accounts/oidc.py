@@ -12,7 +12,7 @@ import msgspec
 
 from chalicelib.errors import Unavailable
 from chalicelib.model.accounts.rs256 import PublicKey, public_keys, rs256
-from chalicelib.model.accounts.tokens import check_times, read_header, refused, verified
+from chalicelib.model.accounts.tokens import check_times, invalid_token_error, read_header, verified
 from chalicelib.model.gateway.gateway import encode_query
 from chalicelib.model.text import UNSTORABLE
 from chalicelib.providers.http.client import HttpClient
@@ -68,10 +68,10 @@ class OidcIssuer:
         kid = read_header(token).get("kid")
         key = self._key(kid) if isinstance(kid, str) else None
         if key is None:
-            raise refused()
+            raise invalid_token_error()
         claims = verified(rs256(), token, key, IssuerClaims)
         if claims.iss != self._issuer or not claims.sub or not claims.is_for(self._audience):
-            raise refused()
+            raise invalid_token_error()
         check_times(claims, now_s=now_s)
         return claims
 

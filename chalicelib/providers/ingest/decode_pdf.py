@@ -11,7 +11,7 @@ from pypdfium2 import raw as pdfium
 from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY, FPDF_ERR_SUCCESS
 
 from chalicelib.errors import NotFound
-from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, Sitting, bad_file, text_size
+from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, ReadBounds, bad_file, text_size
 from chalicelib.providers.ingest.decode_image import PREVIEW_PX, clean_text, to_jpeg, to_thumbnail
 from chalicelib.providers.ingest.page_marks import NOT_TEXT, mark_spans
 
@@ -31,9 +31,9 @@ _ScaleFor = Callable[[float, float], float]
 _HYPHEN_BREAK = re.compile("[\x02\ufffe](?:\r?\n)?")  # PDFium's marks for a word divided at a line's end
 
 
-def decode_pdf(file: str | bytes, *, limits: FileLimits, sitting: Sitting) -> DecodedFile:
-    """Draw page one and read the first pages' text, as many as one sitting allows. Raises BadFile."""
-    end_at = monotonic() + sitting.seconds
+def decode_pdf(file: str | bytes, *, limits: FileLimits, bounds: ReadBounds) -> DecodedFile:
+    """Draw page one and read the first pages' text, as many as one batch allows. Raises BadFile."""
+    end_at = monotonic() + bounds.seconds
     with _open(file, limits) as document:
         preview = _draw(document, 0, scale_for=_preview_scale, limits=limits)
         return DecodedFile(
@@ -43,7 +43,7 @@ def decode_pdf(file: str | bytes, *, limits: FileLimits, sitting: Sitting) -> De
             height_px=preview.height,
             page_count=len(document),
             pages=_read_pages(
-                document, 1, left=limits.max_text_chars, limits=limits, sitting=sitting, end_at=end_at
+                document, 1, left=limits.max_text_chars, limits=limits, bounds=bounds, end_at=end_at
             ),
             thumbnail_jpeg=to_jpeg(to_thumbnail(preview)),
             preview_jpeg=to_jpeg(preview),
@@ -56,15 +56,15 @@ def decode_pdf(file: str | bytes, *, limits: FileLimits, sitting: Sitting) -> De
 
 
 def read_pdf_pages(
-    path: str, *, first_page: int, text_size_left: int, limits: FileLimits, sitting: Sitting
+    path: str, *, first_page: int, text_size_left: int, limits: FileLimits, bounds: ReadBounds
 ) -> tuple[Page, ...]:
-    """The text of the pages from `first_page` on, one at least, as many as one sitting allows. Raises BadFile."""
-    end_at = monotonic() + sitting.seconds
+    """The text of the pages from `first_page` on, one at least, as many as one batch allows. Raises BadFile."""
+    end_at = monotonic() + bounds.seconds
     with _open(path, limits) as document:
         if first_page > len(document):
             raise bad_file("corrupt", limits)
         return _read_pages(
-            document, first_page, left=text_size_left, limits=limits, sitting=sitting, end_at=end_at
+            document, first_page, left=text_size_left, limits=limits, bounds=bounds, end_at=end_at
         )
 
 
@@ -127,15 +127,15 @@ def _draw(document: PdfDocument, index: int, *, scale_for: _ScaleFor, limits: Fi
 
 
 def _read_pages(
-    document: PdfDocument, first: int, *, left: int, limits: FileLimits, sitting: Sitting, end_at: float
+    document: PdfDocument, first: int, *, left: int, limits: FileLimits, bounds: ReadBounds, end_at: float
 ) -> tuple[Page, ...]:
     """One page at least. `left` is what the text may come to, here and on all pages that follow."""
     pages: list[Page] = []
     size = 0
-    for index in range(first - 1, min(len(document), first - 1 + sitting.pages)):
+    for index in range(first - 1, min(len(document), first - 1 + bounds.pages)):
         pages.append(_read_page(document, index, max_chars=left - size, limits=limits))
         size += text_size(pages[-1].text)
-        if size >= sitting.text_size or monotonic() >= end_at:
+        if size >= bounds.text_size or monotonic() >= end_at:
             break
     return tuple(pages)
 

@@ -30,7 +30,7 @@ from chalicelib.model.ingest.files import (
     DecodedFile,
     FileLimits,
     Page,
-    Sitting,
+    ReadBounds,
     bad_file,
     ends_early,
     paginate,
@@ -63,10 +63,10 @@ class Decoder:
         path: str,
         declared_media_type: str | None = None,
         *,
-        sitting: Sitting = Sitting(),  # noqa: B008  frozen
+        bounds: ReadBounds = ReadBounds(),  # noqa: B008  frozen
         timeout_s: float | None = None,
     ) -> DecodedFile:
-        """Decode the local file `path`, of a document as many pages as one sitting allows.
+        """Decode the local file `path`, of a document as many pages as one batch allows.
 
         Raises BadFile; Unavailable when `timeout_s`, less than the file's own limit, is over. A declared type
         that is none of ours declares nothing.
@@ -76,7 +76,7 @@ class Decoder:
         if declared_kind not in (None, KIND_OF_MEDIA_TYPE[media_type]):
             raise bad_file("mislabelled", self._limits)
         with self._lock:
-            header = self._run(path, timeout_s, media_type=media_type, sitting=asdict(sitting))
+            header = self._run(path, timeout_s, media_type=media_type, bounds=asdict(bounds))
             blobs = _read_blobs(self._scratch.fileno(), header)
             return DecodedFile(
                 **header["fields"],
@@ -91,7 +91,7 @@ class Decoder:
         first_page: int,
         *,
         text_size_left: int,
-        sitting: Sitting,
+        bounds: ReadBounds,
         timeout_s: float | None = None,
     ) -> tuple[Page, ...]:
         """The text of a PDF's pages from `first_page` on, one at least. Raises as `decode` does.
@@ -106,7 +106,7 @@ class Decoder:
                 timeout_s,
                 first_page=first_page,
                 text_size_left=text_size_left,
-                sitting=asdict(sitting),
+                bounds=asdict(bounds),
             )
             blobs = _read_blobs(self._scratch.fileno(), header)
             return paginate((text.decode() for text in blobs), first=first_page, scans=set(header["scans"]))

@@ -26,7 +26,7 @@ from msgspec.structs import asdict
 from PIL import Image
 
 from chalicelib.errors import BadFile, CollectionsError
-from chalicelib.model.ingest.files import DecodedFile, FileLimits, Sitting, scans_of
+from chalicelib.model.ingest.files import DecodedFile, FileLimits, ReadBounds, scans_of
 from chalicelib.providers.ingest.decode_image import decode_image
 from chalicelib.providers.ingest.decode_pdf import decode_pdf, draw_pdf_page, read_pdf_pages
 
@@ -146,7 +146,7 @@ def _warm_up() -> None:
     jpeg = io.BytesIO()
     Image.new("RGB", (600, 16)).save(jpeg, "JPEG", exif=exif)
     decode_image(jpeg, media_type="image/jpeg", limits=FileLimits())
-    decode_pdf(_WARM_PDF, limits=FileLimits(), sitting=Sitting())
+    decode_pdf(_WARM_PDF, limits=FileLimits(), bounds=ReadBounds())
 
 
 def _limit_this_process(limits: FileLimits) -> None:
@@ -184,15 +184,13 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
         if "page_number" in request:
             wanted = {name: request[name] for name in ("page_number", "width_px", "spans")}
             return {"code": None}, [draw_pdf_page(path, **wanted, limits=limits)]
-        sitting = Sitting(**request["sitting"])
+        bounds = ReadBounds(**request["bounds"])
         if "first_page" in request:
             first, left = request["first_page"], request["text_size_left"]
-            pages = read_pdf_pages(
-                path, first_page=first, text_size_left=left, limits=limits, sitting=sitting
-            )
+            pages = read_pdf_pages(path, first_page=first, text_size_left=left, limits=limits, bounds=bounds)
             return {"code": None, "scans": scans_of(pages)}, [page.text.encode() for page in pages]
         if request["media_type"] == "application/pdf":
-            decoded = decode_pdf(path, limits=limits, sitting=sitting)
+            decoded = decode_pdf(path, limits=limits, bounds=bounds)
         else:
             decoded = decode_image(path, media_type=request["media_type"], limits=limits)
     except BadFile as error:

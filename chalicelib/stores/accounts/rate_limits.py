@@ -43,7 +43,7 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from chalicelib.errors import Unavailable
-from chalicelib.model.accounts.limits import MICROSECONDS, Admission, Limit, Tats, admitted, judge
+from chalicelib.model.accounts.limits import MICROSECONDS, Admission, Limit, Tats, admitted, find_refusal
 from chalicelib.stores.aws.dynamodb import TTL_ATTRIBUTE, Presence, refused_item
 
 REMEMBERED_KEYS = 1_024  # some 0.5 MB
@@ -70,7 +70,7 @@ class RateLimits:
         tats, taken_by = self._recall(key), uuid4().hex
         since_us = now_us = self._clock_us()
         for _ in range(len(limits) + 2):  # each turns busy once; and the row may be gone
-            refusal = judge(limits, tats, now_us)
+            refusal = find_refusal(limits, tats, now_us)
             now_us = max(now_us, self._clock_us())
             if refusal and not _is_outdated(refusal, tats, now_us):
                 return refusal
@@ -116,7 +116,7 @@ class RateLimits:
 
 def _is_outdated(refusal: Admission, tats: Tats, now_us: int) -> bool:
     """Return True if half of each limit that refused is free now."""
-    refusing = [standing.limit for standing in refusal.standings]
+    refusing = [state.limit for state in refusal.states]
     return all(2 * limit.remaining(tats[limit.counter], now_us) >= limit.quota for limit in refusing)
 
 

@@ -26,7 +26,7 @@ SQL = statements(__file__)
 
 
 class Content(Struct, frozen=True, kw_only=True):
-    """How far the reading of an item's bytes has come: `pages_read` of `page_count`, None before the first sitting."""
+    """How far the reading of an item's bytes has come: `pages_read` of `page_count`, None before the first batch."""
 
     pages_read: int
     page_count: int | None

@@ -1,10 +1,10 @@
-"""Reading a long document a sitting at a time, for tests that interrupt it."""
+"""Reading a long document a batch at a time, for tests that interrupt it."""
 
 from collections.abc import Callable
 from typing import Any
 
 from chalicelib import wiring
-from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, Sitting, text_size
+from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, ReadBounds, text_size
 from chalicelib.model.work.pipeline import Claim, ItemRef
 from chalicelib.ops.ingest import ingest
 from chalicelib.ops.ingest.manage import delete_item
@@ -29,7 +29,7 @@ class Killed(BaseException):
 
 
 class Reader(Decoder):
-    """Notes the pages it reads; `before` and `after` are called with each sitting's first page."""
+    """Notes the pages it reads; `before` and `after` are called with each batch's first page."""
 
     def __init__(self) -> None:
         super().__init__(limits=FileLimits(max_text_chars=100_000))
@@ -66,7 +66,7 @@ def read(
     limits: FileLimits = FileLimits(max_text_chars=100_000),  # noqa: B008
     db: Database | None = None,
 ) -> None:
-    """One invocation of the first stage, in sittings of so many pages."""
+    """One invocation of the first stage, in batches of so many pages."""
 
     def work(claim: Claim) -> Any:
         return ingest.process_item(
@@ -75,7 +75,7 @@ def read(
             blobs=wiring.blobs(),
             reader=reader,
             limits=limits,
-            sitting=Sitting(pages=pages),
+            bounds=ReadBounds(pages=pages),
             time_left_s=lambda: left_s,
         )
 

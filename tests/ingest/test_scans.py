@@ -8,7 +8,8 @@ from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.events import handlers
 from chalicelib.model.ingest.files import FileLimits
-from chalicelib.model.work.pipeline import MAX_ATTEMPTS, Claim, ItemRef
+from chalicelib.model.library.items import ItemRef
+from chalicelib.model.work.pipeline import MAX_ATTEMPTS, Claim
 from chalicelib.ops.ingest import read_scans
 from chalicelib.ops.ingest.analyze import analyze_item
 from chalicelib.ops.ingest.manage import reprocess_item

@@ -12,8 +12,8 @@ from PIL import Image, ImageChops
 
 import app
 from chalicelib import wiring
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.library.page_text import join_chunks, shown_span
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.ops.library import documents
 from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.stores.aws import local_copies

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.stores.search import index
 from tests.library.test_api_items import Api, api
 from tests.support.long_pdf import make_long_pdf

@@ -5,7 +5,8 @@ from typing import Any
 
 from chalicelib import wiring
 from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, ReadBounds, text_size
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.library.items import ItemRef
+from chalicelib.model.work.pipeline import Claim
 from chalicelib.ops.ingest import ingest
 from chalicelib.ops.ingest.manage import delete_item
 from chalicelib.ops.work.stages import run_stage

@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 
 from chalicelib import wiring
 from chalicelib.api.http.routes import Request, Routes
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.ops.library import dependents
 
 routes = Routes("items")

@@ -13,8 +13,7 @@ from chalicelib.api.library.items import CollectionId, Failure, Limit, failure_o
 from chalicelib.api.library.uploads import FileName
 from chalicelib.errors import BadFile, Conflict, NotFound
 from chalicelib.model.library.documents import DocumentFilters, StoredDocument
-from chalicelib.model.library.items import Status
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef, Status
 from chalicelib.ops.ingest import manage
 from chalicelib.ops.library import documents
 

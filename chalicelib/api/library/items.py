@@ -11,8 +11,7 @@ from msgspec.structs import asdict
 from chalicelib import wiring
 from chalicelib.api.http.routes import Query, Request, Response, Routes
 from chalicelib.errors import NotFound
-from chalicelib.model.library.items import DescribedItem, ItemFilters, Status
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import DescribedItem, ItemFilters, ItemRef, Status
 from chalicelib.ops.ingest import manage
 from chalicelib.ops.library import browse
 

@@ -11,11 +11,11 @@ from chalicelib.api.http.routes import Body, Query, Request, Routes
 from chalicelib.api.library.items import CollectionId, Kind
 from chalicelib.api.search.search_answers import SearchAnswer, answer_of
 from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.paging import window_in_utc
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.language import language_of
 from chalicelib.model.search.ranking import Mode
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.ops.search import search
 
 routes = Routes("search")

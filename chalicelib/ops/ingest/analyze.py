@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.model.ingest.chunking import chunk_pages
 from chalicelib.model.ingest.files import FileLimits, Page
-from chalicelib.model.library.items import Analysis, StoredItem
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.library.items import Analysis, ItemRef, StoredItem
+from chalicelib.model.work.pipeline import Claim
 from chalicelib.ops.ingest.read_scans import read_scans
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers import AnalysisRequest, Analyzer, Render

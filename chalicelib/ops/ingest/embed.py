@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.library.items import ItemRef
+from chalicelib.model.work.pipeline import Claim
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers import Embedder
 from chalicelib.stores.ingest import chunks

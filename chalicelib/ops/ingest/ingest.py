@@ -13,9 +13,9 @@ from chalicelib.errors import BadFile, NotFound, Unavailable
 from chalicelib.model.ingest.files import REASONS, FileLimits, ReadBounds
 from chalicelib.model.ingest.uploads import StoredUpload
 from chalicelib.model.library.documents import StoredDocument
-from chalicelib.model.library.items import ObjectKey, StoredItem, parse_key
+from chalicelib.model.library.items import ItemRef, ObjectKey, StoredItem, parse_key
 from chalicelib.model.work import pipeline
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.work.pipeline import Claim
 from chalicelib.ops.ingest.read import File, Progress, derived_objects, find_progress, read_file
 from chalicelib.ops.work.publish import publish
 from chalicelib.ops.work.stages import WriteResults

@@ -4,8 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from chalicelib import errors
-from chalicelib.model.library.items import MAX_KEY_BYTES, DescribedItem, ObjectKey, parse_key
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import MAX_KEY_BYTES, DescribedItem, ItemRef, ObjectKey, parse_key
 from chalicelib.ops.ingest.ingest import remove_item
 from chalicelib.ops.work.publish import publish
 from chalicelib.ops.work.stages import queue_stage

@@ -19,9 +19,9 @@ from msgspec.structs import replace
 from chalicelib.errors import BadFile
 from chalicelib.model.ingest.chunking import ChunkDraft, chunk_pages
 from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, ReadBounds, scans_of, text_size
-from chalicelib.model.library.items import StoredItem, derived_folder
+from chalicelib.model.library.items import ItemRef, StoredItem, derived_folder
 from chalicelib.model.work import pipeline
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.work.pipeline import Claim
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers import FileReader
 from chalicelib.stores.ingest import chunks, uploads

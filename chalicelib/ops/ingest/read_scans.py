@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.errors import BadFile, Conflict, NotFound, Unavailable
 from chalicelib.model.ingest.files import FileLimits, Page, text_size
-from chalicelib.model.library.items import StoredItem
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.library.items import ItemRef, StoredItem
+from chalicelib.model.work.pipeline import Claim
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers import Analyzer, Render
 from chalicelib.stores.ingest import chunks

@@ -8,8 +8,7 @@ from msgspec import Struct
 from chalicelib import errors
 from chalicelib.model.ingest import files
 from chalicelib.model.ingest.uploads import StoredUpload
-from chalicelib.model.library.items import DescribedItem
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import DescribedItem, ItemRef
 from chalicelib.ops.ingest.ingest import failed_in_passing
 from chalicelib.ops.ingest.manage import object_key
 from chalicelib.stores.accounts import users

@@ -9,10 +9,9 @@ from msgspec import Struct
 from chalicelib.errors import BadFile, Conflict, InvalidInput, NotFound
 from chalicelib.model.ingest.files import REASONS, SNIFF_BYTES, sniff_media_type
 from chalicelib.model.library.documents import DocumentFilters, StoredDocument
-from chalicelib.model.library.items import StoredItem
+from chalicelib.model.library.items import ItemRef, StoredItem
 from chalicelib.model.library.page_text import join_chunks, shown_span
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.ops.ingest.ingest import Arrival, failed_in_passing, register_bytes
 from chalicelib.ops.ingest.manage import delete_item, object_key
 from chalicelib.providers import LendRender

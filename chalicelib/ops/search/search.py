@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.search import ranking
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.folding import fold
@@ -14,7 +15,6 @@ from chalicelib.model.search.lexical import pairs_in
 from chalicelib.model.search.passages import FacetCount, FoundPassage
 from chalicelib.model.search.ranking import Fused, Mode
 from chalicelib.model.search.snippets import START, STOP, Snippet, cut_snippet, mark_pairs
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.ops.search.rank import Ranking, fuse_pages, prepare_query, rank_pages, rerank
 from chalicelib.providers import Embedder, Reranker
 from chalicelib.stores.library import collections, items

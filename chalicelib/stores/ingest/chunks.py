@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from chalicelib.model.ingest.chunking import ChunkDraft, StoredChunk, chunk_pages
 from chalicelib.model.ingest.files import Page
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 

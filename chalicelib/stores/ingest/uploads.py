@@ -6,8 +6,7 @@ from datetime import datetime
 from chalicelib.errors import NotFound
 from chalicelib.model.ids import checked_uuid
 from chalicelib.model.ingest.uploads import AnnouncedBytes, StoredUpload
-from chalicelib.model.library.items import ObjectKey
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef, ObjectKey
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 

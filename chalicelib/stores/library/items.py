@@ -14,11 +14,11 @@ from chalicelib.model.library.items import (
     DescribedItem,
     ItemEvent,
     ItemFilters,
+    ItemRef,
     ObjectKey,
     Status,
     StoredItem,
 )
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 from pgvector import HalfVector
 
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.search.lexical import for_tsvector
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 

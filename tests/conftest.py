@@ -3,11 +3,15 @@
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
 import pytest
 
+from chalicelib import wiring
+from chalicelib.model.ingest.files import FileLimits
+from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from chalicelib.stores.postgres.postgres import Database
 from local.base import create_tables
@@ -18,6 +22,15 @@ from tests.support.memory import memory_folder
 from tests.support.provider_server import DIMENSIONS, provider_server
 from tests.support.world import World, forget_wiring
 
+# Fixtures that tests of several subjects use, each beside the class that it makes. Those of one subject are in the
+# subject's own conftest.py.
+pytest_plugins = (
+    "tests.support.people",  # the others import it
+    "tests.support.mailbox",
+    "tests.support.talking",
+    "tests.support.library_api",
+    "tests.hostile.asking",
+)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read once, when numpy is first imported
 _numbers = itertools.count()
 
@@ -59,6 +72,14 @@ def db(app_url: str) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture(scope="session")
+def kept_decoder() -> Iterator[Decoder]:
+    """The decoder that the app of every test begins with: to start its process takes longer than most tests."""
+    decoder = Decoder(limits=FileLimits())
+    yield decoder
+    decoder.close()
+
+
 def create_database(url: str, name: str, *, template: str = "collections") -> str:
     # The default strategy writes all of it to the write-ahead log as well, and takes twice as long.
     execute(url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY", database="postgres")
@@ -89,7 +110,12 @@ def rows(url: str, statement: str) -> list[tuple]:
 
 @pytest.fixture
 def world(
-    admin_url: str, app_url: str, db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    admin_url: str,
+    app_url: str,
+    db: Database,
+    kept_decoder: Decoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     with emulated_aws(tmp_path) as aws, provider_server() as providers:
         environment = {
@@ -111,5 +137,18 @@ def world(
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         forget_wiring()
-        yield World(db=db, admin_url=admin_url, aws=aws, providers=providers)
+        with lent(kept_decoder):
+            yield World(db=db, admin_url=admin_url, aws=aws, providers=providers)
         forget_wiring()
+
+
+@contextmanager
+def lent(decoder: Decoder) -> Iterator[None]:
+    """Let wiring use this decoder, unless the test forgets it, and keep it open."""
+    assert wiring.decoder()._limits == decoder._limits
+    wiring.decoder._made[:] = [decoder]
+    wiring.settings.forget()  # a test may still change the environment
+    yield
+    for made in wiring.decoder.forget():
+        if made is not decoder:
+            made.close()

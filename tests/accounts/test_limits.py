@@ -20,16 +20,8 @@ from chalicelib.model.accounts.limits import (
     find_refusal,
 )
 from chalicelib.settings import RATE_LIMITS, InvalidSetting, Settings
+from tests.support.rates import ENVIRONMENT, RATES
 
-RATES = {
-    "address": ((4, 2), (40, 60)),
-    "login": ((3, 60), (9, 3600)),
-    "account": ((2, 60), (8, 3600)),
-    "user.free": ((5, 1), (50, 60)),
-    "user.team": ((50, 1), (500, 60)),
-    "costly.free": ((2, 10), (6, 60)),
-    "costly.team": ((20, 10), (60, 60)),
-}
 NOW = 1_790_000_000 * MICROSECONDS
 
 
@@ -167,13 +159,6 @@ def test_who_is_held_to_what() -> None:
 )
 def test_an_address_is_known_by_what_one_customer_has(address: str, key: str) -> None:
     assert address_key(address) == key
-
-
-ENVIRONMENT = {
-    "DATABASE_URL": "postgresql://none",
-    "IMAGES_BUCKET": "none",
-    "SESSION_SECRET": "of-the-tests-and-known-to-everybody",
-}
 
 
 def test_an_operator_changes_what_he_names() -> None:

@@ -15,8 +15,8 @@ from chalicelib.errors import Unauthenticated
 from chalicelib.stores.aws.dynamodb import FAILURES_UNTIL_AWAY
 from local.base import create_tables
 from local.layout import aws_environment
-from tests.accounts.test_limits import ENVIRONMENT, RATES
 from tests.support.emulated import Emulated, emulated_aws
+from tests.support.rates import ENVIRONMENT, RATES
 from tests.support.tcp_proxy import tcp_proxy
 
 routes = Routes("things")

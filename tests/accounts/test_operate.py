@@ -16,9 +16,8 @@ from chalicelib.ops.accounts import operate
 from chalicelib.stores.postgres.postgres import Database, OperatorsDatabase
 from deploy.operate import main
 from deploy.policies import ROOT
-from tests.support.people import PASSWORD, People, people
+from tests.support.people import PASSWORD, People
 
-__all__ = ["people"]
 CONSOLE = "https://app.example.org/dev"
 
 

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, time, time_ns
 from typing import Any
@@ -17,13 +16,8 @@ from chalicelib.model.accounts.sessions import Device, Session
 from chalicelib.ops.accounts import accounts, sessions
 from chalicelib.stores.accounts.sessions import Sessions
 from chalicelib.stores.aws.dynamodb import Presence
-from chalicelib.stores.postgres.postgres import Database
-from tests.support.people import PASSWORD, People, people
+from tests.support.people import PASSWORD, Act, People, SomebodyWrites
 from tests.support.sample_api import rest_event
-
-__all__ = ["people"]
-
-Act = Callable[[], Any]
 
 
 def test_a_wrong_password_an_unknown_address_and_a_disabled_account_are_answered_alike(
@@ -190,17 +184,6 @@ def test_a_login_under_way_does_not_survive_a_new_password(people: People, when:
     with pytest.raises(Unauthenticated):
         sessions.log_in("ann@example.org", PASSWORD, device=device, now_ms=time_ns() // 1_000_000, **kept)
     assert [each["id"]["S"] for each in people.sessions()] == [here["session_id"]]
-
-
-class SomebodyWrites:
-    """The database, with something that happens just before its second transaction."""
-
-    def __init__(self, db: Database, act: Act) -> None:
-        self._db, self._acts = db, iter([lambda: None, act])
-
-    def transact(self, *args: Any) -> Any:
-        next(self._acts)()
-        return self._db.transact(*args)
 
 
 def test_a_login_just_before_a_new_password_does_not_survive_it(people: People) -> None:

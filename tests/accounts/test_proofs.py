@@ -10,16 +10,8 @@ import pytest
 from chalicelib import wiring
 from chalicelib.errors import InvalidInput
 from chalicelib.ops.accounts import proofs
-from tests.accounts.test_passwords import SomebodyWrites
-from tests.support.mailbox import SENDER, Mailbox, mailbox
-from tests.support.people import PASSWORD, People, Reply, people
-
-__all__ = ["mailbox", "people"]
-NEW = "an altogether new one"
-
-
-def accounts(people: People) -> list[str]:
-    return [email for (email,) in people.world.sql("SELECT email FROM accounts ORDER BY created_at")]
+from tests.support.mailbox import NEW, SENDER, Mailbox, accounts, change
+from tests.support.people import People, Reply, SomebodyWrites
 
 
 def said(reply: Reply, email: str) -> tuple[int, str]:
@@ -196,11 +188,6 @@ def test_a_link_is_void_once_the_account_has_changed(people: People, mailbox: Ma
 
 
 # Another address
-
-
-def change(people: People, token: str, email: str, password: str = PASSWORD) -> Reply:
-    body = {"email": email, "current_password": password}
-    return people("POST", "/api/v1/me/email", body, token=token)
 
 
 def test_an_address_is_changed_once_the_new_one_is_proved_and_the_old_one_is_told(

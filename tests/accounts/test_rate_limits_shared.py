@@ -8,10 +8,8 @@ from multiprocessing import get_context
 from typing import Any
 
 from chalicelib.model.accounts.limits import MICROSECONDS, Limit
-from tests.accounts.test_rate_limits import TABLE, Counted, aws, impatient, key, row
+from tests.support.counted_limits import TABLE, Counted, impatient, row
 from tests.support.emulated import Emulated
-
-__all__ = ["aws", "key"]
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,7 @@ from chalicelib.model.accounts.tokens import sha256_of
 from chalicelib.ops.accounts import sessions
 from chalicelib.stores.accounts.sessions import Sessions
 from chalicelib.stores.aws.dynamodb import Presence
-from tests.support.people import People, people
-
-__all__ = ["people"]  # pytest finds fixtures by their names
+from tests.support.people import People
 
 
 class Lagging:

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from chalice.test import Client
 
 from chalicelib.api.console import FOLDER, console
 from deploy.policies import ROOT
+from tests.support.processes import needs_node
 from tests.support.sample_api import sample_app
 
 STORAGE = "https://bucket.s3.eu-west-1.amazonaws.com"
@@ -135,11 +135,6 @@ def upload(server: type[BaseHTTPRequestHandler], size_bytes: int) -> Any:
         serving.shutdown()
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
-
-
-needs_node = pytest.mark.skipif(
-    shutil.which("node") is None, reason="the page's scripts need something to run them"
-)
 
 
 @needs_node

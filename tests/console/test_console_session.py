@@ -13,13 +13,12 @@ from chalicelib import wiring
 from chalicelib.model.accounts.passwords import MIN_CHARS
 from chalicelib.model.accounts.tokens import ACCESS_TOKEN_S, make_access_token
 from deploy.policies import ROOT
-from tests.console.test_console import needs_node
-from tests.http.test_contract import Served, served_app
-from tests.support.mailbox import Mailbox, mailbox
-from tests.support.people import PASSWORD, People, people
+from tests.support.mailbox import Mailbox
+from tests.support.people import PASSWORD, People
+from tests.support.processes import needs_node
+from tests.support.served import Served, served_app
 from tests.support.world import jpeg
 
-__all__ = ["mailbox", "people"]
 pytestmark = needs_node
 NOTHING = {"email": "", "password": "", "above": ""}
 FORM = {"form": "Sign in", "items": 0, "who": "", "offered": ["other"], "wrong": NOTHING, "focus": "email"}

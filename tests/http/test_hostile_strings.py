@@ -11,7 +11,7 @@ import app
 from chalicelib import errors
 from chalicelib.api.http.routes import AnyQuery, Route
 from chalicelib.model.paging import encode_cursor
-from tests.hostile.asking import FIELDS, Ask, Reply, ask, ask_over_http, filled, ids_of, listed, names_in
+from tests.hostile.asking import FIELDS, Ask, Reply, filled, ids_of, listed, names_in
 from tests.hostile.strings import (
     FORBIDDEN_MEMBERS,
     IMPOSSIBLE_KEYS,
@@ -23,7 +23,6 @@ from tests.hostile.strings import (
 )
 from tests.support.world import World, jpeg
 
-__all__ = ["ask", "ask_over_http"]  # pytest finds fixtures by their names
 UNKNOWN_ID = "never-was"
 ROUTES = app.app.declared
 NEW_UPLOAD = {name: FIELDS[name] for name in ("filename", "content_type", "size_bytes")}

@@ -10,9 +10,7 @@ from pypdfium2 import PdfDocument
 
 from chalicelib.errors import BadFile
 from chalicelib.model.ingest.files import ReadBounds, bad_file, sniff_media_type
-from tests.ingest.test_decoder import LIMITS, NOISE, RED, decoder, encode, make_pdf, save, text_at
-
-__all__ = ["decoder", "save"]  # pytest finds fixtures by their names
+from tests.support.small_files import LIMITS, NOISE, RED, encode, make_pdf, text_at
 
 PRINTER = b"\x1b%-12345X@PJL JOB\r\n@PJL ENTER LANGUAGE=PDF\r\n"
 

@@ -15,9 +15,9 @@ from chalicelib.ops.ingest.analyze import analyze_item
 from chalicelib.ops.ingest.manage import reprocess_item
 from chalicelib.ops.work.stages import run_stage
 from chalicelib.stores.postgres.postgres import Database
-from tests.library.test_api_items import Api, api
 from tests.support import reading
 from tests.support.emulated import BUCKET
+from tests.support.library_api import Api
 from tests.support.long_pdf import make_long_pdf
 from tests.support.reading import Reader
 from tests.support.scans import (
@@ -34,7 +34,6 @@ from tests.support.scans import (
 )
 from tests.support.world import World
 
-__all__ = ["api"]  # pytest finds fixtures by their names
 ALICE_A = ItemRef(user_id="alice", item_id="a")
 PATH = "/api/v1/documents/a"
 

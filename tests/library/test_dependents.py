@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.library.test_api_items import Api, api
+from tests.support.library_api import Api
 from tests.support.world import World, jpeg
 
-__all__ = ["api"]  # pytest finds fixtures by their names
 PDF = (Path(__file__).parents[2] / "samples" / "balcony-tomatoes.pdf").read_bytes()
 PATH = "/api/v1/items/guide/dependents"
 # What a user has said and was told stays; a citation of what is gone is stale.

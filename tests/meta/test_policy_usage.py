@@ -23,8 +23,8 @@ from chalicelib import wiring
 from chalicelib.model.ingest import files
 from deploy.policies import CONFIG, FUNCTIONS, OWN_ACCOUNT, ROOT, STAGES, policy
 from local.layout import ACCOUNT
-from tests.ingest.test_multipart import send_part
 from tests.support.emulated import BUCKET
+from tests.support.library_api import send_part
 from tests.support.long_pdf import make_long_pdf
 from tests.support.mailbox import SENDER, link_of_latest_mail
 from tests.support.recording import FUNCTION_OF, OPERATIONS, Call, Recorded, Recorder

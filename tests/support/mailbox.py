@@ -66,3 +66,15 @@ def mailbox(people: People) -> Iterator[Mailbox]:
     people.set(ENVIRONMENT="dev", MAIL_FROM=SENDER, CONSOLE_URL=CONSOLE)
     yield Mailbox(people)
     backend.email_identities.pop("example.org", None)
+
+
+NEW = "an altogether new one"
+
+
+def accounts(people: People) -> list[str]:
+    return [email for (email,) in people.world.sql("SELECT email FROM accounts ORDER BY created_at")]
+
+
+def change(people: People, token: str, email: str, password: str = PASSWORD) -> Reply:
+    body = {"email": email, "current_password": password}
+    return people("POST", "/api/v1/me/email", body, token=token)

@@ -1,7 +1,7 @@
 """People who sign in: the app over HTTP's shapes, with whatever credential a test gives it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from chalice.test import Client
 
 import app
 from chalicelib import wiring
+from chalicelib.stores.postgres.postgres import Database
 from tests.support.world import World
 
 PASSWORD = "a password that is long"
@@ -113,3 +114,17 @@ def people(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     world.make_tables()
     yield people
     app.edge.cache_clear()
+
+
+Act = Callable[[], Any]
+
+
+class SomebodyWrites:
+    """The database, with something that happens just before its second transaction."""
+
+    def __init__(self, db: Database, act: Act) -> None:
+        self._db, self._acts = db, iter([lambda: None, act])
+
+    def transact(self, *args: Any) -> Any:
+        next(self._acts)()
+        return self._db.transact(*args)

@@ -111,7 +111,7 @@ def provider_server() -> Iterator[Providers]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     providers.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True).start()
     yield providers
     server.shutdown()
     server.server_close()

@@ -14,7 +14,7 @@ from chalicelib import wiring
 from tests.support.long_pdf import make_long_pdf
 from tests.support.people import Reply
 from tests.support.provider_server import Chat
-from tests.support.world import World
+from tests.support.world import World, count_no_requests
 
 TALKS = "/api/v1/conversations"
 
@@ -89,6 +89,7 @@ def document(*pages: str) -> bytes:
 
 @pytest.fixture
 def talk(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Talk]:
+    count_no_requests(monkeypatch)
     app.edge.cache_clear()
     yield Talk(world, Client(app.app, project_dir=str(tmp_path)), monkeypatch)
     app.edge.cache_clear()

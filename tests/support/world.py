@@ -14,8 +14,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import psycopg2
+import pytest
+from msgspec.structs import replace
 from PIL import Image
 
+import app
 from chalicelib import wiring
 from chalicelib.events import handlers
 from chalicelib.stores.postgres.postgres import Database
@@ -126,6 +129,15 @@ class World:
     def _next(self) -> int:
         self._count = getattr(self, "_count", 0) + 1
         return self._count
+
+
+def count_no_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the app count no requests against rate limits: it would write to DynamoDB twice for each.
+
+    For tests of other subjects; those of the limits are in tests/accounts.
+    """
+    uncounted = {"admit_address": lambda _address, _cost: None, "admit_caller": lambda _caller, _cost: None}
+    monkeypatch.setattr(app.app, "edge", lambda: replace(app.edge(), **uncounted))
 
 
 def jpeg(color: str = "red", size: tuple[int, int] = (64, 48)) -> bytes:

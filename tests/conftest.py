@@ -33,6 +33,24 @@ pytest_plugins = (
 )
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read once, when numpy is first imported
 _numbers = itertools.count()
+# They start first, so that no process works on a long module while the others have nothing left to do.
+LONGEST = (
+    *("local/test_stack", "operations/test_outages", "http/test_contract", "operations/test_outages_aws"),
+    *("work/test_chaos", "http/test_hostile_strings", "ingest/test_hostile_files", "meta/test_package"),
+    *(
+        "chat/test_untrusted_text",
+        "ingest/test_scans",
+        "search/test_search_api",
+        "console/test_console_session",
+    ),
+    *("library/test_page_images", "ingest/test_large_pdfs", "accounts/test_tenant_matrix", "work/test_runs"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    rank = {here / f"{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(scope="session")
@@ -51,12 +69,22 @@ def template_url(postgres_url: str) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def server(template_url: str) -> Iterator[psycopg2.extensions.cursor]:
+    """A superuser's cursor for statements about whole databases."""
+    connection = psycopg2.connect(with_database(template_url, "postgres"))
+    connection.autocommit = True
+    yield connection.cursor()
+    connection.close()
+
+
 @pytest.fixture
-def admin_url(template_url: str) -> Iterator[str]:
+def admin_url(template_url: str, server: psycopg2.extensions.cursor) -> Iterator[str]:
     """A migrated database of this test's own, as its superuser."""
     name = f"test_{next(_numbers)}"
-    yield create_database(template_url, name, template="template_collections")
-    execute(template_url, f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
+    server.execute(clone_statement(name, template="template_collections"))
+    yield with_database(template_url, name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -81,9 +109,13 @@ def kept_decoder() -> Iterator[Decoder]:
 
 
 def create_database(url: str, name: str, *, template: str = "collections") -> str:
-    # The default strategy writes all of it to the write-ahead log as well, and takes twice as long.
-    execute(url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY", database="postgres")
+    execute(url, clone_statement(name, template=template), database="postgres")
     return with_database(url, name)
+
+
+def clone_statement(name: str, *, template: str) -> str:
+    # The default strategy writes all of it to the write-ahead log as well, and takes twice as long.
+    return f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
 
 
 def with_database(url: str, name: str) -> str:

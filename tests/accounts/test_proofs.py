@@ -165,7 +165,7 @@ def test_without_dynamodb_a_reset_changes_nothing_and_the_link_stays_good(
     mailbox.ask("password-resets", "ann@example.org")
     people.set(SESSIONS_TABLE="gone")
     assert mailbox.set_password(mailbox.link("reset")).status == 503
-    people.set(SESSIONS_TABLE="sessions")
+    people.set(SESSIONS_TABLE="collections-sessions-local")
     assert people.log_in("ann@example.org").status == 201
     assert mailbox.set_password(mailbox.link("reset")).status == 200
 

@@ -66,7 +66,7 @@ def without_dynamodb(people: People) -> Iterator[dict[str, Any]]:
     tokens = people.join("ann@example.org")
     people.set(SESSIONS_TABLE="gone")
     yield tokens
-    people.set(SESSIONS_TABLE="sessions")
+    people.set(SESSIONS_TABLE="collections-sessions-local")
     assert people.me(tokens["access_token"]).status == 200, "and then it goes on"
 
 
@@ -86,6 +86,7 @@ def test_without_dynamodb_nobody_is_let_in(people: People, without_dynamodb: dic
 
 
 def test_while_dynamodb_is_away_sessions_and_limits_are_told_so_at_once(people: People) -> None:
+    people.count_requests()
     """No request waits for what another one has found out, of the table that it needs or of the other."""
     token = people.join("ann@example.org")["access_token"]
     sent: list[str] = []

@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from chalice.test import Client
 
 import app
 from chalicelib import wiring
+from chalicelib.model.accounts import passwords
 from chalicelib.stores.postgres.postgres import Database
-from tests.support.world import World
+from tests.support.world import World, count_no_requests
 
 PASSWORD = "a password that is long"
+# A hash takes the app 25 ms, and these parameters much less. Tests of the parameters call `hash_as_deployed`.
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+CHEAPLY = {"_hasher": lambda: CHEAP, "NOBODYS_HASH": CHEAP.hash("unknown")}
+AS_DEPLOYED = {name: getattr(passwords, name) for name in CHEAPLY}
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,9 @@ class People:
         return Reply(answer.status_code, json.loads(answer.body or b"null"), dict(answer.headers))
 
     def set(self, **variables: str | None) -> None:
-        """Change settings; None takes a variable away."""
+        """Change settings; None takes a variable away. Who sets limits has requests counted from then on."""
+        if {"RATE_LIMITS", "RATE_LIMITS_TABLE"} & variables.keys():
+            self.count_requests()
         for name, value in variables.items():
             if value is None:
                 self.monkeypatch.delenv(name, raising=False)
@@ -66,6 +74,13 @@ class People:
         ):
             made.forget()
         app.edge.cache_clear()
+
+    def count_requests(self) -> None:
+        self.monkeypatch.setattr(app.app, "edge", app.edge)
+
+    def hash_as_deployed(self) -> None:
+        for name, value in AS_DEPLOYED.items():
+            self.monkeypatch.setattr(passwords, name, value)
 
     def register(self, email: str, password: str = PASSWORD) -> Reply:
         return self("POST", "/api/v1/registration", {"email": email, "password": password})
@@ -110,8 +125,9 @@ def people(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     people = People(world, Client(app.app, project_dir=str(tmp_path)), monkeypatch)
     rates = json.dumps(dict.fromkeys(("address", "login", "account", "mail", "user.free"), "900/1m 9000/1h"))
     people.set(RATE_LIMITS=rates, ENVIRONMENT="local", ANONYMOUS_USER=None, REGISTRATION_OPEN="true")
-    people.set(SESSIONS_TABLE="sessions", RATE_LIMITS_TABLE="rate-limits")  # whatever ENVIRONMENT is later on
-    world.make_tables()
+    count_no_requests(monkeypatch)
+    for name, value in CHEAPLY.items():
+        monkeypatch.setattr(passwords, name, value)
     yield people
     app.edge.cache_clear()
 

@@ -87,7 +87,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
-        """Raises InvalidSetting for the first variable that is missing or wrong."""
+        """Raise InvalidSetting for the first variable that is missing or wrong."""
         environment = _choice(env, "ENVIRONMENT", get_args(Environment), default="dev")
         anonymous_user = env.get("ANONYMOUS_USER") or None
         if anonymous_user and environment in ("staging", "production"):
@@ -262,7 +262,7 @@ def _upstream_urls(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_upstream_url(url: str) -> bool:
-    """A name whose last label begins with a letter, so that no notation of an address passes for one; or an address."""
+    """Return the host: an address, or a name whose last label begins with a letter. Others may be read as addresses."""
     parts = _URL.match(url)
     if parts is None or int(parts["port"] or 1) > 65535:
         return False

@@ -38,7 +38,7 @@ def console(storage_origins: Callable[[], tuple[str, ...]]) -> Routes:
 
 
 def assemble(storage_origins: tuple[str, ...]) -> tuple[str, str]:
-    """The page with its scripts and style put in, and its Content-Security-Policy with their hashes.
+    """Return the page with its scripts and style put in, and its Content-Security-Policy with their hashes.
 
     Put in, because a relative address is wrong at a stage's root that was asked for without its slash.
     """

@@ -36,7 +36,7 @@ def forward(
     db: "Database | None",
     now_s: float,
 ) -> UpstreamAnswer:
-    """Return the service's answer or a cached one, with end-to-end headers only. `db` has the cache; None: no cache.
+    """Return the service's response or a cached one, with end-to-end headers only. `db` has the cache; None: no cache.
 
     Raise UpstreamFailed or a subclass, Unavailable while the circuit breaker is open, InvalidInput.
     """
@@ -73,9 +73,9 @@ def forward(
 
 
 class _Cache:
-    """The cached answers of one URL. While the database is away the gateway works without a cache.
+    """The cached responses of one URL. While the database is not available the gateway works without a cache.
 
-    `take` stores an answer only after `find` was called: `find` computes the variants to store it under.
+    Call `find` before `take`: it computes the variants under which a response is stored.
     """
 
     def __init__(self, db: "Database", identity: Identity | None, *, key: str) -> None:
@@ -84,7 +84,7 @@ class _Cache:
         self._own = self._public = ""
 
     def find(self, headers: Headers) -> UpstreamAnswer | None:
-        """Return the kept answer to a request with these headers, with its Age."""
+        """Return the cached response to a request with these headers, with its Age; None if there is none."""
         self._own, self._public = http_cache.variant_of(headers, self._roles), http_cache.variant_of(headers)
         if not http_cache.takes_kept(headers):
             return None
@@ -99,7 +99,10 @@ class _Cache:
         return UpstreamAnswer(status=200, headers=kept, body=bytes(found.body))
 
     def take(self, method: str, answer: UpstreamAnswer) -> None:
-        """Keep the answer if it may be; delete what a change has made invalid (RFC 9111 4.4)."""
+        """Store the response if that is allowed.
+
+        After a change delete the entries that it makes invalid (RFC 9111 4.4).
+        """
         if method not in SAFE and 200 <= answer.status < 400:
             self._try(lambda tx: cache_entries.delete(tx, self._user_id, self._key))
         policy = http_cache.cache_policy_of(answer) if self._public else None

@@ -15,7 +15,7 @@ from tests.support.people import People, Reply, SomebodyWrites
 
 
 def said(reply: Reply, email: str) -> tuple[int, str]:
-    """The status and the body, with one name for the address and the request."""
+    """Return the status and the body, with one name for the address and the request."""
     body = {**reply.body, "request_id": ""} if reply.status >= 400 else reply.body
     return reply.status, json.dumps(body).replace(email, "*")
 

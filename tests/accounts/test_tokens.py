@@ -52,7 +52,7 @@ def test_a_token_says_whose_and_which_sessions_it_is() -> None:
 
 
 def mutations(token: str, chance: random.Random) -> str:
-    """The token with one to three changes of any kind."""
+    """Return the token with one to three changes of any kind."""
     text = token
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         at = chance.randrange(len(text))

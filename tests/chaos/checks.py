@@ -68,7 +68,7 @@ def timeline(ground: Ground, key: str) -> str:
 
 
 def all_about(ground: Ground, item: tuple[str, str] | None) -> list[Any]:
-    """All rows of one user's item, to be compared; none when there is no item."""
+    """Return all rows of one user's item, to be compared; none when there is no item."""
     if item is None:
         return []
     where = f"WHERE user_id = '{item[0]}' AND "
@@ -90,7 +90,7 @@ def find_wrong_rows(ground: Ground) -> list[str]:
 
 
 def find_wrong_items(ground: Ground, uploads: Iterable[Upload]) -> list[str]:
-    """Every upload is an item's, the same bytes the same item's, and it ended as it should."""
+    """Check that every upload is an item's, the same bytes the same item's, and that it ended as it should."""
     rows = ground.sql(
         "SELECT u.key, i.user_id || ' ' || i.sha256, i.user_id || '/' || i.id, i.status, i.failure_code"
         " FROM uploads u JOIN items i ON i.user_id = u.user_id AND i.id = u.item_id"
@@ -111,7 +111,7 @@ def find_wrong_items(ground: Ground, uploads: Iterable[Upload]) -> list[str]:
 
 
 def find_wrong_objects(ground: Ground, uploads: Iterable[Upload]) -> list[str]:
-    """The bucket holds the uploads, each item's two pictures, and nothing else."""
+    """Check that the bucket holds the uploads, each item's two pictures, and nothing else."""
     kept = ground.sql("SELECT unnest(ARRAY[thumbnail_key, preview_key]) FROM items WHERE kind IS NOT NULL")
     wanted = {upload.key for upload in uploads} | {key for (key,) in kept}
     objects = ground.objects()

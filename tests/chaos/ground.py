@@ -60,7 +60,7 @@ class ListeningBus(EventBus):
             self._taken.append(event)
 
     def take(self) -> list[Event]:
-        """The events since last asked: S3's own and those the pipeline has published."""
+        """Return the events since last asked: S3's own and those the pipeline has published."""
         with self._lock:
             taken, self._taken = self._taken, []
         return taken

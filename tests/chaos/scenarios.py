@@ -126,7 +126,7 @@ def _untold(scene: Ground, storm: Storm) -> list[str]:
 
 
 def _too_calm(storm: Storm) -> list[str]:
-    """A run that proves little, since too little went wrong."""
+    """Return a run that proves little, since too little went wrong."""
     done = storm.done
     enough = (
         done["workers killed"] >= LEAST_KILLS * storm.size

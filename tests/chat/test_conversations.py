@@ -58,7 +58,7 @@ def _picture(talk: Talk, url: str) -> Image.Image:
 
 
 def _changed_rows(plain: Image.Image, marked: Image.Image) -> tuple[int, int]:
-    """The first and the last row, by more than a JPEG's noise."""
+    """Return the first and the last row, by more than a JPEG's noise."""
     changed = ImageChops.difference(plain, marked).convert("L").point(lambda value: 255 * (value > 10))
     box = changed.getbbox()
     assert box is not None

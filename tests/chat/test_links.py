@@ -493,7 +493,7 @@ def followed(text: str) -> bool:
 
 
 def leads_somewhere(url: str) -> bool:
-    """A linkifier takes a name of nothing but an invisible character, a browser does not."""
+    """Return whether a linkifier takes it for an address. It also takes a name of invisible characters only."""
     host = re.match(r"[a-z]+:(?://)?(?:.*@)?([^/?#:]+)", url)
     try:
         return not host or bool(idna.encode(host[1], uts46=True))

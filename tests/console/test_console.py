@@ -24,7 +24,7 @@ STORAGE = "https://bucket.s3.eu-west-1.amazonaws.com"
 
 
 def page() -> tuple[str, dict[str, list[str]]]:
-    """The page as served, and its policy's sources by directive."""
+    """Return the page as served, and its policy's sources by directive."""
     app = sample_app()
     app.add(console(lambda: (STORAGE,)))
     answer = Client(app).http.get("/", headers={"Accept": "text/html"})
@@ -126,7 +126,7 @@ class InParts(TooManyAtOnce):
 
 
 def upload(server: type[BaseHTTPRequestHandler], size_bytes: int) -> Any:
-    """The notes beside a file that the page sends to this server."""
+    """Return the notes beside a file that the page sends to this server."""
     with ThreadingHTTPServer(("127.0.0.1", 0), server) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{serving.server_port}/"

@@ -10,7 +10,7 @@ from tests.support.upstreams import OK, RESET, RawUpstream, answering, gateway_a
 
 
 def rich(found: RawUpstream) -> Any:
-    """An app whose budget has retries to spend."""
+    """Return an app whose budget has retries to spend."""
     there = service("user", found.url)
     for _ in range(100):
         there._budget.deposit()

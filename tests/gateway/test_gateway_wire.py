@@ -25,7 +25,7 @@ def echo() -> Iterator[RawUpstream]:
 
 
 def arrived(found: RawUpstream) -> tuple[str, list[str], bytes]:
-    """The one request's first line, its headers in order, its body."""
+    """Return the one request's first line, its headers in order, its body."""
     [request] = found.requests
     head, _, body = request.partition(b"\r\n\r\n")
     line, *headers = head.decode("latin-1").split("\r\n")

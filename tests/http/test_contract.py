@@ -108,7 +108,7 @@ def fill(world: World, name: str) -> None:
 
 
 def strict_document() -> dict[str, Any]:
-    """The document without "any other error" and without room for other members: only what is declared will do.
+    """Return the document without "any other error" and without room for other members: only what is declared will do.
 
     And without examples: Schemathesis would send the same Idempotency-Key with everything, and ids that nobody has.
     """

@@ -20,7 +20,7 @@ BODIES = [route for route in app.declared if route.body]
 
 
 def media(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each status, or body, with its JSON content."""
+    """Yield each status, or body, with its JSON content."""
     parts = {"body": operation.get("requestBody", {}), **operation["responses"]}
     for name, part in parts.items():
         for type_, content in part.get("content", {}).items():

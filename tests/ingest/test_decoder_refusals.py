@@ -22,7 +22,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def make_locked_pdf() -> bytes:
-    """A PDF whose standard security handler accepts no empty password."""
+    """Return a PDF whose standard security handler accepts no empty password."""
     locked = (
         "/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<" + "11" * 32 + ">/U<" + "22" * 32 + ">>>/ID[<00><00>]"
     )
@@ -75,7 +75,7 @@ def test_a_mere_beginning_is_truncated(decoder, save, head):
 
 
 def indexed_pdf(before: bytes, *, counted_from: int) -> bytes:
-    """A PDF after other bytes, with a table of its objects' offsets, which are counted from there in the file."""
+    """Return a PDF behind other bytes. The table of its objects counts offsets from the PDF's first byte."""
     buffer = io.BytesIO()
     PdfDocument(make_pdf(text_at("First"), text_at("Second"))).save(buffer)
     objects, table = re.split(rb"(?=\bxref\r\n)", buffer.getvalue())

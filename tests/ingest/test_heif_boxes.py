@@ -34,7 +34,7 @@ def decoder() -> Iterator[Decoder]:
 
 
 def verdict(content: bytes) -> str | None:
-    """The reason that the boxes give, None when they have nothing against the file."""
+    """Return the reason that the boxes give, None when they have nothing against the file."""
     try:
         check_heif(io.BytesIO(content), LIMITS)
     except BadFile as refused:

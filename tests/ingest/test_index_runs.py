@@ -62,7 +62,7 @@ def indexed(world: World) -> int:
 
 
 def in_one_go(world: World) -> list[Any]:
-    """The index of the document, which is taken out of it again."""
+    """Return the index of the document, which is taken out of it again."""
     world.db.transact("alice", lambda tx: index.add_item(tx, ALICE_A))
     found = world.sql(INDEX)
     world.db.transact("alice", lambda tx: index.remove_item(tx, ALICE_A))

@@ -26,7 +26,7 @@ STAMP = b"BT /F 9 Tf 10 50 Td (Scanned with Some App) Tj ET "
 
 
 def drawn(content: bytes, *, page: str = "") -> bytes:
-    """A page of 200 x 100 points that may draw /X, a picture, or /W, a form around it."""
+    """Return a page of 200 x 100 points that may draw /X, a picture, or /W, a form around it."""
     return pdf(
         {10: GREY, 11: WRAPPED, 12: NOTE},
         content=content,

@@ -37,7 +37,7 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> bool:
 
 
 def parent_of(command: list[str]) -> "subprocess.Popen[bytes]":
-    """A process that spawns `command` as the stack does, and sleeps."""
+    """Return a process that spawns `command` as the stack does, and sleeps."""
     program = (
         "import os, pathlib, time; from local.children import spawn;"
         f"spawn({command!r}, log=pathlib.Path(os.devnull), env=os.environ); time.sleep(60)"

@@ -199,7 +199,7 @@ def _put_numbered(s3: Any, n: int) -> None:
 
 
 def _shape(value: Any) -> Any:
-    """The names and types in a JSON value."""
+    """Return the names and types in a JSON value."""
     if isinstance(value, dict):
         return {name: _shape(item) for name, item in value.items()}
     if isinstance(value, list):

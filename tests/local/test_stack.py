@@ -85,7 +85,7 @@ def assert_shown(shown: str, printed: str, stack: Running) -> None:
 
 
 def five_free_ports() -> int:
-    """The first of five in a row, below the range that outgoing connections take theirs from."""
+    """Return the first of five in a row, below the range that outgoing connections take theirs from."""
     for first in range(12_000 + os.getpid() % 2_000 * 5, 30_000, 5):
         with ExitStack() as held:
             try:
@@ -108,7 +108,7 @@ def start(command: str, port: int, state: Path) -> "subprocess.Popen[str]":
 
 
 def read_until(process: "subprocess.Popen[str]", pattern: str) -> list[str]:
-    """Its lines up to the first that matches; fails when it ends before."""
+    """Return its lines up to the first that matches; fails when it ends before."""
     assert process.stdout is not None
     lines: list[str] = []
     for line in process.stdout:

@@ -79,7 +79,7 @@ def recorded(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def pdf(name: str) -> bytes:
-    """The same document in other bytes."""
+    """Return the same document in other bytes."""
     return PDF + f"\n% {name}\n".encode()
 
 
@@ -299,7 +299,7 @@ def test_each_function_may_do_what_it_does_and_nothing_else(recorded: Recorded) 
 
 
 def operations_in_the_code(world: World) -> set[tuple[str, str]]:
-    """The calls that modules with botocore in them spell out, of the services that wiring makes clients of."""
+    """Return the calls that modules with botocore in them spell out, of the services that wiring makes clients of."""
     services = re.findall(r'_client\("(\w+)"\)', (ROOT / "chalicelib" / "wiring.py").read_text())
     sources = [path.read_text() for path in (ROOT / "chalicelib").rglob("*.py")]
     trees = [ast.parse(source) for source in sources if "from botocore" in source]
@@ -311,7 +311,7 @@ def operations_in_the_code(world: World) -> set[tuple[str, str]]:
 
 
 def grants(function: str, stage: str) -> set[Call]:
-    """Every combination of action, resource pattern and event source that its policy allows, but UNRECORDED."""
+    """Return every combination of action, resource pattern and event source that its policy allows, but UNRECORDED."""
     found = set()
     for statement in policy(function, stage)["Statement"]:
         actions = set(statement["Action"]) - UNRECORDED_OF[function]

@@ -121,7 +121,7 @@ def test_what_anthropic_is_sent(server: Server) -> None:
 
 
 def strict(schema: Any) -> Iterator[Any]:
-    """Every object's schema within a schema."""
+    """Yield every object's schema within a schema."""
     if isinstance(schema, dict):
         if schema.get("type") == "object":
             yield schema

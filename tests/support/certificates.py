@@ -10,7 +10,7 @@ from cryptography.x509.oid import NameOID
 
 
 def certificate(name: str, folder: Path) -> Path:
-    """A certificate of this name and its key in one file, signed by itself."""
+    """Return a certificate of this name and its key in one file, signed by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     made = (

@@ -72,14 +72,14 @@ class Emulated:
         return str(made["FunctionArn"])
 
     def received(self, queue: str) -> list[Any]:
-        """The JSON bodies of all messages that are in the queue now."""
+        """Return the JSON bodies of all messages that are in the queue now."""
         sqs, bodies = self.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
             bodies += [json.loads(message["Body"]) for message in messages]
         return bodies
 
     def next_received(self, queue: str, *, timeout_s: float = 60) -> Any:
-        """The JSON body of the next message, waited for."""
+        """Return the JSON body of the next message, waited for."""
         give_up_at = time.monotonic() + timeout_s
         while time.monotonic() < give_up_at:
             if bodies := self.received(queue):

@@ -36,7 +36,7 @@ def forge(
     secret: str | bytes = SECRET,
     algorithm: Any = hashlib.sha256,
 ) -> str:
-    """A token by RFC 7515 in a few lines, with whatever it is given."""
+    """Return a token by RFC 7515 in a few lines, with whatever it is given."""
     parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, claims)]
     signed = ".".join(map(b64, parts))
     key = secret if isinstance(secret, bytes) else secret.encode()

@@ -159,7 +159,7 @@ class Hall:
         }
 
     def talk(self, user: str, item_id: str) -> Ids:
-        """A conversation with an answer, whose run is still to be done and tells whose it is."""
+        """Return a conversation with an answer, whose run is still to be done and tells whose it is."""
         talk = {"conversation_id": json.loads(self.ask(user, NEW_TALK, {}, {}).text)["id"]}
         assert self.ask(user, ASK, talk, {"content": f"{item_id}?"}).status == 201
         (run,) = self.world.sql(
@@ -184,7 +184,7 @@ class Hall:
         )
 
     def sign_in(self, user: str) -> str:
-        """An access token of a new session, whose user agent tells whose it is."""
+        """Return an access token of a new session, whose user agent tells whose it is."""
         now_s, session_id = int(time()), new_session_id(int(time()) * 1000)
         times = {"created_at": now_s, "last_used_at": now_s, "expires_at": now_s + 60}
         names = {"refresh_sha256": "", "address": ""}
@@ -201,7 +201,7 @@ class Hall:
         app.edge.cache_clear()
 
     def rows(self, user: str) -> dict[str, list[Any]]:
-        """All rows of this user's, by table, as the superuser sees them."""
+        """Return all rows of this user's, by table, as the superuser sees them."""
         tables = self.world.sql(
             "SELECT table_name FROM information_schema.columns JOIN information_schema.tables USING (table_name)"
             " WHERE column_name = 'user_id' AND table_type = 'BASE TABLE' ORDER BY 1"

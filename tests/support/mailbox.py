@@ -15,7 +15,7 @@ SENDER, CONSOLE = "no-reply@example.org", "https://app.example.org/dev"
 
 
 def link_of_latest_mail(purpose: str, console: str = CONSOLE) -> str:
-    """The token of the one link in it, which is for this."""
+    """Return the token of the one link in it, which is for this."""
     body = ses_backends[ACCOUNT][REGION].sent_messages[-1].body
     ((found, token),) = re.findall(rf"^{re.escape(console)}/#/(\w+)/(\S+)$", body, re.MULTILINE)
     assert found == purpose
@@ -27,7 +27,7 @@ class Mailbox:
     people: People
 
     def mails(self) -> list[Any]:
-        """All mails, oldest first."""
+        """Return all mails, oldest first."""
         return list(ses_backends[ACCOUNT][REGION].sent_messages)
 
     def to(self) -> list[str]:
@@ -37,7 +37,7 @@ class Mailbox:
         return [mail.subject.removeprefix("Collections: ") for mail in self.mails()]
 
     def link(self, purpose: str) -> str:
-        """The token of the link in the latest mail, which is for this."""
+        """Return the token of the link in the latest mail, which is for this."""
         return link_of_latest_mail(purpose)
 
     def ask(self, path: str, email: str, **more: Any) -> Reply:

@@ -107,13 +107,13 @@ class People:
         return self("GET", "/api/v1/me", token=token, **headers)
 
     def sessions(self) -> list[dict[str, Any]]:
-        """All rows of the table, live or not."""
+        """Return all rows of the table, live or not."""
         table = wiring.settings().sessions_table
         items: list[dict[str, Any]] = self.world.aws.client("dynamodb").scan(TableName=table)["Items"]
         return items
 
     def key(self, token: str | None, *scopes: str, **more: Any) -> str:
-        """A new API key of whoever the token is of."""
+        """Return a new API key of whoever the token is of."""
         reply = self("POST", "/api/v1/api-keys", {"name": "k", "scopes": scopes, **more}, token=token)
         assert reply.status == 201, reply
         return str(reply.body["key"])

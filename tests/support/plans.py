@@ -8,7 +8,7 @@ EXAMPLE_ROW = {"chunks": "(%(a)s, %(b)s, 'text', 1, 1, 0, 1, 'x')"}
 
 
 def plan(text: str, url: str) -> list[tuple]:
-    """The plan of a named statement; psycopg2's error when the schema has no such table or column."""
+    """Return the plan of a named statement; psycopg2's error when the schema has no such table or column."""
     text = text.replace("VALUES %s", f"VALUES {EXAMPLE_ROW['chunks']}")
     names: list[str] = []
 

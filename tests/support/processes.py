@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def helper_of(decoder: Decoder, path: str) -> psutil.Process:
-    """The helper process, after it has decoded `path`."""
+    """Return the helper process, after it has decoded `path`."""
     before = set(psutil.Process().children())
     decoder.decode(path)
     (helper,) = set(psutil.Process().children()) - before

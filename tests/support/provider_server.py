@@ -40,7 +40,7 @@ Chat = Callable[[Any], Any]
 
 
 def embedding(text: str) -> list[float]:
-    """A bag of words hashed into DIMENSIONS buckets: texts that share words are near."""
+    """Return a bag of words hashed into DIMENSIONS buckets: texts that share words are near."""
     vector = [1e-3] * DIMENSIONS
     for word in re.findall(r"\w+", text.lower()):
         vector[hashlib.sha256(word.encode()).digest()[0] % DIMENSIONS] += 1.0

@@ -85,7 +85,7 @@ def read(
 
 
 def put(world: World, texts: list[str], *, image_px: int = 0) -> dict[str, Any]:
-    """A document that is registered, and not read yet."""
+    """Return a document that is registered, and not read yet."""
     event = world.put("alice/a.pdf", make_long_pdf(texts, image_px=image_px))
     ingest.register_object(
         ingest.Arrival(
@@ -105,7 +105,7 @@ def state(world: World) -> tuple[str, int, int]:
 
 
 def in_one_go(world: World, reader: Reader) -> list[Any]:
-    """The chunks of TEXTS read at once; the item is gone again."""
+    """Return the chunks of TEXTS read at once; the item is gone again."""
     put(world, TEXTS)
     read(world, reader, pages=100)
     found = world.sql(CHUNKS)

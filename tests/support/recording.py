@@ -194,7 +194,7 @@ class Recorded(World):
         headers: dict[str, str] | None = None,
         **path: str,
     ) -> bytes:
-        """The answer's body; any status but those of success fails. `body`: bytes, or what becomes JSON."""
+        """Return the answer's body; any status but those of success fails. `body`: bytes, or what becomes JSON."""
         self.routes.add((method, route))
         headers = (
             {"Content-Type": "application/json"} | (headers or {}) if body is not None else headers or {}

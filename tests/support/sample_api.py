@@ -160,7 +160,7 @@ def post(body: bytes | dict[str, Any], **headers: str) -> HTTPResponse:
 
 
 def problem(answer: Any, status: int) -> dict[str, Any]:
-    """The problem document of an answer, after checking what every problem has."""
+    """Return the problem document of an answer, after checking what every problem has."""
     body = json.decode(answer.body)
     assert (answer.status_code, body["status"]) == (status, status)
     assert answer.headers["Content-Type"] == "application/problem+json"

@@ -24,7 +24,7 @@ def encode(image: Image.Image, format: str, **options: object) -> bytes:
 
 
 def make_pdf(*contents: str, media_box: str = "0 0 200 100", extra: str = "", resources: str = "") -> bytes:
-    """One page a content stream, in Helvetica. No cross-reference table: readers rebuild it."""
+    """Return one page a content stream, in Helvetica. No cross-reference table: readers rebuild it."""
     count = len(contents)
     kids = " ".join(f"{10 + 2 * index} 0 R" for index in range(count))
     parts = [

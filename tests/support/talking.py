@@ -83,7 +83,7 @@ def run_event(run_id: str, user_id: str = "alice") -> dict[str, Any]:
 
 
 def document(*pages: str) -> bytes:
-    """A PDF with these texts, a page each."""
+    """Return a PDF with these texts, a page each."""
     return make_long_pdf(pages)
 
 

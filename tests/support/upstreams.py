@@ -104,7 +104,7 @@ def answering(status: str, body: bytes = b"", *headers: str) -> bytes:
 
 
 def service(name: str, url: str, **more: Any) -> UpstreamService:
-    """An upstream as wiring makes one, on a laptop; `resolve`, `rules` and `clock` may be the test's."""
+    """Return an upstream as wiring makes one, on a laptop; `resolve`, `rules` and `clock` may be the test's."""
     origin = origin_of(url)
     rules = more.get("rules", AddressRules(allow_loopback=True))
     asked = HttpUpstream(origin, rules=rules, **({"resolve": more["resolve"]} if "resolve" in more else {}))

@@ -1,4 +1,4 @@
-"""Answers a request as its route declares: who asks, what is asked, the handler, its answer or problem."""
+"""Handles a request as its route declares: finds the caller, parses, calls the handler, makes the response."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +18,10 @@ from chalicelib.model.accounts.limits import Admission
 
 
 def answer_request(route: Route, current: Any, edge: Callable[[], Edge]) -> ChaliceResponse:
-    """Count and parse Chalice's current request, call the handler, encode what it returns. Raises nothing."""
+    """Count and parse Chalice's current request, call the handler and encode its result.
+
+    Turn every error into a problem.
+    """
 
     def work(counted: list[Admission]) -> ChaliceResponse:
         request = _parse(route, current, edge(), counted)
@@ -52,7 +55,7 @@ def _parse(route: Route, current: Any, edge: Edge, counted: list[Admission]) -> 
     headers: Mapping[str, str] = current.headers
     event = current.to_original_event()
     query = event["multiValueQueryStringParameters"] or {}
-    # What API Gateway saw; X-Forwarded-For says what the client likes.
+    # API Gateway's own value: a client can send any X-Forwarded-For.
     address = event["requestContext"].get("identity", {}).get("sourceIp") or ""
     if route.cost != "none" and (admission := edge.admit_address(address, route.cost)):
         counted.append(admission)
@@ -81,9 +84,11 @@ def _identify(route: Route, headers: Mapping[str, str], edge: Edge, counted: lis
     if route.cost != "none" and (admission := edge.admit_caller(caller, route.cost)):
         counted.append(admission)
     if route.scope not in caller.scopes:
-        raise Forbidden(f"This API key has not the scope {route.scope}.", code="insufficient_scope")
+        raise Forbidden(
+            f"This API key lacks the scope {route.scope}; make one that has it.", code="insufficient_scope"
+        )
     if route.admin and not caller.is_admin:
-        raise Forbidden("This is for administrators.")
+        raise Forbidden("This needs an administrator's account.")
     return caller
 
 
@@ -93,7 +98,7 @@ def _parse_body(current: Any, route: Route) -> Body | bytes | None:
     content_type = current.headers.get("content-type", "")
     try:
         raw: bytes = current.raw_body
-    except ValueError as error:  # API Gateway hands text on, with whatever was in it, and base64 that is none
+    except ValueError as error:  # API Gateway passes on broken text and broken base64
         raise InvalidInput("The body is not UTF-8.", code="invalid_json") from error
     if route.body:
         return parse_body(raw, content_type, route.body, max_bytes=route.max_body_bytes)

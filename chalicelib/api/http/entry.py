@@ -143,7 +143,7 @@ class _EventHandler(RestAPIEventHandler):
 
 
 def preflight(methods: Iterable[str]) -> ChaliceResponse:
-    """The answer to OPTIONS on a path that has these methods."""
+    """Return the answer to OPTIONS on a path that has these methods."""
     listed = ", ".join(sorted(methods))
     headers: HeadersType = {
         "Allow": listed,

@@ -26,7 +26,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 def answer_once(
     route: Route, request: Request, respond: Callable[[Route, Request], ChaliceResponse]
 ) -> ChaliceResponse:
-    """Respond, or give the answer again that this request got before. Raises InFlight and KeyReused."""
+    """Respond, or give the answer again that this request got before. Raise InFlight and KeyReused."""
     key = request.headers.get(HEADER.lower())
     if key is None:
         return respond(route, request)

@@ -85,7 +85,7 @@ def _find(value: Any, hint: Any, at: str, strict: bool, noun: str) -> Iterator[I
 
 
 def _find_deeper(value: Any, hint: Any, at: str, strict: bool, noun: str) -> Iterator[InvalidInput]:
-    """The mistakes in the parts of an object or a list; none when it is the whole that is wrong."""
+    """Yield the mistakes in the parts of an object or a list; none when it is the whole that is wrong."""
     for part in _alternatives(hint):
         if isinstance(value, dict) and isinstance(part, type) and issubclass(part, Struct):
             yield from _find_in_object(value, part, at, strict, noun)
@@ -117,7 +117,7 @@ def shown(name: str) -> str:
 
 
 def _alternatives(hint: Any) -> Iterator[Any]:
-    """The members of a union, with their constraints taken off; of another type itself."""
+    """Yield the members of a union, with their constraints taken off; of another type itself."""
     if get_origin(hint) is Annotated:
         yield from _alternatives(get_args(hint)[0])
     elif get_origin(hint) in (Union, UnionType):

@@ -84,7 +84,7 @@ def documented(declared: Sequence[Route], *, version: str) -> Routes:
 
 
 def document(declared: Iterable[Route], *, version: str) -> dict[str, Any]:
-    """Raises TypeError for a declared type that would put bytes into JSON."""
+    """Raise TypeError for a declared type that would put bytes into JSON."""
     declared = list(declared)
     schemas, components = _schemas(declared)
     paths: dict[str, dict[str, Any]] = {}
@@ -200,7 +200,7 @@ def _responses(route: Route, schemas: Mapping[Any, Any], components: Mapping[str
 
 
 def _problem(error: type[CollectionsError] | None, schema: Any) -> dict[str, Any]:
-    """The content of an error's answer, None for any error, with an example of a known one."""
+    """Return the content of an error's answer, None for any error, with an example of a known one."""
     content = {"schema": schema}
     if error is not None:
         status = STATUS_OF_ERROR[error]
@@ -222,7 +222,7 @@ def _problem(error: type[CollectionsError] | None, schema: Any) -> dict[str, Any
 
 
 def _errors(route: Route) -> list[type[CollectionsError]]:
-    """The declared errors, and those the layer itself raises for such a route."""
+    """Return the declared errors, and those the layer itself raises for such a route."""
     raised: list[type[CollectionsError]] = [InvalidInput, Unavailable, *route.errors]
     if not route.public:
         raised += [Unauthenticated, Forbidden]

@@ -89,7 +89,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def problem_of(error: Exception, *, request_id: str) -> tuple[Problem, dict[str, str]]:
-    """The problem and its headers. What is not raised on purpose tells nothing, and is logged."""
+    """Return the problem and its headers. What is not raised on purpose tells nothing, and is logged."""
     status = STATUS_OF_ERROR.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     code, detail = "internal", INTERNAL_DETAIL
     if isinstance(error, errors.CollectionsError) and status != HTTPStatus.INTERNAL_SERVER_ERROR:

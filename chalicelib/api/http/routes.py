@@ -75,7 +75,7 @@ class Caller(Struct, frozen=True, kw_only=True):
 
     @property
     def effective_scopes(self) -> frozenset[Scope]:
-        """The scopes that open something: `admin` opens nothing for who is no administrator."""
+        """Return the scopes that open something: `admin` opens nothing for who is no administrator."""
         return self.scopes if self.is_admin else self.scopes - {"admin"}
 
 

@@ -54,7 +54,7 @@ def as_rest_event(event: Mapping[str, Any], paths: Iterable[str]) -> dict[str, A
 
 
 def completed(event: Any) -> dict[str, Any]:
-    """The REST event with every part that Chalice and this app read; one of a wrong type counts as not sent."""
+    """Return the REST event with every part that Chalice and this app read; one of a wrong type counts as not sent."""
     given = _object(event)
     context = _object(given.get("requestContext"))
     resource, method = _text(context.get("resourcePath")), _text(context.get("httpMethod")) or "GET"
@@ -106,7 +106,7 @@ def as_v2_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def match_path(path: str, patterns: Iterable[str]) -> tuple[str, dict[str, str]] | None:
-    """The pattern a path matches and its parameters, still quoted; fixed segments win over parameters."""
+    """Return the pattern a path matches and its parameters, still quoted; fixed segments win over parameters."""
     segments = (path.rstrip("/") or "/").split("/")
     # "{" sorts after every letter, so that /runs/mine is tried before /runs/{run_id}, and {proxy+} last.
     for pattern in sorted(patterns, key=lambda pattern: pattern.split("/")):
@@ -140,7 +140,7 @@ def _without_stage(raw_path: str, stage: str) -> str:
 
 
 def _without_base(path: str, resource: str, parameters: Mapping[str, str]) -> str:
-    """The path as the resource matched it: a REST API leaves a custom domain's base path in front of it.
+    """Return the path as the resource matched it: a REST API leaves a custom domain's base path in front of it.
 
     All resources but a greedy one have as many segments as their paths; of that one the parameter, which may be
     decoded, is the path's end.

@@ -134,7 +134,7 @@ class PageQuery(Query, frozen=True, kw_only=True):
 
 
 def kept_for(seconds: int) -> dict[str, str]:
-    """Headers that let the caller's browser keep an answer, and give it again to the same caller only."""
+    """Return headers that let the caller's browser keep an answer, and give it again to the same caller only."""
     return {
         "Cache-Control": f"private, max-age={seconds}",
         "Vary": "Authorization, X-Api-Key, Origin",

@@ -1,12 +1,12 @@
-"""Read an item's file: an image or a short document at once, a long document a batch at a time.
+"""Reads an item's file: an image or a short document at once, a long document in batches of pages.
 
-    the first batch   pictures, facts and the first pages, in place of what an earlier reading left
-    those that follow   their pages' text behind it, each in a fenced transaction that moves items.pages_read
-    the last            is the caller's to write, in the transaction that finishes the task
+    first batch    stores pictures, metadata and the first pages; deletes what an earlier reading stored
+    next batches   add their pages' text, each in a fenced transaction that moves items.pages_read
+    last batch     is written by the caller, in the transaction that finishes the task
 
-So there are never two readings' texts at once: until the first batch is kept there is the earlier one's, as it
-was found before, and from then on the beginning of the new one, which is searched once it is embedded.
-Which pages are scans is kept with their batch; they are read by ops/ingest/read_scans.py, in the next stage.
+Texts of two readings are never stored together. Until the first batch is stored, the earlier reading is complete and
+can be searched. After that the beginning of the new one is stored; it can be searched once it is embedded. Each batch
+also stores which of its pages are scans; ops/ingest/read_scans.py reads those in the next stage.
 """
 
 import logging
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 log = logging.getLogger("collections.pipeline")
-MIN_READ_S = 5.0  # another batch is not begun with less time than this
-WRITE_S = 3.0  # what is left of the time for keeping what a batch has read
+MIN_READ_S = 5.0  # no batch is started with less time than this
+WRITE_S = 3.0  # time reserved to store a batch
 
 
 class Progress(Struct, frozen=True, kw_only=True):
@@ -70,9 +70,9 @@ def read_file(
     bounds: ReadBounds,
     time_left_s: Callable[[], float],
 ) -> WriteResults | None:
-    """Read on behind `progress`; return what writes the last batch, or None when time ran out before it.
+    """Read on after `progress`. Return the function that stores the last batch, or None when time runs out before it.
 
-    Raise BadFile, and keep no text then; Unavailable when not even one page could be read in time.
+    Raise BadFile after deleting the stored text. Raise Unavailable if not one page could be read in time.
     """
     ref = claim.ref
     try:
@@ -111,7 +111,7 @@ def find_progress(tx: Tx, ref: ItemRef, content: Content) -> Progress:
 
 
 def derived_objects(item: StoredItem) -> dict[str, str | None]:
-    """Return the item's pictures, as uploads.insert_deletions takes them: key to etag, here None for any."""
+    """Return the keys of the item's pictures as uploads.insert_deletions takes them, each with None for any etag."""
     return {key: None for key in (item.thumbnail_key, item.preview_key) if key is not None}
 
 
@@ -130,7 +130,7 @@ def _put_pictures(
 
 
 def _plan_objects(tx: Tx, claim: Claim, keys: list[str]) -> None:
-    """Objects about to be written are to be deleted, unless the first batch is kept: see _write_first."""
+    """Plan the deletion of objects before they are written. Storing the first batch cancels it: see _first_batch."""
     tasks.hold(tx, claim)
     planned = dict.fromkeys(keys)
     uploads.insert_deletions(tx, claim.ref.user_id, planned, after_s=2 * pipeline.LEASE_S[claim.stage])
@@ -200,7 +200,7 @@ def _kept(claim: Claim, write: WriteResults) -> WriteResults:
 
 
 def _forget_text(tx: Tx, claim: Claim) -> None:
-    """Delete the text of a file that turned out to be bad: nobody is to read its beginning."""
+    """Delete the stored text of a file that turned out to be bad."""
     tasks.hold(tx, claim)
     chunks.delete(tx, claim.ref, ["text"])
     items.set_pages_read(tx, claim.ref, 0)

@@ -21,7 +21,7 @@ def list_items(
 ) -> tuple[list[DescribedItem], str | None]:
     """Return a page of items with their analyses, newest first, and the cursor of the next page.
 
-    Raise NotFound, naming the field, when there is no such collection.
+    Raise NotFound, with the field's name, when the collection does not exist.
     """
     since, until = window_in_utc(filters.since, filters.until)
     filters = replace(filters, since=since, until=until)

@@ -107,7 +107,7 @@ class OidcIssuer:
 
 
 def fetch_json(url: str) -> Any:
-    """GET a document of at most 1 MB within 5 s, without following redirects. Raises Unavailable."""
+    """GET a document of at most 1 MB within 5 s, without following redirects. Raise Unavailable."""
     give_up_at = monotonic() + TIMEOUT_S
     try:
         origin, query = origin_of(url), urlsplit(url).query

@@ -25,7 +25,7 @@ class HttpUpstream:
     def send(self, request: Outbound, *, timeout_s: float) -> UpstreamAnswer:
         """Return the answer as it came, its headers unfiltered.
 
-        Raises UpstreamUnreachable when nothing was sent, UpstreamTimeout, UpstreamFailed for what is no answer.
+        Raise UpstreamUnreachable when nothing was sent, UpstreamTimeout, UpstreamFailed for what is no answer.
         """
         try:
             with self._client.ask(

@@ -89,7 +89,7 @@ class HttpClient:
     ) -> Iterator[HttpAnswer]:
         """Send a request and give its answer. Host, Connection and Content-Length are not among `headers`.
 
-        `give_up_at`: a moment of time.monotonic(). Raises ExchangeFailed, here and when the body is read.
+        `give_up_at`: a moment of time.monotonic(). Raise ExchangeFailed, here and when the body is read.
         """
         request = self._request(method, target, headers, body)
         connection: _Connection | None = None
@@ -155,7 +155,7 @@ class _Connection:
     def exchange(self, request: h11.Request, body: bytes, give_up_at: float) -> h11.Response:
         """Send a request and return the head of its answer.
 
-        Raises ConnectionResetError when the connection was closed before a byte of the answer came;
+        Raise ConnectionResetError when the connection was closed before a byte of the answer came;
         TimeoutError, OSError, h11.RemoteProtocolError.
         """
         self._give_up_at = give_up_at

@@ -62,7 +62,7 @@ class AddressRules(Struct, frozen=True, kw_only=True):
 
 
 def origin_of(url: str) -> Origin:
-    """Return the origin of an http(s) URL. Raises ValueError for another URL, and for one that cannot be asked for."""
+    """Return the origin of an http(s) URL. Raise ValueError for another URL, and for one that cannot be asked for."""
     parts = urlsplit(url)
     if (
         parts.scheme not in _PORTS
@@ -79,7 +79,7 @@ def origin_of(url: str) -> Origin:
 def dial(origin: Origin, *, rules: AddressRules | None, resolve: Resolve, give_up_at: float) -> socket.socket:
     """Return a connection, with its TLS if the origin has any. Without `rules` every address is allowed.
 
-    Raises ExchangeFailed: nothing has been sent then.
+    Raise ExchangeFailed: nothing has been sent then.
     """
     connect_by = min(give_up_at, monotonic() + CONNECT_S)
     last: OSError | None = None
@@ -98,7 +98,7 @@ def dial(origin: Origin, *, rules: AddressRules | None, resolve: Resolve, give_u
 
 
 def left_s(give_up_at: float) -> float:
-    """Return the seconds until then. Raises TimeoutError when there are none."""
+    """Return the seconds until then. Raise TimeoutError when there are none."""
     left = give_up_at - monotonic()
     if left <= 0:
         raise TimeoutError("the time is up")
@@ -107,14 +107,14 @@ def left_s(give_up_at: float) -> float:
 
 @cache
 def tls() -> ssl.SSLContext:
-    """The system's certificates, and the host's name checked against the certificate."""
+    """Return the system's certificates, and the host's name checked against the certificate."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
 
 
 def _connect(origin: Origin, address: str, by: float) -> socket.socket:
-    """Return a connection to exactly this address. Raises OSError."""
+    """Return a connection to exactly this address. Raise OSError."""
     sock = socket.create_connection((address, origin.port), timeout=left_s(by))
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -126,7 +126,7 @@ def _connect(origin: Origin, address: str, by: float) -> socket.socket:
 
 
 def _allowed_addresses(origin: Origin, rules: AddressRules | None, resolve: Resolve, by: float) -> list[str]:
-    """Return all addresses of the name. Raises ExchangeFailed when only one of them is not allowed."""
+    """Return all addresses of the name. Raise ExchangeFailed when only one of them is not allowed."""
     found = list(dict.fromkeys(entry[4][0] for entry in _resolved(origin, resolve, by)))
     for address in found:
         if rules is not None and not may_connect(
@@ -137,7 +137,7 @@ def _allowed_addresses(origin: Origin, rules: AddressRules | None, resolve: Reso
 
 
 def _resolved(origin: Origin, resolve: Resolve, by: float) -> Sequence[Any]:
-    """Resolve the name, in a thread of its own: getaddrinfo knows no timeout. Raises TimeoutError."""
+    """Resolve the name, in a thread of its own: getaddrinfo knows no timeout. Raise TimeoutError."""
     if _is_address(origin.host):
         return [(None, None, None, "", (origin.host, origin.port))]
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()

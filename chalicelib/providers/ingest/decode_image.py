@@ -64,7 +64,7 @@ _UNREADABLE = (
 
 
 def decode_image(file: str | IO[bytes], *, media_type: str, limits: FileLimits) -> DecodedFile:
-    """Decode the first frame once, upright, to a preview and a thumbnail. Raises BadFile.
+    """Decode the first frame once, upright, to a preview and a thumbnail. Raise BadFile.
 
     The pixel count is checked before a pixel is decoded, and the file is read to its end,
     so a truncated one is found out even where the preview needs only a part of it. A HEIC's
@@ -142,7 +142,7 @@ def _load_reduced(image: Image.Image) -> Image.Image:
 
 
 def _fit(image: Image.Image, long_edge_px: int) -> Image.Image:
-    """The image, resampled where it is longer than that."""
+    """Return the image, resampled where it is longer than that."""
     scale = long_edge_px / max(image.size)
     if scale >= 1:
         return image
@@ -151,7 +151,7 @@ def _fit(image: Image.Image, long_edge_px: int) -> Image.Image:
 
 
 def _to_plain_mode(image: Image.Image) -> Image.Image:
-    """A mode in which pixels can be averaged: no palette, no single bits, transparency as a channel."""
+    """Return a mode in which pixels can be averaged: no palette, no single bits, transparency as a channel."""
     if image.mode == "1":
         return image.convert("L")
     if image.mode.startswith("I"):
@@ -162,7 +162,7 @@ def _to_plain_mode(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """The image on white, without an alpha channel, in eight bits."""
+    """Return the image on white, without an alpha channel, in eight bits."""
     if image.mode == "RGBA":
         white = Image.new("RGB", image.size, "white")
         white.paste(image, mask=image.getchannel("A"))
@@ -173,12 +173,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_thumbnail(preview: Image.Image) -> Image.Image:
-    """The image at no more than THUMBNAIL_PX on the long edge."""
+    """Return the image at no more than THUMBNAIL_PX on the long edge."""
     return _fit(preview, THUMBNAIL_PX)
 
 
 def to_jpeg(image: Image.Image, *, quality: int = 85) -> bytes:
-    """The pixels alone: no EXIF, no comment, no profile."""
+    """Return the pixels alone: no EXIF, no comment, no profile."""
     image.info.clear()
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
@@ -229,7 +229,7 @@ def _degrees(parts: Any, *, ref: Any, negative: str, limit: int) -> float:
 
 
 def clean_text(value: Any, *, max_chars: int) -> str | None:
-    """One line without control characters and lone surrogates; None when nothing is left or it is no text."""
+    """Return one line without control characters and lone surrogates; None when nothing is left or it is no text."""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     if not isinstance(text, str):
         return None

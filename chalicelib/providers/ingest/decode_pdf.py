@@ -32,7 +32,7 @@ _HYPHEN_BREAK = re.compile("[\x02\ufffe](?:\r?\n)?")  # PDFium's marks for a wor
 
 
 def decode_pdf(file: str | bytes, *, limits: FileLimits, bounds: ReadBounds) -> DecodedFile:
-    """Draw page one and read the first pages' text, as many as one batch allows. Raises BadFile."""
+    """Draw page one and read the first pages' text, as many as one batch allows. Raise BadFile."""
     end_at = monotonic() + bounds.seconds
     with _open(file, limits) as document:
         preview = _draw(document, 0, scale_for=_preview_scale, limits=limits)
@@ -58,7 +58,7 @@ def decode_pdf(file: str | bytes, *, limits: FileLimits, bounds: ReadBounds) -> 
 def read_pdf_pages(
     path: str, *, first_page: int, text_size_left: int, limits: FileLimits, bounds: ReadBounds
 ) -> tuple[Page, ...]:
-    """The text of the pages from `first_page` on, one at least, as many as one batch allows. Raises BadFile."""
+    """Return the text of the pages from `first_page` on, one at least, as many as one batch allows. Raise BadFile."""
     end_at = monotonic() + bounds.seconds
     with _open(path, limits) as document:
         if first_page > len(document):
@@ -78,7 +78,7 @@ def _read_title(document: PdfDocument) -> str | None:
 def draw_pdf_page(
     path: str, page_number: int, *, width_px: int, spans: Sequence[tuple[int, int]], limits: FileLimits
 ) -> bytes:
-    """One page as a JPEG `width_px` wide, narrower where its height would pass MAX_RENDER_PX, spans marked on it."""
+    """Return a page as a JPEG with the spans marked: `width_px` wide, or narrower to be at most MAX_RENDER_PX high."""
     with _open(path, limits) as document:
         if not 1 <= page_number <= len(document):
             raise NotFound(f"The document has no page {page_number}.", code="no_such_page")
@@ -112,7 +112,7 @@ def _open(file: str | bytes, limits: FileLimits) -> PdfDocument:
 
 
 def _draw(document: PdfDocument, index: int, *, scale_for: _ScaleFor, limits: FileLimits) -> Image.Image:
-    """The page in RGBX, at `scale_for(width, height)` pixels a point."""
+    """Return the page in RGBX, at `scale_for(width, height)` pixels a point."""
     try:
         page = document[index]
     except PdfiumError as error:
@@ -129,7 +129,7 @@ def _draw(document: PdfDocument, index: int, *, scale_for: _ScaleFor, limits: Fi
 def _read_pages(
     document: PdfDocument, first: int, *, left: int, limits: FileLimits, bounds: ReadBounds, end_at: float
 ) -> tuple[Page, ...]:
-    """One page at least. `left` is what the text may come to, here and on all pages that follow."""
+    """Return one page at least. `left` is what the text may come to, here and on all pages that follow."""
     pages: list[Page] = []
     size = 0
     for index in range(first - 1, min(len(document), first - 1 + bounds.pages)):
@@ -141,7 +141,7 @@ def _read_pages(
 
 
 def _read_page(document: PdfDocument, index: int, *, max_chars: int, limits: FileLimits) -> Page:
-    """One page; one that is broken while its document is not is empty."""
+    """Return one page; one that is broken while its document is not is empty."""
     try:
         page = document[index]
         text_page = page.get_textpage()

@@ -68,7 +68,7 @@ class Decoder:
     ) -> DecodedFile:
         """Decode the local file `path`, of a document as many pages as one batch allows.
 
-        Raises BadFile; Unavailable when `timeout_s`, less than the file's own limit, is over. A declared type
+        Raise BadFile; Unavailable when `timeout_s`, less than the file's own limit, is over. A declared type
         that is none of ours declares nothing.
         """
         media_type = self._admit(path)
@@ -94,7 +94,7 @@ class Decoder:
         bounds: ReadBounds,
         timeout_s: float | None = None,
     ) -> tuple[Page, ...]:
-        """The text of a PDF's pages from `first_page` on, one at least. Raises as `decode` does.
+        """Return the text of a PDF's pages from `first_page` on, one at least. Raises as `decode` does.
 
         `text_size_left` is what is left of max_text_chars by the pages before it.
         """
@@ -120,9 +120,9 @@ class Decoder:
         spans: Sequence[tuple[int, int]] = (),
         timeout_s: float = PAGE_TIMEOUT_S,
     ) -> bytes:
-        """One page of a PDF, from 1, as a JPEG of at most 4,000 px an edge.
+        """Return one page of a PDF, from 1, as a JPEG of at most 4,000 px an edge.
 
-        `spans` of its text are marked, counted as model.page_text.shown_span does. Raises BadFile, NotFound, and
+        `spans` of its text are marked, counted as model.page_text.shown_span does. Raise BadFile, NotFound, and
         Unavailable after `timeout_s`.
         """
         if not 1 <= width_px <= _MAX_PAGE_PX:
@@ -139,7 +139,7 @@ class Decoder:
             self._stop()
 
     def _admit(self, path: str) -> str:
-        """The file's media type by its first bytes, or BadFile where no decoder is needed to refuse it."""
+        """Return the file's media type by its first bytes, or BadFile where no decoder is needed to refuse it."""
         with open(path, "rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size
             media_type = sniff_media_type(file.read(SNIFF_BYTES))
@@ -152,7 +152,7 @@ class Decoder:
         return media_type
 
     def _run(self, path: str, timeout_s: float | None, **request: Any) -> dict[str, Any]:
-        """The header of the result that is now in the scratch file. Holds the lock."""
+        """Return the header of the result that is now in the scratch file. Holds the lock."""
         path = os.path.abspath(path)
         os.ftruncate(self._scratch.fileno(), 0)
         allowed_s = self._limits.timeout_s
@@ -176,7 +176,7 @@ class Decoder:
         )
 
     def _ask(self, line: bytes, timeout_s: float) -> str:
-        """The helper's word on one request, "" when it was lost."""
+        """Return the helper's word on one request, "" when it was lost."""
         helper = self._helper or self._start()
         try:
             cast(IO[bytes], helper.stdin).write(line)
@@ -227,7 +227,7 @@ def _bare_environment() -> dict[str, str]:
 
 
 def _read_word(helper: subprocess.Popen[bytes], *, timeout_s: float) -> str:
-    """The next line the helper writes, "" when it ended, "late" when there is none in time."""
+    """Return the next line the helper writes, "" when it ended, "late" when there is none in time."""
     stdout = cast(IO[bytes], helper.stdout)
     poll = select.poll()
     poll.register(stdout, select.POLLIN)
@@ -243,7 +243,7 @@ def _read_header(fd: int) -> dict[str, Any]:
 
 
 def _read_blobs(fd: int, header: dict[str, Any]) -> Iterator[bytes]:
-    """One by one, so that a long document is not in memory twice."""
+    """Yield one by one, so that a long document is not in memory twice."""
     start = header["start"]
     for size_bytes in header["sizes"]:
         yield os.pread(fd, size_bytes, start)

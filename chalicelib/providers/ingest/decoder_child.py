@@ -107,7 +107,7 @@ def _has_answered(child: _Child) -> bool:
 
 
 def _reap(child: _Child, *, kill: bool) -> tuple[int, int]:
-    """The ended child's status and the most memory it had, in bytes."""
+    """Return the ended child's status and the most memory it had, in bytes."""
     if kill:
         os.kill(child.pid, signal.SIGKILL)
     child.channel.close()
@@ -178,7 +178,7 @@ def _address_space_bytes() -> int:
 
 
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-    """The result's header and the byte strings that follow it."""
+    """Return the result's header and the byte strings that follow it."""
     path, limits = request["path"], request["limits"]
     try:
         if "page_number" in request:
@@ -222,7 +222,7 @@ def _write_result(fd: int, header: dict[str, Any], blobs: list[bytes]) -> None:
 
 
 def _explain(status: int, *, in_time: bool, peak_bytes: int, limits: FileLimits) -> str:
-    """One word for how the child ended."""
+    """Return one word for how the child ended."""
     if not in_time:
         return "too_slow"
     if os.WIFEXITED(status):

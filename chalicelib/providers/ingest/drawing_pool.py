@@ -40,7 +40,7 @@ class DrawingPool:
 
     @contextmanager
     def lend(self, caller: str) -> Iterator[Render]:
-        """Lend a decoder's `render_page` until the block ends. Raises Unavailable after `max_wait_s` seconds."""
+        """Lend a decoder's `render_page` until the block ends. Raise Unavailable after `max_wait_s` seconds."""
         decoder = self._take(caller)
         try:
             yield decoder.render_page

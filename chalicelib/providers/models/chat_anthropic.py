@@ -32,7 +32,7 @@ class AnthropicChat:
     def complete(
         self, system: str, prompt: str, *, schema: Mapping[str, Any], max_tokens: int, timeout_s: float
     ) -> ChatAnswer:
-        """One answer; see ChatModel, and JsonApi.post for what else is raised."""
+        """Return one answer; see ChatModel, and JsonApi.post for what else is raised."""
         name = schema["title"]
         payload = {
             "model": self.model,

@@ -28,7 +28,7 @@ class OpenAIChat:
     def complete(
         self, system: str, prompt: str, *, schema: Mapping[str, Any], max_tokens: int, timeout_s: float
     ) -> ChatAnswer:
-        """One answer; see ChatModel, and JsonApi.post for what else is raised."""
+        """Return one answer; see ChatModel, and JsonApi.post for what else is raised."""
         payload = {
             "model": self.model,
             "messages": [{"role": "system", "content": system}, {"role": "user", "content": prompt}],

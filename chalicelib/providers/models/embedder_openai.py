@@ -29,7 +29,7 @@ class OpenAIEmbedder:
         )
 
     def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
-        """One normalised vector a text, in order. Unavailable when the answer is not that; see JsonApi."""
+        """Return one normalised vector a text, in order. Unavailable when the answer is not that; see JsonApi."""
         deadline = time.monotonic() + timeout_s
         vectors = list[list[float]]()
         for start in range(0, len(texts), _BATCH):
@@ -61,7 +61,7 @@ class OpenAIEmbedder:
 
 
 def _floats(embedding: str | list[float]) -> Sequence[float]:
-    """A vector from base64 of little-endian float32, or from a list, which some servers send anyway."""
+    """Return a vector from base64 of little-endian float32, or from a list, which some servers send anyway."""
     if isinstance(embedding, list):
         return array("d", embedding)
     values = array("f")

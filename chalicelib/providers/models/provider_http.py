@@ -55,7 +55,7 @@ class JsonApi:
         self._max_answer_bytes = max_answer_bytes
 
     def post(self, path: str, payload: Mapping[str, Any], *, timeout_s: float) -> Any:
-        """The parsed answer.
+        """Return the parsed answer.
 
         Unavailable, Throttled or Misconfigured; InvalidInput for the provider's 400, 413, 415, 422.
         """
@@ -122,7 +122,7 @@ def token_count(*given: Any) -> int:
 
 
 def _error_code(answer: bytes) -> str | None:
-    """The machine-readable code in OpenAI's form of an error, if it is a plain word."""
+    """Return the machine-readable code in OpenAI's form of an error, if it is a plain word."""
     try:
         code = json.loads(answer)["error"]["code"]
     except (ValueError, TypeError, KeyError):

@@ -18,7 +18,7 @@ class HttpReranker:
         )
 
     def rerank(self, query: str, documents: Sequence[str], *, timeout_s: float) -> list[float]:
-        """One score a document, in order. Unavailable when the answer is not that; see JsonApi."""
+        """Return one score a document, in order. Unavailable when the answer is not that; see JsonApi."""
         # No top_n, which Voyage calls otherwise: the default everywhere is all of them.
         payload = {"model": self._model, "query": query, "documents": list(documents)}
         answer = self._api.post("/rerank", payload, timeout_s=timeout_s)

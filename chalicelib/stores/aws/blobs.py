@@ -44,7 +44,7 @@ class Blobs:
         self.bucket = bucket
 
     def download(self, key: str, to_path: str, *, max_bytes: int) -> Downloaded:
-        """Stream an object to a file, hashing it. Raises BadFile too_large before reading any of it."""
+        """Stream an object to a file, hashing it. Raise BadFile too_large before reading any of it."""
         with _translated():
             answer = self._s3.get_object(Bucket=self.bucket, Key=key)
             size_bytes = int(answer["ContentLength"])
@@ -97,7 +97,7 @@ class Blobs:
             return None
 
     def list_after(self, position: str, *, limit: int) -> list[StoredObject]:
-        """Objects in key order behind `position`, at most 1,000."""
+        """Return objects in key order behind `position`, at most 1,000."""
         with _translated():
             answer = self._s3.list_objects_v2(Bucket=self.bucket, StartAfter=position, MaxKeys=limit)
         return [
@@ -108,7 +108,7 @@ class Blobs:
     def presign_upload(
         self, key: str, *, content_type: str, size_bytes: int, ttl_s: int
     ) -> tuple[str, dict[str, str]]:
-        """A POST form for exactly this key, type and size: (url, fields)."""
+        """Return a POST form for exactly this key, type and size: (url, fields)."""
         with _translated():
             post = self._s3.generate_presigned_post(
                 Bucket=self.bucket,
@@ -126,7 +126,7 @@ class Blobs:
         return str(begun["UploadId"])
 
     def presign_part(self, key: str, multipart_id: str, number: int, *, size_bytes: int, ttl_s: int) -> str:
-        """A PUT URL for exactly this part of this size."""
+        """Return a PUT URL for exactly this part of this size."""
         part = {"Key": key, "UploadId": multipart_id, "PartNumber": number, "ContentLength": size_bytes}
         with _translated():
             return str(
@@ -136,7 +136,7 @@ class Blobs:
             )
 
     def list_parts(self, key: str, multipart_id: str) -> list[StoredPart]:
-        """The parts that have arrived, at most 1,000. Raises NotFound when the upload is over."""
+        """Return the parts that have arrived, at most 1,000. Raise NotFound when the upload is over."""
         with _translated():
             answer = self._s3.list_parts(Bucket=self.bucket, Key=key, UploadId=multipart_id)
         return [
@@ -145,7 +145,7 @@ class Blobs:
         ]
 
     def complete_parts(self, key: str, multipart_id: str, etags: Mapping[int, str]) -> None:
-        """Make the object of its parts: number to etag. Raises NotFound when the upload is over, InvalidInput."""
+        """Make the object of its parts: number to etag. Raise NotFound when the upload is over, InvalidInput."""
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(etags.items())]
         with _translated():
             self._s3.complete_multipart_upload(
@@ -163,7 +163,7 @@ class Blobs:
     def presign_download(
         self, key: str, *, ttl_s: int, filename: str | None = None, content_type: str | None = None
     ) -> str:
-        """A GET URL; with a filename the browser saves it under that name instead of showing it."""
+        """Return a GET URL; with a filename the browser saves it under that name instead of showing it."""
         params = {"Bucket": self.bucket, "Key": key}
         if filename is not None:
             params["ResponseContentDisposition"] = _attachment(filename)
@@ -185,9 +185,13 @@ def _translated() -> Iterator[None]:
             raise errors.NotFound("The object is gone.", code="object_missing") from error
         if code in ("AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):
             raise errors.Misconfigured(f"S3 refused: {code}.", code="s3_refused") from error
-        raise errors.Unavailable("The file store is away; try again soon.", code="s3_unavailable") from error
+        raise errors.Unavailable(
+            "The file store is not available; try again soon.", code="s3_unavailable"
+        ) from error
     except BotoCoreError as error:
-        raise errors.Unavailable("The file store is away; try again soon.", code="s3_unavailable") from error
+        raise errors.Unavailable(
+            "The file store is not available; try again soon.", code="s3_unavailable"
+        ) from error
 
 
 def _etag(quoted: str) -> str:

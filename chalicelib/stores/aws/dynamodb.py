@@ -40,7 +40,7 @@ class Presence:
 
     @contextmanager
     def asked(self) -> Iterator[None]:
-        """Run the block, which calls DynamoDB. Raises Unavailable for what botocore raises, and while it is away."""
+        """Run the block, which calls DynamoDB. Raise Unavailable for what botocore raises, and while it is away."""
         failures = self._begin()
         try:
             yield
@@ -53,7 +53,7 @@ class Presence:
         self._failures = 0
 
     def _begin(self) -> int:
-        """Return how many failures there are in a row now. Raises Unavailable while DynamoDB is away."""
+        """Return how many failures there are in a row now. Raise Unavailable while DynamoDB is away."""
         with self._lock:
             if self._failures >= FAILURES_UNTIL_AWAY:
                 now = self._clock()
@@ -91,7 +91,7 @@ class Tables:
 
 
 def definition(name: str, key: Sequence[str]) -> dict[str, Any]:
-    """The table as CreateTable and CloudFormation want it."""
+    """Return the table as CreateTable and CloudFormation want it."""
     return {
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
@@ -104,7 +104,7 @@ def definition(name: str, key: Sequence[str]) -> dict[str, Any]:
 
 
 def refused_item(error: ClientError) -> Mapping[str, Any] | None:
-    """The item that a condition did not hold for, {} when there is none; None when it is another error.
+    """Return the item that a condition did not hold for, {} when there is none; None when it is another error.
 
     The write must have asked for it by ReturnValuesOnConditionCheckFailure.
     """
@@ -116,7 +116,7 @@ def refused_item(error: ClientError) -> Mapping[str, Any] | None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises Unavailable for what botocore raises."""
+    """Raise Unavailable for what botocore raises."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
@@ -128,4 +128,4 @@ def _is_answer(error: Exception) -> bool:
 
 
 def _away() -> errors.Unavailable:
-    return errors.Unavailable("DynamoDB is away; try again soon.", code="dynamodb_unavailable")
+    return errors.Unavailable("DynamoDB is not available; try again soon.", code="dynamodb_unavailable")

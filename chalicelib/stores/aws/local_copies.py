@@ -41,7 +41,7 @@ class LocalCopies:
     def open(self, user_id: str, key: str, *, sha256: str) -> Iterator[str]:
         """The path of the object's bytes, until the block ends.
 
-        Raises NotFound, BadFile when it is too large, and Conflict when it has other bytes now.
+        Raise NotFound, BadFile when it is too large, and Conflict when it has other bytes now.
         """
         copy = self._enter(user_id, sha256)
         try:

@@ -96,7 +96,7 @@ def set_received(
 
 
 def find_content_type(tx: Tx, user_id: str, key: str) -> str | None:
-    """The media type announced for the bytes under this key, None when none was."""
+    """Return the media type announced for the bytes under this key, None when none was."""
     row = tx.one(SQL["find_content_type"], user_id=user_id, key=key)
     return row["content_type"] if row else None
 
@@ -112,7 +112,7 @@ def detach(tx: Tx, key: ObjectKey) -> None:
 
 
 def list_objects(tx: Tx, ref: ItemRef) -> dict[str, str | None]:
-    """The item's objects, oldest first: key to etag."""
+    """Return the item's objects, oldest first: key to etag."""
     found = tx.all(SQL["list_objects"], user_id=ref.user_id, item_id=ref.item_id)
     return {row["key"]: row["etag"] for row in found}
 
@@ -141,7 +141,7 @@ def is_deleted(tx: Tx, key: ObjectKey, *, etag: str | None, written_at: datetime
 
 
 def list_deletions(tx: Tx, *, limit: int) -> dict[str, str | None]:
-    """Objects that are due to be removed: key to etag."""
+    """Return objects that are due to be removed: key to etag."""
     return {row["key"]: row["etag"] for row in tx.all(SQL["list_deletions"], limit=limit)}
 
 

@@ -62,7 +62,7 @@ def lock(tx: Tx, ref: ItemRef) -> StoredItem:
 
 
 def require_all(tx: Tx, user_id: str, item_ids: Sequence[str], *, field: str) -> None:
-    """Keep them all from being deleted until the transaction ends. Raises NotFound, naming those there are not."""
+    """Keep them all from being deleted until the transaction ends. Raise NotFound, naming those there are not."""
     rows = tx.all(SQL["lock_all"], user_id=user_id, ids=list(item_ids))
     found = {row["id"] for row in rows}
     missing = [item_id for item_id in dict.fromkeys(item_ids) if item_id not in found]

@@ -24,7 +24,7 @@ class MigrationChanged(Exception):
 def migrate(admin_url: str, *, lock_timeout_s: int = 10) -> list[str]:
     """Apply the missing migrations and return their names. `lock_timeout_s` bounds each wait for a table.
 
-    Raises MigrationChanged before anything is applied.
+    Raise MigrationChanged before anything is applied.
     """
     conn = psycopg2.connect(admin_url, connect_timeout=10)
     conn.autocommit = True

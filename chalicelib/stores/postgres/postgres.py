@@ -52,7 +52,7 @@ class Database:
         """Run `work` in one transaction that sees only this user's rows.
 
         It is run again, whole, when the connection died or the server asked for it, so it must
-        have no effect outside the transaction. Raises Unavailable when the database stays away,
+        have no effect outside the transaction. Raise Unavailable when the database stays away,
         or when `timeout_s`, in place of the pool's own, is over.
         """
         return self._retrying(work, ("app.user_id", user_id), timeout_s)
@@ -66,7 +66,7 @@ class Database:
         return self._retrying(work, ("role", "collections_gatekeeper"), None)
 
     def ping(self) -> None:
-        """Raises Unavailable or Misconfigured unless the database answers us as the app's role."""
+        """Raise Unavailable or Misconfigured unless the database answers us as the app's role."""
         self.transact_as_system(lambda tx: tx.one("SELECT 1"))
 
     def close(self) -> None:
@@ -254,4 +254,4 @@ def _translated(error: psycopg2.Error) -> Exception:
 
 
 def _away() -> errors.Unavailable:
-    return errors.Unavailable("The database is away; try again soon.", code="database_unavailable")
+    return errors.Unavailable("The database is not available; try again soon.", code="database_unavailable")

@@ -28,7 +28,7 @@ class Tx:
         return [dict(zip(names, row, strict=True)) for row in self._cursor.fetchall()]
 
     def one(self, statement: str, **values: Any) -> Row | None:
-        """The first row, or None."""
+        """Return the first row, or None."""
         rows = self.all(statement, **values)
         return rows[0] if rows else None
 

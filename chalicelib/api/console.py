@@ -15,7 +15,8 @@ PART = re.compile(r'<link rel="stylesheet" href="([\w.]+)">|<script src="([\w.]+
 
 def console(storage_origins: Callable[[], tuple[str, ...]]) -> Routes:
     """Routes that serve the page. `storage_origins` are S3's, such as https://bucket.s3.eu-west-1.amazonaws.com:
-    where the page may send files and fetch thumbnails from; it shows only pictures that it has fetched."""
+    where the page may send files and fetch thumbnails from; it shows only pictures that it has fetched.
+    """
     routes = Routes("console")
 
     @cache

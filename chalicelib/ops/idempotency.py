@@ -38,7 +38,8 @@ class KeptAnswer(Struct, frozen=True, kw_only=True):
 def claim_key(user_id: str, key: str, *, fingerprint: str, db: "Database") -> KeyClaim | KeptAnswer:
     """Claim the key, or return the response stored under it.
 
-    Raise InFlight while the same request runs, and KeyReused if the key came with another request."""
+    Raise InFlight while the same request runs, and KeyReused if the key came with another request.
+    """
     # Made outside the transaction, so that a retry after a lost acknowledgement recognises its own claim.
     token = str(uuid4())
 

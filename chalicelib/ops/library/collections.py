@@ -23,7 +23,8 @@ def create_collection(
 ) -> StoredCollection:
     """Make the collection and return it; a second call with the same id makes no second one.
 
-    Raise Conflict when the user has another collection of this name, in any letter case."""
+    Raise Conflict when the user has another collection of this name, in any letter case.
+    """
     name = _checked(name)
 
     def make(tx: Tx) -> StoredCollection:

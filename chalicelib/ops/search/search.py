@@ -105,9 +105,8 @@ def search_items(
             hits=(), semantic_weight=0.0, missing=question.missing, facets=() if facets else None
         )
     answer = _best_of(found, query, limit=limit, reranker=reranker)
-    if len(answer.hits) < limit and take < len(
-        found.firsts
-    ):  # folded documents took the places of other items
+    # Folded documents took the places of other items.
+    if len(answer.hits) < limit and take < len(found.firsts):
         found = db.transact(user_id, lambda tx: find(tx, None)) or found
         answer = _best_of(found, query, limit=limit, reranker=reranker)
     return answer

@@ -17,7 +17,7 @@ class Bus:
         self._events = client
 
     def publish(self, events: Sequence[Event]) -> list[bool]:
-        """Put events on the bus; return, in order, True for each that was accepted.
+        """Put events on the bus. Return, in order, whether each was accepted.
 
         Raise Unavailable or Misconfigured when none was.
         """

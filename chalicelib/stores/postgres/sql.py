@@ -1,6 +1,6 @@
-"""Reads a .sql file of named statements: `-- :name claim_task` and then the statement, values as %(name)s.
+"""Reads .sql files of named statements: a line `-- :name claim_task`, then the statement, with values as %(name)s.
 
-A line `-- :include other_name` stands for the other statement of the same file.
+A line `-- :include other_name` is replaced by the other statement of the same file.
 """
 
 import re

@@ -235,7 +235,10 @@ def _mail_folder(env: Mapping[str, str], *, local: bool) -> str | None:
 
 
 def _console_url(env: Mapping[str, str], *, local: bool) -> str | None:
-    """Where links lead. It is set and not taken from a request: whoever asks for a mail would choose its links."""
+    """Return the console's URL for links.
+
+    It never comes from a request, whose sender could then choose a mail's links.
+    """
     value = env.get("CONSOLE_URL") or None
     if value is None and not _sends_mail(env):
         return None

@@ -296,7 +296,7 @@ def upstreams() -> dict[str, Upstream]:
 
 
 def storage_origins() -> tuple[str, ...]:
-    """Where the browser uploads to and is redirected to for thumbnails, as origins."""
+    """Return the origins that the browser uploads to and fetches thumbnails from."""
     found = settings()
     if found.aws_endpoint_url:
         return (found.aws_endpoint_url.rstrip("/"),)

@@ -131,7 +131,7 @@ def execute(url: str, statement: str, *, database: str | None = None) -> None:
 
 
 def rows(url: str, statement: str) -> list[tuple]:
-    """What a statement answers, as the superuser or whoever the URL says."""
+    """Run a statement as the URL's role and return its rows."""
     connection = psycopg2.connect(url)
     with connection, connection.cursor() as cursor:
         cursor.execute(statement)

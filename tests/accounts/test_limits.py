@@ -110,7 +110,7 @@ def test_what_remains_is_what_would_be_admitted_and_more_comes_when_it_is_said(s
 
 
 def count(bucket: Bucket, now_us: int) -> int:
-    """How many requests at once a copy of the bucket admits."""
+    """Return the number of requests that a copy of the bucket admits at once."""
     copy = Bucket(*bucket.limits)
     copy.tats = dict(bucket.tats)
     taken = 0

@@ -48,7 +48,7 @@ def operator(people: People, capsys: pytest.CaptureFixture[str]) -> Operator:
 
 
 def join(people: People, email: str) -> dict[str, Any]:
-    """Somebody whose account is there already; their tokens."""
+    """Insert an account and sign in; return the tokens."""
     people.set(ENVIRONMENT="local", REGISTRATION_OPEN="true")
     people.register(email)
     people.set(ENVIRONMENT="dev", REGISTRATION_OPEN=None)

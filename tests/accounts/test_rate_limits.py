@@ -132,7 +132,7 @@ def test_what_is_known_to_be_refused_is_refused_without_asking_until_its_time(
 
 
 def test_an_admission_costs_one_write(store: Counted, key: str) -> None:
-    """Of a process that is alone: its limits idle or busy, and now these, now those."""
+    """One process alone, with limits that are idle or busy and change from request to request."""
     plain, costly = (BURST, SUSTAINED), (BURST, SUSTAINED, COSTLY)
     times_s = (0, 0, 0.5, 0.5, 8, 8, 99, 99)
     for n, (time_s, limits) in enumerate(zip(times_s, itertools.cycle((costly, plain)), strict=False)):
@@ -168,7 +168,7 @@ def answering(store: Counted, status: int, body: dict[str, Any]) -> Iterator[lis
 
 
 def test_the_memory_is_bounded() -> None:
-    """Who has a /48 has 65,536 addresses to ask from."""
+    """The owner of a /48 can send from 65,536 counted addresses."""
     store = counted_store(1)
     full = {"id": {"S": "x"}, "user-burst-1s": {"N": str(NOW + 2 * MICROSECONDS)}}
     with answering(store, 400, {"__type": "#ConditionalCheckFailedException", "Item": full}) as asked:

@@ -14,7 +14,7 @@ from tests.support.emulated import Emulated
 
 @dataclass(frozen=True)
 class Tally:
-    """What the threads of one process were answered, and at which times the first and the last was admitted."""
+    """Responses that the threads of one process got, and the times of the first and the last admission."""
 
     admitted: int
     requests: int

@@ -1,4 +1,4 @@
-"""What must be set for sessions, and who must not be let in: refused at start."""
+"""Settings that sessions need, and settings that let the wrong users in, are refused at start."""
 
 import pytest
 

@@ -36,7 +36,7 @@ def comparable(asked: Asked) -> Any:
 
 
 def leaks(hall: Hall, routes: list[Route]) -> set[str]:
-    """Where bob, asking for what is alice's, gets anything else than for what is missing, or hears of her."""
+    """Return the routes where bob gets another response for alice's things than for missing ones, or data of hers."""
     found = set()
     for route in routes:
         theirs, missing = requests(route, hall.ids["alice"]), requests(route, MISSING)
@@ -92,7 +92,7 @@ def test_without_the_apps_own_conditions_there_is_still_no_leak(hall: Hall, with
 
 
 def test_without_the_policies_as_well_every_route_leaks(hall: Hall, without_where: None) -> None:
-    """What the test above takes out is all that there is but the policies."""
+    """So the conditions that the test above removes, and the policies, are all the protection that there is."""
     tables = hall.world.sql("SELECT relname FROM pg_class WHERE relrowsecurity")
     hall.world.sql("; ".join(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY" for (table,) in tables))
     assert {name.split()[1] for name in leaks(hall, PRIVATE)} == {

@@ -1,4 +1,4 @@
-"""What is one user's is no other's: keys, cursors, bytes, events, logs."""
+"""One user's keys, cursors, bytes and events give another user nothing; logs have no content."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What the pipeline runs on: a Postgres that can be stopped at once, the emulated AWS, providers, and time that passes.
+"""The environment of a run: a Postgres that can be stopped, the emulated AWS, providers, and time that passes.
 
 Nobody waits for leases and schedules: a minute passes by moving every timestamp that the pipeline
 compares with now a minute back, in Postgres and in S3.
@@ -83,7 +83,7 @@ class Ground:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the workers run under."""
+        """Return the workers' environment variables."""
         return {
             **aws_environment(self.aws.emulator.port),
             "ENVIRONMENT": "local",
@@ -111,7 +111,7 @@ class Ground:
         stop_postgres(self._state)
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """What a statement answers, as the superuser; a change answers nothing."""
+        """Run a statement as the superuser and return its rows."""
         with self._connection.cursor() as cursor:
             cursor.execute(statement)
             return cursor.fetchall() if cursor.description else []

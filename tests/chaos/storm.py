@@ -218,7 +218,7 @@ class Storm(Driver):
         self.done["Postgres stopped"] += 1
 
     def _look(self) -> None:
-        """What has ended since last time, and what a sweep has done."""
+        """Note what has ended since the last call, and what a sweep has done."""
         ended = self.ground.sql(
             "SELECT u.key FROM uploads u JOIN items i ON i.user_id = u.user_id AND i.id = u.item_id"
             " WHERE i.status IN ('READY', 'FAILED')"

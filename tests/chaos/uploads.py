@@ -1,4 +1,4 @@
-"""What is uploaded: small pictures and documents of several users, some twice, some of them garbage."""
+"""Makes uploads: small pictures and documents of several users, some twice, some of them garbage."""
 
 import hashlib
 import io

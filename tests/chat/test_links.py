@@ -483,7 +483,7 @@ def scrambled(random: Random) -> str:
 
 
 def followed(text: str) -> bool:
-    """Whether Markdown makes a link or a picture of it, or a linkifier does of what a page or a browser shows."""
+    """Return whether Markdown makes a link or a picture of the text, or a linkifier finds one in what is shown."""
     (inline,) = [token for token in RENDERER.parse(f"x {text}") if token.type == "inline"]
     tokens = inline.children or []
     shown = "".join(token.content for token in tokens if token.type != "html_inline")

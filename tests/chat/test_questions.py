@@ -1,4 +1,4 @@
-"""Which questions lean on those before them, and which sentences answer one when no model is asked."""
+"""Questions that depend on earlier ones, and the sentences that answer a question without a model."""
 
 import pytest
 

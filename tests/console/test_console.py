@@ -260,7 +260,7 @@ ANSWER = {
 
 
 def ask() -> Any:
-    """What the page shows once it has asked this server."""
+    """Return what the page shows after it has called this server."""
     Answering.told.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()

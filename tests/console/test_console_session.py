@@ -32,7 +32,7 @@ def served(people: People) -> Iterator[Served]:
 
 
 def browse(served: Served, what: str, kept: dict[str, Any] | None = None) -> Any:
-    """What is seen in the tabs of a browser that does this."""
+    """Return what the tabs of a browser show after these actions."""
     script = ["node", "tests/console/console_session.js", f"{served.url}/", what, json.dumps(kept)]
     ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr

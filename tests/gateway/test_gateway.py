@@ -1,4 +1,4 @@
-"""Who may ask what behind the gateway, and what is served nowhere."""
+"""Access to routes of the gateway, and paths that are served nowhere."""
 
 import json
 from collections.abc import Iterator

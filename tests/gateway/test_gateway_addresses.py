@@ -131,7 +131,7 @@ def everywhere() -> Iterator[list[RawUpstream]]:
 
 
 def attempt(url: str, records: list[str] | None = None, **rules: Any) -> str:
-    """What comes of asking such an upstream: the code of the error, the variable refused, or "answered"."""
+    """Return the outcome of a call to such an upstream: an error's code, the refused variable, or "answered"."""
     resolve = socket.getaddrinfo
     if records is not None:
         resolve = lambda *_, **__: [(0, 1, 6, "", (record, 0)) for record in records]  # type: ignore[assignment]  # noqa: E731

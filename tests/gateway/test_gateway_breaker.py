@@ -1,4 +1,4 @@
-"""How often an upstream is asked: the budget for retries, the breaker, and both over the wire."""
+"""The number of calls to an upstream: the retry budget, the circuit breaker, and both over the wire."""
 
 import json
 import random

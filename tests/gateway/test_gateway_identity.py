@@ -1,4 +1,4 @@
-"""What an upstream is told of who asks, and what it never sees."""
+"""The identity that an upstream gets, and headers that it never gets."""
 
 import base64
 import time

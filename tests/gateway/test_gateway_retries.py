@@ -1,4 +1,4 @@
-"""What the gateway sends a second time, and within which time."""
+"""Requests that the gateway repeats, and the time that it has for that."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What goes over the wire, to the byte: requests as they arrive, answers as they come back, and those that are none."""
+"""Requests and responses of the gateway, byte by byte, and those that are refused."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -90,7 +90,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "401"]
 
 
 def identify(headers: Mapping[str, str]) -> Caller:
-    """Who has this token. The app's own identify takes this place once the app has tokens."""
+    """Return the caller with this token, in place of the app's own `identify`."""
     caller = CALLERS.get(headers.get("authorization", ""))
     if caller is None:
         raise Unauthenticated("Sign in first.")

@@ -91,7 +91,7 @@ def test_every_item_is_reached_by_the_id_that_the_api_gives_out(world: World, as
 
 
 def fetched(world: World, redirect: Reply) -> tuple[bytes, dict[str, str]]:
-    """What S3 answers to the address, sent as it is: a browser would take dots out of its path."""
+    """Return S3's response to the redirect's address, sent unchanged: a browser would remove dots from its path."""
     assert redirect.status == 302, redirect
     address = urlsplit(redirect.headers["Location"])
     connection = http.client.HTTPConnection(address.netloc, timeout=10)

@@ -144,7 +144,7 @@ def test_anothers_key_is_another_key(world: World, post: Post, monkeypatch: pyte
 
 def test_killed_between_effect_and_answer_the_retry_finds_the_row(world: World, post: Post) -> None:
     class Killed(BaseException):
-        """What no handler of exceptions sees, as a SIGKILL."""
+        """Ends a request like a SIGKILL: no exception handler sees it."""
 
     def respond_and_die(*asked: Any) -> Any:
         _respond(*asked)

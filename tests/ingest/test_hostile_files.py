@@ -101,7 +101,7 @@ def run(world: World, started: Any, events: list[dict[str, Any]]) -> list[float]
 
 
 def verdicts(world: World) -> dict[str, tuple[str, str | None, str | None]]:
-    """Of each object's item by the object's name; a copy's is its original's."""
+    """Return (status, code, message) of each object's item by the object's name; a copy has its original's."""
     found = world.sql(
         "SELECT u.key, i.status, i.failure_code, i.failure_message FROM uploads u"
         " LEFT JOIN items i ON i.user_id = u.user_id AND i.id = u.item_id WHERE u.user_id = 'alice'"

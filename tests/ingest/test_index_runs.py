@@ -55,7 +55,7 @@ def embed(world: World, time_left_s: Callable[[], float], db: Database | None = 
 
 
 def indexed(world: World) -> int:
-    """How many pages are; the statistics are theirs."""
+    """Return the number of indexed pages, after checking the statistics."""
     assert world.sql("SELECT owner, term, n FROM term_df ORDER BY 1, 2") == world.sql(COUNTED)
     assert world.sql("SELECT pages, total_length FROM corpus_stats") == world.sql(LENGTHS)
     return len(world.sql("SELECT number FROM pages"))

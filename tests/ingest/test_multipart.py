@@ -44,7 +44,7 @@ def announce(api: Api, **changes: Any) -> dict[str, Any]:
 
 
 def send_all(upload: dict[str, Any], body: bytes = BODY) -> list[dict[str, Any]]:
-    """What completes the upload."""
+    """Send all parts; return the body that completes the upload."""
     bodies, sent = parts_of(body), list(upload["sent"])
     for part in reversed(upload["parts"]):
         etag = send_part(part["url"], bodies[part["number"]])

@@ -1,4 +1,4 @@
-"""Which pages of a PDF are scans: those that show something and have no text, or a stamp's on a large picture."""
+"""Pages of a PDF that count as scans: without text, or with a stamp's text on a large picture."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What leans on an item, and what is left when it has been deleted."""
+"""Dependents of an item, and what remains after its deletion."""
 
 import json
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_anothers_item_of_the_same_name_leans_on_nothing_here(world: World, api:
 
 
 def rows_that_tell_of(world: World, *words: str) -> dict[str, list[Any]]:
-    """Of every table the rows in which one of these words stands."""
+    """Return the rows of every table that have one of these words."""
     tables = world.sql(
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     )

@@ -44,7 +44,7 @@ def send(world: World, tmp_path: Path) -> Send:
 
 
 def s3_event(world: World, key: str) -> dict[str, Any]:
-    """What S3 tells of an object that is there."""
+    """Return S3's event of an existing object."""
     body = world.aws.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
     return world.put(key, body)
 

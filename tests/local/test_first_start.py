@@ -1,4 +1,4 @@
-"""What a first start installs and says, and how it loads the samples."""
+"""The first start: what it installs and prints, and how it loads the samples."""
 
 import os
 import pty

@@ -204,7 +204,7 @@ def test_the_guides_sql_returns_rows_as_written(stack: Running) -> None:
 
 
 def test_a_hand_made_put_events_drives_the_analyzer(stack: Running) -> None:
-    """Of an object whose own event is lost: the bucket sends none while this one is put."""
+    """The object's own event is lost: the bucket sends none while it is put."""
     s3 = stack.client("s3")
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={})
     s3.upload_file(str(PROJECT / "samples" / "scan0007.jpg"), BUCKET, "user123/test.jpg")

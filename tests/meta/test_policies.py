@@ -12,7 +12,7 @@ ACCOUNT = "123456789012"
 
 
 def allowed(function: str, stage: str, action: str, resource: str) -> bool:
-    """Whether a statement names this action on this resource; conditions are taken as met."""
+    """Return whether a statement allows this action on this resource if its conditions are met."""
     return any(
         action in statement["Action"]
         and any(

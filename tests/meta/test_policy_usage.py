@@ -224,7 +224,7 @@ def use_failures(world: Recorded) -> None:
 
 
 def use_accounts(world: Recorded) -> None:
-    """Somebody registers, signs in, looks at what there is, makes and revokes a key, signs out, is let in by mail."""
+    """Register, sign in, list, make and revoke a key, sign out, and come back by mail."""
     login = {"email": "ann@example.org", "password": "a password that is long"}
     world.request("GET", "/api/v1/registration")
     world.request("POST", "/api/v1/registration", {"email": login["email"]})

@@ -23,7 +23,7 @@ def ask_upstream(there: RawUpstream, method: str, path: str, **more: Any) -> dic
 
 
 def header(there: RawUpstream, name: str) -> str | None:
-    """Of the last request that arrived."""
+    """Return a header of the last request that arrived."""
     lines = there.requests[-1].partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
     found = dict(line.split(": ", 1) for line in lines)
     return found.get(name)

@@ -225,7 +225,7 @@ UPLOAD, SEARCH, NEW_KEY, NEW_COLLECTION, FILL_COLLECTION, NEW_TALK, ASK = (
 
 
 def requests(route: Route, ids: Ids) -> list[tuple[Ids, Any]]:
-    """What to send to a route about these things: path parameters and body, several where it matters."""
+    """Return what to send to a route about these things: (path parameters, body), sometimes several."""
     path = {name: ids[name] for name in re.findall(r"\{(\w+)\}", route.path)}
     takes_body = route.body or route.raw
     return [(path, body) for body in (BODIES[route.method, route.path](ids) if takes_body else [None])]

@@ -51,7 +51,7 @@ def number(value: int, size_bytes: int) -> bytes:
 def iloc(
     items: dict[int, Sequence[tuple[int, int]]], *, version: int = 1, method: int = 0, wide: bool = False
 ) -> bytes:
-    """Where items are: (offset, length) of their extents by id. `wide`: in 64 bits, with a base and an index."""
+    """Return an iloc box: (offset, length) of items' extents by id. `wide`: in 64 bits, with a base and an index."""
     id_bytes = 4 if version == 2 else 2
     size = 8 if wide else 4
     index = size if wide and version else 0
@@ -66,7 +66,7 @@ def iloc(
 
 
 def iinf(types: dict[int, bytes], *, version: int = 2) -> bytes:
-    """What items are, by id; entries of version 3 have ids of 32 bits."""
+    """Return an iinf box: items' types by id. Entries of version 3 have ids of 32 bits."""
     id_bytes = 4 if version == 3 else 2
     entries = [
         full(b"infe", number(item, id_bytes), bytes(2), kind, b"\0", version=version)
@@ -76,7 +76,7 @@ def iinf(types: dict[int, bytes], *, version: int = 2) -> bytes:
 
 
 def dimg(item: int, *tiles: int, version: int = 0) -> bytes:
-    """That an image is made of others."""
+    """Return a dimg reference: an image is made of others."""
     ids = 4 if version else 2
     made_of = b"".join(number(tile, ids) for tile in tiles)
     return full(b"iref", box(b"dimg", number(item, ids), number(len(tiles), 2), made_of), version=version)

@@ -46,7 +46,7 @@ def upload(form: dict[str, Any], body: bytes) -> None:
 
 
 def send_part(url: str, body: bytes) -> str:
-    """What S3 knows the part by."""
+    """Send a part; return its etag."""
     status, etag = send(url, body)
     assert status == 200
     return etag

@@ -51,7 +51,7 @@ NO_ANSWERS: dict[str, ModelReply] = {
 
 
 def obey(asked: Any) -> Any:
-    """What an order in the passages, or in what was said before, asks for; else an honest answer."""
+    """Return what an order in the passages asks for, or an honest answer if there is none."""
     if "passages" not in asked:
         return {"question": asked["question"]}
     order = re.search(r"order (\w+)", " ".join(passage["text"] for passage in asked["passages"]))

@@ -99,7 +99,7 @@ def put(world: World, texts: list[str], *, image_px: int = 0) -> dict[str, Any]:
 
 
 def state(world: World) -> tuple[str, int, int]:
-    """Of the first stage's task, its attempts, and the checkpoint."""
+    """Return the first stage's state, its attempts, and the checkpoint."""
     (task,) = world.sql("SELECT state, attempt FROM tasks WHERE stage = 'process'")
     return (*task, world.item("a")["pages_read"])
 

@@ -24,7 +24,7 @@ FUNCTION_OF = {
 
 
 class Call(NamedTuple):
-    """What IAM is asked, or, as patterns, what it grants; `source` is events:source or ses:FromAddress."""
+    """A call as IAM sees it, or a pattern that IAM grants. `source` is events:source or ses:FromAddress."""
 
     action: str
     resource: str
@@ -118,7 +118,7 @@ OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], lis
 
 @dataclass(kw_only=True)
 class Recorder:
-    """What each function asked of AWS. `strange`: operations and parameters that OPERATIONS does not know."""
+    """Records each function's calls to AWS. `strange`: operations and parameters that OPERATIONS does not have."""
 
     calls: dict[str, set[Call]] = field(default_factory=lambda: {function: set() for function in FUNCTIONS})
     operations: set[tuple[str, str]] = field(default_factory=set)

@@ -77,7 +77,7 @@ def asked(world: World) -> list[int]:
 
 
 def kept(world: World) -> list[tuple[int, int, str]]:
-    """What was read and kept: ordinal, page, text."""
+    """Return the stored text of the scans: ordinal, page, text."""
     rows: list[Any] = world.sql("SELECT ordinal, page, text FROM chunks WHERE source = 'ocr' ORDER BY id")
     return rows
 

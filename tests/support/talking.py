@@ -1,4 +1,4 @@
-"""Somebody who asks their items questions over HTTP's shapes, with or without a chat model."""
+"""A user who asks questions over the API, with or without a chat model."""
 
 import json
 from collections.abc import Iterator

@@ -51,7 +51,7 @@ class World:
     _idle: list[Any] = field(default_factory=list, init=False)  # the superuser's connections
 
     def put(self, key: str, body: bytes) -> dict[str, Any]:
-        """PUT an object; answers the event S3 sends for it."""
+        """PUT an object and return S3's event of it."""
         etag = self.aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)["ETag"].strip('"')
         event: dict[str, Any] = json.loads(S3_EVENT.read_text())
         event["detail"]["bucket"]["name"] = BUCKET
@@ -107,7 +107,7 @@ class World:
         return row[0]
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """What a statement answers, as the superuser; a change answers nothing."""
+        """Run a statement as the superuser and return its rows."""
         connection = self._idle.pop() if self._idle else psycopg2.connect(self.admin_url)
         with connection, connection.cursor() as cursor:
             cursor.execute(statement)

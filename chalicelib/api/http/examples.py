@@ -116,7 +116,7 @@ DETAILS = {  # by the error's code
     "conflict": "You have a collection of this name already.",
     "request_in_flight": "The same request is still being answered; send it again later.",
     "idempotency_key_reused": "This Idempotency-Key was used for another request; use a new key.",
-    "too_large": "The body is over 1000000 bytes.",
+    "too_large": "The body must have at most 1000000 bytes.",
     "unsupported_media_type": "The body must be application/json in UTF-8.",
     "rate_limited": "Too many requests; try again in 3 s.",
     "bad_file": "The file is damaged.",

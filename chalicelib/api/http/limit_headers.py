@@ -1,7 +1,7 @@
-"""Headers that tell a caller of the rate limits: draft-ietf-httpapi-ratelimit-headers-10 (September 2025).
+"""Makes the headers of the rate limits: draft-ietf-httpapi-ratelimit-headers-10 (September 2025).
 
-RateLimit-Policy names each limit with its quota `q` in a window of `w` seconds. RateLimit says what remains of it, `r`,
-and in how many seconds, `t`, there is more. A refusal lists the limits that refused.
+RateLimit-Policy has each limit's quota `q` in a window of `w` seconds. RateLimit has the remaining requests `r` and the
+seconds `t` until there is one more. A refusal lists only the limits that refused.
 """
 
 from collections.abc import Sequence

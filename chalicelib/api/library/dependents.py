@@ -22,7 +22,7 @@ class Leaning(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaningList(msgspec.Struct, frozen=True, kw_only=True):
-    """How many there are, and the first of them: collections by name, conversations by their last activity."""
+    """The number of collections or conversations, and the first of them: by name, or the last updated first."""
 
     count: int
     first: list[Leaning]

@@ -65,7 +65,7 @@ class FacetValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facets(msgspec.Struct, frozen=True, kw_only=True):
-    """How many of the items that matched have which value, the most frequent first, 50 at most of each.
+    """Counts of the values that the matching items have, the most frequent first, at most 50 per facet.
 
     Months are of the items' creation, as 2026-08.
     """

@@ -38,7 +38,7 @@ _KNOWN_DIRECTIVES = {
 
 
 class CachePolicy(Struct, frozen=True, kw_only=True):
-    """How an answer may be kept: whether for everybody, for how many seconds, and how old it is already."""
+    """Rules for caching a response: for all callers or one, the seconds that it stays fresh, and its age."""
 
     public: bool
     fresh_s: int

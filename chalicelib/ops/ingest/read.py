@@ -41,7 +41,7 @@ WRITE_S = 3.0  # time reserved to store a batch
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """How much of a document is stored: its first `pages`, in `chunks` pieces, `text_size` by model.files.text_size."""
+    """The stored part of a document: its first `pages`, in so many `chunks`. `text_size` is as in model.files."""
 
     pages: int = 0
     page_count: int = 0

@@ -64,7 +64,7 @@ class SearchResult(Struct, frozen=True, kw_only=True):
 
 
 class _Found(Struct, frozen=True, kw_only=True):
-    """What the database returned: the candidates' ranks, their passages in the same order, and the facets."""
+    """Results of the database: the candidates' ranks, their passages in the same order, and the facets."""
 
     ranked: Ranking
     firsts: list[Fused[Page]]

@@ -16,7 +16,10 @@ _MISCONFIGURED_CODES = (
 
 
 class SesMailer:
-    """Simple content only: a raw message would need another permission, ses:SendRawEmail."""
+    """Sends mail with SES' SendEmail.
+
+    It uses simple content: a raw message would need the permission ses:SendRawEmail.
+    """
 
     def __init__(self, client: Any, *, sender: str) -> None:
         self._ses = client

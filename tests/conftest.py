@@ -70,7 +70,7 @@ def template_url(postgres_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def server(template_url: str) -> Iterator[psycopg2.extensions.cursor]:
+def databases(template_url: str) -> Iterator[psycopg2.extensions.cursor]:
     """A superuser's cursor for statements about whole databases."""
     connection = psycopg2.connect(with_database(template_url, "postgres"))
     connection.autocommit = True
@@ -79,12 +79,12 @@ def server(template_url: str) -> Iterator[psycopg2.extensions.cursor]:
 
 
 @pytest.fixture
-def admin_url(template_url: str, server: psycopg2.extensions.cursor) -> Iterator[str]:
+def admin_url(template_url: str, databases: psycopg2.extensions.cursor) -> Iterator[str]:
     """A migrated database of this test's own, as its superuser."""
     name = f"test_{next(_numbers)}"
-    server.execute(clone_statement(name, template="template_collections"))
+    databases.execute(clone_statement(name, template="template_collections"))
     yield with_database(template_url, name)
-    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    databases.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -65,7 +65,6 @@ def hall(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
             f" VALUES ('{user}', '{user}@example.org', '{password_hash}', '{user}secret')"
         )
     for user in ("alice", "bob"):
-        hall.make_ids(user)
         hall.ids[user] = hall.make_ids(user)
     yield hall
     app.edge.cache_clear()

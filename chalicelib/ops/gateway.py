@@ -43,8 +43,10 @@ def forward(
     target = gateway.target_of(upstream.base_path, route.prefix if route.strip else "", inbound)
     headers = request_headers(inbound, pass_authorization=route.pass_authorization)
     cache = _Cache(db, identity, key=http_cache.key_of(upstream.url, target)) if db and route.cache else None
-    if cache and http_cache.may_use(inbound.method, headers, inbound.body):
-        headers = request_headers(http_cache.shared(inbound), pass_authorization=route.pass_authorization)
+    if cache and http_cache.is_cacheable(inbound.method, headers, inbound.body):
+        headers = request_headers(
+            http_cache.without_client_headers(inbound), pass_authorization=route.pass_authorization
+        )
         if kept := cache.find(headers):
             return kept
     if identity is not None:
@@ -86,7 +88,7 @@ class _Cache:
     def find(self, headers: Headers) -> UpstreamAnswer | None:
         """Return the cached response to a request with these headers, with its Age; None if there is none."""
         self._own, self._public = http_cache.variant_of(headers, self._roles), http_cache.variant_of(headers)
-        if not http_cache.takes_kept(headers):
+        if not http_cache.accepts_cached(headers):
             return None
         found = self._try(
             lambda tx: cache_entries.find(

@@ -29,13 +29,13 @@ class KeyClaim(Struct, frozen=True, kw_only=True):
     creation_id: UUID
 
 
-class KeptAnswer(Struct, frozen=True, kw_only=True):
+class StoredResponse(Struct, frozen=True, kw_only=True):
     status: int
     headers: Mapping[str, str]
     body: str
 
 
-def claim_key(user_id: str, key: str, *, fingerprint: str, db: "Database") -> KeyClaim | KeptAnswer:
+def claim_key(user_id: str, key: str, *, fingerprint: str, db: "Database") -> KeyClaim | StoredResponse:
     """Claim the key, or return the response stored under it.
 
     Raise InFlight while the same request runs, and KeyReused if the key came with another request.
@@ -43,7 +43,7 @@ def claim_key(user_id: str, key: str, *, fingerprint: str, db: "Database") -> Ke
     # Made outside the transaction, so that a retry after a lost acknowledgement recognises its own claim.
     token = str(uuid4())
 
-    def claim(tx: Tx) -> KeyClaim | KeptAnswer:
+    def claim(tx: Tx) -> KeyClaim | StoredResponse:
         users.ensure(tx, user_id)
         creation_id = idempotency_keys.claim(
             tx, user_id, key, fingerprint=fingerprint, token=token, lock_s=LOCK_S
@@ -60,12 +60,12 @@ def claim_key(user_id: str, key: str, *, fingerprint: str, db: "Database") -> Ke
                 "The same request is still being answered; send it again later.",
                 retry_after_s=stored.locked_for_s,
             )
-        return KeptAnswer(status=stored.status, headers=stored.headers or {}, body=stored.body or "")
+        return StoredResponse(status=stored.status, headers=stored.headers or {}, body=stored.body or "")
 
     return db.transact(user_id, claim)
 
 
-def keep_answer(claim: KeyClaim, answer: KeptAnswer, *, db: "Database") -> None:
+def store_response(claim: KeyClaim, answer: StoredResponse, *, db: "Database") -> None:
     """Store the response for 24 hours, unless another request has taken the key over."""
     db.transact(
         claim.user_id,

@@ -8,7 +8,7 @@ import msgspec
 from chalice.app import HeadersType
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib.api.http.idempotency import answer_once
+from chalicelib.api.http.idempotency import respond_once
 from chalicelib.api.http.limit_headers import headers_of
 from chalicelib.api.http.parsing import parse_body, parse_path, parse_query, parse_raw, parse_together
 from chalicelib.api.http.problems import problem_of
@@ -25,7 +25,7 @@ def answer_request(route: Route, current: Any, edge: Callable[[], Edge]) -> Chal
 
     def work(counted: list[Admission]) -> ChaliceResponse:
         request = _parse(route, current, edge(), counted)
-        return answer_once(route, request, _respond) if route.keyed else _respond(route, request)
+        return respond_once(route, request, _respond) if route.keyed else _respond(route, request)
 
     return answer_counted(work, request_id=current.context["requestId"])
 

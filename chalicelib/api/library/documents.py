@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from chalicelib import wiring
 from chalicelib.api.http.routes import Query, Request, Response, Routes
-from chalicelib.api.library.items import CollectionId, Failure, Limit, failure_of, kept_for
+from chalicelib.api.library.items import CollectionId, Failure, Limit, cache_headers, failure_of
 from chalicelib.api.library.uploads import FileName
 from chalicelib.errors import BadFile, Conflict, NotFound
 from chalicelib.model.library.documents import DocumentFilters, StoredDocument
@@ -226,7 +226,7 @@ def get_page_image(request: Request) -> Response:
         copies=wiring.local_copies(),
         lend=wiring.drawing_pool().lend,
     )
-    return Response(jpeg, headers=kept_for(3600))
+    return Response(jpeg, headers=cache_headers(3600))
 
 
 @routes.get(
@@ -244,7 +244,7 @@ def get_page_thumbnail(request: Request) -> Response:
         copies=wiring.local_copies(),
         lend=wiring.drawing_pool().lend,
     )
-    return Response(jpeg, headers=kept_for(3600))
+    return Response(jpeg, headers=cache_headers(3600))
 
 
 def _range(highlight: str) -> tuple[int, int]:

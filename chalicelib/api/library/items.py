@@ -133,7 +133,7 @@ class PageQuery(Query, frozen=True, kw_only=True):
     after: Annotated[int, Meta(ge=0, le=2**62)] = 0
 
 
-def kept_for(seconds: int) -> dict[str, str]:
+def cache_headers(seconds: int) -> dict[str, str]:
     """Return headers that let the caller's browser keep an answer, and give it again to the same caller only."""
     return {
         "Cache-Control": f"private, max-age={seconds}",
@@ -224,7 +224,7 @@ def get_thumbnail(request: Request) -> Response:
     if key is None:
         raise NotFound("There is no thumbnail of this item.", code="no_thumbnail")
     url = wiring.blobs().presign_download(key, ttl_s=manage.DOWNLOAD_TTL_S, content_type="image/jpeg")
-    return Response(status=302, headers={"Location": url, **kept_for(300)})
+    return Response(status=302, headers={"Location": url, **cache_headers(300)})
 
 
 @routes.get(

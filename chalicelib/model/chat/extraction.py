@@ -36,7 +36,7 @@ def sentences_of(text: str) -> list[str]:
     ]
 
 
-def as_said(sentence: str, text: str, *, begins_page: bool) -> str:
+def with_headings(sentence: str, text: str, *, begins_page: bool) -> str:
     """Return a sentence of the text as the answer shows it: with a colon after each heading in front of it.
 
     A heading is a line of its own, ends without a punctuation mark, and is shorter than the lines below it: running

@@ -5,8 +5,8 @@ s-maxage. A `public` response is shared by all callers; any other belongs to its
 `no-store` responses are not cached.
 
 No caller can choose what another caller gets: the key (`key_of`, `variant_of`) holds all that is sent to the upstream.
-Headers that differ from client to client without changing the response are not sent (`shared`). So the response's
-`Vary` adds nothing.
+Headers that differ from client to client without changing the response are not sent (`without_client_headers`). So the
+response's `Vary` adds nothing.
 """
 
 import hashlib
@@ -59,7 +59,7 @@ def variant_of(headers: Headers, roles: Sequence[str] = ()) -> str:
     return _digest([sorted(sent, key=lambda each: each[0]), list(roles)])
 
 
-def shared(inbound: Inbound) -> Inbound:
+def without_client_headers(inbound: Inbound) -> Inbound:
     """Return the request without what tells its client from others: address, browser, page, trace."""
     headers = tuple(each for each in inbound.headers if not is_of(canonical_name(each[0]), _OF_A_CLIENT))
     return replace(inbound, headers=headers, client=replace(inbound.client, address=""))
@@ -74,7 +74,7 @@ def by_name(headers: Headers) -> dict[str, str]:
     return found
 
 
-def may_use(method: str, headers: Headers, body: bytes) -> bool:
+def is_cacheable(method: str, headers: Headers, body: bytes) -> bool:
     """Return whether this request, as it is sent, may be answered from what is kept, or its answer be kept."""
     request = by_name(headers)
     said = _directives(request.get("cache-control", ""))
@@ -91,7 +91,7 @@ def may_use(method: str, headers: Headers, body: bytes) -> bool:
     )
 
 
-def takes_kept(headers: Headers) -> bool:
+def accepts_cached(headers: Headers) -> bool:
     """Return whether the caller takes an answer that was kept."""
     request = by_name(headers)
     asked = _directives(request.get("cache-control", ""))

@@ -28,7 +28,7 @@ _emulators: list[Emulator] = []
 
 @dataclass
 class Clock:
-    """Answers a time that a test may move."""
+    """A clock that a test can move."""
 
     moved_s: float = 0.0
 
@@ -46,7 +46,7 @@ class Emulated:
         return client(service, self.emulator.port)
 
     def make_queue(self, name: str, *, visibility_s: str = "60") -> str:
-        """Create a queue; its ARN."""
+        """Create a queue and return its ARN."""
         self.client("sqs").create_queue(QueueName=name, Attributes={"VisibilityTimeout": visibility_s})
         return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
 
@@ -56,7 +56,7 @@ class Emulated:
         events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": target}])
 
     def make_function(self, name: str, *, timeout_s: int = 10, **variables: str) -> str:
-        """Deploy tests/local_stack/functions/app.py's function of that name; its ARN."""
+        """Deploy the function of that name of tests/local/functions/app.py; return its ARN."""
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as file:
             file.writestr("app.py", "")
@@ -97,9 +97,9 @@ class Emulated:
 
 @contextmanager
 def emulated_aws(state: Path, *, concurrency: int = 1) -> Iterator[Emulated]:
-    """An empty account but for the images' bucket, its objects from `state`; retries come after 50 ms.
+    """Give an account that has only the images' bucket, with objects from `state`. Retries come after 50 ms.
 
-    The servers are the process's only ones: there can be one account at a time.
+    The process has one emulator, so there can be one account at a time.
     """
     clock = Clock()
     runtime_api = _runtime_api()

@@ -1,7 +1,7 @@
-"""Users with things of every kind, who ask every route of app.py about each other's things.
+"""Users with things of every kind, who call every route of app.py with each other's ids.
 
-The routes are read from the app. One that the tables below cannot feed fails the tests: add its path parameter to
-`make_ids` and `MISSING`, its body to `BODIES`.
+The routes are read from the app. A route that the tables below do not cover fails the tests: add its path parameter to
+`make_ids` and `MISSING`, and its body to `BODIES`.
 """
 
 import itertools
@@ -107,7 +107,7 @@ PRIVATE = [route for route in ROUTES if not route.public and not route.admin]
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: its route, filled in, and the answer's text with all that differs by design made equal."""
+    """A request to a route, and its response."""
 
     route: Route
     ids: Ids
@@ -123,7 +123,7 @@ class Asked:
 
 @dataclass
 class Hall:
-    """Users of one app. Each has things twice whose names, texts and keys tell whose they are."""
+    """Users of one app. The names, texts and keys of their things tell whose they are."""
 
     world: World
     client: Client
@@ -131,7 +131,7 @@ class Hall:
     ids: dict[str, Ids] = field(default_factory=dict)
 
     def make_ids(self, user: str) -> Ids:
-        """New things of this user's, by the name of the path parameter, and what bodies need."""
+        """Make things of this user; return their ids by path parameter, and what bodies need."""
         item_id, document_id = f"{user}secret-{next(_numbers)}", f"{user}secret-document-{next(_numbers)}"
         pdf = make_pdf(f"BT /F 12 Tf 10 50 Td ({document_id}) Tj ET")
         self.world.ingest(f"{user}/{document_id}.pdf", pdf)

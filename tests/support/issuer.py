@@ -46,7 +46,7 @@ def sign(name: str, claims: Any, *, bits: int = 2048, **header: Any) -> str:
 
 @dataclass(frozen=True)
 class Dripping:
-    """A document that comes blank by blank, and then is one."""
+    """A document that is sent very slowly."""
 
     pieces: int
     every_s: float
@@ -54,7 +54,7 @@ class Dripping:
 
 @dataclass
 class Issuer:
-    """An issuer over HTTP, that answers what a test wants and counts how often its keys are asked for."""
+    """An issuer over HTTP that serves a test's documents and counts the requests for its keys."""
 
     url: str
     documents: dict[str, Any] = field(default_factory=dict)

@@ -53,7 +53,7 @@ def send_part(url: str, body: bytes) -> str:
 
 
 def send(url: str, body: bytes, *, method: str = "PUT") -> tuple[int, str]:
-    """Status, and the ETag or S3's error code."""
+    """Send a request to S3; return the status, and the ETag or S3's error code."""
     headers = {"Origin": "http://127.0.0.1:8000", "Content-Type": ""}  # as a browser's
     request = urllib.request.Request(url, body, headers, method=method)
     try:

@@ -11,7 +11,7 @@ HttpReply = tuple[int, dict[str, str], bytes]
 
 
 class Provider(ThreadingHTTPServer):
-    """Answers every POST with `answer(body)`; keeps what was asked."""
+    """Answers every POST with `answer(body)`, and stores the requests."""
 
     daemon_threads = True
 

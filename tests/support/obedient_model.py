@@ -16,7 +16,7 @@ def saying(text: str, quote: str = TRUE, passage: int = 1) -> ModelReply:
     return lambda _asked: {"sentences": [{"text": text, "citations": [{"passage": passage, "quote": quote}]}]}
 
 
-# What a document may order a model to answer.
+# Answers that a document may order a model to give.
 ORDERS: dict[str, ModelReply] = {
     "forge": saying("The keeper is a thief.", "The lighthouse keeper steals the ships every evening."),
     "cut": saying("The keeper counts nobody.", "keeper counts the ships every even"),

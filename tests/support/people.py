@@ -89,7 +89,7 @@ class People:
         return self("POST", "/api/v1/sessions", {"email": email, "password": password}, **headers)
 
     def join(self, email: str) -> dict[str, Any]:
-        """Register and sign in; the tokens."""
+        """Register and sign in; return the tokens."""
         assert self.register(email).status == 202
         reply = self.log_in(email)
         assert reply.status == 201, reply
@@ -107,13 +107,13 @@ class People:
         return self("GET", "/api/v1/me", token=token, **headers)
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Return all rows of the table, live or not."""
+        """Return all rows of the table, also expired ones."""
         table = wiring.settings().sessions_table
         items: list[dict[str, Any]] = self.world.aws.client("dynamodb").scan(TableName=table)["Items"]
         return items
 
     def key(self, token: str | None, *scopes: str, **more: Any) -> str:
-        """Return a new API key of whoever the token is of."""
+        """Make an API key of the token's user and return it."""
         reply = self("POST", "/api/v1/api-keys", {"name": "k", "scopes": scopes, **more}, token=token)
         assert reply.status == 201, reply
         return str(reply.body["key"])

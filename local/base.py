@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 
 from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIBUTE, definition
-from local.places import aws_environment
+from local.layout import aws_environment
 
 
 @cache

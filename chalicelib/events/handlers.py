@@ -11,8 +11,8 @@ from chalicelib.errors import InvalidInput
 from chalicelib.events import contracts
 from chalicelib.events.run_kinds import work_on
 from chalicelib.model.ingest.files import FileLimits
-from chalicelib.model.library.items import DERIVED_PREFIX, parse_key
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.library.items import DERIVED_PREFIX, ItemRef, parse_key
+from chalicelib.model.work.pipeline import Claim
 from chalicelib.model.work.runs import RUNNER_LEASE_S, RunRef
 from chalicelib.ops.ingest import analyze, embed, ingest
 from chalicelib.ops.operations import deadletters, sweep

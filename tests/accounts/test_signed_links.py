@@ -13,11 +13,8 @@ from chalicelib.model.accounts.signed_links import LIFETIME_S, Links, state_of
 from chalicelib.model.accounts.tokens import make_access_token
 from chalicelib.providers.accounts.mailer_ses import SesMailer
 from chalicelib.stores.accounts.accounts import find_by_email
-from tests.accounts.test_proofs import NEW, accounts, change
-from tests.support.mailbox import CONSOLE, Mailbox, mailbox
-from tests.support.people import PASSWORD, People, Reply, people
-
-__all__ = ["mailbox", "people"]
+from tests.support.mailbox import CONSOLE, NEW, Mailbox, accounts, change
+from tests.support.people import PASSWORD, People, Reply
 
 # Links
 

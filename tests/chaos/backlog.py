@@ -4,8 +4,8 @@ import json
 import random
 from datetime import UTC, datetime, timedelta
 
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work import pipeline
-from chalicelib.model.work.pipeline import ItemRef
 from tests.chaos.crew import Crew
 from tests.chaos.driver import Driver, Job
 from tests.chaos.ground import Ground

@@ -1,4 +1,4 @@
-"""What must be true when all is over, and the figures of a run."""
+"""Checks of the final state, and the figures of a run."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -59,7 +59,7 @@ class Report:
 
 
 def timeline(ground: Ground, key: str) -> str:
-    """What happened to the item of this upload, in order."""
+    """Return the events of this upload's item, in order."""
     events = ground.sql(
         "SELECT e.event, e.stage, e.attempt, e.at::time(1) FROM item_events e"
         f" JOIN uploads u USING (user_id, item_id) WHERE u.key = '{key}' ORDER BY e.id"
@@ -68,7 +68,7 @@ def timeline(ground: Ground, key: str) -> str:
 
 
 def all_about(ground: Ground, item: tuple[str, str] | None) -> list[Any]:
-    """All rows of one user's item, to be compared; none when there is no item."""
+    """Return all rows of one user's item, to be compared; none when there is no item."""
     if item is None:
         return []
     where = f"WHERE user_id = '{item[0]}' AND "
@@ -90,7 +90,7 @@ def find_wrong_rows(ground: Ground) -> list[str]:
 
 
 def find_wrong_items(ground: Ground, uploads: Iterable[Upload]) -> list[str]:
-    """Every upload is an item's, the same bytes the same item's, and it ended as it should."""
+    """Check that every upload is an item's, the same bytes the same item's, and that it ended as it should."""
     rows = ground.sql(
         "SELECT u.key, i.user_id || ' ' || i.sha256, i.user_id || '/' || i.id, i.status, i.failure_code"
         " FROM uploads u JOIN items i ON i.user_id = u.user_id AND i.id = u.item_id"
@@ -111,7 +111,7 @@ def find_wrong_items(ground: Ground, uploads: Iterable[Upload]) -> list[str]:
 
 
 def find_wrong_objects(ground: Ground, uploads: Iterable[Upload]) -> list[str]:
-    """The bucket holds the uploads, each item's two pictures, and nothing else."""
+    """Check that the bucket holds the uploads, each item's two pictures, and nothing else."""
     kept = ground.sql("SELECT unnest(ARRAY[thumbnail_key, preview_key]) FROM items WHERE kind IS NOT NULL")
     wanted = {upload.key for upload in uploads} | {key for (key,) in kept}
     objects = ground.objects()
@@ -127,7 +127,7 @@ def compare(name: str, done: int, needed: int, most: float) -> tuple[dict[str, s
 
 
 def count_calls(ground: Ground) -> tuple[dict[str, str], list[str]]:
-    """What was asked of providers, against what there was to ask: one analysis an item, one vector a chunk."""
+    """Count the calls to providers against the needed ones: one analysis per item, one vector per chunk."""
     ((analyses, chunks),) = ground.sql(
         "SELECT (SELECT count(*) FROM analyses), (SELECT count(*) FROM chunks)"
     )
@@ -141,6 +141,6 @@ def count_calls(ground: Ground) -> tuple[dict[str, str], list[str]]:
 
 
 def count_events(ground: Ground) -> tuple[dict[str, str], list[str]]:
-    """What the bus has accepted, against the tasks that were ever made ready."""
+    """Count the events that the bus accepted against the tasks that were made ready."""
     ((tasks,),) = ground.sql("SELECT count(*) FROM tasks WHERE attempt > 0 OR state = 'ready'")
     return compare("events published / tasks", ground.bus.accepted, tasks, MOST_PUBLISHED)

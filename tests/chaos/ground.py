@@ -1,4 +1,4 @@
-"""What the pipeline runs on: a Postgres that can be stopped at once, the emulated AWS, providers, and time that passes.
+"""The environment of a run: a Postgres that can be stopped, the emulated AWS, providers, and time that passes.
 
 Nobody waits for leases and schedules: a minute passes by moving every timestamp that the pipeline
 compares with now a minute back, in Postgres and in S3.
@@ -20,7 +20,7 @@ from psycopg2.extras import execute_values
 
 from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from local.event_bus import EventBus
-from local.places import ACCOUNT, aws_environment
+from local.layout import ACCOUNT, aws_environment
 from local.postgres import data_path, start_postgres, stop_postgres
 from tests.support.emulated import BUCKET, Emulated, emulated_aws
 from tests.support.memory import memory_folder
@@ -60,7 +60,7 @@ class ListeningBus(EventBus):
             self._taken.append(event)
 
     def take(self) -> list[Event]:
-        """The events since last asked: S3's own and those the pipeline has published."""
+        """Return the events since last asked: S3's own and those the pipeline has published."""
         with self._lock:
             taken, self._taken = self._taken, []
         return taken
@@ -83,7 +83,7 @@ class Ground:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the workers run under."""
+        """Return the workers' environment variables."""
         return {
             **aws_environment(self.aws.emulator.port),
             "ENVIRONMENT": "local",
@@ -111,7 +111,7 @@ class Ground:
         stop_postgres(self._state)
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """What a statement answers, as the superuser; a change answers nothing."""
+        """Run a statement as the superuser and return its rows."""
         with self._connection.cursor() as cursor:
             cursor.execute(statement)
             return cursor.fetchall() if cursor.description else []

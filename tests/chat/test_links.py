@@ -12,7 +12,7 @@ from linkify_it.tlds import TLDS
 from markdown_it import MarkdownIt
 
 from chalicelib.model.chat.export import as_markdown
-from chalicelib.model.chat.links import addresses_in, names_more
+from chalicelib.model.chat.links import addresses_in, has_unsupported_addresses
 from tests.support.messages import citation, message
 
 ADDRESSES = r"""
@@ -417,12 +417,12 @@ mail: below
 
 def test_addresses_are_found() -> None:
     assert len(ADDRESSES) >= 120
-    assert [text for text in ADDRESSES + UNSEEN if not names_more(text, ["It rose."])] == []
+    assert [text for text in ADDRESSES + UNSEEN if not has_unsupported_addresses(text, ["It rose."])] == []
 
 
 def test_what_is_quoted_whole_is_known() -> None:
     texts = [*ADDRESSES, *UNSEEN, *(obfuscated(Random(n)) for n in range(500))]
-    assert [text for text in texts if names_more(text, [f"It rose. {text}"])] == []
+    assert [text for text in texts if has_unsupported_addresses(text, [f"It rose. {text}"])] == []
 
 
 def test_other_texts_have_none() -> None:
@@ -469,7 +469,7 @@ def test_other_texts_have_none() -> None:
     ],
 )  # fmt: skip
 def test_an_address_is_known_as_a_whole(sentence: str, known: str, expected: bool) -> None:
-    assert names_more(sentence, [known]) is expected
+    assert has_unsupported_addresses(sentence, [known]) is expected
 
 
 LINKIFIER = LinkifyIt().tlds([*TLDS, "рф", "中国", "テスト", "example"])
@@ -533,7 +533,7 @@ def scrambled(random: Random) -> str:
 
 
 def followed(text: str) -> bool:
-    """Whether Markdown makes a link or a picture of it, or a linkifier does of what a page or a browser shows."""
+    """Return whether Markdown makes a link or a picture of the text, or a linkifier finds one in what is shown."""
     (inline,) = [token for token in RENDERER.parse(f"x {text}") if token.type == "inline"]
     tokens = inline.children or []
     shown = "".join(token.content for token in tokens if token.type != "html_inline")
@@ -543,7 +543,7 @@ def followed(text: str) -> bool:
 
 
 def leads_somewhere(url: str) -> bool:
-    """A linkifier takes a name of nothing but an invisible character, a browser does not."""
+    """Return whether a linkifier takes it for an address. It also takes a name of invisible characters only."""
     host = re.match(r"[a-z]+:(?://)?(?:.*@)?([^/?#:]+)", url)
     try:
         return not host or bool(idna.encode(host[1], uts46=True))
@@ -556,7 +556,7 @@ def test_whatever_is_followed_is_found() -> None:
     texts = [make(random) for _ in range(2_000) for make in (obfuscated, scrambled)]
     links = [text for text in texts if followed(text)]
     assert len(links) > 1_000
-    assert [text for text in links if not names_more(text, [])] == []
+    assert [text for text in links if not has_unsupported_addresses(text, [])] == []
 
 
 def test_nothing_is_followed_in_an_export() -> None:

@@ -1,4 +1,4 @@
-"""What goes over the wire, to the byte: requests as they arrive, answers as they come back, and those that are none."""
+"""Requests and responses of the gateway, byte by byte, and those that are refused."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ def echo() -> Iterator[RawUpstream]:
 
 
 def arrived(found: RawUpstream) -> tuple[str, list[str], bytes]:
-    """The one request's first line, its headers in order, its body."""
+    """Return the one request's first line, its headers in order, its body."""
     [request] = found.requests
     head, _, body = request.partition(b"\r\n\r\n")
     line, *headers = head.decode("latin-1").split("\r\n")

@@ -10,11 +10,8 @@ from chalicelib.errors import BadFile
 from chalicelib.model.ingest.files import FileLimits
 from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.providers.ingest.heif_boxes import check_heif
-from tests.ingest.test_decoder import save
 from tests.support import heif_files
 from tests.support.heif_files import FTYP, PRIMARY, box, by_hand, dimg, full, heic, iinf, iloc, meta, number
-
-__all__ = ["save"]  # pytest finds fixtures by their names
 
 LIMITS = FileLimits(timeout_s=10)
 FORMS = {
@@ -37,7 +34,7 @@ def decoder() -> Iterator[Decoder]:
 
 
 def verdict(content: bytes) -> str | None:
-    """The reason that the boxes give, None when they have nothing against the file."""
+    """Return the reason that the boxes give, None when they have nothing against the file."""
     try:
         check_heif(io.BytesIO(content), LIMITS)
     except BadFile as refused:

@@ -16,10 +16,8 @@ from chalicelib.model.ingest.files import FileLimits
 from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.providers.ingest.drawing_pool import MAX_WAIT_S, DrawingPool
 from chalicelib.stores.aws import local_copies
-from tests.library.test_page_images import PATH, PDF, guide, kept
+from tests.support.guide import PATH, PDF, kept
 from tests.support.world import World
-
-__all__ = ["guide"]  # pytest finds fixtures by their names
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.events import handlers
 from chalicelib.logs import describe_error
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work import pipeline
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.work.pipeline import Claim
 from chalicelib.ops.work.stages import WriteResults, run_stage
 from chalicelib.stores.ingest import uploads
 from chalicelib.stores.work import outbox

@@ -18,7 +18,8 @@ import app
 from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.model.ingest.files import FileLimits
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.library.items import ItemRef
+from chalicelib.model.work.pipeline import Claim
 from chalicelib.ops.ingest.analyze import analyze_item
 from chalicelib.ops.work.stages import WriteResults, run_stage
 from local.children import free_port, kill_group, module_command, spawn

@@ -8,7 +8,8 @@ import psycopg2
 from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.events import handlers
-from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.model.library.items import ItemRef
+from chalicelib.model.work.pipeline import Claim
 from chalicelib.ops.ingest.embed import embed_item
 from chalicelib.ops.ingest.manage import delete_item
 from chalicelib.ops.work.stages import WriteResults, run_stage

@@ -70,12 +70,12 @@ class Links(Struct, frozen=True, kw_only=True):
             header = read_header(token)
             secret, purpose = by_kid.get(str(header.get("kid"))), str(header.get("typ"))
             if secret is None or purpose not in purposes:
-                raise _refused("This link is not valid.", "invalid_link")
+                raise _link_error("This link is not valid.", "invalid_link")
             claims = verified(hs256(), token, _key(secret, purpose), Claims)
         except Unauthenticated as error:
-            raise _refused("This link is not valid.", "invalid_link") from error
+            raise _link_error("This link is not valid.", "invalid_link") from error
         if claims.exp <= now_s:
-            raise _refused("This link has expired; ask for another one.", "link_expired")
+            raise _link_error("This link has expired; ask for another one.", "link_expired")
         return claims
 
 
@@ -88,11 +88,13 @@ def state_of(account: PasswordAccount) -> str:
     return hashlib.sha256(values.encode()).hexdigest()[:32]
 
 
-def used() -> InvalidInput:
-    return _refused("This link was used, or the account has changed since; ask for another one.", "link_used")
+def link_used_error() -> InvalidInput:
+    return _link_error(
+        "This link was used, or the account has changed since; ask for another one.", "link_used"
+    )
 
 
-def _refused(message: str, code: str) -> InvalidInput:
+def _link_error(message: str, code: str) -> InvalidInput:
     return InvalidInput(message, field="token", code=code)
 
 

@@ -83,13 +83,13 @@ _RESERVED = (
 )
 
 
-def names_more(sentence: str, borne_out_by: Iterable[str]) -> bool:
+def has_unsupported_addresses(sentence: str, sources: Iterable[str]) -> bool:
     """Return whether the sentence has an address that none of the texts has as a whole.
 
     A bare host name may be spelt differently in the text. An address with more than a host name must be in a text
     letter by letter: capitals and invisible characters reach the server, and could carry a message.
     """
-    texts = [" ".join(text.split()) for text in borne_out_by]
+    texts = [" ".join(text.split()) for text in sources]
     sentence = _apart(sentence, texts)
     said = addresses_in(sentence)
     if not said:

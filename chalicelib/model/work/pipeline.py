@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from chalicelib.model.library.items import Status
+from chalicelib.model.library.items import ItemRef, Status
 
 Stage = Literal["process", "analyze", "embed"]
 
@@ -21,11 +21,6 @@ BACKOFF_CAP_S = 300.0
 MISCONFIGURED_RETRY_S = 60.0
 
 STATUS_DURING: dict[Stage, Status] = {"process": "PROCESSING", "analyze": "ANALYZING", "embed": "EMBEDDING"}
-
-
-class ItemRef(Struct, frozen=True, kw_only=True):
-    user_id: str
-    item_id: str
 
 
 class Claim(Struct, frozen=True, kw_only=True):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import InvalidInput
 from chalicelib.logs import redact
-from chalicelib.model.library.items import parse_key
+from chalicelib.model.library.items import ItemRef, parse_key
 from chalicelib.model.text import UNSTORABLE
 from chalicelib.model.work import pipeline
-from chalicelib.model.work.pipeline import ItemRef, Stage
+from chalicelib.model.work.pipeline import Stage
 from chalicelib.model.work.runs import DETAIL_TYPE
 from chalicelib.ops.ingest.ingest import Arrival, announce_object
 from chalicelib.stores.library import items

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib import errors
 from chalicelib.logs import describe_error, fields
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work import pipeline
-from chalicelib.model.work.pipeline import Claim, ItemRef, Stage
+from chalicelib.model.work.pipeline import Claim, Stage
 from chalicelib.ops.work.publish import publish
 from chalicelib.stores.library import items
 from chalicelib.stores.postgres.tx import Tx

@@ -6,8 +6,9 @@ from datetime import datetime
 from msgspec import Struct
 
 from chalicelib.errors import LeaseLost
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work import pipeline
-from chalicelib.model.work.pipeline import Claim, ItemRef, Stage
+from chalicelib.model.work.pipeline import Claim, Stage
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 

@@ -6,8 +6,8 @@ PY := .venv/bin/python
 KEY := $(shell $(PYTHON) -c 'import glob, hashlib, sys; print(hashlib.sha256(b"".join([sys.version.encode(), *(open(p, "rb").read() for p in sorted(glob.glob("requirements*.txt")))])).hexdigest()[:16])' 2>/dev/null)
 READY := .venv/.ready-$(KEY)
 PLACE = $(if $(PORT),--port "$(PORT)") $(if $(STATE),--state "$(STATE)")
-# Two processes. A module stays in one, for what its tests share; the few long modules do not come last.
-TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Three processes: while tests of one wait, two keep two cores busy. A module stays in one, for what its tests share.
+PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test test-all check bench chaos mutants package
@@ -24,10 +24,10 @@ demo: $(READY) ## Start, process the samples, print three searches and an answer
 	@exec $(PY) -m local demo $(PLACE)
 
 test: $(READY) ## Run the tests, without the slow forms of some
-	@$(PY) -m pytest $(TWO) -m "not slow"
+	@$(PY) -m pytest $(PARALLEL) -m "not slow"
 
 test-all: test ## Run the tests, then the slow forms: hundreds of uploads and hostile files, long outages
-	@$(PY) -m pytest $(TWO) -m slow
+	@$(PY) -m pytest $(PARALLEL) -m slow
 
 check: $(READY) ## Lint, check types, check which way imports go
 	$(PY) -m ruff check .

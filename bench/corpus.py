@@ -13,8 +13,7 @@ import numpy as np
 
 from chalicelib.model.ingest.chunking import chunk_pages
 from chalicelib.model.ingest.files import Page
-from chalicelib.model.library.items import parse_key
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef, parse_key
 from chalicelib.stores.accounts import users
 from chalicelib.stores.ingest import chunks
 from chalicelib.stores.library import items

@@ -18,11 +18,11 @@ from PIL import Image, ImageOps
 from pypdfium2 import PdfDocument
 
 from chalicelib.errors import BadFile
-from chalicelib.model.ingest.files import FileLimits, Sitting
+from chalicelib.model.ingest.files import FileLimits, ReadBounds
 from chalicelib.providers.ingest.decoder import Decoder
 
 TARGET = 0.7
-WHOLE = Sitting(pages=10_000, text_size=10**9, seconds=3600.0)
+WHOLE = ReadBounds(pages=10_000, text_size=10**9, seconds=3600.0)
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
 
 
@@ -81,7 +81,7 @@ def main() -> int:
     for path in find_files(arguments.folder, decoder):
         plain = best_seconds(ingest_plainly, path, rounds=arguments.rounds)
         ours = best_seconds(
-            lambda file: decoder.decode(str(file), sitting=WHOLE), path, rounds=arguments.rounds
+            lambda file: decoder.decode(str(file), bounds=WHOLE), path, rounds=arguments.rounds
         )
         print(f"{plain * 1000:8.1f} ms plain {ours * 1000:8.1f} ms decoder {plain / ours:6.2f}  {path.name}")
         for name in ("pdf" if path.suffix.lower() == ".pdf" else "image", "all"):

@@ -121,19 +121,19 @@ def measure(folder: Path, *, db: Database, embedder: KeptEmbedder) -> None:
             spans.append(span(row["item_id"], row["page"], row["char_start"], row["char_end"]))
         return spans
 
-    kept = joining.LIKE
+    kept = joining.MIN_LIKENESS
     for name, find, like in (
         ("nearest chunks alone", nearest, kept),
         ("find_passages without neighbours", ours, 2.0),
         ("find_passages with every neighbour", ours, -1.0),
         ("find_passages (the app's)", ours, kept),
     ):
-        joining.LIKE = like
+        joining.MIN_LIKENESS = like
         start = time.perf_counter()
         share = sum(covered(find(texts[query_id]), answers[query_id]) for query_id in answers) / len(answers)
         each_ms = (time.perf_counter() - start) * 1000 / len(answers)
         print(f"  {name:36}{share:6.3f} of the answers' characters  {each_ms:6.1f} ms a query")
-    joining.LIKE = kept
+    joining.MIN_LIKENESS = kept
 
 
 def _page_starts(text: str) -> list[int]:

@@ -18,11 +18,10 @@ import psycopg2
 
 from chalicelib.model.ingest.chunking import chunk_pages
 from chalicelib.model.ingest.files import Page
-from chalicelib.model.library.items import parse_key
+from chalicelib.model.library.items import ItemRef, parse_key
 from chalicelib.model.search import ranking
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.snippets import START, STOP
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.ops.search.search import search_items
 from chalicelib.stores.accounts import users
 from chalicelib.stores.ingest import chunks

@@ -6,12 +6,12 @@
     ├── Forbidden               signed in, but not allowed
     ├── NotFound                it does not exist, or it is another user's: the same answer
     ├── Conflict                it contradicts what is there
-    │   └── InFlight            the same request is being answered right now
-    ├── KeyReused               the Idempotency-Key came before, with another request
+    │   └── InFlight            the same request is still being answered
+    ├── KeyReused               the Idempotency-Key was used for another request
     ├── TooLarge                over a size limit
     ├── RateLimited             asked too often; retry_after_s says when again
     ├── BadFile                 an uploaded file can never be processed; the reason code says why
-    ├── Unavailable             a dependency is away; try again (retryable)
+    ├── Unavailable             a dependency is not available; try again (retryable)
     │   ├── Throttled           a provider asks to slow down; retry_after_s says how long
     │   └── Misconfigured       our key, our policy, our setting: no attempt of the item is burnt
     ├── ModelRefused            the chat model does not want to answer this

@@ -43,7 +43,7 @@ def redact(text: str) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """The exception and its causes in a line without secrets, such as can be stored: at most 2,000 characters."""
+    """Return the exception and its causes as one line that can be stored: no secrets, at most 2,000 characters."""
     parts: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(parts) < 5:

@@ -87,7 +87,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
-        """Raises InvalidSetting for the first variable that is missing or wrong."""
+        """Raise InvalidSetting for the first variable that is missing or wrong."""
         environment = _choice(env, "ENVIRONMENT", get_args(Environment), default="dev")
         anonymous_user = env.get("ANONYMOUS_USER") or None
         if anonymous_user and environment in ("staging", "production"):
@@ -235,7 +235,10 @@ def _mail_folder(env: Mapping[str, str], *, local: bool) -> str | None:
 
 
 def _console_url(env: Mapping[str, str], *, local: bool) -> str | None:
-    """Where links lead. It is set and not taken from a request: whoever asks for a mail would choose its links."""
+    """Return the console's URL for links.
+
+    It never comes from a request, whose sender could then choose a mail's links.
+    """
     value = env.get("CONSOLE_URL") or None
     if value is None and not _sends_mail(env):
         return None
@@ -262,7 +265,7 @@ def _upstream_urls(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_upstream_url(url: str) -> bool:
-    """A name whose last label begins with a letter, so that no notation of an address passes for one; or an address."""
+    """Return the host: an address, or a name whose last label begins with a letter. Others may be read as addresses."""
     parts = _URL.match(url)
     if parts is None or int(parts["port"] or 1) > 65535:
         return False

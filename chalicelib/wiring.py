@@ -68,7 +68,7 @@ def forget_all() -> None:
 
 @once
 def settings() -> Settings:
-    """The settings; the first call also starts the logs."""
+    """Return the settings; the first call also starts the logs."""
     found = Settings.from_env(os.environ)
     logs.configure(found.log_level)
     return found
@@ -76,13 +76,13 @@ def settings() -> Settings:
 
 @once
 def database() -> "Database":
-    """The API's: a caller is promised an answer in 5 s."""
+    """Return the API's: a caller is promised an answer in 5 s."""
     return _database(timeout_s=4.0)
 
 
 @once
 def pipeline_database() -> "Database":
-    """The event handlers': nobody waits, and an index may take a while to write."""
+    """Return the event handlers': nobody waits, and an index may take a while to write."""
     return _database(timeout_s=70.0)
 
 
@@ -207,13 +207,13 @@ def oidc() -> "OidcIssuer | None":
 
 @once
 def decoder() -> "Decoder":
-    """The event handlers'."""
+    """Return the event handlers'."""
     return _decoder()
 
 
 @once
 def drawing_pool() -> "DrawingPool":
-    """The API's: as many decoders as half of the machine's memory has room for. In Lambda that is one."""
+    """Return the API's: as many decoders as half of the machine's memory has room for. In Lambda that is one."""
     from chalicelib.providers.ingest.drawing_pool import DrawingPool
 
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -274,7 +274,7 @@ def reranker() -> Reranker | None:
 
 @once
 def upstreams() -> dict[str, Upstream]:
-    """The services behind the gateway, by name."""
+    """Return the services behind the gateway, by name."""
     from ipaddress import ip_network
     from time import monotonic
 
@@ -304,7 +304,7 @@ def upstreams() -> dict[str, Upstream]:
 
 
 def storage_origins() -> tuple[str, ...]:
-    """Where the browser uploads to and is redirected to for thumbnails, as origins."""
+    """Return the origins that the browser uploads to and fetches thumbnails from."""
     found = settings()
     if found.aws_endpoint_url:
         return (found.aws_endpoint_url.rstrip("/"),)

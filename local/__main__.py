@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from local.children import StartFailed
-from local.places import DEFAULT_PORT
+from local.layout import DEFAULT_PORT
 from local.samples import SamplesFailed, load_samples, show_searches
 from local.stack import Stack, running_stack
 

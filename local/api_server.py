@@ -14,8 +14,8 @@ import chalice.local
 from chalice.cli import cli
 
 from deploy.gateway_responses import TOO_LARGE
-from local.leash import die_with_parent
-from local.places import STAGE
+from local.layout import STAGE
+from local.parent_watch import die_with_parent
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 

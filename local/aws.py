@@ -16,9 +16,9 @@ from werkzeug.test import run_wsgi_app
 from local import moto_patches
 from local.delivery import Delivery
 from local.event_bus import EventBus
+from local.layout import ACCOUNT
 from local.object_files import ObjectFiles
 from local.object_store import ObjectStore
-from local.places import ACCOUNT
 from local.s3_access import Refused, check_post_form, check_presigned_url
 from local.schedules import Scheduler
 

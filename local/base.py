@@ -11,7 +11,7 @@ from chalicelib.model.work.tasks import QUEUES
 from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIBUTE, definition
 from deploy.policies import DEAD_LETTERS, queue_name
 from deploy.queues import attributes, redrive_policy
-from local.places import ACCOUNT, REGION, aws_environment
+from local.layout import ACCOUNT, REGION, aws_environment
 
 
 @cache

@@ -77,8 +77,8 @@ def spawn(
 ) -> "subprocess.Popen[bytes]":
     """Start a process in its own process group, with its output in `log`.
 
-    Its standard input is a pipe that ends with this process; see local.leash. Its directory is `project`. It imports
-    `app` and `chalicelib` from there, and `local` from this repository.
+    Its standard input is a pipe that ends with this process; see local.parent_watch. Its directory is `project`. It
+    imports `app` and `chalicelib` from there, and `local` from this repository.
     """
     descriptor = open_log(log)
     try:

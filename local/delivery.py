@@ -13,10 +13,10 @@ from uuid import uuid4
 from moto.awslambda.utils import get_backend
 from moto.sqs.models import sqs_backends
 
+from local.event_files import EventFiles
 from local.invocations import FunctionQueue, Invocation, Outcome
-from local.places import ACCOUNT, REGION
+from local.layout import ACCOUNT, REGION
 from local.queue_poller import QueuePoller
-from local.spool import Spool
 
 DEFAULT_RETRIES = 2
 DEFAULT_MAX_AGE_S = 6 * 3600
@@ -37,12 +37,12 @@ class Delivery:
         *,
         start_function: StartFunction,
         places: Callable[[str], int],
-        spool: Spool,
+        event_files: EventFiles,
         retry_delays_s: tuple[float, ...] = (1.0, 2.0),
     ) -> None:
         self._places = places
         self._pollers: list[QueuePoller] = []
-        self._spool = spool
+        self._event_files = event_files
         self._start_function = start_function
         self._retry_delays_s = retry_delays_s
         self._queues: dict[str, FunctionQueue] = {}
@@ -62,7 +62,7 @@ class Delivery:
     def invoke_later(self, function_arn: str, payload: bytes) -> None:
         """Queue an asynchronous invocation, also on disk. It is retried; at last a failure record is sent."""
         invocation = Invocation(request_id=str(uuid4()), function_arn=function_arn, payload=payload)
-        self._spool.keep(invocation)
+        self._event_files.keep(invocation)
         self._put(invocation)
 
     def resume(self) -> int:
@@ -70,7 +70,7 @@ class Delivery:
 
         Call it when all functions are deployed.
         """
-        invocations = self._spool.load()
+        invocations = self._event_files.load()
         for invocation in invocations:
             self._put(invocation)
         return len(invocations)
@@ -88,7 +88,7 @@ class Delivery:
         if not invocation.is_async:
             invocation.answer(outcome)
         elif not outcome.failed:
-            self._spool.forget(invocation)
+            self._event_files.forget(invocation)
         elif not self._stopped.is_set():
             self._retry_or_give_up(invocation, outcome)
 
@@ -97,12 +97,12 @@ class Delivery:
         too_old = invocation.age_s() > config.get("MaximumEventAgeInSeconds", DEFAULT_MAX_AGE_S)
         if invocation.attempt <= config.get("MaximumRetryAttempts", DEFAULT_RETRIES) and not too_old:
             delay_s = self._retry_delays_s[min(invocation.attempt, len(self._retry_delays_s)) - 1]
-            self._spool.keep(invocation.again())
+            self._event_files.keep(invocation.again())
             self._put(invocation.again(), delay_s=delay_s)
         else:
             condition = "EventAgeExceeded" if too_old else "RetriesExhausted"
             self._give_up(invocation, outcome, config, condition)
-            self._spool.forget(invocation)
+            self._event_files.forget(invocation)
 
     def poll(self, mapping: Any) -> None:
         """Start to pass a queue's messages to a function, as the event source mapping says."""

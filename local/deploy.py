@@ -11,24 +11,24 @@ from deploy.failure_destinations import set_failure_destinations
 from deploy.policies import DEAD_LETTERS, queue_name
 from local.base import client
 from local.children import REPOSITORY, StartFailed
-from local.places import STAGE, Places, Ports, aws_environment
+from local.layout import STAGE, Folders, Ports, aws_environment
 
 CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 
 
-def make_stage_copy(places: Places, ports: Ports) -> Path:
+def make_stage_copy(folders: Folders, ports: Ports) -> Path:
     """Copy the files that Lambda would get, with this stack's ports in the config. Return the copy's path.
 
     requirements.txt is left empty: the functions run in this Python environment, so nothing is downloaded.
     """
-    copy = places.stage_copy
+    copy = folders.stage_copy
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir(parents=True)
-    shutil.copy2(places.project / "app.py", copy)
+    shutil.copy2(folders.project / "app.py", copy)
     ignored = shutil.ignore_patterns("__pycache__", "deployed", "deployments")
     for directory in (".chalice", "chalicelib"):
-        if (places.project / directory).exists():
-            shutil.copytree(places.project / directory, copy / directory, ignore=ignored)
+        if (folders.project / directory).exists():
+            shutil.copytree(folders.project / directory, copy / directory, ignore=ignored)
     (copy / "requirements.txt").touch()
     config = copy / ".chalice" / "config.json"
     config.write_text(ports.rewrite(config.read_text()))

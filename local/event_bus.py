@@ -9,7 +9,7 @@ from uuid import uuid4
 from moto.events.exceptions import ValidationException
 from moto.events.models import Rule, events_backends
 
-from local.places import ACCOUNT, REGION
+from local.layout import ACCOUNT, REGION
 
 MAX_ENTRIES = 10
 MAX_TOTAL_BYTES = 256 * 1024

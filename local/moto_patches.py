@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from moto import backends
 from moto.apigateway.models import APIGatewayBackend
 from moto.awslambda.models import LambdaBackend
 from moto.dynamodb.responses import DynamoHandler
@@ -21,7 +22,7 @@ from moto.s3.models import S3Backend
 from moto.s3.responses import S3Response
 from moto.sqs.models import Message, sqs_backends
 
-from local.places import ACCOUNT, REGION
+from local.layout import ACCOUNT, REGION
 
 _put_rest_api = APIGatewayBackend.put_rest_api
 _import_rest_api = APIGatewayBackend.import_rest_api
@@ -31,6 +32,7 @@ _upload_part = S3Backend.upload_part
 _complete_multipart_upload = S3Backend.complete_multipart_upload
 _call_dynamodb = DynamoHandler.call_action
 _dynamodb = threading.Lock()
+_modules = frozenset(backends.list_of_moto_modules())
 
 
 class Hooks(Protocol):
@@ -52,6 +54,8 @@ class Hooks(Protocol):
 def install(hooks: Hooks) -> None:
     """Clear moto's state and connect the patches to `hooks`. A later call replaces the hooks of an earlier one."""
     moto_api_backend.reset()
+    # moto reads its package's folder with every request.
+    _replace(backends, "list_of_moto_modules", lambda: _modules)
     _replace(notifications, "send_event", hooks.on_s3_change)
     # In moto a rule with a Lambda target makes PutEvents fail with 500, schedules get every event, disabled rules
     # deliver, and "<id>" in a detail is replaced.

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 from moto.s3.models import FakeKey, s3_backends
 
+from local.layout import ACCOUNT, REGION
 from local.object_files import ObjectFiles, ObjectRecord
-from local.places import ACCOUNT, REGION
 
 # S3's event name -> the API that created the object, as EventBridge names it.
 _REASONS = {

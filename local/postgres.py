@@ -90,7 +90,7 @@ def launch(state_dir: Path, port: int, *, fsync: bool = True) -> "subprocess.Pop
         program += ["-c", f"{name}={value}"]
     # SIGINT is Postgres' fast shutdown: it does not wait for its clients.
     return spawn(
-        [*module_command("local.leash", "SIGINT", server.system_user or ""), *program],
+        [*module_command("local.parent_watch", "SIGINT", server.system_user or ""), *program],
         log=log_path(state_dir),
         env={**os.environ, "LC_ALL": "C"},
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local.invocations import Outcome
-from local.places import REGION
+from local.layout import REGION
 
 LOOK_AGAIN_S = 0.5  # for messages that become visible by the passing of time
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from moto.events.models import Rule, events_backends
 
-from local.places import ACCOUNT, REGION
+from local.layout import ACCOUNT, REGION
 
 
 def next_time(expression: str, after: datetime) -> datetime:

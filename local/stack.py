@@ -29,10 +29,10 @@ from local.children import (
 )
 from local.delivery import Delivery
 from local.deploy import deploy, make_stage_copy
+from local.event_files import EventFiles
+from local.layout import Folders, Ports, stage_settings
 from local.object_files import ObjectFiles
-from local.places import Places, Ports, stage_settings
 from local.runtime_api import RuntimeApi
-from local.spool import Spool
 from local.workers import Workers
 
 START_TIMEOUT_S = 60.0
@@ -49,17 +49,17 @@ class Stack:
 @contextmanager
 def running_stack(*, state: Path, base_port: int, image_workers: int, say: Say) -> Iterator[Stack]:
     """Start all parts and yield the stack; stop all parts at the end. Raise StartFailed if a part does not start."""
-    places = Places(state=state.resolve(), project=REPOSITORY)
+    folders = Folders(state=state.resolve(), project=REPOSITORY)
     ports = Ports(api=base_port)
-    places.state.mkdir(parents=True, exist_ok=True)
+    folders.state.mkdir(parents=True, exist_ok=True)
     with ExitStack() as parts:
-        parts.enter_context(_only_one(places.state))
+        parts.enter_context(_only_one(folders.state))
         _require_ports(ports)
-        models = _start(parts, "models", lambda: _launch_models(places, ports), say)
-        _start_postgres(parts, places, ports, say)
-        emulator = _start_aws(parts, places, ports, image_workers, say)
-        api = _start(parts, "API", lambda: _launch_api(places, ports), say)
-        deploy(places.stage_copy, aws_port=ports.aws, log=places.logs / "deploy.log")
+        models = _start(parts, "models", lambda: _launch_models(folders, ports), say)
+        _start_postgres(parts, folders, ports, say)
+        emulator = _start_aws(parts, folders, ports, image_workers, say)
+        api = _start(parts, "API", lambda: _launch_api(folders, ports), say)
+        deploy(folders.stage_copy, aws_port=ports.aws, log=folders.logs / "deploy.log")
         say("deployed into the emulated AWS")
         models.wait_ready(
             ports.models, lambda: _responds(ports.models, "/health", 200), timeout_s=START_TIMEOUT_S
@@ -72,10 +72,10 @@ def running_stack(*, state: Path, base_port: int, image_workers: int, say: Say) 
         yield Stack(url=f"http://127.0.0.1:{ports.api}", aws_url=emulator.url)
 
 
-def _start_postgres(parts: ExitStack, places: Places, ports: Ports, say: Say) -> None:
-    database = _start(parts, "Postgres", lambda: postgres.launch(places.state, ports.postgres), say)
+def _start_postgres(parts: ExitStack, folders: Folders, ports: Ports, say: Say) -> None:
+    database = _start(parts, "Postgres", lambda: postgres.launch(folders.state, ports.postgres), say)
     database.wait_ready(
-        ports.postgres, lambda: postgres.is_ready(places.state, ports.postgres), timeout_s=START_TIMEOUT_S
+        ports.postgres, lambda: postgres.is_ready(folders.state, ports.postgres), timeout_s=START_TIMEOUT_S
     )
     admin_url = postgres.admin_url(ports.postgres)
     applied = migrate(admin_url)
@@ -93,25 +93,27 @@ def _forget_last_run(admin_url: str) -> None:
     connection.close()
 
 
-def _start_aws(parts: ExitStack, places: Places, ports: Ports, image_workers: int, say: Say) -> Emulator:
+def _start_aws(parts: ExitStack, folders: Folders, ports: Ports, image_workers: int, say: Say) -> Emulator:
     """Start the emulator with the base resources and the objects on disk, and the workers of its functions."""
-    settings = stage_settings(make_stage_copy(places, ports))
+    settings = stage_settings(make_stage_copy(folders, ports))
     runtime_api = RuntimeApi(ports.runtime)
     runtime_api.start()
     parts.callback(runtime_api.stop)
     workers = Workers(
         runtime_api=runtime_api,
-        project=places.stage_copy,
-        logs=places.logs,
+        project=folders.stage_copy,
+        logs=folders.logs,
         aws_port=lambda: ports.aws,
         concurrency={"-ImageProcessorLambda": image_workers, "-AnalyzerLambda": image_workers},
         say=say,
     )
     delivery = Delivery(
-        start_function=workers.start_function, places=workers.places, spool=Spool(places.queue)
+        start_function=workers.start_function,
+        places=workers.places,
+        event_files=EventFiles(folders.queue),
     )
     workers.finish = delivery.finish
-    emulator = Emulator(port=ports.aws, files=ObjectFiles(places.objects), delivery=delivery)
+    emulator = Emulator(port=ports.aws, files=ObjectFiles(folders.objects), delivery=delivery)
     emulator.start()
     parts.callback(emulator.stop)
     parts.callback(workers.stop)
@@ -128,16 +130,16 @@ def _start(parts: ExitStack, name: str, launch: Launch, say: Say) -> Child:
     return child
 
 
-def _launch_models(places: Places, ports: Ports) -> "subprocess.Popen[bytes]":
+def _launch_models(folders: Folders, ports: Ports) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-P", "-m", "local.models.server", "--port", str(ports.models)]
-    leash = module_command("local.leash", "SIGTERM", "")
-    return spawn([*leash, *command], log=places.logs / "models.log", env=os.environ)
+    watcher = module_command("local.parent_watch", "SIGTERM", "")
+    return spawn([*watcher, *command], log=folders.logs / "models.log", env=os.environ)
 
 
-def _launch_api(places: Places, ports: Ports) -> "subprocess.Popen[bytes]":
+def _launch_api(folders: Folders, ports: Ports) -> "subprocess.Popen[bytes]":
     command = module_command("local.api_server", str(ports.api))
-    environment = {**os.environ, "MAIL_FOLDER": str(places.mail)}
-    return spawn(command, log=places.logs / "api.log", env=environment, project=places.stage_copy)
+    environment = {**os.environ, "MAIL_FOLDER": str(folders.mail)}
+    return spawn(command, log=folders.logs / "api.log", env=environment, project=folders.stage_copy)
 
 
 def _responds(port: int, path: str, status: int | None = None) -> bool:

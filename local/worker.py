@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from local.leash import die_with_parent
+from local.parent_watch import die_with_parent
 
 Handler = Callable[[Any, "Context"], Any]
 

@@ -14,7 +14,7 @@ from moto.awslambda.utils import get_backend
 
 from local.children import Say, kill_group, module_command, spawn
 from local.invocations import Finish, FunctionQueue, Invocation, Outcome
-from local.places import ACCOUNT, REGION, aws_environment
+from local.layout import ACCOUNT, REGION, aws_environment
 from local.runtime_api import Environment, RuntimeApi
 
 INIT_TIMEOUT_S = 60.0

@@ -3,23 +3,54 @@
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
 import pytest
 
+from chalicelib import wiring
+from chalicelib.model.ingest.files import FileLimits
+from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from chalicelib.stores.postgres.postgres import Database
 from local.base import create_tables
-from local.places import aws_environment
+from local.layout import aws_environment
 from local.postgres import start_postgres, stop_postgres
 from tests.support.emulated import BUCKET, emulated_aws
 from tests.support.memory import memory_folder
 from tests.support.provider_server import DIMENSIONS, provider_server
 from tests.support.world import World, forget_wiring
 
+# Fixtures that tests of several subjects use, each beside the class that it makes. Those of one subject are in the
+# subject's own conftest.py.
+pytest_plugins = (
+    "tests.support.people",  # the others import it
+    "tests.support.mailbox",
+    "tests.support.talking",
+    "tests.support.library_api",
+    "tests.hostile.asking",
+)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read once, when numpy is first imported
 _numbers = itertools.count()
+# They start first, so that no process works on a long module while the others have nothing left to do.
+LONGEST = (
+    *("local/test_stack", "operations/test_outages", "http/test_contract", "operations/test_outages_aws"),
+    *("work/test_chaos", "http/test_hostile_strings", "ingest/test_hostile_files", "meta/test_package"),
+    *(
+        "chat/test_untrusted_text",
+        "ingest/test_scans",
+        "search/test_search_api",
+        "console/test_console_session",
+    ),
+    *("library/test_page_images", "ingest/test_large_pdfs", "accounts/test_tenant_matrix", "work/test_runs"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    rank = {here / f"{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(scope="session")
@@ -38,12 +69,22 @@ def template_url(postgres_url: str) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def databases(template_url: str) -> Iterator[psycopg2.extensions.cursor]:
+    """A superuser's cursor for statements about whole databases."""
+    connection = psycopg2.connect(with_database(template_url, "postgres"))
+    connection.autocommit = True
+    yield connection.cursor()
+    connection.close()
+
+
 @pytest.fixture
-def admin_url(template_url: str) -> Iterator[str]:
+def admin_url(template_url: str, databases: psycopg2.extensions.cursor) -> Iterator[str]:
     """A migrated database of this test's own, as its superuser."""
     name = f"test_{next(_numbers)}"
-    yield create_database(template_url, name, template="template_collections")
-    execute(template_url, f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
+    databases.execute(clone_statement(name, template="template_collections"))
+    yield with_database(template_url, name)
+    databases.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -59,10 +100,22 @@ def db(app_url: str) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture(scope="session")
+def kept_decoder() -> Iterator[Decoder]:
+    """The decoder that the app of every test begins with: to start its process takes longer than most tests."""
+    decoder = Decoder(limits=FileLimits())
+    yield decoder
+    decoder.close()
+
+
 def create_database(url: str, name: str, *, template: str = "collections") -> str:
-    # The default strategy writes all of it to the write-ahead log as well, and takes twice as long.
-    execute(url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY", database="postgres")
+    execute(url, clone_statement(name, template=template), database="postgres")
     return with_database(url, name)
+
+
+def clone_statement(name: str, *, template: str) -> str:
+    # The default strategy writes all of it to the write-ahead log as well, and takes twice as long.
+    return f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
 
 
 def with_database(url: str, name: str) -> str:
@@ -78,7 +131,7 @@ def execute(url: str, statement: str, *, database: str | None = None) -> None:
 
 
 def rows(url: str, statement: str) -> list[tuple]:
-    """What a statement answers, as the superuser or whoever the URL says."""
+    """Run a statement as the URL's role and return its rows."""
     connection = psycopg2.connect(url)
     with connection, connection.cursor() as cursor:
         cursor.execute(statement)
@@ -89,7 +142,12 @@ def rows(url: str, statement: str) -> list[tuple]:
 
 @pytest.fixture
 def world(
-    admin_url: str, app_url: str, db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    admin_url: str,
+    app_url: str,
+    db: Database,
+    kept_decoder: Decoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     with emulated_aws(tmp_path) as aws, provider_server() as providers:
         environment = {
@@ -111,5 +169,18 @@ def world(
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         forget_wiring()
-        yield World(db=db, admin_url=admin_url, aws=aws, providers=providers)
+        with lent(kept_decoder):
+            yield World(db=db, admin_url=admin_url, aws=aws, providers=providers)
         forget_wiring()
+
+
+@contextmanager
+def lent(decoder: Decoder) -> Iterator[None]:
+    """Let wiring use this decoder, unless the test forgets it, and keep it open."""
+    assert wiring.decoder()._limits == decoder._limits
+    wiring.decoder._made[:] = [decoder]
+    wiring.settings.forget()  # a test may still change the environment
+    yield
+    for made in wiring.decoder.forget():
+        if made is not decoder:
+            made.close()

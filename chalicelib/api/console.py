@@ -1,4 +1,4 @@
-"""The console: one static page, under a policy that runs only the scripts and style that are in it."""
+"""Serves the console: one static page, whose policy allows only the scripts and the style in it."""
 
 import base64
 import hashlib
@@ -7,21 +7,24 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from chalicelib.api.http.routes import Answer, AnyQuery, Request, Routes
+from chalicelib.api.http.routes import AnyQuery, Request, Response, Routes
 
 FOLDER = Path(__file__).parent.parent / "console"
 PART = re.compile(r'<link rel="stylesheet" href="([\w.]+)">|<script src="([\w.]+)"></script>')
 
 
 def console(storage_origins: Callable[[], tuple[str, ...]]) -> Routes:
-    """Routes that serve the page. `storage_origins` are S3's, such as https://bucket.s3.eu-west-1.amazonaws.com:
-    where the page may send files and fetch thumbnails from; it shows only pictures that it has fetched."""
+    """Return the routes that serve the page.
+
+    `storage_origins` are S3's, such as https://bucket.s3.eu-west-1.amazonaws.com. The page may send files there and
+    fetch thumbnails from there; it shows only pictures that it has fetched.
+    """
     routes = Routes("console")
 
     @cache
-    def page() -> Answer:
+    def page() -> Response:
         text, policy = assemble(storage_origins())
-        return Answer(text, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
+        return Response(text, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
 
     @routes.get(
         "/",
@@ -31,16 +34,16 @@ def console(storage_origins: Callable[[], tuple[str, ...]]) -> Routes:
         cost="none",
         summary="The web console.",
     )
-    def get_console(_request: Request) -> Answer:
+    def get_console(_request: Request) -> Response:
         return page()
 
     return routes
 
 
 def assemble(storage_origins: tuple[str, ...]) -> tuple[str, str]:
-    """The page with its scripts and style put in, and its Content-Security-Policy with their hashes.
+    """Return the page with its scripts and style put in, and its Content-Security-Policy with their hashes.
 
-    Put in, because a relative address is wrong at a stage's root that was asked for without its slash.
+    They are put in because relative addresses are wrong if a stage's root is requested without its slash.
     """
     hashes: dict[str, list[str]] = {"style": [], "script": []}
 

@@ -1,4 +1,4 @@
-"""The gateway's way in: what no route of the app's own serves is handed to the service behind its path."""
+"""The gateway's entry: forwards requests that no route of the app serves to the service behind their path."""
 
 import base64
 import re
@@ -33,15 +33,15 @@ _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?\Z|\[[0-9A-Fa-f:.]{2,45}\](:
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}\Z")
 OURS = frozenset({"Ratelimit", "Ratelimit-Policy"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
-# Beside a policy of the upstream's own: its pages come from the console's origin, where the console keeps tokens.
+# Added to the upstream's own policy: its pages share the console's origin, where the console stores tokens.
 SANDBOX = "sandbox allow-downloads allow-forms allow-popups allow-scripts"
 
 
 class Passed(ChaliceResponse):
-    """An upstream's answer as it came, always in base64: Chalice's own would be text or one of a few types."""
+    """An upstream's response as it came, always in base64: Chalice's own class takes only text and a few types."""
 
     def __init__(self, answer: UpstreamAnswer, *, own_cors: bool) -> None:
-        super().__init__("", {}, answer.status)  # no headers that Chalice could judge
+        super().__init__("", {}, answer.status)  # without headers, which Chalice would check
         self._answer = answer
         self._own_cors = own_cors
 
@@ -109,7 +109,9 @@ def _identify(
         counted.append(admission)
     scope: Scope = "read" if method in READING else "write"
     if scope not in caller.scopes:
-        raise Forbidden(f"This API key has not the scope {scope}.", code="insufficient_scope")
+        raise Forbidden(
+            f"This API key lacks the scope {scope}; make one that has it.", code="insufficient_scope"
+        )
     roles = ("user", "admin") if caller.is_admin else ("user",)
     if route.roles and not route.roles & set(roles):
         raise Forbidden("Your role does not allow this.")
@@ -117,11 +119,11 @@ def _identify(
 
 
 def inbound_of(event: Mapping[str, Any]) -> Inbound:
-    """The request of a REST v1 event, or of one that v2_events.py has made such.
+    """Return the request of a REST v1 event, or of one that v2_events.py has made such.
 
-    REST APIs and function URLs hand the path over as it was sent; HTTP APIs hand it over decoded, so that of
-    those %2F and / cannot be told apart. REST APIs hand the query over decoded: its values arrive, and their
-    order by name, but not whether a space was + or %20, nor an = without a value.
+    REST APIs and function URLs pass the path on as it was sent. HTTP APIs decode it, so that %2F and / are the same
+    there. REST APIs decode the query: values and their order by name arrive, but + and %20 are the same, and so are
+    `a=` and `a`.
     """
     context, raw_query = event["requestContext"], event.get("rawQueryString")
     try:
@@ -136,8 +138,8 @@ def inbound_of(event: Mapping[str, Any]) -> Inbound:
             client=_client(context, event["headers"]),
             request_id=context["requestId"],
         )
-    except ValueError as error:  # lone surrogates; base64 that is none
-        raise InvalidInput("The request has characters that no text can have.") from error
+    except ValueError as error:  # lone surrogates, or broken base64
+        raise InvalidInput("The request has characters that are not valid UTF-8.") from error
 
 
 def _headers(event: Mapping[str, Any]) -> Headers:
@@ -153,7 +155,7 @@ def _body(event: Mapping[str, Any]) -> bytes:
 
 
 def _client(context: Mapping[str, Any], headers: Mapping[str, str]) -> Client:
-    """API Gateway says which name was asked, over TLS always; without it this is a laptop."""
+    """Return the client, with the requested host. API Gateway always uses TLS; without it the app runs on a laptop."""
     domain = context.get("domainName")
     host, address = domain or headers.get("host", ""), context.get("identity", {}).get("sourceIp") or ""
     return Client(
@@ -164,13 +166,13 @@ def _client(context: Mapping[str, Any], headers: Mapping[str, str]) -> Client:
 
 
 def _grouped(headers: Headers, *, own_cors: bool) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Headers that come once, and those that come repeatedly; names in one spelling, ours among them to be found."""
+    """Return the headers that come once and those that come repeatedly, with names in one spelling."""
     values: dict[str, list[str]] = {}
     for name, value in headers:
         spelt = "-".join(part.capitalize() for part in name.split("-"))
         if spelt not in OURS and (own_cors or not spelt.startswith("Access-Control-")):
             values.setdefault(spelt, []).append(value)
-    # API Gateway would call an unnamed type JSON, and `chalice local` knows one only.
+    # Without a type API Gateway would add JSON's; `chalice local` finds the header in one spelling only.
     values["Content-Type"] = values.get("Content-Type", ["application/octet-stream"])[:1]
     if "Vary" in values:
         values["Vary"].append("Origin")

@@ -10,8 +10,7 @@ from chalicelib import logs, wiring
 from chalicelib.errors import InvalidInput
 from chalicelib.events import contracts
 from chalicelib.events.kinds import work_of
-from chalicelib.model.library.items import DERIVED_PREFIX, parse_key
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import DERIVED_PREFIX, ItemRef, parse_key
 from chalicelib.model.work.tasks import TaskRef
 from chalicelib.ops.ingest import analyze, ingest
 from chalicelib.ops.operations import deadletters, sweep

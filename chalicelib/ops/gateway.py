@@ -36,15 +36,17 @@ def forward(
     db: "Database | None",
     now_s: float,
 ) -> UpstreamAnswer:
-    """Return the service's answer or a cached one, with end-to-end headers only. `db` has the cache; None: no cache.
+    """Return the service's response or a cached one, with end-to-end headers only. `db` has the cache; None: no cache.
 
     Raise UpstreamFailed or a subclass, Unavailable while the circuit breaker is open, InvalidInput.
     """
     target = gateway.target_of(upstream.base_path, route.prefix if route.strip else "", inbound)
     headers = request_headers(inbound, pass_authorization=route.pass_authorization)
     cache = _Cache(db, identity, key=http_cache.key_of(upstream.url, target)) if db and route.cache else None
-    if cache and http_cache.may_use(inbound.method, headers, inbound.body):
-        headers = request_headers(http_cache.shared(inbound), pass_authorization=route.pass_authorization)
+    if cache and http_cache.is_cacheable(inbound.method, headers, inbound.body):
+        headers = request_headers(
+            http_cache.without_client_headers(inbound), pass_authorization=route.pass_authorization
+        )
         if kept := cache.find(headers):
             return kept
     if identity is not None:
@@ -73,9 +75,9 @@ def forward(
 
 
 class _Cache:
-    """The cached answers of one URL. While the database is away the gateway works without a cache.
+    """The cached responses of one URL. While the database is not available the gateway works without a cache.
 
-    `take` stores an answer only after `find` was called: `find` computes the variants to store it under.
+    Call `find` before `take`: it computes the variants under which a response is stored.
     """
 
     def __init__(self, db: "Database", identity: Identity | None, *, key: str) -> None:
@@ -84,9 +86,9 @@ class _Cache:
         self._own = self._public = ""
 
     def find(self, headers: Headers) -> UpstreamAnswer | None:
-        """Return the kept answer to a request with these headers, with its Age."""
+        """Return the cached response to a request with these headers, with its Age; None if there is none."""
         self._own, self._public = http_cache.variant_of(headers, self._roles), http_cache.variant_of(headers)
-        if not http_cache.takes_kept(headers):
+        if not http_cache.accepts_cached(headers):
             return None
         found = self._try(
             lambda tx: cache_entries.find(
@@ -99,22 +101,25 @@ class _Cache:
         return UpstreamAnswer(status=200, headers=kept, body=bytes(found.body))
 
     def take(self, method: str, answer: UpstreamAnswer) -> None:
-        """Keep the answer if it may be; delete what a change has made invalid (RFC 9111 4.4)."""
+        """Store the response if that is allowed.
+
+        After a change delete the entries that it makes invalid (RFC 9111 4.4).
+        """
         if method not in SAFE and 200 <= answer.status < 400:
             self._try(lambda tx: cache_entries.delete(tx, self._user_id, self._key))
-        storing = http_cache.storing_of(answer) if self._public else None
-        if storing is None or not (storing.public or self._user_id):
+        policy = http_cache.cache_policy_of(answer) if self._public else None
+        if policy is None or not (policy.public or self._user_id):
             return
         self._try(
             lambda tx: cache_entries.upsert(
                 tx,
-                "" if storing.public else self._user_id,
+                "" if policy.public else self._user_id,
                 self._key,
-                variant=self._public if storing.public else self._own,
+                variant=self._public if policy.public else self._own,
                 headers=[(name, value) for name, value in answer.headers if name.lower() != "age"],
                 body=answer.body,
-                age_s=storing.age_s,
-                fresh_s=storing.fresh_s,
+                age_s=policy.age_s,
+                fresh_s=policy.fresh_s,
             )
         )
 

@@ -1,4 +1,4 @@
-"""Keeps Idempotency-Keys: one request at a time works under a key, and its answer is kept."""
+"""Implements Idempotency-Keys: one request at a time runs under a key, and its response is stored."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -14,11 +14,14 @@ from chalicelib.stores.postgres.tx import Tx
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
-LOCK_S = 35  # longer than the API's function may run (.chalice/config.json): who holds a lock longer is dead
+LOCK_S = 35  # longer than the API's function may run (.chalice/config.json), so the holder of an older lock is dead
 
 
 class KeyClaim(Struct, frozen=True, kw_only=True):
-    """The right to answer under this key; `creation_id` stays the same for whoever takes over."""
+    """The right to run the request of this key.
+
+    `creation_id` stays the same when another request takes the key over.
+    """
 
     user_id: str
     key: str
@@ -26,17 +29,21 @@ class KeyClaim(Struct, frozen=True, kw_only=True):
     creation_id: UUID
 
 
-class KeptAnswer(Struct, frozen=True, kw_only=True):
+class StoredResponse(Struct, frozen=True, kw_only=True):
     status: int
     headers: Mapping[str, str]
     body: str
 
 
-def claim_key(user_id: str, key: str, *, fingerprint: str, db: "Database") -> KeyClaim | KeptAnswer:
-    """Take the key, or return what was answered under it. Raise InFlight, and KeyReused for another request."""
-    token = str(uuid4())  # made here, so that a rerun after a lost acknowledgement knows its own claim
+def claim_key(user_id: str, key: str, *, fingerprint: str, db: "Database") -> KeyClaim | StoredResponse:
+    """Claim the key, or return the response stored under it.
 
-    def claim(tx: Tx) -> KeyClaim | KeptAnswer:
+    Raise InFlight while the same request runs, and KeyReused if the key came with another request.
+    """
+    # Made outside the transaction, so that a retry after a lost acknowledgement recognises its own claim.
+    token = str(uuid4())
+
+    def claim(tx: Tx) -> KeyClaim | StoredResponse:
         users.ensure(tx, user_id)
         creation_id = idempotency_keys.claim(
             tx, user_id, key, fingerprint=fingerprint, token=token, lock_s=LOCK_S
@@ -45,18 +52,21 @@ def claim_key(user_id: str, key: str, *, fingerprint: str, db: "Database") -> Ke
             return KeyClaim(user_id=user_id, key=key, token=token, creation_id=creation_id)
         stored = idempotency_keys.find(tx, user_id, key)
         if stored is None:  # released just now
-            raise InFlight("This request is being answered right now.", retry_after_s=1)
+            raise InFlight("The same request is still being answered; send it again later.", retry_after_s=1)
         if stored.fingerprint != fingerprint:
-            raise KeyReused("This Idempotency-Key came before, with another request.")
+            raise KeyReused("This Idempotency-Key was used for another request; use a new key.")
         if stored.status is None:
-            raise InFlight("This request is being answered right now.", retry_after_s=stored.locked_for_s)
-        return KeptAnswer(status=stored.status, headers=stored.headers or {}, body=stored.body or "")
+            raise InFlight(
+                "The same request is still being answered; send it again later.",
+                retry_after_s=stored.locked_for_s,
+            )
+        return StoredResponse(status=stored.status, headers=stored.headers or {}, body=stored.body or "")
 
     return db.transact(user_id, claim)
 
 
-def keep_answer(claim: KeyClaim, answer: KeptAnswer, *, db: "Database") -> None:
-    """Keep it for 24 hours, unless another has taken the key over."""
+def store_response(claim: KeyClaim, answer: StoredResponse, *, db: "Database") -> None:
+    """Store the response for 24 hours, unless another request has taken the key over."""
     db.transact(
         claim.user_id,
         lambda tx: idempotency_keys.set_answer(
@@ -72,7 +82,7 @@ def keep_answer(claim: KeyClaim, answer: KeptAnswer, *, db: "Database") -> None:
 
 
 def release_key(claim: KeyClaim, *, db: "Database") -> None:
-    """Forget the key: what was asked was refused and made nothing."""
+    """Delete the key of a request that was refused and created nothing."""
     db.transact(
         claim.user_id,
         lambda tx: idempotency_keys.delete(tx, claim.user_id, claim.key, token=claim.token),

@@ -1,8 +1,7 @@
-"""Whom we ask, and what they must be able to do.
+"""Protocols of the providers.
 
-Protocols only for what has, or will have, several implementations. An implementation
-translates its library's exceptions: Unavailable, Throttled and Misconfigured are worth
-another attempt, BadFile is not.
+Only what has, or will have, several implementations gets a Protocol. An implementation translates its library's
+exceptions. Unavailable, Throttled and Misconfigured are tried again, BadFile is not.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +12,10 @@ from msgspec import Struct
 
 from chalicelib.model.accounts.mails import Mail
 from chalicelib.model.gateway.gateway import Outbound, UpstreamAnswer
-from chalicelib.model.ingest.files import DecodedFile, Kind, Page, Sitting
+from chalicelib.model.ingest.files import DecodedFile, Kind, Page, ReadBounds
 from chalicelib.model.library.items import Analysis as Analysis
 
-# A local path, a page, width_px, spans, timeout_s: see decoder.Decoder.render_page.
+# Takes a local path, a page, width_px, spans and timeout_s; see decoder.Decoder.render_page.
 Render = Callable[..., bytes]
 LendRender = Callable[[str], AbstractContextManager[Render]]  # to a caller: see drawing_pool.DrawingPool.lend
 
@@ -33,18 +32,18 @@ class AnalysisRequest(Struct, frozen=True, kw_only=True):
 
 
 class FileReader(Protocol):
-    """Parses what may be hostile. A call raises BadFile, and Unavailable when `timeout_s` ended before its verdict."""
+    """Reads files that may be hostile. A call raises BadFile, and Unavailable when `timeout_s` ends first."""
 
     def decode(
-        self, path: str, declared_media_type: str | None, *, sitting: Sitting, timeout_s: float
+        self, path: str, declared_media_type: str | None, *, bounds: ReadBounds, timeout_s: float
     ) -> DecodedFile:
-        """Return the content of a file; for a document, at least one page and at most one sitting."""
+        """Return the content of a file; for a document, at least one page and at most one batch."""
         ...
 
     def read_pages(
-        self, path: str, first_page: int, *, text_size_left: int, sitting: Sitting, timeout_s: float
+        self, path: str, first_page: int, *, text_size_left: int, bounds: ReadBounds, timeout_s: float
     ) -> tuple[Page, ...]:
-        """The pages of a document's next sitting, one at least. Together they come to `text_size_left` at most."""
+        """Return the pages of a document's next batch, at least one. Their text has at most `text_size_left`."""
         ...
 
 
@@ -59,18 +58,18 @@ class Analyzer(Protocol):
 
 
 class Embedder(Protocol):
-    """Vectors are L2-normalised, so that a dot product is a cosine similarity."""
+    """Makes vectors, L2-normalised, so that a dot product is a cosine similarity."""
 
     model: str
     dimensions: int
 
     def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
-        """One vector of `dimensions` floats a text, in order. At most 256 texts a call."""
+        """Return a vector of `dimensions` floats for each text, in order. Take at most 256 texts."""
         ...
 
 
 class ChatAnswer(Struct, frozen=True, kw_only=True):
-    """`value` is JSON as the model wrote it, asked for by a schema but not checked against it."""
+    """An answer of a chat model. `value` is the JSON that it wrote; it is not checked against the schema."""
 
     value: Any
     input_tokens: int
@@ -78,7 +77,7 @@ class ChatAnswer(Struct, frozen=True, kw_only=True):
 
 
 class ChatModel(Protocol):
-    """`provider` and `model` are kept with every answer."""
+    """Answers prompts. `provider` and `model` are stored with every answer."""
 
     provider: str
     model: str
@@ -86,9 +85,9 @@ class ChatModel(Protocol):
     def complete(
         self, system: str, prompt: str, *, schema: Mapping[str, Any], max_tokens: int, timeout_s: float
     ) -> ChatAnswer:
-        """One answer in JSON to one prompt. `schema` is an object's, its `title` a plain word.
+        """Return an answer in JSON to a prompt. `schema` describes an object; its `title` is one word.
 
-        Raises ModelRefused; Unavailable, coded "model_cut_off" when the answer is longer than `max_tokens`.
+        Raise ModelRefused, and Unavailable; its code is "model_cut_off" if the answer is longer than `max_tokens`.
         """
         ...
 
@@ -101,12 +100,12 @@ class Reranker(Protocol):
 
 class Mailer(Protocol):
     def send(self, mail: Mail) -> None:
-        """Hand one mail over. Raise Unavailable when that failed; sent again, it may arrive twice."""
+        """Send a mail. Raise Unavailable if that fails; the mail may have been sent all the same."""
         ...
 
 
 class Upstream(Protocol):
-    """A service behind the gateway. `base_path` stands before every path; `key` signs what it is told of callers."""
+    """A service behind the gateway. `base_path` precedes every path; `key` signs the callers' identities."""
 
     name: str
     url: str
@@ -114,8 +113,9 @@ class Upstream(Protocol):
     key: bytes
 
     def ask(self, request: Outbound, *, caller: str, timeout_s: float) -> UpstreamAnswer:
-        """Return its answer, whatever the status. `caller` is who sends it: one caller's failures rest no other's.
+        """Return the service's response, whatever its status.
 
-        Raises UpstreamFailed for no answer, Unavailable while it is given a rest.
+        `caller` has a circuit breaker of its own, so that its failures do not stop other callers. Raise UpstreamFailed
+        without a usable response, Unavailable while a breaker is open.
         """
         ...

@@ -1,4 +1,4 @@
-"""Cached upstream answers: private ones under their user, public ones under user_id ''."""
+"""Cached upstream responses: private ones under their user, public ones under user_id ''."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class CachedResponse(Struct, frozen=True, kw_only=True):
 
 
 def find(tx: Tx, user_id: str, key: str, *, own_variant: str, public_variant: str) -> CachedResponse | None:
-    """Return the newest fresh answer: the user's own or a public one."""
+    """Return the newest fresh response, the user's own or a public one; None if there is none."""
     variants = {"own_variant": own_variant, "public_variant": public_variant}
     return tx.row(CachedResponse, SQL["find"], user_id=user_id, key=key, **variants)
 
@@ -37,7 +37,7 @@ def upsert(
     age_s: int,
     fresh_s: int,
 ) -> None:
-    """Store the answer, and delete the owner's stalest entries beyond MAX_ENTRIES."""
+    """Store the response, and delete the owner's entries beyond MAX_ENTRIES, the stalest first."""
     values = {"variant": variant, "headers": json.dumps(list(headers)), "body": body}
     tx.run(SQL["upsert"], user_id=user_id, key=key, **values, age_s=age_s, fresh_s=fresh_s)
     tx.run(SQL["trim"], user_id=user_id, keep=MAX_ENTRIES)

@@ -1,4 +1,4 @@
-"""Idempotency keys: locked while a request is answered, then with its answer."""
+"""Idempotency keys: locked while their request runs, then stored with its response."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,10 @@ SQL = statements(__file__)
 
 
 class StoredKey(Struct, frozen=True, kw_only=True):
-    """A key: of which request, and its answer; without a status it is locked, for `locked_for_s` more seconds."""
+    """A key with its request's fingerprint and response.
+
+    Without a status it is locked for `locked_for_s` more seconds.
+    """
 
     fingerprint: str
     status: int | None
@@ -23,7 +26,7 @@ class StoredKey(Struct, frozen=True, kw_only=True):
 
 
 def claim(tx: Tx, user_id: str, key: str, *, fingerprint: str, token: str, lock_s: int) -> UUID | None:
-    """Lock the key and return the id for what the request creates; None when the key is answered or locked."""
+    """Lock the key and return the id for what the request creates; None if the key is locked or has a response."""
     values = {"user_id": user_id, "key": key, "fingerprint": fingerprint, "token": token, "lock_s": lock_s}
     row = tx.one(SQL["claim"], **values)
     return UUID(row["creation_id"]) if row else None
@@ -36,7 +39,7 @@ def find(tx: Tx, user_id: str, key: str) -> StoredKey | None:
 def set_answer(
     tx: Tx, user_id: str, key: str, *, token: str, status: int, headers: Mapping[str, str], body: str
 ) -> None:
-    """Only under the token of the latest claim."""
+    """Store the response if `token` is still that of the latest claim."""
     values = {"status": status, "headers": json.dumps(dict(headers)), "body": body}
     tx.run(SQL["set_answer"], user_id=user_id, key=key, token=token, **values)
 
@@ -46,5 +49,5 @@ def delete(tx: Tx, user_id: str, key: str, *, token: str) -> None:
 
 
 def prune(tx: Tx) -> int:
-    """Delete what is older than 24 hours. System transaction."""
+    """Delete keys older than 24 hours and return their number. System transaction."""
     return tx.run(SQL["prune"])

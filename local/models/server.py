@@ -22,7 +22,6 @@ import numpy as np
 
 from chalicelib.errors import BadFile
 from chalicelib.providers import Analysis, AnalysisRequest
-from local.leash import die_with_parent
 from local.models import minilm
 from local.models.document_analyzer import DocumentAnalyzer
 from local.models.handler import ModelsHandler
@@ -36,6 +35,7 @@ from local.models.wire import (
     parse_texts,
 )
 from local.models.words import Words
+from local.parent_watch import die_with_parent
 
 if TYPE_CHECKING:
     from local.models.image_analyzer import ImageAnalyzer

@@ -9,9 +9,7 @@ import pytest
 
 from chalicelib import wiring
 from chalicelib.ops.accounts import accounts
-from tests.support.people import PASSWORD, People, people
-
-__all__ = ["people"]
+from tests.support.people import PASSWORD, People
 
 
 def roles(people: People) -> dict[str, str]:

@@ -12,9 +12,8 @@ from chalicelib.model.accounts.tokens import sha256_of
 from chalicelib.ops.accounts.api_keys import MAX_KEYS, create_key
 from chalicelib.stores.accounts import api_keys
 from chalicelib.stores.postgres.tx import Tx
-from tests.support.people import People, Reply, people
+from tests.support.people import People, Reply
 
-__all__ = ["people"]
 NEVER_WAS = "00000000-0000-4000-8000-000000000000"
 
 

@@ -17,19 +17,11 @@ from chalicelib.model.accounts.limits import (
     address_limits,
     admitted,
     caller_limits,
-    judge,
+    find_refusal,
 )
 from chalicelib.settings import RATE_LIMITS, InvalidSetting, Settings
+from tests.support.rates import ENVIRONMENT, RATES
 
-RATES = {
-    "address": ((4, 2), (40, 60)),
-    "login": ((3, 60), (9, 3600)),
-    "account": ((2, 60), (8, 3600)),
-    "user.free": ((5, 1), (50, 60)),
-    "user.team": ((50, 1), (500, 60)),
-    "costly.free": ((2, 10), (6, 60)),
-    "costly.team": ((20, 10), (60, 60)),
-}
 NOW = 1_790_000_000 * MICROSECONDS
 
 
@@ -41,7 +33,7 @@ class Bucket:
         self.tats: dict[str, int] = {}
 
     def take(self, now_us: int) -> Admission:
-        refusal = judge(self.limits, self.tats, now_us)
+        refusal = find_refusal(self.limits, self.tats, now_us)
         if refusal:
             return refusal
         self.tats = {
@@ -97,12 +89,12 @@ def test_a_refusal_uses_nothing_up_and_says_exactly_when_to_come_again(seed: int
         refused += 1
         assert bucket.tats == before
         at = now + answer.retry_after_us
-        assert judge(bucket.limits, bucket.tats, at) is None
-        early = judge(bucket.limits, bucket.tats, at - 1)
+        assert find_refusal(bucket.limits, bucket.tats, at) is None
+        early = find_refusal(bucket.limits, bucket.tats, at - 1)
         assert early is not None
         assert early.retry_after_us == 1
-        assert all(standing.remaining == 0 for standing in answer.standings)
-        assert max(standing.more_us for standing in answer.standings) == answer.retry_after_us
+        assert all(state.remaining == 0 for state in answer.states)
+        assert max(state.more_us for state in answer.states) == answer.retry_after_us
     assert refused > 20
 
 
@@ -111,14 +103,14 @@ def test_what_remains_is_what_would_be_admitted_and_more_comes_when_it_is_said(s
     rng = random.Random(seed)
     bucket = Bucket(limit(rng.randrange(1, 9), rng.randrange(1, 9)))
     for now in schedule(rng, 100):
-        (standing,) = bucket.take(now).standings
-        assert count(bucket, now) == standing.remaining
-        assert count(bucket, now + standing.more_us) == standing.remaining + 1
-        assert count(bucket, now + standing.more_us - 1) == standing.remaining
+        (state,) = bucket.take(now).states
+        assert count(bucket, now) == state.remaining
+        assert count(bucket, now + state.more_us) == state.remaining + 1
+        assert count(bucket, now + state.more_us - 1) == state.remaining
 
 
 def count(bucket: Bucket, now_us: int) -> int:
-    """How many requests at once a copy of the bucket admits."""
+    """Return the number of requests that a copy of the bucket admits at once."""
     copy = Bucket(*bucket.limits)
     copy.tats = dict(bucket.tats)
     taken = 0
@@ -131,8 +123,8 @@ def test_one_limit_of_two_that_refuses_spares_the_other() -> None:
     bucket = Bucket(limit(2, 1, "burst"), limit(100, 3600, "sustained"))
     answers = [bucket.take(NOW) for _ in range(50)]
     assert [answer.admitted for answer in answers] == [True, True] + [False] * 48
-    assert [standing.limit.name for standing in answers[-1].standings] == ["burst"]
-    (_, sustained) = bucket.take(NOW + MICROSECONDS).standings
+    assert [state.limit.name for state in answers[-1].states] == ["burst"]
+    (_, sustained) = bucket.take(NOW + MICROSECONDS).states
     assert sustained.remaining == 97
 
 
@@ -167,13 +159,6 @@ def test_who_is_held_to_what() -> None:
 )
 def test_an_address_is_known_by_what_one_customer_has(address: str, key: str) -> None:
     assert address_key(address) == key
-
-
-ENVIRONMENT = {
-    "DATABASE_URL": "postgresql://none",
-    "IMAGES_BUCKET": "none",
-    "SESSION_SECRET": "of-the-tests-and-known-to-everybody",
-}
 
 
 def test_an_operator_changes_what_he_names() -> None:

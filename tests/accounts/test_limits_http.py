@@ -14,9 +14,9 @@ from chalicelib.api.http.routes import Caller, Edge, Request, Routes
 from chalicelib.errors import Unauthenticated
 from chalicelib.stores.aws.dynamodb import FAILURES_UNTIL_AWAY
 from local.base import create_tables
-from local.places import aws_environment
-from tests.accounts.test_limits import ENVIRONMENT, RATES
+from local.layout import aws_environment
 from tests.support.emulated import Emulated, emulated_aws
+from tests.support.rates import ENVIRONMENT, RATES
 from tests.support.tcp_proxy import tcp_proxy
 
 routes = Routes("things")

@@ -10,10 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from chalicelib.model.accounts.rs256 import Rs256, public_keys
-from tests.support.issuer import Issuer, b64, issuer, jwk, private_key, sign, trusting
-from tests.support.people import People, people
-
-__all__ = ["issuer", "people", "trusting"]
+from tests.support.issuer import Issuer, b64, jwk, private_key, sign
+from tests.support.people import People
 
 
 def test_a_real_librarys_signatures_and_no_others() -> None:

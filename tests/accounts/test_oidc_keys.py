@@ -11,11 +11,8 @@ import pytest
 from chalicelib.errors import Unauthenticated, Unavailable
 from chalicelib.providers.accounts import oidc
 from chalicelib.providers.accounts.oidc import OidcIssuer, fetch_json
-from tests.support.issuer import Dripping, Issuer, issuer, jwk, sign, trusting
-from tests.support.people import People, people
-
-__all__ = ["issuer", "people", "trusting"]
-
+from tests.support.issuer import Dripping, Issuer, jwk, sign
+from tests.support.people import People
 
 # The keys
 

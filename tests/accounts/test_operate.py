@@ -16,9 +16,8 @@ from chalicelib.ops.accounts import operate
 from chalicelib.stores.postgres.postgres import Database, OperatorsDatabase
 from deploy.operate import main
 from deploy.policies import ROOT
-from tests.support.people import PASSWORD, People, people
+from tests.support.people import PASSWORD, People
 
-__all__ = ["people"]
 CONSOLE = "https://app.example.org/dev"
 
 
@@ -28,7 +27,7 @@ class Operator:
     capsys: pytest.CaptureFixture[str]
 
     def __call__(self, *arguments: str, **variables: str | None) -> tuple[int, str, str]:
-        """The exit code, and what was printed, to stdout and stderr."""
+        """Return the exit code, and what was printed, to stdout and stderr."""
         env: dict[str, Any] = {
             "MIGRATION_DATABASE_URL": self.people.world.admin_url,
             "SESSION_SECRET": wiring.settings().session_secret,
@@ -49,7 +48,7 @@ def operator(people: People, capsys: pytest.CaptureFixture[str]) -> Operator:
 
 
 def join(people: People, email: str) -> dict[str, Any]:
-    """Somebody whose account is there already; their tokens."""
+    """Insert an account and sign in; return the tokens."""
     people.set(ENVIRONMENT="local", REGISTRATION_OPEN="true")
     people.register(email)
     people.set(ENVIRONMENT="dev", REGISTRATION_OPEN=None)
@@ -108,7 +107,7 @@ def test_a_short_secret_and_a_database_that_is_away_are_told(operator: Operator)
     code, _, error = operator("invite", "ann@example.org", SESSION_SECRET="short")
     assert code == 2 and error.startswith("SESSION_SECRET: ") and "short" not in error
     code, _, error = operator("list-admins", MIGRATION_DATABASE_URL="postgresql://o:hunter2@127.0.0.1:1/x")
-    assert (code, error) == (3, "The database is away; try again soon.")
+    assert (code, error) == (3, "The database is not available; try again soon.")
 
 
 @pytest.mark.parametrize(

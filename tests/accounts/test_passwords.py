@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, time, time_ns
 from typing import Any
@@ -17,13 +16,8 @@ from chalicelib.model.accounts.sessions import Device, Session
 from chalicelib.ops.accounts import accounts, sessions
 from chalicelib.stores.accounts.sessions import Sessions
 from chalicelib.stores.aws.dynamodb import Presence
-from chalicelib.stores.postgres.postgres import Database
-from tests.support.people import PASSWORD, People, people
+from tests.support.people import PASSWORD, Act, People, SomebodyWrites
 from tests.support.sample_api import rest_event
-
-__all__ = ["people"]
-
-Act = Callable[[], Any]
 
 
 def test_a_wrong_password_an_unknown_address_and_a_disabled_account_are_answered_alike(
@@ -48,6 +42,7 @@ def test_an_unknown_address_is_checked_against_a_hash_like_anybodys(
     """A hash nobody can read makes the login fail, so that it is read; and it costs what a new one costs."""
     from argon2 import extract_parameters
 
+    people.hash_as_deployed()
     new = passwords.hash_password(PASSWORD)
     assert extract_parameters(passwords.NOBODYS_HASH) == extract_parameters(new)
     assert "m=19456,t=2,p=1" in new
@@ -64,6 +59,7 @@ def test_nobodys_password_opens_nothing(people: People, monkeypatch: pytest.Monk
 def test_a_hash_of_other_parameters_is_renewed_at_the_next_login(people: People) -> None:
     from argon2 import PasswordHasher
 
+    people.hash_as_deployed()
     people.register("ann@example.org")
     old = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     people.world.sql(f"UPDATE accounts SET password_hash = '{old}'")
@@ -106,6 +102,7 @@ def test_a_hash_made_before_passwords_were_normalised_is_good_and_is_renewed(peo
 def test_a_password_from_before_with_a_character_that_is_refused_now_is_still_good(people: People) -> None:
     from argon2 import PasswordHasher
 
+    people.hash_as_deployed()
     people.register("ann@example.org")
     typed = "a family \U0001f468\u200d\U0001f469 and more"
     old = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(typed)
@@ -190,17 +187,6 @@ def test_a_login_under_way_does_not_survive_a_new_password(people: People, when:
     with pytest.raises(Unauthenticated):
         sessions.log_in("ann@example.org", PASSWORD, device=device, now_ms=time_ns() // 1_000_000, **kept)
     assert [each["id"]["S"] for each in people.sessions()] == [here["session_id"]]
-
-
-class SomebodyWrites:
-    """The database, with something that happens just before its second transaction."""
-
-    def __init__(self, db: Database, act: Act) -> None:
-        self._db, self._acts = db, iter([lambda: None, act])
-
-    def transact(self, *args: Any) -> Any:
-        next(self._acts)()
-        return self._db.transact(*args)
 
 
 def test_a_login_just_before_a_new_password_does_not_survive_it(people: People) -> None:

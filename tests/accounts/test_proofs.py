@@ -10,20 +10,12 @@ import pytest
 from chalicelib import wiring
 from chalicelib.errors import InvalidInput
 from chalicelib.ops.accounts import proofs
-from tests.accounts.test_passwords import SomebodyWrites
-from tests.support.mailbox import SENDER, Mailbox, mailbox
-from tests.support.people import PASSWORD, People, Reply, people
-
-__all__ = ["mailbox", "people"]
-NEW = "an altogether new one"
-
-
-def accounts(people: People) -> list[str]:
-    return [email for (email,) in people.world.sql("SELECT email FROM accounts ORDER BY created_at")]
+from tests.support.mailbox import NEW, SENDER, Mailbox, accounts, change
+from tests.support.people import People, Reply, SomebodyWrites
 
 
 def said(reply: Reply, email: str) -> tuple[int, str]:
-    """The status and the body, with one name for the address and the request."""
+    """Return the status and the body, with one name for the address and the request."""
     body = {**reply.body, "request_id": ""} if reply.status >= 400 else reply.body
     return reply.status, json.dumps(body).replace(email, "*")
 
@@ -173,7 +165,7 @@ def test_without_dynamodb_a_reset_changes_nothing_and_the_link_stays_good(
     mailbox.ask("password-resets", "ann@example.org")
     people.set(SESSIONS_TABLE="gone")
     assert mailbox.set_password(mailbox.link("reset")).status == 503
-    people.set(SESSIONS_TABLE="sessions")
+    people.set(SESSIONS_TABLE="collections-sessions-local")
     assert people.log_in("ann@example.org").status == 201
     assert mailbox.set_password(mailbox.link("reset")).status == 200
 
@@ -198,11 +190,6 @@ def test_a_link_is_void_once_the_account_has_changed(people: People, mailbox: Ma
 # Another address
 
 
-def change(people: People, token: str, email: str, password: str = PASSWORD) -> Reply:
-    body = {"email": email, "current_password": password}
-    return people("POST", "/api/v1/me/email", body, token=token)
-
-
 def test_an_address_is_changed_once_the_new_one_is_proved_and_the_old_one_is_told(
     people: People, mailbox: Mailbox
 ) -> None:
@@ -220,6 +207,21 @@ def test_an_address_is_changed_once_the_new_one_is_proved_and_the_old_one_is_tol
     assert "New@example.org" in mailbox.mails()[-1].body
     assert (people.log_in("ann@example.org").status, people.log_in("new@example.org").status) == (401, 201)
     assert people("POST", "/api/v1/verifications", {"token": link}).code == "link_used"
+
+
+def test_a_link_is_void_although_the_address_is_again_what_it_was(people: People, mailbox: Mailbox) -> None:
+    """A mistyped address is a stranger's: once its change is undone, the stranger's link must not do it again."""
+    token = mailbox.join("ann@example.org")["access_token"]
+    change(people, token, "typo@example.org")
+    strangers = mailbox.link("address")
+    mailbox.ask("password-resets", "ann@example.org")
+    reset = mailbox.link("reset")
+    assert people("POST", "/api/v1/verifications", {"token": strangers}).status == 200
+    change(people, token, "ann@example.org")
+    assert people("POST", "/api/v1/verifications", {"token": mailbox.link("address")}).status == 200
+    assert people("POST", "/api/v1/verifications", {"token": strangers}).code == "link_used"
+    assert mailbox.set_password(reset).code == "link_used"
+    assert people.me(token).body["email"] == "ann@example.org"
 
 
 def test_while_the_old_address_cannot_be_told_nothing_changes(

@@ -9,66 +9,27 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.config import Config
 
 from chalicelib.errors import Unavailable
-from chalicelib.model.accounts.limits import MICROSECONDS, Admission, Limit
-from chalicelib.stores.accounts.rate_limits import REMEMBERED_KEYS, THROTTLED_US, RateLimits
-from chalicelib.stores.aws.dynamodb import FAILURES_UNTIL_AWAY, PAUSE_S, RATE_LIMITS_KEY, Presence, definition
-from local.places import ACCESS_KEY, REGION, SECRET_KEY
-from tests.support.emulated import Emulated, emulated_aws
+from chalicelib.model.accounts.limits import MICROSECONDS, Limit
+from chalicelib.stores.accounts.rate_limits import REMEMBERED_KEYS, THROTTLED_US
+from chalicelib.stores.aws.dynamodb import FAILURES_UNTIL_AWAY
+from tests.support.counted_limits import (
+    BURST,
+    COSTLY,
+    NOW,
+    PAUSE_US,
+    SUSTAINED,
+    TABLE,
+    Counted,
+    counted_store,
+    impatient,
+    row,
+)
+from tests.support.emulated import Emulated
 from tests.support.tcp_proxy import tcp_proxy
-
-TABLE = "rate-limits"
-NOW = 1_790_000_000 * MICROSECONDS
-BURST = Limit(name="user-burst", quota=5, window_s=1)
-SUSTAINED = Limit(name="user-sustained", quota=8, window_s=60)
-COSTLY = Limit(name="costly-burst", quota=2, window_s=10)
-PAUSE_US = int(PAUSE_S * MICROSECONDS)
-
-
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
-    with emulated_aws(tmp_path_factory.mktemp("aws")) as emulated:
-        emulated.client("dynamodb").create_table(**definition(TABLE, RATE_LIMITS_KEY))
-        yield emulated
-
-
-class Counted:
-    """A store whose clock the test moves, and how many writes it has sent."""
-
-    def __init__(self, dynamodb: Any) -> None:
-        self.dynamodb = dynamodb
-        self.now_us = NOW
-        self.writes = 0
-        presence = Presence(lambda: self.now_us / MICROSECONDS)
-        self.store = RateLimits(dynamodb, table=TABLE, presence=presence, clock_us=lambda: self.now_us)
-        dynamodb.meta.events.register("before-send.dynamodb.UpdateItem", self._count)
-
-    def take(self, key: str, *limits: Limit, now_us: int) -> Admission:
-        self.now_us = now_us
-        return self.store.take(key, limits)
-
-    def _count(self, **_: Any) -> None:
-        self.writes += 1
-
-
-def impatient(port: int, *, read_s: int = 5, attempts: int = 1) -> Any:
-    return boto3.client(
-        "dynamodb",
-        endpoint_url=f"http://127.0.0.1:{port}",
-        region_name=REGION,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-        config=Config(connect_timeout=1, read_timeout=read_s, retries={"total_max_attempts": attempts}),
-    )
-
-
-def counted_store(port: int) -> Counted:
-    return Counted(impatient(port))
 
 
 @pytest.fixture
@@ -79,16 +40,6 @@ def store(aws: Emulated) -> Counted:
 @pytest.fixture
 def another(aws: Emulated) -> Counted:
     return counted_store(aws.emulator.port)
-
-
-@pytest.fixture
-def key(request: pytest.FixtureRequest) -> str:
-    return f"user:{request.node.name}"
-
-
-def row(aws: Emulated, key: str) -> dict[str, Any]:
-    item = aws.client("dynamodb").get_item(TableName=TABLE, Key={"id": {"S": key}}).get("Item", {})
-    return {name: next(iter(value.values())) for name, value in item.items()}
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -109,7 +60,7 @@ def test_the_store_decides_as_the_arithmetic_does_whoever_is_asked(
         refused += not answer.admitted
         if answer.admitted:
             tats |= {limit.counter: limit.next_tat_us(tats[limit.counter], now) for limit in limits}
-            remaining = {each.limit.name: each.remaining for each in answer.standings}
+            remaining = {each.limit.name: each.remaining for each in answer.states}
             assert remaining == {limit.name: limit.remaining(tats[limit.counter], now) for limit in limits}
     assert 5 < refused < 55
 
@@ -181,7 +132,7 @@ def test_what_is_known_to_be_refused_is_refused_without_asking_until_its_time(
 
 
 def test_an_admission_costs_one_write(store: Counted, key: str) -> None:
-    """Of a process that is alone: its limits idle or busy, and now these, now those."""
+    """One process alone, with limits that are idle or busy and change from request to request."""
     plain, costly = (BURST, SUSTAINED), (BURST, SUSTAINED, COSTLY)
     times_s = (0, 0, 0.5, 0.5, 8, 8, 99, 99)
     for n, (time_s, limits) in enumerate(zip(times_s, itertools.cycle((costly, plain)), strict=False)):
@@ -217,7 +168,7 @@ def answering(store: Counted, status: int, body: dict[str, Any]) -> Iterator[lis
 
 
 def test_the_memory_is_bounded() -> None:
-    """Who has a /48 has 65,536 addresses to ask from."""
+    """The owner of a /48 can send from 65,536 counted addresses."""
     store = counted_store(1)
     full = {"id": {"S": "x"}, "user-burst-1s": {"N": str(NOW + 2 * MICROSECONDS)}}
     with answering(store, 400, {"__type": "#ConditionalCheckFailedException", "Item": full}) as asked:
@@ -276,7 +227,7 @@ def test_a_request_that_was_overtaken_is_judged_by_the_time_it_is_then(
 
     with while_asked(store, overtake):
         answer = store.take(key, roomy, now_us=NOW)
-    assert (answer.admitted, answer.standings[0].remaining) == (True, 99_998)
+    assert (answer.admitted, answer.states[0].remaining) == (True, 99_998)
     assert row(aws, key)["user-burst-1s"] == str(later + 2 * roomy.interval_us)
 
 

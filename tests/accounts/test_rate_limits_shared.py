@@ -8,15 +8,13 @@ from multiprocessing import get_context
 from typing import Any
 
 from chalicelib.model.accounts.limits import MICROSECONDS, Limit
-from tests.accounts.test_rate_limits import TABLE, Counted, aws, impatient, key, row
+from tests.support.counted_limits import TABLE, Counted, impatient, row
 from tests.support.emulated import Emulated
-
-__all__ = ["aws", "key"]
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What the threads of one process were answered, and at which times the first and the last was admitted."""
+    """Responses that the threads of one process got, and the times of the first and the last admission."""
 
     admitted: int
     requests: int

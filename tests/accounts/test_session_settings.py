@@ -1,16 +1,16 @@
-"""What must be set for sessions, and who must not be let in: refused at start."""
+"""Settings that sessions need, and settings that let the wrong users in, are refused at start."""
 
 import pytest
 
 from chalicelib.settings import InvalidSetting, Settings
-from tests.meta.test_settings import GOOD
+from tests.support.settings import SETTINGS
 
 # Settings
 
 
 @pytest.mark.parametrize("environment", ["local", "dev", "staging", "production"])
 def test_without_a_secret_nothing_starts_unless_an_anonymous_user_may_ask(environment: str) -> None:
-    env = {name: value for name, value in GOOD.items() if name != "SESSION_SECRET"} | {
+    env = {name: value for name, value in SETTINGS.items() if name != "SESSION_SECRET"} | {
         "ENVIRONMENT": environment
     }
     for more in ({}, {"SESSION_SECRET": ""}, {"SESSION_SECRET": "s" * 31}):
@@ -24,14 +24,14 @@ def test_without_a_secret_nothing_starts_unless_an_anonymous_user_may_ask(enviro
 @pytest.mark.parametrize("environment", ["staging", "production"])
 def test_no_anonymous_user_where_strangers_come(environment: str) -> None:
     with pytest.raises(InvalidSetting, match=r"^ANONYMOUS_USER: "):
-        Settings.from_env({**GOOD, "ENVIRONMENT": environment, "ANONYMOUS_USER": "demo"})
+        Settings.from_env({**SETTINGS, "ENVIRONMENT": environment, "ANONYMOUS_USER": "demo"})
 
 
 @pytest.mark.parametrize("environment", ["local", "dev"])
 def test_a_short_secret_is_refused_with_an_anonymous_user_too(environment: str) -> None:
     with pytest.raises(InvalidSetting, match=r"^SESSION_SECRET: "):
         Settings.from_env(
-            {**GOOD, "ENVIRONMENT": environment, "ANONYMOUS_USER": "demo", "SESSION_SECRET": "s" * 31}
+            {**SETTINGS, "ENVIRONMENT": environment, "ANONYMOUS_USER": "demo", "SESSION_SECRET": "s" * 31}
         )
 
 
@@ -46,7 +46,7 @@ def test_a_short_secret_is_refused_with_an_anonymous_user_too(environment: str) 
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(name: str, value: str) -> None:
-    env = {**GOOD, "OIDC_ISSUER": "https://issuer.example", "OIDC_AUDIENCE": "us"}
+    env = {**SETTINGS, "OIDC_ISSUER": "https://issuer.example", "OIDC_AUDIENCE": "us"}
     assert Settings.from_env(env).oidc_audience == "us"
     with pytest.raises(InvalidSetting, match=rf"^{name}: "):
         Settings.from_env({**env, name: value})
@@ -57,7 +57,7 @@ MAIL = {"MAIL_FROM": "no-reply@example.org", "CONSOLE_URL": "https://app.example
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "production"])
 def test_open_registration_needs_a_sender_for_its_proofs(environment: str) -> None:
-    env = {**GOOD, "ENVIRONMENT": environment}
+    env = {**SETTINGS, "ENVIRONMENT": environment}
     assert Settings.from_env(env).verify_email is True
     with pytest.raises(InvalidSetting, match=r"^MAIL_FROM: "):
         Settings.from_env({**env, "REGISTRATION_OPEN": "true"})
@@ -69,7 +69,7 @@ def test_open_registration_needs_a_sender_for_its_proofs(environment: str) -> No
 
 
 def test_on_a_laptop_a_proof_is_asked_for_only_when_it_is_set() -> None:
-    env = {**GOOD, "ENVIRONMENT": "local", "REGISTRATION_OPEN": "true"}
+    env = {**SETTINGS, "ENVIRONMENT": "local", "REGISTRATION_OPEN": "true"}
     assert Settings.from_env(env).verify_email is False
     with pytest.raises(InvalidSetting, match=r"^MAIL_FOLDER: "):
         Settings.from_env({**env, "VERIFY_EMAIL": "true"})
@@ -94,4 +94,4 @@ def test_on_a_laptop_a_proof_is_asked_for_only_when_it_is_set() -> None:
 )
 def test_a_wrong_sender_or_console_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(InvalidSetting, match=rf"^{name}: "):
-        Settings.from_env({**GOOD, **MAIL, name: value})
+        Settings.from_env({**SETTINGS, **MAIL, name: value})

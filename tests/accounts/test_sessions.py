@@ -9,9 +9,7 @@ from chalicelib.errors import Unauthenticated
 from chalicelib.model.accounts.sessions import SESSION_S
 from chalicelib.model.accounts.tokens import make_access_token, new_refresh_token, new_session_id, sha256_of
 from chalicelib.ops.accounts import sessions
-from tests.support.people import PASSWORD, People, people
-
-__all__ = ["people"]
+from tests.support.people import PASSWORD, People
 
 
 def expire(people: People, *, ago_s: int = 1) -> None:

@@ -14,9 +14,7 @@ from chalicelib.model.accounts.tokens import sha256_of
 from chalicelib.ops.accounts import sessions
 from chalicelib.stores.accounts.sessions import Sessions
 from chalicelib.stores.aws.dynamodb import Presence
-from tests.support.people import People, people
-
-__all__ = ["people"]  # pytest finds fixtures by their names
+from tests.support.people import People
 
 
 class Lagging:
@@ -68,7 +66,7 @@ def without_dynamodb(people: People) -> Iterator[dict[str, Any]]:
     tokens = people.join("ann@example.org")
     people.set(SESSIONS_TABLE="gone")
     yield tokens
-    people.set(SESSIONS_TABLE="sessions")
+    people.set(SESSIONS_TABLE="collections-sessions-local")
     assert people.me(tokens["access_token"]).status == 200, "and then it goes on"
 
 
@@ -88,6 +86,7 @@ def test_without_dynamodb_nobody_is_let_in(people: People, without_dynamodb: dic
 
 
 def test_while_dynamodb_is_away_sessions_and_limits_are_told_so_at_once(people: People) -> None:
+    people.count_requests()
     """No request waits for what another one has found out, of the table that it needs or of the other."""
     token = people.join("ann@example.org")["access_token"]
     sent: list[str] = []

@@ -12,11 +12,9 @@ from chalicelib.model.accounts.mails import write
 from chalicelib.model.accounts.signed_links import LIFETIME_S, Links, state_of
 from chalicelib.model.accounts.tokens import make_access_token
 from chalicelib.providers.accounts.mailer_ses import SesMailer
-from tests.accounts.test_proofs import NEW, accounts, change
-from tests.support.mailbox import CONSOLE, Mailbox, mailbox
-from tests.support.people import PASSWORD, People, Reply, people
-
-__all__ = ["mailbox", "people"]
+from chalicelib.stores.accounts.accounts import find_by_email
+from tests.support.mailbox import CONSOLE, NEW, Mailbox, accounts, change
+from tests.support.people import PASSWORD, People, Reply
 
 # Links
 
@@ -46,9 +44,9 @@ def test_a_link_is_good_until_it_ends_and_not_a_second_longer(people: People, ma
 
 def test_a_link_is_for_one_purpose(people: People, mailbox: Mailbox) -> None:
     mailbox.join("ann@example.org")
-    ((user_id, email, password_hash),) = people.world.sql(
-        "SELECT user_id, email, password_hash FROM accounts"
-    )
+    account = wiring.database().transact_as_gatekeeper(lambda tx: find_by_email(tx, "ann@example.org"))
+    assert account is not None
+    user_id = account.user_id
     made = {
         purpose: token_of(
             links().make(
@@ -56,7 +54,7 @@ def test_a_link_is_for_one_purpose(people: People, mailbox: Mailbox) -> None:
                 email="new@example.org",
                 now_s=int(time()),
                 user_id=user_id,
-                state=state_of(email, password_hash),
+                state=state_of(account),
             )
         )
         for purpose in ("register", "invite", "reset", "address")

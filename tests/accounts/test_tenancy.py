@@ -13,7 +13,7 @@ OPERATORS = {"dead_letters", "sweep_cursors"}
 
 
 def tables(url: str) -> dict[str, tuple[bool, bool]]:
-    """Every table of the schema: (row-level security enabled, forced)."""
+    """Return every table of the schema: (row-level security enabled, forced)."""
     connection = psycopg2.connect(url)
     with connection, connection.cursor() as cursor:
         cursor.execute(

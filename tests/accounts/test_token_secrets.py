@@ -3,10 +3,8 @@
 import base64
 import json
 
-from tests.accounts.test_tokens import SECRET, SESSION, forge
-from tests.support.people import People, people
-
-__all__ = ["people"]  # pytest finds fixtures by their names
+from tests.support.forged_tokens import SECRET, SESSION, forge
+from tests.support.people import People
 
 
 def test_forged_tokens_over_http(people: People) -> None:

@@ -2,11 +2,9 @@
 
 import base64
 import hashlib
-import hmac
 import json
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -23,42 +21,18 @@ from chalicelib.model.accounts.tokens import (
     read_access_token,
     read_refresh_token,
 )
-from tests.support.people import people
-
-__all__ = ["people"]
-NOW_S = 1_800_000_000
-SECRET, OTHER = "s" * 31 + "1", "s" * 31 + "2"
-SIGNING = Signing(secrets=(SECRET,), issuer="here", audience="us")
-SESSION = new_session_id(NOW_S * 1000)
-CLAIMS = {
-    "iss": "here",
-    "aud": "us",
-    "sub": "ann",
-    "sid": SESSION,
-    "jti": "1",
-    "iat": NOW_S,
-    "exp": NOW_S + 900,
-}
-HEADER = {"alg": "HS256", "kid": key_id(SECRET), "typ": "JWT"}
-ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
-
-def b64(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def forge(
-    header: Any = HEADER,
-    claims: Any = CLAIMS,
-    *,
-    secret: str | bytes = SECRET,
-    algorithm: Any = hashlib.sha256,
-) -> str:
-    """A token by RFC 7515 in a few lines, with whatever it is given."""
-    parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, claims)]
-    signed = ".".join(map(b64, parts))
-    key = secret if isinstance(secret, bytes) else secret.encode()
-    return f"{signed}.{b64(hmac.digest(key, signed.encode(), algorithm))}"
+from tests.support.forged_tokens import (
+    ALPHABET,
+    CLAIMS,
+    HEADER,
+    NOW_S,
+    OTHER,
+    SECRET,
+    SESSION,
+    SIGNING,
+    b64,
+    forge,
+)
 
 
 def taken(token: str, *, signing: Signing = SIGNING, now_s: int = NOW_S) -> bool:
@@ -78,7 +52,7 @@ def test_a_token_says_whose_and_which_sessions_it_is() -> None:
 
 
 def mutations(token: str, chance: random.Random) -> str:
-    """The token with one to three changes of any kind."""
+    """Return the token with one to three changes of any kind."""
     text = token
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         at = chance.randrange(len(text))

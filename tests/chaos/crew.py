@@ -89,7 +89,7 @@ class Crew(Generic[Job]):
 
 
 def _line(channel: socket.socket) -> bytes:
-    """The next line, b"" at the end; the other side writes whole lines, one at a time."""
+    """Return the next line, b"" at the end; the other side writes whole lines, one at a time."""
     line = b""
     try:
         while not line.endswith(b"\n"):

@@ -78,7 +78,7 @@ class Driver:
         self.complaints: list[str] = []
 
     def draw_copies(self) -> int:
-        """A tenth is lost, the others come one to three times."""
+        """Lose a tenth of the events, and repeat the others up to three times."""
         return 0 if self.rng.random() < DROPPED else self.rng.randint(1, MOST_COPIES)
 
     # What a scenario adds.

@@ -22,7 +22,7 @@ from psycopg2.extras import execute_values
 from chalicelib.model.work.tasks import QUEUES
 from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from local.event_bus import EventBus
-from local.places import ACCOUNT, REGION, aws_environment
+from local.layout import ACCOUNT, REGION, aws_environment
 from local.postgres import data_path, start_postgres, stop_postgres
 from tests.support.emulated import BUCKET, Emulated, emulated_aws
 from tests.support.memory import memory_folder

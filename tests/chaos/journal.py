@@ -1,4 +1,4 @@
-"""Who was disturbed when, and how many sweeps it took until all was well again."""
+"""A journal of the disturbances, and of the sweeps until everything was healed."""
 
 from collections import Counter
 from collections.abc import Iterable

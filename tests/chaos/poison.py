@@ -66,7 +66,7 @@ class Ward(Driver):
             super().ended(worker, job, error, died)
 
     def p95(self) -> tuple[int, float]:
-        """Of the files that became READY: in invocations, in seconds."""
+        """The 95th percentile over the files that became READY, in invocations and in seconds."""
         last = int(0.95 * len(self.delays))
         invocations, seconds = zip(*self.delays.values(), strict=True)
         return sorted(invocations)[last], sorted(seconds)[last]

@@ -126,7 +126,7 @@ def _untold(scene: Ground, storm: Storm) -> list[str]:
 
 
 def _too_calm(storm: Storm) -> list[str]:
-    """A run that proves little, since too little went wrong."""
+    """Return a run that proves little, since too little went wrong."""
     done = storm.done
     enough = (
         done["workers killed"] >= LEAST_KILLS * storm.size
@@ -137,7 +137,7 @@ def _too_calm(storm: Storm) -> list[str]:
 
 
 def _by_sweep(storm: Storm) -> dict[str, str]:
-    """What each sweep found to heal."""
+    """Return what each sweep healed."""
     lines: dict[str, list[str]] = {}
     for (sweep, what), items in sorted(storm.healed.items()):
         lines.setdefault(f"sweep {sweep}", []).append(f"{what}: {items}")

@@ -168,7 +168,7 @@ class Storm(Driver):
             self.journal.disturbed(worker.job.key, self.sweeps)
 
     def _held_by(self, worker: Worker[Job]) -> tuple[str, str] | None:
-        """The item whose claim this worker surely holds."""
+        """Return the item whose claim this worker surely holds."""
         job = worker.job
         if job is None or job.key is None:
             return None
@@ -219,7 +219,7 @@ class Storm(Driver):
         self.done["Postgres stopped"] += 1
 
     def _look(self) -> None:
-        """What has ended since last time, and what a sweep has done."""
+        """Note what has ended since the last call, and what a sweep has done."""
         ended = self.ground.sql(
             "SELECT u.key FROM uploads u JOIN items i ON i.user_id = u.user_id AND i.id = u.item_id"
             " WHERE i.status IN ('READY', 'FAILED')"
@@ -235,7 +235,7 @@ class Storm(Driver):
                 self.healed[self.sweeps, "object found" if event == "received" else event] += 1
 
     def _is_over(self) -> bool:
-        """All ended and all delivered; or so much time has passed that what has not will not."""
+        """Return whether everything has ended and was delivered, or has had more than enough time to."""
         if self._last_upload_at is None:
             self._last_upload_at = self.minutes
         if self.minutes > self._last_upload_at + MINUTES_TO_HEAL:

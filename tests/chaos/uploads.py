@@ -1,4 +1,4 @@
-"""What is uploaded: small pictures and documents of several users, some twice, some of them garbage."""
+"""Makes uploads: small pictures and documents of several users, some twice, some of them garbage."""
 
 import hashlib
 import io
@@ -37,7 +37,7 @@ class Upload:
 
 
 def make_uploads(rng: random.Random, size: int) -> list[Upload]:
-    """A tenth are copies of another's bytes, one in thirty is garbage, a quarter are documents."""
+    """Return uploads: a tenth are copies of another's bytes, one in thirty is garbage, a quarter are documents."""
     made: list[Upload] = []
     for number in range(size):
         chance = rng.random()
@@ -69,7 +69,7 @@ def make_jpeg(rng: random.Random) -> bytes:
 
 
 def make_pdf(rng: random.Random) -> bytes:
-    """One to three pages of one to thirty lines."""
+    """Return one to three pages of one to thirty lines."""
     pages = [[sentence(rng) for _ in range(rng.randint(1, 30))] for _ in range(rng.randint(1, 3))]
     objects = ["<</Type/Catalog/Pages 2 0 R>>", ""]
     objects.append("<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>")

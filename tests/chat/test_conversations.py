@@ -10,9 +10,7 @@ from PIL import Image, ImageChops
 from chalicelib import wiring
 from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.chat.ask import Asked, answer_now, queue_answer
-from tests.support.talking import TALKS, Talk, document, talk
-
-__all__ = ["talk"]  # pytest finds fixtures by their names
+from tests.support.talking import TALKS, Talk, document
 
 PAGES = (
     "Tomatoes on a balcony need a pot of forty litres.\nWater them every morning in summer, and twice in a heat wave.",
@@ -59,7 +57,7 @@ def _picture(talk: Talk, url: str) -> Image.Image:
 
 
 def _changed_rows(plain: Image.Image, marked: Image.Image) -> tuple[int, int]:
-    """The first and the last row, by more than a JPEG's noise."""
+    """Return the first and the last row, by more than a JPEG's noise."""
     changed = ImageChops.difference(plain, marked).convert("L").point(lambda value: 255 * (value > 10))
     box = changed.getbbox()
     assert box is not None

@@ -1,8 +1,14 @@
-"""Which questions lean on those before them, and which sentences answer one when no model is asked."""
+"""Questions that depend on earlier ones, and the sentences that answer a question without a model."""
 
 import pytest
 
-from chalicelib.model.chat.extraction import MAX_CHARS, as_said, choose_sentences, sentences_of, shortlist
+from chalicelib.model.chat.extraction import (
+    MAX_CHARS,
+    choose_sentences,
+    sentences_of,
+    shortlist,
+    with_headings,
+)
 from chalicelib.model.chat.questions import (
     MAX_CARRIED_WORDS,
     MAX_SEARCHED_CHARS,
@@ -143,9 +149,9 @@ HOTELS = "5 Hotels\nThe limit for a night including breakfast is 140 euros,\nand
     ],
 )
 def test_a_heading_is_parted_from_what_stands_below(sentence: str, text: str, said: str | None) -> None:
-    assert as_said(sentence, text, begins_page=True) == (said or sentence)
+    assert with_headings(sentence, text, begins_page=True) == (said or sentence)
     if text == sentence:
-        assert as_said(sentence, text, begins_page=False) == sentence
+        assert with_headings(sentence, text, begins_page=False) == sentence
 
 
 def test_only_what_a_citation_can_quote_is_a_sentence() -> None:

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Mapping
@@ -18,13 +17,14 @@ from chalice.test import Client
 
 from chalicelib.api.console import FOLDER, console
 from deploy.policies import ROOT
+from tests.support.processes import needs_node
 from tests.support.sample_api import sample_app
 
 STORAGE = "https://bucket.s3.eu-west-1.amazonaws.com"
 
 
 def page() -> tuple[str, dict[str, list[str]]]:
-    """The page as served, and its policy's sources by directive."""
+    """Return the page as served, and its policy's sources by directive."""
     app = sample_app()
     app.add(console(lambda: (STORAGE,)))
     answer = Client(app).http.get("/", headers={"Accept": "text/html"})
@@ -126,7 +126,7 @@ class InParts(TooManyAtOnce):
 
 
 def upload(server: type[BaseHTTPRequestHandler], size_bytes: int) -> Any:
-    """The notes beside a file that the page sends to this server."""
+    """Return the notes beside a file that the page sends to this server."""
     with ThreadingHTTPServer(("127.0.0.1", 0), server) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{serving.server_port}/"
@@ -135,11 +135,6 @@ def upload(server: type[BaseHTTPRequestHandler], size_bytes: int) -> Any:
         serving.shutdown()
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
-
-
-needs_node = pytest.mark.skipif(
-    shutil.which("node") is None, reason="the page's scripts need something to run them"
-)
 
 
 @needs_node
@@ -265,7 +260,7 @@ ANSWER = {
 
 
 def ask() -> Any:
-    """What the page shows once it has asked this server."""
+    """Return what the page shows after it has called this server."""
     Answering.told.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Who may ask what behind the gateway, and what is served nowhere."""
+"""Access to routes of the gateway, and paths that are served nowhere."""
 
 import json
 from collections.abc import Iterator
@@ -10,8 +10,9 @@ import app as deployed
 from chalicelib import wiring
 from chalicelib.api.http.routes import Caller, Edge
 from chalicelib.errors import RateLimited, Unauthenticated
-from chalicelib.model.accounts.limits import Admission, Limit, Standing
+from chalicelib.model.accounts.limits import Admission, Limit, LimitState
 from chalicelib.model.gateway.gateway_routes import ALL, METHODS, ROUTES, GatewayRoute, match_route
+from tests.support.gateway_table import SIGNED_IN, TABLE, ask_upstream, header
 from tests.support.upstreams import (
     ORIGIN,
     SECRET,
@@ -29,36 +30,6 @@ from tests.support.upstreams import (
 )
 from tests.support.world import World
 
-OPEN = GatewayRoute(upstream="user", prefix="/open", public=True)
-SIGNED_IN = GatewayRoute(upstream="user", prefix="/users")
-ADMINS = GatewayRoute(upstream="admin", prefix="/admin", roles=frozenset({"admin"}), strip=True)
-HANDED_ON = GatewayRoute(upstream="user", prefix="/own-login", pass_authorization=True)
-OWN_CORS = GatewayRoute(upstream="user", prefix="/own-cors", public=True, methods=ALL | {"OPTIONS"})
-READ_ONLY = GatewayRoute(
-    upstream="user", prefix="/users/public", public=True, methods=frozenset({"GET", "HEAD"})
-)
-TABLE = (OPEN, SIGNED_IN, ADMINS, HANDED_ON, OWN_CORS, READ_ONLY)
-
-
-@pytest.fixture
-def there() -> Iterator[RawUpstream]:
-    with raw_upstream() as found:
-        yield found
-
-
-def ask(there: RawUpstream, method: str, path: str, **more: Any) -> dict[str, Any]:
-    app = gateway_app(service("user", there.url), service("admin", f"{there.url}/base"), routes=TABLE)
-    answer: dict[str, Any] = app(rest_event(method, path, **more), None)
-    return answer
-
-
-def header(there: RawUpstream, name: str) -> str | None:
-    """Of the last request that arrived."""
-    lines = there.requests[-1].partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
-    found = dict(line.split(": ", 1) for line in lines)
-    return found.get(name)
-
-
 # Whom it lets through
 
 
@@ -75,7 +46,7 @@ def header(there: RawUpstream, name: str) -> str | None:
     ],
 )
 def test_who_may_ask(there: RawUpstream, path: str, user: str | None, status: int) -> None:
-    answer = ask(there, "GET", path, user=user)
+    answer = ask_upstream(there, "GET", path, user=user)
     assert answer["statusCode"] == status
     assert there.connections == (1 if status == 200 else 0)
     if status != 200:
@@ -106,8 +77,8 @@ def test_requests_are_counted_before_and_after_it_is_known_who_asks(there: RawUp
 
     def admit(key: str) -> Admission:
         counted.append(key)
-        standing = Standing(limit=limit, remaining=9, more_us=6_000_000)
-        return Admission(standings=(standing,), retry_after_us=0, admitted=True)
+        state = LimitState(limit=limit, remaining=9, more_us=6_000_000)
+        return Admission(states=(state,), retry_after_us=0, admitted=True)
 
     there.answer = lambda _: [answering("200 OK", b"", 'RateLimit: "theirs";r=1;t=1')]
     app = gateway_app(service("user", there.url), routes=TABLE)
@@ -126,10 +97,10 @@ def test_requests_are_counted_before_and_after_it_is_known_who_asks(there: RawUp
 
 def test_who_asks_too_often_reaches_no_upstream(there: RawUpstream) -> None:
     limit = Limit(name="address", quota=1, window_s=60)
-    standing = Standing(limit=limit, remaining=0, more_us=6_000_000)
+    state = LimitState(limit=limit, remaining=0, more_us=6_000_000)
 
     def refuse(*_: Any) -> Admission:
-        refusal = Admission(standings=(standing,), retry_after_us=6_000_000, admitted=False)
+        refusal = Admission(states=(state,), retry_after_us=6_000_000, admitted=False)
         raise RateLimited("Slow down.", retry_after_s=6, admission=refusal)
 
     app = gateway_app(service("user", there.url), routes=TABLE)
@@ -147,11 +118,11 @@ def test_who_asks_too_often_reaches_no_upstream(there: RawUpstream) -> None:
 
 
 def test_the_longest_prefix_wins_and_a_method_is_allowed_or_not(there: RawUpstream) -> None:
-    assert ask(there, "GET", "/users/public/x", user=None)["statusCode"] == 200
-    answer = ask(there, "DELETE", "/users/public/x")
+    assert ask_upstream(there, "GET", "/users/public/x", user=None)["statusCode"] == 200
+    answer = ask_upstream(there, "DELETE", "/users/public/x")
     assert problem_of(answer) == (405, "method_not_allowed")
     assert answer["headers"]["Allow"] == "GET, HEAD, OPTIONS"
-    assert ask(there, "DELETE", "/users/other")["statusCode"] == 200
+    assert ask_upstream(there, "DELETE", "/users/other")["statusCode"] == 200
     assert match_route("/users/publicity", TABLE) is SIGNED_IN
 
 
@@ -180,17 +151,17 @@ def test_a_preflight_is_ours_unless_the_route_passes_it_on(there: RawUpstream) -
         answering("204 No Content", b"", "Access-Control-Allow-Origin: https://theirs.example")
     ]
     asking = {"user": None, "headers": [("Origin", ORIGIN)]}
-    ours = ask(there, "OPTIONS", "/users/public", **asking)
+    ours = ask_upstream(there, "OPTIONS", "/users/public", **asking)
     assert (ours["statusCode"], there.connections) == (204, 0)
     assert ours["headers"]["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS"
     assert ours["headers"]["Access-Control-Allow-Origin"] == ORIGIN
-    theirs = ask(there, "OPTIONS", "/own-cors", **asking)
+    theirs = ask_upstream(there, "OPTIONS", "/own-cors", **asking)
     assert there.connections == 1
     assert theirs["headers"]["Access-Control-Allow-Origin"] == "https://theirs.example"
 
 
 def test_errors_have_cors_headers_too(there: RawUpstream) -> None:
-    answer = ask(there, "GET", "/users", user=None, headers=[("Origin", ORIGIN)])
+    answer = ask_upstream(there, "GET", "/users", user=None, headers=[("Origin", ORIGIN)])
     assert (answer["statusCode"], answer["headers"]["Access-Control-Allow-Origin"]) == (401, ORIGIN)
 
 

@@ -18,7 +18,7 @@ from chalicelib.providers.gateway.upstream import HttpUpstream
 from chalicelib.providers.http import dial as http_dial
 from chalicelib.providers.http.dial import AddressRules, origin_of
 from chalicelib.settings import InvalidSetting, Settings
-from tests.meta.test_settings import GOOD
+from tests.support.settings import SETTINGS
 from tests.support.upstreams import (
     SECRET,
     RawUpstream,
@@ -131,12 +131,12 @@ def everywhere() -> Iterator[list[RawUpstream]]:
 
 
 def attempt(url: str, records: list[str] | None = None, **rules: Any) -> str:
-    """What comes of asking such an upstream: the code of the error, the variable refused, or "answered"."""
+    """Return the outcome of a call to such an upstream: an error's code, the refused variable, or "answered"."""
     resolve = socket.getaddrinfo
     if records is not None:
         resolve = lambda *_, **__: [(0, 1, 6, "", (record, 0)) for record in records]  # type: ignore[assignment]  # noqa: E731
     try:
-        env = {**GOOD, "SESSION_SECRET": SECRET, "UPSTREAM_USER_SERVICE_URL": url}
+        env = {**SETTINGS, "SESSION_SECRET": SECRET, "UPSTREAM_USER_SERVICE_URL": url}
         settings = Settings.from_env(env)
         asked = HttpUpstream(
             origin_of(settings.upstream_urls["user"]), rules=AddressRules(**rules), resolve=resolve

@@ -1,4 +1,4 @@
-"""What upstreams answer, to the byte: what comes back as it is, and what is no answer."""
+"""Upstreams' responses, byte by byte: those that are passed on unchanged, and those that are refused."""
 
 import itertools
 import json

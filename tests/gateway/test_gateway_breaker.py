@@ -1,4 +1,4 @@
-"""How often an upstream is asked: the budget for retries, the breaker, and both over the wire."""
+"""The number of calls to an upstream: the retry budget, the circuit breaker, and both over the wire."""
 
 import json
 import random
@@ -20,9 +20,10 @@ from chalicelib.model.gateway.breaker import (
     RetryBudget,
 )
 from chalicelib.model.gateway.gateway import Outbound, UpstreamAnswer
-from chalicelib.model.gateway.gateway_routes import ALL, GatewayRoute
+from chalicelib.model.gateway.gateway_routes import GatewayRoute
 from chalicelib.providers.gateway.upstream import HttpUpstream
 from chalicelib.providers.http.dial import AddressRules, origin_of
+from tests.support.gateway_table import AWAY, PUBLIC, Clock, ask_app
 from tests.support.upstreams import (
     OK,
     RESET,
@@ -33,17 +34,6 @@ from tests.support.upstreams import (
     rest_event,
     service,
 )
-
-PUBLIC = GatewayRoute(upstream="user", prefix="/users", public=True, methods=ALL | {"OPTIONS"})
-AWAY = answering("503 Service Unavailable")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def opened(breaker: Breaker, now: float) -> None:
@@ -217,11 +207,6 @@ def test_so_many_callers_are_remembered() -> None:
 # Over the wire
 
 
-def ask(app: Any, method: str = "GET", **more: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = app(rest_event(method, "/users", **more), None)
-    return answer
-
-
 @pytest.mark.parametrize("failure", [AWAY, RESET, None])
 def test_an_upstream_that_always_fails_is_asked_a_tenth_more_at_most(failure: bytes | None) -> None:
     """With the clock moved on, so that the breaker lets as many through as it ever does."""
@@ -238,7 +223,7 @@ def test_an_upstream_that_always_fails_is_asked_a_tenth_more_at_most(failure: by
         app = gateway_app(service("user", found.url, clock=clock, send=send), routes=[PUBLIC])
         sent = 300
         for number in range(sent):
-            assert ask(app)["statusCode"] in (502, 503)
+            assert ask_app(app)["statusCode"] in (502, 503)
             clock.now += COOLDOWN_S if number % 3 == 0 else 0.1
             assert len(attempts) <= 1.1 * (number + 1)
         assert sent / 10 < len(attempts) < sent / 2, "most of them the breaker has answered"
@@ -251,7 +236,7 @@ def test_without_the_breaker_the_budget_alone_holds() -> None:
         there._breakers.record = lambda *_, **__: None  # type: ignore[method-assign]
         app = gateway_app(there, routes=[PUBLIC])
         for _ in range(200):
-            assert ask(app)["statusCode"] == 503
+            assert ask_app(app)["statusCode"] == 503
         assert found.connections == 220
 
 
@@ -260,10 +245,10 @@ def test_an_open_breaker_answers_at_once_and_says_when_to_come_back() -> None:
     with raw_upstream(AWAY) as found:
         app = gateway_app(service("user", found.url, clock=clock), routes=[PUBLIC])
         for _ in range(MIN_FAILURES):
-            ask(app)
+            ask_app(app)
         asked = found.connections
         clock.now += 3
-        answer = ask(app)
+        answer = ask_app(app)
         assert problem_of(answer) == (503, "upstream_resting")
         assert answer["headers"]["Retry-After"] == "7"
         assert found.connections == asked
@@ -335,7 +320,7 @@ def test_half_open_under_threads_one_probe_goes_out() -> None:
         there = service("user", found.url, clock=clock)
         app = gateway_app(there, routes=[PUBLIC])
         for _ in range(MIN_FAILURES):
-            ask(app)
+            ask_app(app)
         found.answer = slowly
         clock.now += COOLDOWN_S
         asked, outcomes = found.connections, list[int]()
@@ -356,7 +341,7 @@ def test_half_open_under_threads_one_probe_goes_out() -> None:
             thread.join()
         assert sorted(outcomes) == [200] + [503] * 15
         assert found.connections == asked + 1
-        assert ask(app)["statusCode"] == 200
+        assert ask_app(app)["statusCode"] == 200
 
 
 def test_an_upstreams_own_refusals_and_large_answers_open_nothing() -> None:
@@ -365,14 +350,14 @@ def test_an_upstreams_own_refusals_and_large_answers_open_nothing() -> None:
         with raw_upstream(answer) as found:
             app = gateway_app(service("user", found.url), routes=[PUBLIC])
             for _ in range(2 * MIN_FAILURES):
-                ask(app)
+                ask_app(app)
             assert found.connections == 2 * MIN_FAILURES
 
 
 def test_early_hints_open_nothing() -> None:
     with raw_upstream(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" + OK) as found:
         app = gateway_app(service("user", found.url), routes=[PUBLIC])
-        assert [ask(app)["statusCode"] for _ in range(2 * MIN_FAILURES)] == [200] * 2 * MIN_FAILURES
+        assert [ask_app(app)["statusCode"] for _ in range(2 * MIN_FAILURES)] == [200] * 2 * MIN_FAILURES
 
 
 def test_each_upstream_has_a_breaker_of_its_own() -> None:
@@ -380,8 +365,8 @@ def test_each_upstream_has_a_breaker_of_its_own() -> None:
     with raw_upstream(AWAY) as bad, raw_upstream() as good:
         app = gateway_app(service("user", bad.url), service("product", good.url), routes=[PUBLIC, other])
         for _ in range(2 * MIN_FAILURES):
-            ask(app)
-        assert problem_of(ask(app))[1] == "upstream_resting"
+            ask_app(app)
+        assert problem_of(ask_app(app))[1] == "upstream_resting"
         assert app(rest_event("GET", "/products"), None)["statusCode"] == 200
 
 

@@ -3,18 +3,14 @@
 import ssl
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from chalicelib.model.gateway.gateway_routes import GatewayRoute
 from chalicelib.providers.http import dial as http_dial
+from tests.support.certificates import certificate
 from tests.support.upstreams import (
     OK,
     PLAIN,
@@ -98,32 +94,6 @@ def test_an_answer_that_comes_before_the_request_was_read_counts() -> None:
 
 
 # TLS
-
-
-def certificate(name: str, folder: Path) -> Path:
-    """A certificate of this name and its key in one file, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / f"{name}.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return path
 
 
 @pytest.mark.parametrize(("of", "status"), [("users.example", 200), ("other.example", 502), (None, 502)])

@@ -1,18 +1,16 @@
-"""What an upstream is told of who asks, and what it never sees."""
+"""The identity that an upstream gets, and headers that it never gets."""
 
 import base64
 import time
 
 import pytest
 
-from tests.gateway.test_gateway import ask, header, there
+from tests.support.gateway_table import ask_upstream, header
 from tests.support.upstreams import RawUpstream, key_of, verified
-
-__all__ = ["there"]  # pytest finds fixtures by their names
 
 
 def test_the_caller_is_told_in_a_signed_header(there: RawUpstream) -> None:
-    ask(there, "POST", "/users/a%2Fb", query={"q": ["1"]}, body=b"x")
+    ask_upstream(there, "POST", "/users/a%2Fb", query={"q": ["1"]}, body=b"x")
     claims = verified(
         header(there, "X-Collections-Identity") or "",
         key_of("user"),
@@ -22,7 +20,7 @@ def test_the_caller_is_told_in_a_signed_header(there: RawUpstream) -> None:
     )
     assert (claims["sub"], claims["roles"], claims["jti"]) == ("alice", ["user"], "aws-request-id")
     assert time.time() < claims["exp"] <= time.time() + 60
-    ask(there, "GET", "/admin/x", user="admin")
+    ask_upstream(there, "GET", "/admin/x", user="admin")
     claims = verified(
         header(there, "X-Collections-Identity") or "",
         key_of("admin"),
@@ -34,7 +32,7 @@ def test_the_caller_is_told_in_a_signed_header(there: RawUpstream) -> None:
 
 
 def test_an_identity_is_for_one_upstream_and_for_this_request_only(there: RawUpstream) -> None:
-    ask(there, "GET", "/users/a")
+    ask_upstream(there, "GET", "/users/a")
     given = header(there, "X-Collections-Identity") or ""
     good = {"audience": "user", "method": "GET", "path": "/users/a"}
     assert verified(given, key_of("user"), **good)
@@ -53,7 +51,7 @@ def test_an_identity_is_for_one_upstream_and_for_this_request_only(there: RawUps
 
 
 def test_nobody_is_nobody(there: RawUpstream) -> None:
-    ask(there, "GET", "/open", user="alice", headers=[("X-Collections-Identity", "v1,forged,x")])
+    ask_upstream(there, "GET", "/open", user="alice", headers=[("X-Collections-Identity", "v1,forged,x")])
     assert header(there, "X-Collections-Identity") is None
 
 
@@ -63,6 +61,6 @@ def test_nobody_is_nobody(there: RawUpstream) -> None:
 def test_credentials_stay_here_unless_the_route_says_so(
     there: RawUpstream, path: str, passed: str | None
 ) -> None:
-    ask(there, "GET", path, headers=[("X-Api-Key", "k-1")])
+    ask_upstream(there, "GET", path, headers=[("X-Api-Key", "k-1")])
     assert header(there, "Authorization") == passed
     assert header(there, "X-Api-Key") == ("k-1" if passed else None)

@@ -1,16 +1,16 @@
-"""What the gateway sends a second time, and within which time."""
+"""Requests that the gateway repeats, and the time that it has for that."""
 
 from typing import Any
 
 import pytest
 
 from chalicelib.model.gateway.gateway import Outbound, UpstreamAnswer
-from tests.gateway.test_gateway_breaker import AWAY, PUBLIC, Clock, ask
+from tests.support.gateway_table import AWAY, PUBLIC, Clock, ask_app
 from tests.support.upstreams import OK, RESET, RawUpstream, answering, gateway_app, raw_upstream, service
 
 
 def rich(found: RawUpstream) -> Any:
-    """An app whose budget has retries to spend."""
+    """Return an app whose budget has retries to spend."""
     there = service("user", found.url)
     for _ in range(100):
         there._budget.deposit()
@@ -24,7 +24,7 @@ def rich(found: RawUpstream) -> Any:
 @pytest.mark.parametrize("status", ["502 Bad", "503 Away", "504 Late"])
 def test_only_what_may_be_done_twice_is_sent_twice(method: str, times: int, status: str) -> None:
     with raw_upstream(answering(status)) as found:
-        answer = ask(rich(found), method)
+        answer = ask_app(rich(found), method)
         assert (answer["statusCode"], len(found.requests)) == (int(status[:3]), times)
         assert len(set(found.requests)) == 1, "and is the same"
 
@@ -34,14 +34,14 @@ def test_only_what_may_be_done_twice_is_sent_twice(method: str, times: int, stat
 )
 def test_nothing_else_is_tried_again(answer: bytes) -> None:
     with raw_upstream(answer) as found:
-        ask(rich(found))
+        ask_app(rich(found))
         assert found.connections == 1
 
 
 def test_a_second_attempt_may_succeed() -> None:
     answers = iter([AWAY, OK])
     with raw_upstream(lambda _: [next(answers)]) as found:
-        assert ask(rich(found))["statusCode"] == 200
+        assert ask_app(rich(found))["statusCode"] == 200
 
 
 def test_a_retry_has_what_is_left_of_the_time() -> None:

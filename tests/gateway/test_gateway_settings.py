@@ -7,7 +7,7 @@ import pytest
 import app
 from chalicelib import wiring
 from chalicelib.settings import InvalidSetting, Settings
-from tests.meta.test_settings import GOOD
+from tests.support.settings import SETTINGS
 from tests.support.upstreams import SECRET, raw_upstream, rest_event
 
 
@@ -47,7 +47,7 @@ def test_only_a_laptop_connects_to_itself(world: Any, monkeypatch: pytest.Monkey
 )
 def test_a_wrong_variable_is_refused_by_name(variable: str, value: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
-        Settings.from_env({**GOOD, "SESSION_SECRET": SECRET, variable: value})
+        Settings.from_env({**SETTINGS, "SESSION_SECRET": SECRET, variable: value})
     assert str(refused.value).startswith(f"{variable}: ")
     assert "hunter2" not in str(refused.value)
 
@@ -55,8 +55,8 @@ def test_a_wrong_variable_is_refused_by_name(variable: str, value: str) -> None:
 def test_an_upstream_without_a_secret_or_a_route_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     url = {"UPSTREAM_USERS_SERVICE_URL": "https://example.com/v1/"}
     with pytest.raises(InvalidSetting, match=r"^UPSTREAM_IDENTITY_SECRET: "):
-        Settings.from_env({**GOOD, "SESSION_SECRET": "", "ANONYMOUS_USER": "demo", **url})
-    for name, value in {**GOOD, "SESSION_SECRET": SECRET, **url}.items():
+        Settings.from_env({**SETTINGS, "SESSION_SECRET": "", "ANONYMOUS_USER": "demo", **url})
+    for name, value in {**SETTINGS, "SESSION_SECRET": SECRET, **url}.items():
         monkeypatch.setenv(name, value)
     wiring.settings.forget()
     wiring.upstreams.forget()
@@ -87,5 +87,5 @@ def test_a_notation_is_refused_at_start(host: str) -> None:
     """Whatever resolvers make of it: no name ends in a number, and an address has one form."""
     with pytest.raises(InvalidSetting, match=r"^UPSTREAM_USER_SERVICE_URL: "):
         Settings.from_env(
-            {**GOOD, "SESSION_SECRET": SECRET, "UPSTREAM_USER_SERVICE_URL": f"https://{host}/v1"}
+            {**SETTINGS, "SESSION_SECRET": SECRET, "UPSTREAM_USER_SERVICE_URL": f"https://{host}/v1"}
         )

@@ -1,4 +1,4 @@
-"""What goes over the wire, to the byte: requests as they arrive, answers as they come back, and those that are none."""
+"""Requests and responses of the gateway, byte by byte, and those that are refused."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ def echo() -> Iterator[RawUpstream]:
 
 
 def arrived(found: RawUpstream) -> tuple[str, list[str], bytes]:
-    """The one request's first line, its headers in order, its body."""
+    """Return the one request's first line, its headers in order, its body."""
     [request] = found.requests
     head, _, body = request.partition(b"\r\n\r\n")
     line, *headers = head.decode("latin-1").split("\r\n")
@@ -238,6 +238,11 @@ SPOOFED = [
         "X-Forwarded-Client-Cert",
         "X-Amzn-Mtls-Clientcert",
     ),
+    *("X-Apigateway-Api-Userinfo", "X-JWT-Assertion", "SM_USER", "iv-groups", "OIDC_CLAIM_sub", "X-SSO-User"),
+    *("Impersonate-User", "X-Auth-Username", "X-Auth-Email", "X-Hasura-Role", "X-Roles", "X-User-Mail"),
+    # and as whoever invents another name does
+    *("X-Forward-For", "Forwarder-For", "X-IP-Address", "Client-Ip-Address", "X-Custom-IP-Authorization"),
+    *("X-New-Vendor-User", "New-Vendor-UserId", "X-New-Vendor-Roles", "X-Client-Port"),
     # which request it is, and what only a connection says
     *("X-Request-Id", "X-Collections-Identity", "x-collections-identity", "Host", "Content-Length", "Expect"),
     *("X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-HTTP-Method", "X-HTTP-Method-Override"),
@@ -257,7 +262,21 @@ PASSED = [
         "X-Ship",
         "From",
     ),
-    *("X-Auth-Token", "Flyer", "X-Amzn-Trace-Id", "Cookie", "Origin", "Referer", "Accept-Language"),
+    *(
+        "X-Auth-Token",
+        "X-Skip",
+        "X-Tenant-Id",
+        "X-Log-Group",
+        "Smart",
+        "X-Ip-Policy",
+        "Ivory",
+        "Flyer",
+        "X-Amzn-Trace-Id",
+        "Cookie",
+        "Origin",
+        "Referer",
+        "Accept-Language",
+    ),
 ]
 
 

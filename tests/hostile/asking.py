@@ -118,7 +118,7 @@ def quoted(text: str) -> str:
 
 
 def proper(answer: dict[str, Any], about: Any) -> Reply:
-    """An answer that keeps what every answer promises, whatever it was asked."""
+    """Return an answer that keeps what every answer promises, whatever it was asked."""
     status, text, headers = answer["statusCode"], answer["body"], answer["headers"]
     asked = repr(about)[:400]
     assert status < 500, (status, text, asked)
@@ -132,7 +132,7 @@ def proper(answer: dict[str, Any], about: Any) -> Reply:
 
 
 def filled(route: Route, change: dict[str, Any] | None = None) -> Any:
-    """A body that the route takes, or that it would but for the change."""
+    """Return a body that the route takes, or that it would but for the change."""
     if route.raw:
         return b"%PDF-1.4 of no pages"
     if route.body is None:

@@ -13,7 +13,7 @@ _FLUSHED_ZEROS = 1_000_000
 
 
 def zeros(size_bytes: int) -> bytes:
-    """A zlib stream that inflates to about so many zero bytes, made without deflating them all."""
+    """Return a zlib stream that inflates to about so many zero bytes, made without deflating them all."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     # After a full flush a block leans on nothing before it, so that it can be repeated.
     block = deflate.compress(bytes(_FLUSHED_ZEROS)) + deflate.flush(zlib.Z_FULL_FLUSH)
@@ -50,7 +50,7 @@ def png(
     extra: bytes = b"",
     interlace: int = 0,
 ) -> bytes:
-    """A PNG of these dimensions; without `data` as many zeros as its pixels take."""
+    """Return a PNG of these dimensions; without `data` as many zeros as its pixels take."""
     if data is None:
         samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
         data = zeros(height * (1 + (width * depth * samples + 7) // 8) + _FLUSHED_ZEROS)
@@ -96,7 +96,7 @@ def pngs() -> Files:
 def gif(
     width: int, height: int, frame: tuple[int, int, int, int], *, code_size: int = 2, count: int = 1
 ) -> bytes:
-    """A GIF whose `count` frames claim to be at (left, top) and (width, height)."""
+    """Return a GIF whose `count` frames claim to be at (left, top) and (width, height)."""
     one = b"," + struct.pack("<HHHHB", *frame, 0) + bytes([code_size]) + b"\x02\x4c\x01\0"
     return (
         b"GIF89a"
@@ -150,7 +150,7 @@ def segment(marker: int, data: bytes) -> bytes:
 
 
 def resized(jpeg: bytes, width: int, height: int) -> bytes:
-    """The JPEG with other dimensions in its frame header than it has."""
+    """Return the JPEG with other dimensions in its frame header than it has."""
     at = jpeg.index(b"\xff\xc0") + 5
     return jpeg[:at] + struct.pack(">HH", height, width) + jpeg[at + 4 :]
 
@@ -179,13 +179,13 @@ def jpegs() -> Files:
 
 
 def scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan comes again and again: every pixel is visited once more by each."""
+    """Return a progressive JPEG whose last scan comes again and again: every pixel is visited once more by each."""
     whole = encode(Image.new("L", (4_000, 4_000), 7), "JPEG", progressive=True)
     return whole[:-2] + whole[whole.rindex(b"\xff\xda") : -2] * count + whole[-2:]
 
 
 def ifd(*entries: tuple[int, int, int, bytes], next_at: int = 0) -> bytes:
-    """An image file directory of (tag, type, count, value of four bytes)."""
+    """Return an image file directory of (tag, type, count, value of four bytes)."""
     fields = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
     return struct.pack("<H", len(entries)) + fields + struct.pack("<I", next_at)
 
@@ -205,7 +205,7 @@ def dated_exif(text: bytes) -> bytes:
 
 
 def placed_exif(*parts: tuple[int, int]) -> bytes:
-    """A position of the same degrees, minutes and seconds, as fractions, north and east."""
+    """Return a position of the same degrees, minutes and seconds, as fractions, north and east."""
     values = b"".join(struct.pack("<II", *part) for part in parts)
     entries = [(tag, EXIF_STRING, 2, ref) for tag, ref in ((1, b"N\0\0\0"), (3, b"E\0\0\0"))]
     entries[1:1] = [(2, EXIF_RATIONAL, len(parts), struct.pack("<I", 80))]

@@ -24,7 +24,7 @@ def pdf(
     info: bytes = b"",
     trailer: str = "",
 ) -> bytes:
-    """One page of text, and what the test adds; no cross-reference table, which readers rebuild."""
+    """Return one page of text, and what the test adds; no cross-reference table, which readers rebuild."""
     objects: dict[int, bytes | str] = {
         CATALOG: f"<</Type/Catalog/Pages 2 0 R{catalog}>>",
         TREE: f"<</Type/Pages{tree}>>",

@@ -146,7 +146,7 @@ def random_texts(count: int, *, seed: int, max_chars: int = 2_000) -> list[str]:
 
 
 def encoded(value: object) -> str:
-    """A cursor as ours are encoded, of something else."""
+    """Return a cursor as ours are encoded, of something else."""
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 

@@ -30,7 +30,7 @@ class Worker:
         )
 
     def handle(self, event: dict[str, Any], *, within_s: float = 300.0) -> float:
-        """The seconds it took. AssertionError when the worker raised, died or was silent."""
+        """Return the seconds it took. AssertionError when the worker raised, died or was silent."""
         stdin, stdout = cast(Any, self.process.stdin), cast(Any, self.process.stdout)
         stdin.write(json.dumps(event).encode() + b"\n")
         stdin.flush()
@@ -42,7 +42,7 @@ class Worker:
         return float(answer["took_s"])
 
     def peak_bytes(self) -> int:
-        """The most memory the process itself ever had; its children do not count."""
+        """Return the most memory the process itself ever had; its children do not count."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
@@ -68,7 +68,7 @@ def workers(count: int, **variables: str) -> Iterator["list[Worker]"]:
 
 
 def handle_all(started: list[Worker], events: list[dict[str, Any]]) -> list[float]:
-    """The seconds each event took, the workers at it at the same time."""
+    """Return the seconds each event took, the workers at it at the same time."""
     free: SimpleQueue[Worker] = SimpleQueue()
     for worker in started:
         free.put(worker)

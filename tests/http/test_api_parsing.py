@@ -167,6 +167,7 @@ class Everything(Body):
     filters: Annotated[list[Filter], Meta(max_length=3)] | None = None
     link: UUID | None = None
     count: int = 0
+    code: Annotated[str, Meta(pattern="^it's$", extra={"expected": "must be its"})] = "it's"
 
 
 class Page(Query):
@@ -206,7 +207,7 @@ def test_all_mistakes_of_path_query_and_body_are_told_together():
         ("number", "number must match the pattern ^[0-9]+$."),
         ("limit", "limit is given more than once."),
         ("q", "Unknown parameter `q`; known: limit, after."),
-        ("more", "Unknown field `more`; known: password, filters, link, count."),
+        ("more", "Unknown field `more`; known: password, filters, link, count, code."),
         ("password", "password must have at least 10 characters."),
         ("filters[0].name", "filters[0].name is missing."),
         ("filters[0].weight", "filters[0].weight must be at least 0.5."),
@@ -225,6 +226,7 @@ def test_all_mistakes_of_path_query_and_body_are_told_together():
         ({}, "password is missing."),
         ({"password": None}, "password must be a text, not null."),
         ({"password": "x" * 100}, "password must have at most 99 characters."),
+        ({"password": "x" * 10, "code": "x"}, "code must be its."),
         ({"password": "x" * 10, "count": 1.5}, "count must be a whole number, not a number."),
         (
             {"password": "x" * 10, "filters": [{"name": "a"}] * 4},

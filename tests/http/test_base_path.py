@@ -17,7 +17,7 @@ USERS = GatewayRoute(upstream="user", prefix="/users")
 
 
 def custom_domain(path: str, *, resource: str = "/{proxy+}", base: str = BASE, **parameters: str) -> Any:
-    """The recorded event with another path, resource, base path and parameters."""
+    """Return the recorded event with another path, resource, base path and parameters."""
     event = json.loads(EVENT)
     event |= {"path": base + path, "resource": resource, "pathParameters": parameters or None}
     event["requestContext"] |= {"path": base + path, "resourcePath": resource}

@@ -3,17 +3,12 @@
 Schemathesis' examples are the same in every run; CONTRACT_SCALE multiplies how many there are.
 """
 
-import base64
 import json
 import os
 import subprocess
 import sys
-import threading
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +20,9 @@ import app
 from chalicelib import wiring
 from chalicelib.api.http.openapi import document
 from chalicelib.api.http.routes import Caller, Edge
-from chalicelib.api.http.v2_events import match_path
 from chalicelib.errors import Unauthenticated
-from tests.ingest.test_decoder import make_pdf
+from tests.support.served import Served, served_app
+from tests.support.small_files import make_pdf
 from tests.support.world import World, jpeg
 
 SCALE = int(os.environ.get("CONTRACT_SCALE", "1"))
@@ -95,66 +90,11 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "401"]
 
 
 def identify(headers: Mapping[str, str]) -> Caller:
-    """Who has this token. The app's own identify takes this place once the app has tokens."""
+    """Return the caller with this token, in place of the app's own `identify`."""
     caller = CALLERS.get(headers.get("authorization", ""))
     if caller is None:
         raise Unauthenticated("Sign in first.")
     return caller
-
-
-@dataclass
-class Served:
-    """The app over HTTP, as behind an HTTP API; `statuses` are what each (method, route) has answered."""
-
-    url: str = ""
-    statuses: dict[tuple[str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
-
-
-@contextmanager
-def served_app() -> Iterator[Served]:
-    served, one_at_a_time = Served(), threading.Lock()
-
-    class Gateway(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1  # an answer in one piece: two would wait for each other
-
-        def answer(self) -> None:
-            path, _, query = self.path.partition("?")
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            event = {
-                "version": "2.0",
-                "rawPath": path,
-                "rawQueryString": query,
-                "headers": dict(self.headers),
-                "requestContext": {"http": {"method": self.command}},
-                "body": base64.b64encode(body).decode(),
-                "isBase64Encoded": True,
-            }
-            with one_at_a_time:  # as in Lambda
-                answer = app.app(event, None)
-            route, _ = match_path(path, app.app.routes) or (path, {})
-            served.statuses[self.command, route].add(answer["statusCode"])
-            raw = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
-            self.send_response(answer["statusCode"])
-            for name, value in (answer["headers"] | {"Content-Length": str(len(raw))}).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def __getattr__(self, name: str) -> Any:
-            if name.startswith("do_"):
-                return self.answer
-            raise AttributeError(name)
-
-        def log_message(self, *_: Any) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
-    served.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield served
-    server.shutdown()
-    server.server_close()
 
 
 def fill(world: World, name: str) -> None:
@@ -168,7 +108,7 @@ def fill(world: World, name: str) -> None:
 
 
 def strict_document() -> dict[str, Any]:
-    """The document without "any other error" and without room for other members: only what is declared will do.
+    """Return the document without "any other error" and without room for other members: only what is declared will do.
 
     And without examples: Schemathesis would send the same Idempotency-Key with everything, and ids that nobody has.
     """

@@ -20,7 +20,7 @@ BODIES = [route for route in app.declared if route.body]
 
 
 def media(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each status, or body, with its JSON content."""
+    """Yield each status, or body, with its JSON content."""
     parts = {"body": operation.get("requestBody", {}), **operation["responses"]}
     for name, part in parts.items():
         for type_, content in part.get("content", {}).items():
@@ -83,7 +83,7 @@ def test_an_answer_of_success_has_no_failure_in_its_example() -> None:
 
 
 def test_examples_follow_the_declarations() -> None:
-    """Of another app's types, which no table knows: made of their constraints alone."""
+    """Another app's types are in no table of examples, so their examples come from their constraints alone."""
     found = msgspec.json.decode(msgspec.json.encode(document(sample_app().declared, version="1")))
     thing = found["paths"]["/api/v1/things"]["post"]
     assert thing["requestBody"]["content"][JSON]["example"] == {"name": "Balcony"}

@@ -11,7 +11,7 @@ import app
 from chalicelib import errors
 from chalicelib.api.http.routes import AnyQuery, Route
 from chalicelib.model.paging import encode_cursor
-from tests.hostile.asking import FIELDS, Ask, Reply, ask, ask_over_http, filled, ids_of, listed, names_in
+from tests.hostile.asking import FIELDS, Ask, Reply, filled, ids_of, listed, names_in
 from tests.hostile.strings import (
     FORBIDDEN_MEMBERS,
     IMPOSSIBLE_KEYS,
@@ -23,7 +23,6 @@ from tests.hostile.strings import (
 )
 from tests.support.world import World, jpeg
 
-__all__ = ["ask", "ask_over_http"]  # pytest finds fixtures by their names
 UNKNOWN_ID = "never-was"
 ROUTES = app.app.declared
 NEW_UPLOAD = {name: FIELDS[name] for name in ("filename", "content_type", "size_bytes")}
@@ -92,7 +91,7 @@ def test_every_item_is_reached_by_the_id_that_the_api_gives_out(world: World, as
 
 
 def fetched(world: World, redirect: Reply) -> tuple[bytes, dict[str, str]]:
-    """What S3 answers to the address, sent as it is: a browser would take dots out of its path."""
+    """Return S3's response to the redirect's address, sent unchanged: a browser would remove dots from its path."""
     assert redirect.status == 302, redirect
     address = urlsplit(redirect.headers["Location"])
     connection = http.client.HTTPConnection(address.netloc, timeout=10)

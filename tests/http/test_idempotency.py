@@ -13,11 +13,11 @@ from chalice.test import Client, HTTPResponse
 import app
 from chalicelib import wiring
 from chalicelib.api.http.answering import _respond
-from chalicelib.api.http.idempotency import answer_once
+from chalicelib.api.http.idempotency import respond_once
 from chalicelib.api.http.routes import Query, Request
 from chalicelib.api.library.uploads import NewUpload
 from chalicelib.errors import InFlight, KeyReused
-from chalicelib.ops.idempotency import KeptAnswer, KeyClaim, claim_key
+from chalicelib.ops.idempotency import KeyClaim, StoredResponse, claim_key
 from tests.support.world import World, jpeg
 
 NEW = {"filename": "a.jpg", "content_type": "image/jpeg", "size_bytes": 9}
@@ -101,7 +101,7 @@ def test_fifty_at_once_make_one_row(world: World) -> None:
 
     def send(_: int) -> bytes | str:
         try:
-            return answer_once(UPLOADS, request(body), _respond).body
+            return respond_once(UPLOADS, request(body), _respond).body
         except InFlight:
             return "in flight"
 
@@ -123,7 +123,7 @@ def test_another_payload_or_another_route_under_the_key_is_refused(world: World,
 
 def test_while_it_is_answered_it_is_in_flight(world: World, post: Post) -> None:
     inner: list[HTTPResponse] = []
-    answer_once(
+    respond_once(
         UPLOADS, request(NewUpload(**NEW)), lambda *asked: (inner.append(post(NEW)), _respond(*asked))[1]
     )
     assert (inner[0].status_code, json.loads(inner[0].body)["code"]) == (409, "request_in_flight")
@@ -144,14 +144,14 @@ def test_anothers_key_is_another_key(world: World, post: Post, monkeypatch: pyte
 
 def test_killed_between_effect_and_answer_the_retry_finds_the_row(world: World, post: Post) -> None:
     class Killed(BaseException):
-        """What no handler of exceptions sees, as a SIGKILL."""
+        """Ends a request like a SIGKILL: no exception handler sees it."""
 
     def respond_and_die(*asked: Any) -> Any:
         _respond(*asked)
         raise Killed
 
     with pytest.raises(Killed):
-        answer_once(UPLOADS, request(NewUpload(**NEW)), respond_and_die)
+        respond_once(UPLOADS, request(NewUpload(**NEW)), respond_and_die)
     assert uploads(world) == 1
     assert post(NEW).status_code == 409, "the dead one's lock still runs"
     world.sql("UPDATE idempotency_keys SET locked_until = now() - interval '1 s'")
@@ -200,7 +200,7 @@ def test_a_claim_whose_acknowledgement_was_lost_knows_itself(world: World) -> No
 
 
 def test_an_answer_comes_too_late_when_another_has_taken_over(world: World) -> None:
-    from chalicelib.ops.idempotency import keep_answer
+    from chalicelib.ops.idempotency import store_response
 
     late = claim_key("alice", "k", fingerprint="f", db=world.db)
     world.sql("UPDATE idempotency_keys SET locked_until = now() - interval '1 s'")
@@ -208,6 +208,6 @@ def test_an_answer_comes_too_late_when_another_has_taken_over(world: World) -> N
     assert isinstance(late, KeyClaim) and isinstance(heir, KeyClaim)
     assert late.creation_id == heir.creation_id
     for claim, body in ((heir, "heir's"), (late, "late")):
-        keep_answer(claim, KeptAnswer(status=201, headers={}, body=body), db=world.db)
+        store_response(claim, StoredResponse(status=201, headers={}, body=body), db=world.db)
     kept = claim_key("alice", "k", fingerprint="f", db=world.db)
-    assert isinstance(kept, KeptAnswer) and kept.body == "heir's"
+    assert isinstance(kept, StoredResponse) and kept.body == "heir's"

@@ -1,4 +1,4 @@
-"""What is logged of an item that goes through: a line a step, with the ids to find it by, nothing of its content."""
+"""The log of an item that succeeds: a line for each step, with ids and without content."""
 
 import json
 from types import SimpleNamespace

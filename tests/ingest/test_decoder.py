@@ -2,105 +2,16 @@ import io
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import psutil
 import pytest
 from PIL import Image
 
 from chalicelib.errors import BadFile, InvalidInput, NotFound, Unavailable
-from chalicelib.model.ingest.files import REASONS, FileLimits, Sitting
+from chalicelib.model.ingest.files import REASONS, FileLimits, ReadBounds
 from chalicelib.providers.ingest.decode_pdf import clean_page_text
 from chalicelib.providers.ingest.decoder import Decoder
-
-ROOT = Path(__file__).parents[2]
-# Bounds that a test can reach in a moment; what is not under test stays far from them.
-LIMITS = FileLimits(
-    max_bytes=1_000_000,
-    max_pixels=30_000_000,
-    max_pages=5,
-    max_text_chars=500,
-    memory_bytes=200 * 1024 * 1024,
-    timeout_s=10,
-)
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    decoder = Decoder(limits=LIMITS)
-    yield decoder
-    decoder.close()
-
-
-@pytest.fixture
-def save(tmp_path: Path) -> Callable[..., str]:
-    def save_file(content: bytes, name: str = "file") -> str:
-        (tmp_path / name).write_bytes(content)
-        return str(tmp_path / name)
-
-    return save_file
-
-
-def encode(image: Image.Image, format: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
-
-
-def make_pdf(*contents: str, media_box: str = "0 0 200 100", extra: str = "", resources: str = "") -> bytes:
-    """One page a content stream, in Helvetica. No cross-reference table: readers rebuild it."""
-    count = len(contents)
-    kids = " ".join(f"{10 + 2 * index} 0 R" for index in range(count))
-    parts = [
-        "%PDF-1.4\n1 0 obj <</Type/Catalog/Pages 2 0 R>> endobj",
-        f"2 0 obj <</Type/Pages/Count {count}/Kids[{kids}]/MediaBox[{media_box}]>> endobj",
-        "3 0 obj <</Type/Font/Subtype/Type1/BaseFont/Helvetica>> endobj",
-        "4 0 obj <</Title(A \\(small\\) title\\000)>> endobj",
-        extra,
-    ]
-    for index, content in enumerate(contents):
-        page = 10 + 2 * index
-        fonts = f"/Resources<</Font<</F 3 0 R>>{resources}>>"
-        parts.append(f"{page} 0 obj <</Type/Page/Parent 2 0 R/Contents {page + 1} 0 R{fonts}>> endobj")
-        parts.append(f"{page + 1} 0 obj <</Length {len(content)}>> stream\n{content}\nendstream endobj")
-    return "\n".join([*parts, "trailer <</Root 1 0 R/Info 4 0 R>>", "%%EOF"]).encode()
-
-
-def text_at(text: str) -> str:
-    return f"BT /F 12 Tf 10 50 Td ({text}) Tj ET"
-
-
-def make_slow_pdf() -> bytes:
-    """Ten forms, each drawing the next one ten times."""
-    forms = [
-        f"{100 + level} 0 obj <</Type/XObject/Subtype/Form/BBox[0 0 9 9]/Length {6 * 10}"
-        f"/Resources<</XObject<</N {101 + level} 0 R>>>>>> stream\n{'/N Do ' * 10}\nendstream endobj"
-        for level in range(10)
-    ]
-    leaf = "110 0 obj <</Type/XObject/Subtype/Form/BBox[0 0 9 9]/Length 12>> stream\n0 0 1 1 re f\n"
-    leaf += "endstream endobj"
-    return make_pdf("/N Do", extra="\n".join([*forms, leaf]), resources="/XObject<</N 100 0 R>>")
-
-
-def helper_of(decoder: Decoder, path: str) -> psutil.Process:
-    """The helper process, after it has decoded `path`."""
-    before = set(psutil.Process().children())
-    decoder.decode(path)
-    (helper,) = set(psutil.Process().children()) - before
-    return helper
-
-
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
-
-
-RED = Image.new("RGB", (40, 20), "red")
-NOISE = Image.effect_noise((300, 200), 80).convert("RGB")
+from tests.support.processes import ROOT
+from tests.support.small_files import RED, encode, make_pdf, make_slow_pdf, text_at
 
 
 @pytest.mark.parametrize(
@@ -223,20 +134,20 @@ def test_every_reason_is_a_sentence_and_importing_the_decoder_loads_no_library()
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-def test_a_document_is_read_a_sitting_at_a_time(decoder, save):
+def test_a_document_is_read_in_batches(decoder, save):
     path = save(make_pdf(*[text_at(f"Page {n}") for n in range(1, 6)]))
-    bounds = {"pages": Sitting(pages=2), "size": Sitting(text_size=7), "time": Sitting(seconds=-1)}
-    read = {name: decoder.decode(path, sitting=sitting) for name, sitting in bounds.items()}
+    bounds = {"pages": ReadBounds(pages=2), "size": ReadBounds(text_size=7), "time": ReadBounds(seconds=-1)}
+    read = {name: decoder.decode(path, bounds=each) for name, each in bounds.items()}
     assert {name: (len(found.pages), found.page_count) for name, found in read.items()} == {
         "pages": (2, 5),
         "size": (2, 5),
         "time": (1, 5),
     }
-    pages = decoder.read_pages(path, 4, text_size_left=12, sitting=Sitting())
+    pages = decoder.read_pages(path, 4, text_size_left=12, bounds=ReadBounds())
     assert [(page.number, page.text) for page in pages] == [(4, "Page 4"), (5, "Page 5")]
     for first, left, code in ((4, 11, "text_too_large"), (6, 100, "corrupt")):
         with pytest.raises(BadFile) as refused:
-            decoder.read_pages(path, first, text_size_left=left, sitting=Sitting())
+            decoder.read_pages(path, first, text_size_left=left, bounds=ReadBounds())
         assert refused.value.code == code
 
 

@@ -13,19 +13,8 @@ from PIL import Image
 from chalicelib.errors import BadFile
 from chalicelib.model.ingest.files import FileLimits
 from chalicelib.providers.ingest.decoder import Decoder
-from tests.ingest.test_decoder import (
-    LIMITS,
-    RED,
-    ROOT,
-    decoder,
-    encode,
-    helper_of,
-    make_slow_pdf,
-    save,
-    wait_until,
-)
-
-__all__ = ["decoder", "save"]  # pytest finds fixtures by their names
+from tests.support.processes import ROOT, helper_of, wait_until
+from tests.support.small_files import LIMITS, RED, encode, make_slow_pdf
 
 
 def test_memory_is_bounded(save):

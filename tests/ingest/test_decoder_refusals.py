@@ -1,4 +1,4 @@
-"""What the decoder refuses, and by what reason."""
+"""Files that the decoder refuses, and the reasons."""
 
 import io
 import re
@@ -9,10 +9,8 @@ from PIL import Image
 from pypdfium2 import PdfDocument
 
 from chalicelib.errors import BadFile
-from chalicelib.model.ingest.files import Sitting, bad_file, sniff_media_type
-from tests.ingest.test_decoder import LIMITS, NOISE, RED, decoder, encode, make_pdf, save, text_at
-
-__all__ = ["decoder", "save"]  # pytest finds fixtures by their names
+from chalicelib.model.ingest.files import ReadBounds, bad_file, sniff_media_type
+from tests.support.small_files import LIMITS, NOISE, RED, encode, make_pdf, text_at
 
 PRINTER = b"\x1b%-12345X@PJL JOB\r\n@PJL ENTER LANGUAGE=PDF\r\n"
 
@@ -24,7 +22,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def make_locked_pdf() -> bytes:
-    """A PDF whose standard security handler accepts no empty password."""
+    """Return a PDF whose standard security handler accepts no empty password."""
     locked = (
         "/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<" + "11" * 32 + ">/U<" + "22" * 32 + ">>>/ID[<00><00>]"
     )
@@ -77,7 +75,7 @@ def test_a_mere_beginning_is_truncated(decoder, save, head):
 
 
 def indexed_pdf(before: bytes, *, counted_from: int) -> bytes:
-    """A PDF after other bytes, with a table of its objects' offsets, which are counted from there in the file."""
+    """Return a PDF behind other bytes. The table of its objects counts offsets from the PDF's first byte."""
     buffer = io.BytesIO()
     PdfDocument(make_pdf(text_at("First"), text_at("Second"))).save(buffer)
     objects, table = re.split(rb"(?=\bxref\r\n)", buffer.getvalue())
@@ -97,12 +95,12 @@ def test_a_pdf_may_come_after_other_bytes(decoder, save, before, from_the_file):
     path = save(indexed_pdf(before, counted_from=counted_from) + b"\r\n\x1b%-12345X@PJL EOJ\r\n")
     found = decoder.decode(path, declared_media_type="application/pdf")
     assert [page.text for page in found.pages] == ["First", "Second"]
-    assert decoder.read_pages(path, 2, text_size_left=99, sitting=Sitting())[0].text == "Second"
+    assert decoder.read_pages(path, 2, text_size_left=99, bounds=ReadBounds())[0].text == "Second"
     assert decoder.render_page(path, 2, width_px=200)
 
 
 def test_a_file_that_costs_too_much_has_one_reason_in_words():
-    """Which of both bounds ends the reading of one and the same file depends on how busy the machine is."""
+    """How busy the machine is decides which of the two bounds stops the same file."""
     in_time, in_memory = bad_file("too_slow", LIMITS), bad_file("too_much_memory", LIMITS)
     assert in_time.message == in_memory.message
     assert all(named in in_time.message for named in ("10 seconds", "209,715,200 bytes"))

@@ -10,11 +10,8 @@ from chalicelib.errors import BadFile
 from chalicelib.model.ingest.files import FileLimits
 from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.providers.ingest.heif_boxes import check_heif
-from tests.ingest.test_decoder import save
 from tests.support import heif_files
 from tests.support.heif_files import FTYP, PRIMARY, box, by_hand, dimg, full, heic, iinf, iloc, meta, number
-
-__all__ = ["save"]  # pytest finds fixtures by their names
 
 LIMITS = FileLimits(timeout_s=10)
 FORMS = {
@@ -37,7 +34,7 @@ def decoder() -> Iterator[Decoder]:
 
 
 def verdict(content: bytes) -> str | None:
-    """The reason that the boxes give, None when they have nothing against the file."""
+    """Return the reason that the boxes give, None when they have nothing against the file."""
     try:
         check_heif(io.BytesIO(content), LIMITS)
     except BadFile as refused:
@@ -87,10 +84,22 @@ def test_a_file_is_cut_wherever_it_is_cut(form):
 
 
 def test_an_item_that_ends_beyond_the_file_is_missing_although_the_boxes_are_whole():
-    boxes = [FTYP, box(b"mdat", bytes(8)), meta(PRIMARY, iinf({1: b"hvc1"}), iloc({1: [(32, 40)]}))]
+    boxes = [FTYP, box(b"mdat", b"12345678"), meta(PRIMARY, iinf({1: b"hvc1"}), iloc({1: [(32, 40)]}))]
     assert verdict(b"".join(boxes)) is None
     boxes[2] = meta(PRIMARY, iinf({1: b"hvc1"}), iloc({1: [(32, 4000)]}))
     assert verdict(b"".join(boxes)) == "truncated"
+
+
+def test_a_picture_whose_end_was_reserved_and_never_written_is_truncated(decoder, save):
+    """As some programs leave it whose copying was stopped: all bytes are there, and all behind some point are 0."""
+    for content in (heic(0), heic(128)):
+        for length in (len(content) // 2, len(content) * 3 // 4, len(content) - 16):
+            reserved = content[:length] + bytes(len(content) - length)
+            assert refusal(decoder, save(reserved)).code == "truncated"
+
+
+def test_a_few_zeros_behind_an_image_are_no_damage():
+    assert verdict(by_hand()[:-2] + bytes(2)) is None
 
 
 def test_an_item_in_idat_is_measured_by_its_own_box():

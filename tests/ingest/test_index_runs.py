@@ -12,7 +12,7 @@ from chalicelib.ops.ingest.manage import delete_item, reprocess_item
 from chalicelib.stores.postgres.postgres import Database
 from chalicelib.stores.search import index
 from tests.support.long_pdf import make_long_pdf
-from tests.support.sittings import ALICE_A, TEXTS, Killed
+from tests.support.reading import ALICE_A, TEXTS, Killed
 from tests.support.world import World
 from tests.work.test_races import expire_leases
 
@@ -53,14 +53,14 @@ def embed(world: World, time_left_s: Callable[[], float], db: Database | None = 
 
 
 def indexed(world: World) -> int:
-    """How many pages are; the statistics are theirs."""
+    """Return the number of indexed pages, after checking the statistics."""
     assert world.sql("SELECT owner, term, n FROM term_df ORDER BY 1, 2") == world.sql(COUNTED)
     assert world.sql("SELECT pages, total_length FROM corpus_stats") == world.sql(LENGTHS)
     return len(world.sql("SELECT number FROM pages"))
 
 
 def in_one_go(world: World) -> list[Any]:
-    """The index of the document, which is taken out of it again."""
+    """Return the index of the document, which is taken out of it again."""
     world.db.transact("alice", lambda tx: index.add_item(tx, ALICE_A))
     found = world.sql(INDEX)
     world.db.transact("alice", lambda tx: index.remove_item(tx, ALICE_A))

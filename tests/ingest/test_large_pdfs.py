@@ -1,4 +1,4 @@
-"""Long documents are read a sitting at a time: whatever interrupts it, the text is the same and none is read twice."""
+"""Long documents are read a batch at a time: whatever interrupts it, the text is the same and none is read twice."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.model.ingest.files import FileLimits
 from chalicelib.model.work.tasks import POLICIES
 from tests.support.long_pdf import make_long_pdf
-from tests.support.sittings import CHUNKS, TEXTS, Killed, Reader, forget, in_one_go, put, read, state
+from tests.support.reading import CHUNKS, TEXTS, Killed, Reader, forget, in_one_go, put, read, state
 from tests.support.world import World
 from tests.work.test_races import expire_leases
 
@@ -25,13 +25,13 @@ def reader() -> Iterator[Reader]:
 
 
 @pytest.mark.parametrize(("pages", "left_s"), [(1, 100.0), (7, 100.0), (1, 4.0), (7, 4.0), (19, 4.0)])
-def test_the_chunks_are_the_same_in_however_many_sittings(
+def test_the_chunks_are_the_same_in_however_many_batches(
     world: World, reader: Reader, pages: int, left_s: float
 ) -> None:
     expected = in_one_go(world, reader)
     put(world, TEXTS)
-    sittings = -(-20 // pages)
-    for number in range(1, 1 if left_s == 100.0 else sittings):
+    batches = -(-20 // pages)
+    for number in range(1, 1 if left_s == 100.0 else batches):
         read(world, reader, pages=pages, left_s=left_s)
         assert state(world) == ("ready", 0, number * pages)
         assert world.item("a")["status"] == "PROCESSING"
@@ -42,7 +42,7 @@ def test_the_chunks_are_the_same_in_however_many_sittings(
 
 
 @pytest.mark.parametrize("left_s", [100.0, 4.0])
-def test_the_bound_on_text_holds_over_all_sittings(world: World, reader: Reader, left_s: float) -> None:
+def test_the_bound_on_text_holds_over_all_batches(world: World, reader: Reader, left_s: float) -> None:
     in_one_go(world, reader)
     size = reader.size
     for most, code in ((size, None), (size - 1, "text_too_large")):
@@ -57,9 +57,7 @@ def test_the_bound_on_text_holds_over_all_sittings(world: World, reader: Reader,
 
 @pytest.mark.parametrize("first", [1, 4, 10, 19])
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_crash_costs_the_sitting_that_was_read(
-    world: World, reader: Reader, first: int, moment: str
-) -> None:
+def test_a_crash_costs_the_batch_that_was_read(world: World, reader: Reader, first: int, moment: str) -> None:
     expected = in_one_go(world, reader)
     put(world, TEXTS)
 
@@ -81,7 +79,7 @@ def test_a_crash_costs_the_sitting_that_was_read(
 
 
 def test_attempts_count_anew_behind_every_checkpoint(world: World, reader: Reader) -> None:
-    """Ten sittings, each of which fails five times before it succeeds."""
+    """Ten batches, each of which fails five times before it succeeds."""
     expected = in_one_go(world, reader)
     put(world, TEXTS)
     failures = dict.fromkeys(range(1, 21), 5)
@@ -139,8 +137,8 @@ def test_2000_pages_go_through_functions_of_few_seconds(world: World) -> None:
         world.deliver(message, remaining_s=6.5 if kinds[-1] == "process" else 8.5)
         checkpoints.append(world.item("a")["pages_read"])
     assert world.item("a")["status"] == "READY"
-    sittings = checkpoints[: kinds.count("process")]
-    assert sittings == sorted({*sittings}) and len(sittings) >= 4 and sittings[-1] == 2000
+    batches = checkpoints[: kinds.count("process")]
+    assert batches == sorted({*batches}) and len(batches) >= 4 and batches[-1] == 2000
     assert world.sql("SELECT sum(attempt), bool_and(state = 'done') FROM tasks") == [(3, True)]
     found = world.sql("SELECT page, text FROM chunks WHERE source = 'text' ORDER BY ordinal")
     assert found == [(n, text) for n, text in enumerate(texts, start=1) if text]

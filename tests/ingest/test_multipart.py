@@ -1,8 +1,6 @@
 """Large files are uploaded in parts: each as signed, in any order, again, resumed, given up, forgotten."""
 
 import hashlib
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,10 @@ import app
 from chalicelib import wiring
 from chalicelib.events import handlers
 from chalicelib.model.ingest import files
-from tests.library.test_api_items import Api
 from tests.support.emulated import BUCKET, emulated_aws
+from tests.support.library_api import Api, send, send_part
 from tests.support.long_pdf import make_long_pdf
-from tests.support.world import World
+from tests.support.world import World, count_no_requests
 
 MIB = 1024 * 1024
 BODY = make_long_pdf(["The first page", "The second page"], image_px=2300)
@@ -26,6 +24,7 @@ NEW = {"filename": "a.pdf", "content_type": "application/pdf", "size_bytes": len
 
 @pytest.fixture
 def api(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Api:
+    count_no_requests(monkeypatch)
     monkeypatch.setattr(files, "PARTS_ABOVE_BYTES", MIB)
     monkeypatch.setattr(files, "PART_BYTES", 5 * MIB)
     app.edge.cache_clear()
@@ -44,27 +43,8 @@ def announce(api: Api, **changes: Any) -> dict[str, Any]:
     return upload  # type: ignore[no-any-return]
 
 
-def send_part(url: str, body: bytes) -> str:
-    """What S3 knows the part by."""
-    status, etag = send(url, body)
-    assert status == 200
-    return etag
-
-
-def send(url: str, body: bytes, *, method: str = "PUT") -> tuple[int, str]:
-    """Status, and the ETag or S3's error code."""
-    headers = {"Origin": "http://127.0.0.1:8000", "Content-Type": ""}  # as a browser's
-    request = urllib.request.Request(url, body, headers, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            assert "ETag" in answer.headers["Access-Control-Expose-Headers"]
-            return answer.status, answer.headers["ETag"]
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode().partition("<Code>")[2].partition("<")[0]
-
-
 def send_all(upload: dict[str, Any], body: bytes = BODY) -> list[dict[str, Any]]:
-    """What completes the upload."""
+    """Send all parts; return the body that completes the upload."""
     bodies, sent = parts_of(body), list(upload["sent"])
     for part in reversed(upload["parts"]):
         etag = send_part(part["url"], bodies[part["number"]])

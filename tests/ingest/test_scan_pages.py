@@ -1,11 +1,11 @@
-"""Which pages of a PDF are scans: those that show something and have no text, or a stamp's on a large picture."""
+"""Pages of a PDF that count as scans: without text, or with a stamp's text on a large picture."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from chalicelib.model.ingest.files import FileLimits, Page, Sitting
+from chalicelib.model.ingest.files import FileLimits, Page, ReadBounds
 from chalicelib.ops.ingest import read_scans
 from chalicelib.providers.ingest.decoder import Decoder
 from tests.hostile.pdfs import pdf, stream
@@ -26,7 +26,7 @@ STAMP = b"BT /F 9 Tf 10 50 Td (Scanned with Some App) Tj ET "
 
 
 def drawn(content: bytes, *, page: str = "") -> bytes:
-    """A page of 200 x 100 points that may draw /X, a picture, or /W, a form around it."""
+    """Return a page of 200 x 100 points that may draw /X, a picture, or /W, a form around it."""
     return pdf(
         {10: GREY, 11: WRAPPED, 12: NOTE},
         content=content,
@@ -80,11 +80,11 @@ def test_a_page_of_a_million_lines_is_not_looked_through(decode: Decode) -> None
     assert not decode(drawn(STAMP + lines + b"q 200 0 0 100 0 0 cm /X Do Q")).is_scan
 
 
-def test_scans_are_numbered_in_every_sitting(decoder: Decoder, tmp_path: Path) -> None:
+def test_scans_are_numbered_in_every_batch(decoder: Decoder, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(make_long_pdf(["", LONG, "", "", LONG, ""], image_px=9))
-    first = decoder.decode(str(path), sitting=Sitting(pages=3)).pages
-    others = decoder.read_pages(str(path), 4, text_size_left=10_000, sitting=Sitting(pages=3))
+    first = decoder.decode(str(path), bounds=ReadBounds(pages=3)).pages
+    others = decoder.read_pages(str(path), 4, text_size_left=10_000, bounds=ReadBounds(pages=3))
     assert [page.number for page in (*first, *others) if page.is_scan] == [1, 3, 4, 6]
 
 

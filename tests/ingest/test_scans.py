@@ -8,16 +8,17 @@ from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.events import handlers
 from chalicelib.model.ingest.files import FileLimits
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work.tasks import POLICIES, Claim
 from chalicelib.ops.ingest import read_scans
 from chalicelib.ops.ingest.analyze import analyze_item
 from chalicelib.ops.ingest.manage import reprocess_item
 from chalicelib.stores.postgres.postgres import Database
-from tests.library.test_api_items import Api, api
-from tests.support import sittings
+from tests.support import reading
 from tests.support.emulated import BUCKET
+from tests.support.library_api import Api
 from tests.support.long_pdf import make_long_pdf
+from tests.support.reading import Reader
 from tests.support.scans import (
     analyze,
     asked,
@@ -30,10 +31,8 @@ from tests.support.scans import (
     scanned_pdf,
     text_of,
 )
-from tests.support.sittings import Reader
 from tests.support.world import World
 
-__all__ = ["api"]  # pytest finds fixtures by their names
 ALICE_A = ItemRef(user_id="alice", item_id="a")
 PATH = "/api/v1/documents/a"
 
@@ -80,7 +79,7 @@ def test_of_a_mixed_document_only_the_scans_are_read(world: World, api: Api) -> 
 def test_when_time_runs_out_the_next_call_goes_on(world: World, api: Api) -> None:
     put_scan(world, range(1, 5))
     for done in range(1, 5):
-        analyze(world, remaining_s=read_scans.LEAST_S)
+        analyze(world, remaining_s=read_scans.MIN_SCAN_S)
         document = api("GET", PATH)[1]
         assert (document["status"], document["unread_pages"]) == ("ANALYZING", 4 - done)
         assert api("GET", f"{PATH}/pages/4")[1]["is_unread"] == (done < 4)
@@ -174,7 +173,7 @@ def test_pages_beyond_the_most_stay_unread_and_say_so(
 ) -> None:
     monkeypatch.setattr(read_scans, "MOST_SCANS", 3)
     put_scan(world, range(1, 6))
-    analyze(world, remaining_s=read_scans.LEAST_S)
+    analyze(world, remaining_s=read_scans.MIN_SCAN_S)
     finish(world)
     assert kept(world) == expected([1, 2, 3])
     document = api("GET", PATH)[1]
@@ -230,11 +229,11 @@ def test_other_bytes_are_not_read_in_the_place_of_those_that_were_counted(world:
 
 def test_of_a_file_that_is_bad_or_no_more_nothing_is_unread(world: World) -> None:
     reader = Reader()
-    sittings.put(world, ["", "", "A word. " * 99], image_px=9)
-    sittings.read(world, reader, pages=1, left_s=4.0)
-    sittings.read(world, reader, pages=1, left_s=4.0)
+    reading.put(world, ["", "", "A word. " * 99], image_px=9)
+    reading.read(world, reader, pages=1, left_s=4.0)
+    reading.read(world, reader, pages=1, left_s=4.0)
     assert world.item("a")["unread_pages"] == [1, 2]
-    sittings.read(world, reader, limits=FileLimits(max_text_chars=99))
+    reading.read(world, reader, limits=FileLimits(max_text_chars=99))
     reader.close()
     assert (world.item("a")["failure_code"], world.item("a")["unread_pages"]) == ("text_too_large", [])
     put_scan(world, [1, 2])

@@ -1,46 +1,13 @@
 """The API over a real database and the emulated AWS: items, uploads, search, health."""
 
-import json
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import pytest
-from chalice.test import Client
 
-import app
+from tests.support.library_api import Api, upload
 from tests.support.world import World, jpeg
-
-
-class Api:
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any, dict[str, str]]:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        raw = json.dumps(body).encode() if body is not None else b""
-        answer = self._client.http.request(method, path, headers=headers, body=raw)
-        return answer.status_code, json.loads(answer.body) if answer.body else None, answer.headers
-
-
-@pytest.fixture
-def api(world: World, tmp_path: Path) -> Api:
-    app.edge.cache_clear()
-    # A folder without .chalice/config.json: its settings would replace this test's.
-    return Api(Client(app.app, project_dir=str(tmp_path)))
-
-
-def upload(form: dict[str, Any], body: bytes) -> None:
-    """POST the form as a browser would."""
-    boundary = "xyzzy"
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n'
-        for n, v in form["fields"].items()
-    ]
-    parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n')
-    data = "".join(parts).encode() + body + f"\r\n--{boundary}--\r\n".encode()
-    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-    urlopen(Request(form["url"], data, headers), timeout=10).close()
 
 
 def test_upload_process_read_delete(world: World, api: Api) -> None:

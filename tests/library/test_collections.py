@@ -8,11 +8,10 @@ import pytest
 
 from chalicelib import errors
 from chalicelib.ops.library import collections
-from tests.ingest.test_decoder import wait_until
-from tests.library.test_api_items import Api, api
+from tests.support.library_api import Api
+from tests.support.processes import wait_until
 from tests.support.world import World, jpeg
 
-__all__ = ["api"]  # pytest finds fixtures by their names
 PATH = "/api/v1/collections"
 
 

@@ -1,4 +1,4 @@
-"""What leans on an item, and what is left when it has been deleted."""
+"""Dependents of an item, and what remains after its deletion."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.library.test_api_items import Api, api
+from tests.support.library_api import Api
 from tests.support.world import World, jpeg
 
-__all__ = ["api"]  # pytest finds fixtures by their names
 PDF = (Path(__file__).parents[2] / "samples" / "balcony-tomatoes.pdf").read_bytes()
 PATH = "/api/v1/items/guide/dependents"
 # What a user has said and was told stays; a citation of what is gone is stale.
@@ -87,7 +86,7 @@ def test_anothers_item_of_the_same_name_leans_on_nothing_here(world: World, api:
 
 
 def rows_that_tell_of(world: World, *words: str) -> dict[str, list[Any]]:
-    """Of every table the rows in which one of these words stands."""
+    """Return the rows of every table that have one of these words."""
     tables = world.sql(
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     )

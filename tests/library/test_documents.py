@@ -17,12 +17,11 @@ import app
 from chalicelib import errors, wiring
 from chalicelib.events import handlers
 from chalicelib.ops.library import documents
-from tests.library.test_api_items import Api, api
 from tests.support.emulated import BUCKET
+from tests.support.library_api import Api
 from tests.support.sample_api import rest_event
 from tests.support.world import World, jpeg
 
-__all__ = ["api"]  # pytest finds fixtures by their names
 PATH = "/api/v1/documents"
 PDF = (Path(__file__).parents[2] / "samples" / "balcony-tomatoes.pdf").read_bytes()
 HASH = hashlib.sha256(PDF).hexdigest()
@@ -45,7 +44,7 @@ def send(world: World, tmp_path: Path) -> Send:
 
 
 def s3_event(world: World, key: str) -> dict[str, Any]:
-    """What S3 tells of an object that is there."""
+    """Return S3's event of an existing object."""
     body = world.aws.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
     return world.put(key, body)
 

@@ -16,10 +16,8 @@ from chalicelib.model.ingest.files import FileLimits
 from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.providers.ingest.drawing_pool import MAX_WAIT_S, DrawingPool
 from chalicelib.stores.aws import local_copies
-from tests.library.test_page_images import PATH, PDF, guide, kept
+from tests.support.guide import PATH, PDF, kept
 from tests.support.world import World
-
-__all__ = ["guide"]  # pytest finds fixtures by their names
 
 
 @pytest.fixture
@@ -52,6 +50,23 @@ def test_at_most_so_many_are_lent_and_those_that_came_back_are_lent_again(pools:
         raise ValueError("drawing failed")
     with pool.lend("ann") as again, pool.lend("bob") as last:
         assert {again.__self__, last.__self__} == {first.__self__, second.__self__}  # type: ignore[attr-defined]
+
+
+def test_a_decoder_that_cannot_be_made_is_not_lent(pools: list[DrawingPool]) -> None:
+    """No file descriptor is left, say: once there are some again, as many decoders are lent as ever."""
+    made = iter([OSError(24, "Too many open files")] * 3)
+
+    def make() -> Decoder:
+        for failure in made:
+            raise failure
+        return Decoder(limits=FileLimits())
+
+    pool = DrawingPool(make, size=1, max_wait_s=0.0)
+    pools.append(pool)
+    for _ in range(3):
+        with pytest.raises(OSError, match="Too many"), pool.lend("ann"):
+            pass
+    assert is_lent(pool, "ann")
 
 
 def test_one_caller_leaves_a_decoder_to_the_others(pools: list[DrawingPool]) -> None:

@@ -12,29 +12,21 @@ from PIL import Image, ImageChops
 
 import app
 from chalicelib import wiring
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.library.page_text import join_chunks, shown_span
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.ops.library import documents
 from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.stores.aws import local_copies
-from tests.library.test_api_items import Api, api
+from tests.support.guide import PATH, PDF, SAMPLES, kept
+from tests.support.library_api import Api
 from tests.support.world import World
 
-__all__ = ["api"]  # pytest finds fixtures by their names
-SAMPLES = Path(__file__).parents[2] / "samples"
-PDF = (SAMPLES / "balcony-tomatoes.pdf").read_bytes()
-PATH = "/api/v1/documents/guide"
 CHANGED = 30  # of 255: more than a JPEG's noise
 
 
 @pytest.fixture
 def client(world: World, tmp_path: Path) -> Client:
     return Client(app.app, project_dir=str(tmp_path))
-
-
-@pytest.fixture
-def guide(world: World) -> None:
-    world.ingest("alice/guide.pdf", PDF)
 
 
 def image(client: Client, path: str) -> Image.Image:
@@ -236,10 +228,6 @@ def test_a_scanned_pages_text_was_read_off_it_and_cannot_be_marked(
     plain, asked = (image(client, f"{PATH}/pages/1/image{query}") for query in ("", "?highlight=0-4"))
     assert ImageChops.difference(plain, asked).getbbox() is None
     assert api("GET", f"{PATH}/pages/1/image?highlight=0-11")[1]["field"] == "highlight"
-
-
-def kept() -> list[Path]:
-    return sorted(Path(wiring.local_copies()._folder.name).iterdir())
 
 
 def test_a_file_is_fetched_once_and_few_are_kept(world: World, client: Client, guide: None) -> None:

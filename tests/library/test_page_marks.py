@@ -39,7 +39,7 @@ def decoder() -> Iterator[Decoder]:
 
 
 def make_pdf(path: Path, shape: str, words: list[Word], *, more: str = "") -> str:
-    """One page with these words on it, each written by itself. No cross-reference table: readers rebuild it."""
+    """Return one page with these words on it, each written by itself. No cross-reference table: readers rebuild it."""
     content = more + "".join(f"BT /F 14 Tf {x} {y} Td ({word}) Tj ET\n" for word, x, y in words)
     font = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>"
     path.write_text(

@@ -1,4 +1,4 @@
-"""What a first start installs and says, and how it loads the samples."""
+"""The first start: what it installs and prints, and how it loads the samples."""
 
 import os
 import pty
@@ -40,7 +40,7 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
-def test_setup_says_what_it_installs_once_and_mends_what_was_broken_off(clone: Path) -> None:
+def test_setup_says_what_it_installs_once(clone: Path) -> None:
     first = make_setup(clone)
     assert first.returncode == 0, first.stderr
     assert "Installing Python packages into .venv" in first.stdout
@@ -48,6 +48,10 @@ def test_setup_says_what_it_installs_once_and_mends_what_was_broken_off(clone: P
     again = make_setup(clone)
     assert (again.returncode, "Installing" in again.stdout) == (0, False)
 
+
+@pytest.mark.slow
+def test_setup_mends_what_was_broken_off(clone: Path) -> None:
+    assert make_setup(clone).returncode == 0
     (stamp,) = (clone / ".venv").glob(".ready-*")
     stamp.unlink()
     (pip,) = (clone / ".venv").glob("lib/python3*/site-packages/pip")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from local.base import create_base
 from local.deploy import deploy, make_stage_copy
-from local.places import Places, Ports, stage_settings
+from local.layout import Folders, Ports, stage_settings
 from tests.support.emulated import emulated_aws
 
 APP = """
@@ -68,9 +68,9 @@ def make_project(path: Path) -> Path:
 
 
 def test_the_declared_functions_rules_and_queues_are_deployed(tmp_path: Path) -> None:
-    places = Places(state=tmp_path / "state", project=make_project(tmp_path / "project"))
+    folders = Folders(state=tmp_path / "state", project=make_project(tmp_path / "project"))
     with emulated_aws(tmp_path) as aws:
-        copy = make_stage_copy(places, Ports(api=9000))
+        copy = make_stage_copy(folders, Ports(api=9000))
         assert stage_settings(copy)["DATABASE_URL"] == "postgresql://a@127.0.0.1:9002/c"
         create_base(stage_settings(copy), aws_port=aws.emulator.port)
         deploy(copy, aws_port=aws.emulator.port, log=tmp_path / "deploy.log")

@@ -1,4 +1,4 @@
-"""How the local stack runs functions: retries, what becomes of failures, timeouts, killed workers, queues."""
+"""Functions in the local stack: retries, failures, timeouts, killed workers, queues."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def lines(log: Path, *, count: int, timeout_s: float = 60) -> list[str]:
-    """What the functions have logged, once there are that many lines."""
+    """Return the functions' log when it has that many lines."""
     give_up_at = time.monotonic() + timeout_s
     while time.monotonic() < give_up_at:
         if log.exists() and len(found := log.read_text().splitlines()) >= count:

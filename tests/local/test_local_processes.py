@@ -37,7 +37,7 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> bool:
 
 
 def parent_of(command: list[str]) -> "subprocess.Popen[bytes]":
-    """A process that spawns `command` as the stack does, and sleeps."""
+    """Return a process that spawns `command` as the stack does, and sleeps."""
     program = (
         "import os, pathlib, time; from local.children import spawn;"
         f"spawn({command!r}, log=pathlib.Path(os.devnull), env=os.environ); time.sleep(60)"
@@ -51,9 +51,9 @@ def parent_of(command: list[str]) -> "subprocess.Popen[bytes]":
         [
             sys.executable,
             "-c",
-            "import time; from local.leash import die_with_parent; die_with_parent(); time.sleep(60)",
+            "import time; from local.parent_watch import die_with_parent; die_with_parent(); time.sleep(60)",
         ],
-        [*module_command("local.leash", "SIGINT", ""), "sleep", "60"],
+        [*module_command("local.parent_watch", "SIGINT", ""), "sleep", "60"],
     ],
     ids=["ours", "another's"],
 )
@@ -74,15 +74,15 @@ def test_a_stop_reaches_a_program_even_where_the_shell_ignores_that_signal() -> 
         "-c",
         "trap '' INT; exec \"$@\"",
         "-",
-        *module_command("local.leash", "SIGINT", ""),
+        *module_command("local.parent_watch", "SIGINT", ""),
         "sleep",
         "60",
     ]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    leash = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
-    assert wait_until(lambda: [p.name() for p in psutil.Process(leash.pid).children()] == ["sleep"])
-    leash.terminate()
-    assert leash.wait(timeout=60) != 0
+    watcher = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
+    assert wait_until(lambda: [p.name() for p in psutil.Process(watcher.pid).children()] == ["sleep"])
+    watcher.terminate()
+    assert watcher.wait(timeout=60) != 0
 
 
 def test_a_child_that_dies_is_started_again_and_that_is_said(tmp_path: Path) -> None:

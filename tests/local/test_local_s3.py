@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from botocore.client import Config
 
-from local.places import aws_environment
+from local.layout import aws_environment
 from tests.support.emulated import BUCKET, Emulated, emulated_aws
 
 SAMPLE = json.loads((Path(__file__).parents[1] / "support" / "events" / "s3_object_created.json").read_text())
@@ -199,7 +199,7 @@ def _put_numbered(s3: Any, n: int) -> None:
 
 
 def _shape(value: Any) -> Any:
-    """The names and types in a JSON value."""
+    """Return the names and types in a JSON value."""
     if isinstance(value, dict):
         return {name: _shape(item) for name, item in value.items()}
     if isinstance(value, list):

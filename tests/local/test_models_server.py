@@ -24,10 +24,9 @@ from chalicelib.providers.models.embedder_openai import OpenAIEmbedder
 from local.models.server import Models, ModelsServer
 from local.models.wire import error_body
 from tests.support.scans import draw_page, joined, scanned_pdf
-from tests.support.talking import Talk, talk
+from tests.support.talking import Talk
 from tests.support.world import forget_wiring
 
-__all__ = ["talk"]  # pytest finds fixtures by their names
 MODEL = "all-MiniLM-L6-v2"
 SAMPLES = Path(__file__).parents[2] / "samples"
 

@@ -1,4 +1,4 @@
-"""What the local models do with text: languages, glued words, keywords, summaries."""
+"""The local models on text: languages, glued words, keywords, summaries."""
 
 import pytest
 

@@ -12,7 +12,7 @@ import pytest
 from moto.sqs.models import sqs_backends
 
 from local.invocations import Outcome
-from local.places import ACCOUNT, REGION
+from local.layout import ACCOUNT, REGION
 from local.queue_poller import QueuePoller
 from tests.support.emulated import Emulated, emulated_aws
 

@@ -87,7 +87,7 @@ def module_name(path: Path) -> str:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Every module that a file imports, at its top or inside a function."""
+    """Yield every module that a file imports, at its top or inside a function."""
     for node in ast.walk(ast.parse(path.read_text(), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -105,7 +105,7 @@ def is_module(name: str) -> bool:
 
 
 def part(module: str) -> str:
-    """The row of ALLOWED that a module of the app belongs to."""
+    """Return the row of ALLOWED that a module of the app belongs to."""
     names = module.split(".")
     if names[0] == "app":
         return "app"

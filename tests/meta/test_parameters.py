@@ -1,4 +1,4 @@
-"""What whoever deploys tells a stage's template: every function starts with it, and secrets are not shown."""
+"""Parameters of a stage's template: every function starts with them, and secrets are not shown."""
 
 import re
 from typing import Any
@@ -17,7 +17,7 @@ UPSTREAMS = {f"Upstream{r.upstream.capitalize()}ServiceUrl": f"https://{r.upstre
 
 
 def variables(function: str, stage: str, **given: str) -> dict[str, str]:
-    """What the deployed function finds in its environment."""
+    """Return the deployed function's environment variables."""
     template = overlay.template(stage)
     parameters: dict[str, Any] = template["Parameters"]
     assert given.keys() <= parameters.keys()

@@ -13,7 +13,7 @@ ACCOUNT = "123456789012"
 
 
 def allowed(function: str, stage: str, action: str, resource: str) -> bool:
-    """Whether a statement names this action on this resource; conditions are taken as met."""
+    """Return whether a statement allows this action on this resource if its conditions are met."""
     return any(
         action in statement["Action"]
         and any(
@@ -65,7 +65,7 @@ def test_a_stage_cannot_reach_another_stage(function: str) -> None:
 
 
 def used_by_any_function(stage: str) -> list[tuple[str, str]]:
-    """One action on each kind of thing that belongs to a stage alone."""
+    """Return one action on each kind of thing that belongs to a stage alone."""
     names = CONFIG["stages"][stage]["environment_variables"]
     region = f"us-east-1:{ACCOUNT}"
     secrets = "/collections" if stage == "dev" else f"/collections-{stage}"

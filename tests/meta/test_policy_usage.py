@@ -23,9 +23,9 @@ from chalicelib import wiring
 from chalicelib.model.ingest import files
 from chalicelib.model.work.tasks import QUEUES
 from deploy.policies import CONFIG, DEAD_LETTERS, FUNCTIONS, OWN_ACCOUNT, ROOT, STAGES, policy
-from local.places import ACCOUNT
-from tests.ingest.test_multipart import send_part
+from local.layout import ACCOUNT
 from tests.support.emulated import BUCKET
+from tests.support.library_api import send_part
 from tests.support.long_pdf import make_long_pdf
 from tests.support.mailbox import SENDER, link_of_latest_mail
 from tests.support.recording import OPERATIONS, Call, Recorded, Recorder
@@ -79,7 +79,7 @@ def recorded(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def pdf(name: str) -> bytes:
-    """The same document in other bytes."""
+    """Return the same document in other bytes."""
     return PDF + f"\n% {name}\n".encode()
 
 
@@ -223,7 +223,7 @@ def use_failures(world: Recorded) -> None:
 
 
 def use_accounts(world: Recorded) -> None:
-    """Somebody registers, signs in, looks at what there is, makes and revokes a key, signs out, is let in by mail."""
+    """Register, sign in, list, make and revoke a key, sign out, and come back by mail."""
     login = {"email": "ann@example.org", "password": "a password that is long"}
     world.request("GET", "/api/v1/registration")
     world.request("POST", "/api/v1/registration", {"email": login["email"]})
@@ -302,7 +302,7 @@ def test_each_function_may_do_what_it_does_and_nothing_else(recorded: Recorded) 
 
 
 def operations_in_the_code(world: World) -> set[tuple[str, str]]:
-    """The calls that modules with botocore in them spell out, of the services that wiring makes clients of."""
+    """Return the calls that modules with botocore in them spell out, of the services that wiring makes clients of."""
     services = re.findall(r'_client\("(\w+)"\)', (ROOT / "chalicelib" / "wiring.py").read_text())
     sources = [path.read_text() for path in (ROOT / "chalicelib").rglob("*.py")]
     trees = [ast.parse(source) for source in sources if "from botocore" in source]
@@ -314,7 +314,7 @@ def operations_in_the_code(world: World) -> set[tuple[str, str]]:
 
 
 def grants(function: str, stage: str) -> set[Call]:
-    """Every combination of action, resource pattern and event source that its policy allows, but UNRECORDED."""
+    """Return every combination of action, resource pattern and event source that its policy allows, but UNRECORDED."""
     found = set()
     for statement in policy(function, stage)["Statement"]:
         polling = POLLING if statement["Sid"] == "Consume" else set()

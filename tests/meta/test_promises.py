@@ -7,8 +7,8 @@ from pathlib import Path
 import psycopg2
 
 from chalicelib.stores.postgres.sql import statements
-from tests.meta.test_sql import plan
 from tests.mutants.promises import DOCUMENT, PROJECT, Mutant, document, read_promises
+from tests.support.plans import plan
 
 
 def test_every_mutant_fits_one_place_and_what_it_leaves_is_valid(template_url: str, tmp_path: Path) -> None:

@@ -8,16 +8,11 @@ import pytest
 
 from chalicelib.logs import JsonFormatter, redact
 from chalicelib.settings import InvalidSetting, Settings
-
-GOOD = {
-    "DATABASE_URL": "postgresql://app:hunter2@db/collections",
-    "IMAGES_BUCKET": "collections-images-dev-1",
-    "SESSION_SECRET": "hunter2-hunter2-hunter2-hunter2-hunter2",
-}
+from tests.support.settings import SETTINGS
 
 
 def test_defaults() -> None:
-    settings = Settings.from_env(GOOD)
+    settings = Settings.from_env(SETTINGS)
     assert (settings.environment, settings.anonymous_user, settings.upload_url_ttl_s) == ("dev", None, 900)
 
 
@@ -26,7 +21,7 @@ def test_defaults() -> None:
 )
 def test_a_decoder_gets_what_its_function_has_to_spare(function_mb: str | None, decoder_mb: int) -> None:
     given = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": function_mb} if function_mb else {}
-    assert Settings.from_env({**GOOD, **given}).decoder_memory_bytes == decoder_mb * 1024 * 1024
+    assert Settings.from_env({**SETTINGS, **given}).decoder_memory_bytes == decoder_mb * 1024 * 1024
 
 
 @pytest.mark.parametrize(
@@ -47,14 +42,14 @@ def test_a_decoder_gets_what_its_function_has_to_spare(function_mb: str | None, 
 )
 def test_a_wrong_setting_is_refused_by_name_without_its_value(name: str, value: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
-        Settings.from_env({**GOOD, name: value})
+        Settings.from_env({**SETTINGS, name: value})
     assert str(refused.value).startswith(f"{name}: ")
     assert "hunter2" not in str(refused.value)
 
 
 def test_production_refuses_an_anonymous_user() -> None:
     with pytest.raises(InvalidSetting, match="ANONYMOUS_USER"):
-        Settings.from_env({**GOOD, "ENVIRONMENT": "production", "ANONYMOUS_USER": "demo"})
+        Settings.from_env({**SETTINGS, "ENVIRONMENT": "production", "ANONYMOUS_USER": "demo"})
 
 
 @pytest.mark.parametrize(

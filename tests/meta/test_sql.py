@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.stores.postgres.sql import statements
-from tests.conftest import rows
+from tests.support.plans import plan
 
 STORES = Path(__file__).parents[2] / "chalicelib" / "stores"
 ALL = [
@@ -14,7 +14,6 @@ ALL = [
     for path in sorted(STORES.rglob("*.sql"))
     for name, text in statements(str(path)).items()
 ]
-EXAMPLE_ROW = {"chunks": "(%(a)s, %(b)s, 'text', 1, 1, 0, 1, 'x')"}
 
 
 @pytest.mark.parametrize("text", ALL)
@@ -25,16 +24,3 @@ def test_statement_can_be_planned(text: str, template_url: str) -> None:
 @pytest.mark.parametrize("text", [each for each in ALL if each.id != "api_keys.delete"])  # 50 a user at most
 def test_no_id_is_compared_as_text_which_no_index_has(text: str) -> None:
     assert not re.search(r"\bid::text\s*=", text)
-
-
-def plan(text: str, url: str) -> list[tuple]:
-    """The plan of a named statement; psycopg2's error when the schema has no such table or column."""
-    text = text.replace("VALUES %s", f"VALUES {EXAMPLE_ROW['chunks']}")
-    names: list[str] = []
-
-    def numbered(match: re.Match[str]) -> str:
-        if match[1] not in names:
-            names.append(match[1])
-        return f"${names.index(match[1]) + 1}"
-
-    return rows(url, "EXPLAIN (GENERIC_PLAN) " + re.sub(r"%\((\w+)\)s", numbered, text))

@@ -18,7 +18,7 @@ from chalicelib.providers import ChatModel
 from chalicelib.providers.models.chat_anthropic import AnthropicChat
 from chalicelib.providers.models.chat_openai import OPENAI_URL, OpenAIChat
 from chalicelib.settings import InvalidSetting, Settings
-from tests.meta.test_settings import GOOD
+from tests.support.settings import SETTINGS
 
 KEY = "sk-very-secret-0123456789"
 VALUE = {"sentences": [{"text": "Yes.", "citations": []}]}
@@ -121,7 +121,7 @@ def test_what_anthropic_is_sent(server: Server) -> None:
 
 
 def strict(schema: Any) -> Iterator[Any]:
-    """Every object's schema within a schema."""
+    """Yield every object's schema within a schema."""
     if isinstance(schema, dict):
         if schema.get("type") == "object":
             yield schema
@@ -251,7 +251,7 @@ def test_an_answer_in_drops_has_no_more_time_than_another(connection: str) -> No
 def test_what_is_set_chooses_the_model(
     variables: dict[str, str], provider: type | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {**GOOD, **variables}.items():
+    for name, value in {**SETTINGS, **variables}.items():
         monkeypatch.setenv(name, value)
     for made in (wiring.settings, wiring.chat_model):
         made.forget()
@@ -263,4 +263,4 @@ def test_what_is_set_chooses_the_model(
 @pytest.mark.parametrize("variables", [{"CHAT_MODEL": "m"}, {"CHAT_URL": "http://127.0.0.1:1/v1"}])
 def test_half_a_model_is_refused_at_start(variables: dict[str, str]) -> None:
     with pytest.raises(InvalidSetting, match=r"^CHAT_MODEL: "):
-        Settings.from_env({**GOOD, **variables})
+        Settings.from_env({**SETTINGS, **variables})

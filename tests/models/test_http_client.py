@@ -13,7 +13,7 @@ import pytest
 from chalicelib.providers.http import dial as http_dial
 from chalicelib.providers.http.client import HttpClient
 from chalicelib.providers.http.dial import ExchangeFailed, origin_of
-from tests.gateway.test_gateway_failures import certificate
+from tests.support.certificates import certificate
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Serve = Callable[[socket.socket, int], None]

@@ -3,13 +3,11 @@
 import json
 import socket
 import struct
-import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -18,57 +16,7 @@ from chalicelib.errors import BadFile, CollectionsError, InvalidInput, Misconfig
 from chalicelib.providers import Analysis, AnalysisRequest
 from chalicelib.providers.models.analyzer_http import HttpAnalyzer
 from chalicelib.providers.models.embedder_openai import OpenAIEmbedder
-
-KEY = "sk-very-secret-0123456789"
-Answer = tuple[int, dict[str, str], bytes]
-
-
-class Provider(ThreadingHTTPServer):
-    """Answers every POST with `answer(body)`; keeps what was asked."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), ProviderHandler)
-        self.answer: Callable[[Any], Answer] = lambda body: (500, {}, b"")
-        self.asked = list[tuple[str, str | None, Any]]()
-        self.connections = set[tuple[str, int]]()
-        self.delay_s = 0.0
-        self.close_after_answer = False
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class ProviderHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Provider
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append((self.path, self.headers.get("Authorization"), body))
-        self.server.connections.add(self.client_address)
-        time.sleep(self.server.delay_s)
-        status, headers, content = self.server.answer(body)
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(content)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-        # Closed without "Connection: close", as a server does whose idle time has run out.
-        self.close_connection = self.server.close_after_answer
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield server
-        server.shutdown()
+from tests.support.model_provider import KEY, HttpReply, Provider
 
 
 @pytest.fixture
@@ -76,7 +24,7 @@ def embedder(provider: Provider) -> OpenAIEmbedder:
     return OpenAIEmbedder(base_url=provider.url + "/v1/", api_key=KEY, model="m", dimensions=2)
 
 
-def embeddings(body: Any) -> Answer:
+def embeddings(body: Any) -> HttpReply:
     """For a text of n letters the vector (n, 2n), in base64, the rows in reverse order."""
     rows = [
         {"index": index, "embedding": b64encode(struct.pack("<2f", len(text), 2 * len(text))).decode()}
@@ -85,7 +33,7 @@ def embeddings(body: Any) -> Answer:
     return 200, {}, json.dumps({"object": "list", "data": rows[::-1]}).encode()
 
 
-def fixed(status: int, answer: object, **headers: str) -> Callable[[Any], Answer]:
+def fixed(status: int, answer: object, **headers: str) -> Callable[[Any], HttpReply]:
     return lambda body: (status, headers, json.dumps(answer).encode())
 
 

@@ -11,11 +11,9 @@ from chalicelib.model.search.filters import Filters
 from chalicelib.ops.search.passages import find_passages
 from chalicelib.providers.models.reranker_http import HttpReranker
 from chalicelib.settings import InvalidSetting, Settings
-from tests.library.test_api_items import Api, api
-from tests.models.test_providers import KEY, Provider, provider
+from tests.support.library_api import Api
+from tests.support.model_provider import KEY, Provider
 from tests.support.world import World, jpeg
-
-__all__ = ["api", "provider"]  # pytest finds fixtures by their names
 
 
 def scores(rows: Any, key: str = "results") -> tuple[int, dict[str, str], bytes]:

@@ -113,7 +113,7 @@ def try_out(project: Path, mutant: Mutant) -> str:
 
 
 def first_failure(project: Path, tests: Sequence[str]) -> str | None:
-    """Return the first test that fails, None when all pass; when they hang, the first of them. Raises NoVerdict."""
+    """Return the first test that fails, None when all pass; when they hang, the first of them. Raise NoVerdict."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", *tests]
     try:
         done = subprocess.run(

@@ -40,7 +40,7 @@ class Mutant(Struct, frozen=True, kw_only=True):
     promise: Promise
 
     def apply(self, source: str) -> str:
-        """Return the file's text without the protection. Raises ValueError unless exactly one place fits."""
+        """Return the file's text without the protection. Raise ValueError unless exactly one place fits."""
         change = mutated_sql if self.file.endswith(".sql") else mutated_module
         try:
             return change(source, self.name, self.operation, self.argument)

@@ -18,7 +18,7 @@ _AROUND = frozenset({"and", "or", ",", ";", *_CLAUSES.split()})
 
 
 def mutated_sql(source: str, name: str, operation: str, argument: str) -> str:
-    """Return the file with the operation done. Raises ValueError unless the tokens are there exactly once."""
+    """Return the file with the operation done. Raise ValueError unless the tokens are there exactly once."""
     start, end = _statement(source, name) if name else (0, len(source))
     tokens = _tokens(source, start, end)
     wanted = [token.lower() for token in _TOKEN.findall(argument)]
@@ -49,7 +49,7 @@ def _tokens(source: str, start: int, end: int) -> list[tuple[str, int, int]]:
 
 
 def _condition(texts: list[str], first: int, last: int) -> tuple[int, int]:
-    """The first and last token of the whole condition around these."""
+    """Return the first and last token of the whole condition around these."""
     before = list(takewhile(_inside("(", ")", _AROUND | {"not"}), reversed(texts[:first])))
     after = list(takewhile(_inside(")", "(", _AROUND), texts[last + 1 :]))
     return first - len(before), last + len(after)

@@ -42,7 +42,7 @@ Operation = Callable[[ast.AST, list[str]], None]
 
 
 def mutated_module(source: str, qualname: str, operation: str, argument: str) -> str:
-    """Return the module with the operation done. Raises ValueError unless it fits exactly one place."""
+    """Return the module with the operation done. Raise ValueError unless it fits exactly one place."""
     tree = ast.parse(source)
     scope = _find(tree, qualname)
     top: Any = next(node for node in tree.body if any(each is scope for each in ast.walk(node)))
@@ -117,7 +117,7 @@ def _mentions(node: ast.AST, words: Sequence[str]) -> bool:
 
 
 def _only(places: list[Place], words: list[str]) -> Place:
-    """The one there is, or the one that `#n` asks for."""
+    """Return the one there is, or the one that `#n` asks for."""
     if words and words[-1].startswith("#"):
         return places[int(words[-1][1:]) - 1]
     if len(places) != 1:
@@ -126,7 +126,7 @@ def _only(places: list[Place], words: list[str]) -> Place:
 
 
 def _split(argument: str) -> tuple[list[str], list[str]]:
-    """The words, and `#n` if it is there."""
+    """Return the words, and `#n` if it is there."""
     words = argument.split()
     return [word for word in words if not word.startswith("#")], words[-1:]
 

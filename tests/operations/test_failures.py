@@ -14,7 +14,7 @@ from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.events import handlers
 from chalicelib.logs import describe_error
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work.tasks import POLICIES, Claim
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.stores.ingest import uploads

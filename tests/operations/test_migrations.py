@@ -14,9 +14,8 @@ from chalicelib import wiring
 from chalicelib.events import handlers
 from chalicelib.model.accounts.passwords import matches
 from chalicelib.model.failures import FailureFilters
-from chalicelib.model.library.items import ItemFilters
+from chalicelib.model.library.items import ItemFilters, ItemRef
 from chalicelib.model.search.filters import Filters
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.ops.library.browse import list_items, read_item
 from chalicelib.ops.operations.failures import redrive_failures
 from chalicelib.ops.search.search import search_items

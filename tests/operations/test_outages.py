@@ -18,7 +18,7 @@ import app
 from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.model.ingest.files import FileLimits
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest.analyze import analyze_item
 from chalicelib.ops.work.stages import WriteResults

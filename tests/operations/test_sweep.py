@@ -10,7 +10,7 @@ from botocore.config import Config
 from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.events import handlers
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.ops.ingest.manage import delete_item
 from chalicelib.ops.operations.sweep import sweep
 from chalicelib.stores.aws.blobs import Blobs

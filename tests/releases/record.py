@@ -17,7 +17,7 @@ import psycopg2
 from chalicelib.ops.accounts import accounts, api_keys
 from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from chalicelib.stores.postgres.postgres import Database
-from local.places import aws_environment
+from local.layout import aws_environment
 from local.postgres import start_postgres, stop_postgres
 from tests.support.emulated import BUCKET, emulated_aws
 from tests.support.provider_server import DIMENSIONS, provider_server

@@ -62,7 +62,7 @@ class Corpus:
     first_chunk_id: int
 
     def nearest(self, tenant: int, items: Sequence[int], query: np.ndarray) -> set[int]:
-        """The ids of the tenant's ten chunks nearest to the query, by brute force."""
+        """Return the ids of the tenant's ten chunks nearest to the query, by brute force."""
         unit = self.vectors[tenant] / np.linalg.norm(self.vectors[tenant], axis=-1, keepdims=True)
         scores = unit @ query
         allowed = [item * CHUNKS_PER_ITEM + chunk for item in items for chunk in range(CHUNKS_PER_ITEM)]

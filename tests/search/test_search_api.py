@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib.model.work.pipeline import ItemRef
+import app
+from chalicelib.model.library.items import ItemRef
 from chalicelib.stores.search import index
-from tests.library.test_api_items import Api, api
+from tests.support.library_api import Api
 from tests.support.long_pdf import make_long_pdf
 from tests.support.world import World, jpeg
 
-__all__ = ["api"]  # pytest finds fixtures by their names
 SEARCH = "/api/v1/search"
 PICTURES = ("thumbnail", "page", "page_image")
 TERMS = "The tenant pays the rent on the third working day of each month\nto the landlords account without charges"
@@ -179,7 +179,10 @@ def test_similar_items_come_nearest_first_without_the_item_itself(documents: Non
         assert api("GET", path)[0] in (400, 404)
 
 
-def test_all_ways_to_search_count_as_costly(documents: None, api: Api) -> None:
+def test_all_ways_to_search_count_as_costly(
+    documents: None, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.app, "edge", app.edge)
     for answer in (api("GET", "/api/v1/items/garden/similar"), api("POST", SEARCH, {"query": "rent"})):
         assert '"costly-burst"' in answer[2]["RateLimit-Policy"]
 

@@ -12,28 +12,28 @@ from tests.hostile.images import encode
 
 @cache
 def heic(tile_size: int = 0) -> bytes:
-    """A picture of 600 x 400 in noise, so that each tile has bytes of its own; `tile_size` makes a grid."""
+    """Return a picture of 600 x 400 in noise, so that each tile has bytes of its own; `tile_size` makes a grid."""
     pillow_heif.register_heif_opener()
     noise = Image.frombytes("RGB", (150, 100), random.Random(1).randbytes(150 * 100 * 3))
     return encode(noise.resize((600, 400)), "HEIF", tile_size=tile_size, quality=30)
 
 
 def plain_heic(size: tuple[int, int]) -> bytes:
-    """A grid in one colour."""
+    """Return a grid in one colour."""
     pillow_heif.register_heif_opener()
     return encode(Image.new("RGB", size, "red"), "HEIF", tile_size=512)
 
 
 @cache
 def avif_as_heif() -> bytes:
-    """An AV1 image whose brands say no more than that it is an image file."""
+    """Return an AV1 image whose brands say no more than that it is an image file."""
     content = encode(Image.new("RGB", (64, 48), "red"), "AVIF")
     brands_end = int.from_bytes(content[:4], "big")
     return box(b"ftyp", b"mif1", bytes(4), b"miaf" * (brands_end // 4 - 4)) + content[brands_end:]
 
 
 def box(kind: bytes, *content: bytes, size: int | None = None) -> bytes:
-    """A box; with `size` 0 to the file's end, with `size` 1 its size in 64 bits."""
+    """Return a box; with `size` 0 to the file's end, with `size` 1 its size in 64 bits."""
     inside = b"".join(content)
     if size == 1:
         return (1).to_bytes(4, "big") + kind + (len(inside) + 16).to_bytes(8, "big") + inside
@@ -51,7 +51,7 @@ def number(value: int, size_bytes: int) -> bytes:
 def iloc(
     items: dict[int, Sequence[tuple[int, int]]], *, version: int = 1, method: int = 0, wide: bool = False
 ) -> bytes:
-    """Where items are: (offset, length) of their extents by id. `wide`: in 64 bits, with a base and an index."""
+    """Return an iloc box: (offset, length) of items' extents by id. `wide`: in 64 bits, with a base and an index."""
     id_bytes = 4 if version == 2 else 2
     size = 8 if wide else 4
     index = size if wide and version else 0
@@ -66,7 +66,7 @@ def iloc(
 
 
 def iinf(types: dict[int, bytes], *, version: int = 2) -> bytes:
-    """What items are, by id; entries of version 3 have ids of 32 bits."""
+    """Return an iinf box: items' types by id. Entries of version 3 have ids of 32 bits."""
     id_bytes = 4 if version == 3 else 2
     entries = [
         full(b"infe", number(item, id_bytes), bytes(2), kind, b"\0", version=version)
@@ -76,7 +76,7 @@ def iinf(types: dict[int, bytes], *, version: int = 2) -> bytes:
 
 
 def dimg(item: int, *tiles: int, version: int = 0) -> bytes:
-    """That an image is made of others."""
+    """Return a dimg reference: an image is made of others."""
     ids = 4 if version else 2
     made_of = b"".join(number(tile, ids) for tile in tiles)
     return full(b"iref", box(b"dimg", number(item, ids), number(len(tiles), 2), made_of), version=version)
@@ -93,7 +93,7 @@ def meta(*content: bytes) -> bytes:
 def by_hand(
     *, version: int = 1, wide: bool = False, mdat_size: int | None = None, meta_first: bool = True
 ) -> bytes:
-    """A grid of two tiles of 50 bytes each, one of them in two extents."""
+    """Return a grid of two tiles of 50 bytes each, one of them in two extents."""
 
     def tables(mdat_at: int) -> bytes:
         at = mdat_at + (16 if mdat_size == 1 else 8)

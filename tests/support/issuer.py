@@ -4,20 +4,16 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import sleep, time
 from typing import Any
 
-import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from tests.support.people import People, people
-
-__all__ = ["people"]
 NOW_S = 1_800_000_000
 
 
@@ -50,7 +46,7 @@ def sign(name: str, claims: Any, *, bits: int = 2048, **header: Any) -> str:
 
 @dataclass(frozen=True)
 class Dripping:
-    """A document that comes blank by blank, and then is one."""
+    """A document that is sent very slowly."""
 
     pieces: int
     every_s: float
@@ -58,7 +54,7 @@ class Dripping:
 
 @dataclass
 class Issuer:
-    """An issuer over HTTP, that answers what a test wants and counts how often its keys are asked for."""
+    """An issuer over HTTP that serves a test's documents and counts the requests for its keys."""
 
     url: str
     documents: dict[str, Any] = field(default_factory=dict)
@@ -73,8 +69,8 @@ class Issuer:
         return {"iss": self.url, "aud": "us", "sub": "google|1", "iat": now_s, "exp": now_s + 600} | more
 
 
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
+@contextmanager
+def issuer_server() -> Iterator[Issuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             found.asked += self.path == "/keys"
@@ -109,9 +105,3 @@ def issuer() -> Iterator[Issuer]:
     yield found
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture
-def trusting(people: People, issuer: Issuer) -> People:
-    people.set(ENVIRONMENT="local", OIDC_ISSUER=issuer.url, OIDC_AUDIENCE="us")
-    return people

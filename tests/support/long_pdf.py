@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 
 
 def make_long_pdf(texts: Iterable[str], *, image_px: int = 0) -> bytes:
-    """A page a text, line by line in Helvetica, with a grey image of `image_px` squared random bytes behind it."""
+    """Return a PDF with a page for each text, in Helvetica, over a random grey image of `image_px` squared."""
     return b"".join(long_pdf_parts(list(texts), image_px=image_px))
 
 
 def long_pdf_parts(texts: list[str], *, image_px: int = 0) -> Iterator[bytes]:
-    """The same piece by piece."""
+    """Yield the same piece by piece."""
     offsets, position = [0], 0
     for part in (b"%PDF-1.4\n", *_objects(texts, image_px)):
         if part.endswith(b"endobj\n"):

@@ -1,4 +1,4 @@
-"""Mails as SES has taken them: a stage that proves addresses, and what is in its users' mailboxes."""
+"""A stage that proves addresses, and the mails that SES has accepted."""
 
 import re
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from moto.ses.models import ses_backends
 
-from local.places import ACCOUNT, REGION
+from local.layout import ACCOUNT, REGION
 from tests.support.people import PASSWORD, People, Reply
 
 SENDER, CONSOLE = "no-reply@example.org", "https://app.example.org/dev"
 
 
 def link_of_latest_mail(purpose: str, console: str = CONSOLE) -> str:
-    """The token of the one link in it, which is for this."""
+    """Return the token of the only link in the latest mail; it must be for this purpose."""
     body = ses_backends[ACCOUNT][REGION].sent_messages[-1].body
     ((found, token),) = re.findall(rf"^{re.escape(console)}/#/(\w+)/(\S+)$", body, re.MULTILINE)
     assert found == purpose
@@ -27,7 +27,7 @@ class Mailbox:
     people: People
 
     def mails(self) -> list[Any]:
-        """All mails, oldest first."""
+        """Return all mails, oldest first."""
         return list(ses_backends[ACCOUNT][REGION].sent_messages)
 
     def to(self) -> list[str]:
@@ -37,7 +37,7 @@ class Mailbox:
         return [mail.subject.removeprefix("Collections: ") for mail in self.mails()]
 
     def link(self, purpose: str) -> str:
-        """The token of the link in the latest mail, which is for this."""
+        """Return the token of the link in the latest mail; it must be for this purpose."""
         return link_of_latest_mail(purpose)
 
     def ask(self, path: str, email: str, **more: Any) -> Reply:
@@ -50,7 +50,7 @@ class Mailbox:
         return self.people("POST", "/api/v1/password", {"token": token, "password": password})
 
     def join(self, email: str) -> dict[str, Any]:
-        """Register, follow the link, sign in; the tokens."""
+        """Register, follow the link and sign in; return the tokens."""
         assert self.ask("registration", email).status == 202
         assert self.make_account(self.link("register")).status == 201
         tokens: dict[str, Any] = self.people.log_in(email).body
@@ -66,3 +66,15 @@ def mailbox(people: People) -> Iterator[Mailbox]:
     people.set(ENVIRONMENT="dev", MAIL_FROM=SENDER, CONSOLE_URL=CONSOLE)
     yield Mailbox(people)
     backend.email_identities.pop("example.org", None)
+
+
+NEW = "an altogether new one"
+
+
+def accounts(people: People) -> list[str]:
+    return [email for (email,) in people.world.sql("SELECT email FROM accounts ORDER BY created_at")]
+
+
+def change(people: People, token: str, email: str, password: str = PASSWORD) -> Reply:
+    body = {"email": email, "current_password": password}
+    return people("POST", "/api/v1/me/email", body, token=token)

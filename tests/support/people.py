@@ -1,19 +1,26 @@
 """People who sign in: the app over HTTP's shapes, with whatever credential a test gives it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from chalice.test import Client
 
 import app
 from chalicelib import wiring
-from tests.support.world import World
+from chalicelib.model.accounts import passwords
+from chalicelib.stores.postgres.postgres import Database
+from tests.support.world import World, count_no_requests
 
 PASSWORD = "a password that is long"
+# A hash takes the app 25 ms, and these parameters much less. Tests of the parameters call `hash_as_deployed`.
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+CHEAPLY = {"_hasher": lambda: CHEAP, "NOBODYS_HASH": CHEAP.hash("unknown")}
+AS_DEPLOYED = {name: getattr(passwords, name) for name in CHEAPLY}
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,9 @@ class People:
         return Reply(answer.status_code, json.loads(answer.body or b"null"), dict(answer.headers))
 
     def set(self, **variables: str | None) -> None:
-        """Change settings; None takes a variable away."""
+        """Change settings; None takes a variable away. Who sets limits has requests counted from then on."""
+        if {"RATE_LIMITS", "RATE_LIMITS_TABLE"} & variables.keys():
+            self.count_requests()
         for name, value in variables.items():
             if value is None:
                 self.monkeypatch.delenv(name, raising=False)
@@ -66,6 +75,13 @@ class People:
             made.forget()
         app.edge.cache_clear()
 
+    def count_requests(self) -> None:
+        self.monkeypatch.setattr(app.app, "edge", app.edge)
+
+    def hash_as_deployed(self) -> None:
+        for name, value in AS_DEPLOYED.items():
+            self.monkeypatch.setattr(passwords, name, value)
+
     def register(self, email: str, password: str = PASSWORD) -> Reply:
         return self("POST", "/api/v1/registration", {"email": email, "password": password})
 
@@ -73,7 +89,7 @@ class People:
         return self("POST", "/api/v1/sessions", {"email": email, "password": password}, **headers)
 
     def join(self, email: str) -> dict[str, Any]:
-        """Register and sign in; the tokens."""
+        """Register and sign in; return the tokens."""
         assert self.register(email).status == 202
         reply = self.log_in(email)
         assert reply.status == 201, reply
@@ -91,13 +107,13 @@ class People:
         return self("GET", "/api/v1/me", token=token, **headers)
 
     def sessions(self) -> list[dict[str, Any]]:
-        """All rows of the table, live or not."""
+        """Return all rows of the table, also expired ones."""
         table = wiring.settings().sessions_table
         items: list[dict[str, Any]] = self.world.aws.client("dynamodb").scan(TableName=table)["Items"]
         return items
 
     def key(self, token: str | None, *scopes: str, **more: Any) -> str:
-        """A new API key of whoever the token is of."""
+        """Make an API key of the token's user and return it."""
         reply = self("POST", "/api/v1/api-keys", {"name": "k", "scopes": scopes, **more}, token=token)
         assert reply.status == 201, reply
         return str(reply.body["key"])
@@ -109,7 +125,22 @@ def people(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     people = People(world, Client(app.app, project_dir=str(tmp_path)), monkeypatch)
     rates = json.dumps(dict.fromkeys(("address", "login", "account", "mail", "user.free"), "900/1m 9000/1h"))
     people.set(RATE_LIMITS=rates, ENVIRONMENT="local", ANONYMOUS_USER=None, REGISTRATION_OPEN="true")
-    people.set(SESSIONS_TABLE="sessions", RATE_LIMITS_TABLE="rate-limits")  # whatever ENVIRONMENT is later on
-    world.make_tables()
+    count_no_requests(monkeypatch)
+    for name, value in CHEAPLY.items():
+        monkeypatch.setattr(passwords, name, value)
     yield people
     app.edge.cache_clear()
+
+
+Act = Callable[[], Any]
+
+
+class SomebodyWrites:
+    """The database, with something that happens just before its second transaction."""
+
+    def __init__(self, db: Database, act: Act) -> None:
+        self._db, self._acts = db, iter([lambda: None, act])
+
+    def transact(self, *args: Any) -> Any:
+        next(self._acts)()
+        return self._db.transact(*args)

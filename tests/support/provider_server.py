@@ -40,7 +40,7 @@ Chat = Callable[[Any], Any]
 
 
 def embedding(text: str) -> list[float]:
-    """A bag of words hashed into DIMENSIONS buckets: texts that share words are near."""
+    """Return a bag of words hashed into DIMENSIONS buckets: texts that share words are near."""
     vector = [1e-3] * DIMENSIONS
     for word in re.findall(r"\w+", text.lower()):
         vector[hashlib.sha256(word.encode()).digest()[0] % DIMENSIONS] += 1.0
@@ -111,7 +111,7 @@ def provider_server() -> Iterator[Providers]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     providers.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True).start()
     yield providers
     server.shutdown()
     server.server_close()

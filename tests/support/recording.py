@@ -12,13 +12,13 @@ from chalice.test import Client
 import app
 from chalicelib.model.work.tasks import POLICIES
 from deploy.policies import CONSUMERS, FUNCTIONS
-from local.places import ACCOUNT, REGION
+from local.layout import ACCOUNT, REGION
 from tests.support.emulated import BUCKET
 from tests.support.world import S3_EVENT, World, context
 
 
 class Call(NamedTuple):
-    """What IAM is asked, or, as patterns, what it grants; `source` is events:source or ses:FromAddress."""
+    """A call as IAM sees it, or a pattern that IAM grants. `source` is events:source or ses:FromAddress."""
 
     action: str
     resource: str
@@ -122,7 +122,7 @@ OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], lis
 
 @dataclass(kw_only=True)
 class Recorder:
-    """What each function asked of AWS. `strange`: operations and parameters that OPERATIONS does not know."""
+    """Records each function's calls to AWS. `strange`: operations and parameters that OPERATIONS does not have."""
 
     calls: dict[str, set[Call]] = field(default_factory=lambda: {function: set() for function in FUNCTIONS})
     operations: set[tuple[str, str]] = field(default_factory=set)
@@ -203,7 +203,7 @@ class Recorded(World):
         headers: dict[str, str] | None = None,
         **path: str,
     ) -> bytes:
-        """The answer's body; any status but those of success fails. `body`: bytes, or what becomes JSON."""
+        """Return the answer's body; any status but those of success fails. `body`: bytes, or what becomes JSON."""
         self.routes.add((method, route))
         headers = (
             {"Content-Type": "application/json"} | (headers or {}) if body is not None else headers or {}

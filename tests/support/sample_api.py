@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, json
 from chalicelib import errors
 from chalicelib.api.http.entry import App
 from chalicelib.api.http.openapi import documented
-from chalicelib.api.http.routes import Answer, Body, Caller, Edge, Query, Request, Routes
+from chalicelib.api.http.routes import Body, Caller, Edge, Query, Request, Response, Routes
 
 ORIGIN = "https://console.example"
 JSON_HEADERS = {"Content-Type": "application/json"}
@@ -100,9 +100,9 @@ def get_thing(request: Request) -> Seen:
     errors=(errors.Conflict,),
     summary="Make a thing.",
 )
-def create_thing(request: Request) -> Thing | Answer:
+def create_thing(request: Request) -> Thing | Response:
     if request.body.name == "existing":
-        return Answer(Existing(thing=THING), status=200, headers={"Location": "/api/v1/things/a"})
+        return Response(Existing(thing=THING), status=200, headers={"Location": "/api/v1/things/a"})
     return Thing(id="new", name=request.body.name, at=AT)
 
 
@@ -126,8 +126,8 @@ def get_wrong(_request: Request) -> Existing:
 
 
 @routes.get("/page", returns="text/html; charset=utf-8", public=True, summary="A page.")
-def get_page(_request: Request) -> Answer:
-    return Answer("<p>é</p>", headers={"Content-Security-Policy": "default-src 'self'"})
+def get_page(_request: Request) -> Response:
+    return Response("<p>é</p>", headers={"Content-Security-Policy": "default-src 'self'"})
 
 
 @routes.get("/dot.png", returns="image/png", public=True, summary="A picture.")
@@ -160,7 +160,7 @@ def post(body: bytes | dict[str, Any], **headers: str) -> HTTPResponse:
 
 
 def problem(answer: Any, status: int) -> dict[str, Any]:
-    """The problem document of an answer, after checking what every problem has."""
+    """Return the problem document of an answer, after checking what every problem has."""
     body = json.decode(answer.body)
     assert (answer.status_code, body["status"]) == (status, status)
     assert answer.headers["Content-Type"] == "application/problem+json"

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 from pypdfium2 import PdfDocument
 
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from tests.support.world import World
 
 ALICE_A = ItemRef(user_id="alice", item_id="a")
@@ -17,7 +17,7 @@ _BITS, _SQUARE_PX = 12, 40
 
 
 def draw_page(number: int, text: str = "") -> Image.Image:
-    """A sheet with its number in black and white squares along the top, and lines of text."""
+    """Return a sheet with its number in black and white squares along the top, and lines of text."""
     sheet = Image.new("L", SIZE_PX, 245)
     draw = ImageDraw.Draw(sheet)
     for bit in range(_BITS):
@@ -28,14 +28,14 @@ def draw_page(number: int, text: str = "") -> Image.Image:
 
 
 def number_on(jpeg: bytes) -> int:
-    """The number of the page that was drawn."""
+    """Return the number of the page that was drawn."""
     sheet = Image.open(io.BytesIO(jpeg)).convert("L").resize(SIZE_PX)
     middles = ((20 + bit * _SQUARE_PX + _SQUARE_PX // 2, 35) for bit in range(_BITS))
     return sum(1 << bit for bit, middle in enumerate(middles) if sheet.getpixel(middle) < 128)  # type: ignore[operator]
 
 
 def scanned_pdf(pages: Iterable[tuple[int, str]]) -> bytes:
-    """A picture a page: its number, and what is written on it."""
+    """Return a picture a page: its number, and what is written on it."""
     first, *others = [draw_page(number, text) for number, text in pages]
     out = io.BytesIO()
     first.save(out, "PDF", save_all=True, append_images=others)
@@ -43,7 +43,7 @@ def scanned_pdf(pages: Iterable[tuple[int, str]]) -> bytes:
 
 
 def joined(*pdfs: bytes) -> bytes:
-    """One PDF of all their pages."""
+    """Return one PDF of all their pages."""
     whole, out = PdfDocument.new(), io.BytesIO()
     for pdf in pdfs:
         whole.import_pages(PdfDocument(pdf))
@@ -74,12 +74,12 @@ def finish(world: World) -> None:
 
 
 def asked(world: World) -> list[int]:
-    """The pages that were read, call by call."""
+    """Return the pages that were read, call by call."""
     return [int(said.split()[1]) for said in world.providers.pages if isinstance(said, str)]
 
 
 def kept(world: World) -> list[tuple[int, int, str]]:
-    """What was read and kept: ordinal, page, text."""
+    """Return the stored text of the scans: ordinal, page, text."""
     rows: list[Any] = world.sql("SELECT ordinal, page, text FROM chunks WHERE source = 'ocr' ORDER BY id")
     return rows
 

@@ -1,4 +1,4 @@
-"""Somebody who asks their items questions over HTTP's shapes, with or without a chat model."""
+"""A user who asks questions over the API, with or without a chat model."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from chalicelib import wiring
 from tests.support.long_pdf import make_long_pdf
 from tests.support.people import Reply
 from tests.support.provider_server import Chat
-from tests.support.world import World
+from tests.support.world import World, count_no_requests
 
 TALKS = "/api/v1/conversations"
 
@@ -77,12 +77,13 @@ class Talk:
 
 
 def document(*pages: str) -> bytes:
-    """A PDF with these texts, a page each."""
+    """Return a PDF with these texts, a page each."""
     return make_long_pdf(pages)
 
 
 @pytest.fixture
 def talk(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Talk]:
+    count_no_requests(monkeypatch)
     app.edge.cache_clear()
     yield Talk(world, Client(app.app, project_dir=str(tmp_path)), monkeypatch)
     app.edge.cache_clear()

@@ -50,7 +50,7 @@ class TcpProxy:
 
     @property
     def open(self) -> int:
-        """How many clients are connected now, in their own view: of one that hangs the server knows nothing."""
+        """Return the number of connected clients as the clients see it; the server does not know of one that hangs."""
         return sum(not link.client_left() for link in list(self._links))
 
     def stop(self) -> None:

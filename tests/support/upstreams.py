@@ -23,7 +23,7 @@ from chalicelib.providers.gateway.upstream import HttpUpstream
 from chalicelib.providers.gateway.upstream_service import UpstreamService
 from chalicelib.providers.http.dial import AddressRules, origin_of
 
-Answer = Callable[[bytes], Iterable[bytes]]
+WriteReply = Callable[[bytes], Iterable[bytes]]
 RESET = b"<RST>"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 SECRET = "a secret of the tests, 32 bytes long"
@@ -36,8 +36,8 @@ PLAIN = GatewayRoute(
 class RawUpstream:
     """Listens on one address of this machine. `requests` and `connections` are what came, whole, and how often."""
 
-    def __init__(self, answer: bytes | Answer = OK, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.answer: Answer = answer if callable(answer) else lambda _request: [answer]
+    def __init__(self, answer: bytes | WriteReply = OK, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.answer: WriteReply = answer if callable(answer) else lambda _request: [answer]
         self.requests: list[bytes] = []
         self.connections = 0
         self.tls: ssl.SSLContext | None = None
@@ -90,7 +90,7 @@ def _received(sock: socket.socket) -> bytes:
 
 
 @contextmanager
-def raw_upstream(answer: bytes | Answer = OK, **place: Any) -> Iterator[RawUpstream]:
+def raw_upstream(answer: bytes | WriteReply = OK, **place: Any) -> Iterator[RawUpstream]:
     upstream = RawUpstream(answer, **place)
     try:
         yield upstream
@@ -104,7 +104,7 @@ def answering(status: str, body: bytes = b"", *headers: str) -> bytes:
 
 
 def service(name: str, url: str, **more: Any) -> UpstreamService:
-    """An upstream as wiring makes one, on a laptop; `resolve`, `rules` and `clock` may be the test's."""
+    """Return an upstream as wiring makes one, on a laptop; `resolve`, `rules` and `clock` may be the test's."""
     origin = origin_of(url)
     rules = more.get("rules", AddressRules(allow_loopback=True))
     asked = HttpUpstream(origin, rules=rules, **({"resolve": more["resolve"]} if "resolve" in more else {}))

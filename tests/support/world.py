@@ -15,19 +15,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import psycopg2
+import pytest
 from moto.sqs.models import sqs_backends
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 from PIL import Image
 
+import app
 from chalicelib import wiring
 from chalicelib.events import handlers
-from chalicelib.model.work.pipeline import ItemRef, Stage
+from chalicelib.model.library.items import ItemRef
+from chalicelib.model.work.pipeline import Stage
 from chalicelib.model.work.tasks import QUEUES, Claim, TaskRef
 from chalicelib.ops.work.engine import run_task
 from chalicelib.ops.work.stages import WriteResults, stage_work
 from chalicelib.stores.postgres.postgres import Database
 from local.base import create_tables
-from local.places import ACCOUNT, REGION
+from local.layout import ACCOUNT, REGION
 from tests.support.emulated import BUCKET, Emulated
 from tests.support.provider_server import Providers
 
@@ -50,7 +53,7 @@ class World:
     _idle: list[Any] = field(default_factory=list, init=False)  # the superuser's connections
 
     def put(self, key: str, body: bytes) -> dict[str, Any]:
-        """PUT an object; answers the event S3 sends for it."""
+        """PUT an object and return S3's event of it."""
         etag = self.aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)["ETag"].strip('"')
         event: dict[str, Any] = json.loads(S3_EVENT.read_text())
         event["detail"]["bucket"]["name"] = BUCKET
@@ -149,7 +152,7 @@ class World:
         return row[0]
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """What a statement answers, as the superuser; a change answers nothing."""
+        """Run a statement as the superuser and return its rows."""
         connection = self._idle.pop() if self._idle else psycopg2.connect(self.admin_url)
         with connection, connection.cursor() as cursor:
             cursor.execute(statement)
@@ -171,6 +174,15 @@ class World:
     def _next(self) -> int:
         self._count = getattr(self, "_count", 0) + 1
         return self._count
+
+
+def count_no_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the app count no requests against rate limits: it would write to DynamoDB twice for each.
+
+    For tests of other subjects; those of the limits are in tests/accounts.
+    """
+    uncounted = {"admit_address": lambda _address, _cost: None, "admit_caller": lambda _caller, _cost: None}
+    monkeypatch.setattr(app.app, "edge", lambda: replace(app.edge(), **uncounted))
 
 
 def jpeg(color: str = "red", size: tuple[int, int] = (64, 48)) -> bytes:

@@ -12,8 +12,7 @@ from chalicelib import wiring
 from chalicelib.errors import Misconfigured
 from chalicelib.events import contracts, handlers
 from chalicelib.model.ingest.files import DecodedFile, FileLimits
-from chalicelib.model.library.items import parse_key
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef, parse_key
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest import ingest
 from chalicelib.ops.ingest.manage import delete_item

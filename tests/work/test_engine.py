@@ -11,7 +11,7 @@ import pytest
 from chalicelib import wiring
 from chalicelib.errors import Unavailable
 from chalicelib.events import handlers
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work.tasks import POLICIES, Claim, TaskRef, Wake
 from chalicelib.ops.work.engine import run_task
 from chalicelib.ops.work.stages import stage_work

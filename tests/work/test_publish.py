@@ -12,8 +12,8 @@ from botocore.config import Config
 
 from chalicelib import wiring
 from chalicelib.errors import Misconfigured, Unavailable
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work import pipeline
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.ops.work.publish import publish, relay_due_events
 from chalicelib.stores.aws.bus import Bus
 from chalicelib.stores.work import outbox

@@ -7,7 +7,7 @@ import psycopg2
 
 from chalicelib import wiring
 from chalicelib.errors import Unavailable
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest.embed import embed_item
 from chalicelib.ops.ingest.manage import delete_item

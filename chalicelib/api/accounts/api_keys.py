@@ -1,4 +1,4 @@
-"""API keys for scripts. A key is shown once and never stored, not even in an Idempotency-Key's answer."""
+"""Routes of API keys for scripts. A key is shown once and never stored, not even with an Idempotency-Key."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -17,10 +17,10 @@ routes = Routes("api keys")
 
 
 class NewKey(Body, frozen=True, kw_only=True):
-    """`read` is for GET and search, `write` for all that changes things, `account` for the account itself: its name,
-    password, sessions and keys. `admin` is for what only administrators may do, and only they can give it. One does
-    not include another. A key that a key asks for has none of the scopes that one lacks, and ends no later; there may
-    be 50 that are not over."""
+    """Scopes: `read` is for GET and search, `write` for changes, `account` for the account itself: its name, password,
+    sessions and keys. `admin` is for administrators' routes; only they can give it. No scope includes another. A key
+    that is made with a key has no other scopes than that one, and ends no later. A user can have 50 unexpired keys.
+    """
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=4)]
@@ -28,7 +28,7 @@ class NewKey(Body, frozen=True, kw_only=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """`prefix` are its first characters. `last_used_at` is right to a minute."""
+    """A key without its secret. `prefix` has its first characters. `last_used_at` is right to a minute."""
 
     object: Literal["api_key"] = "api_key"
     id: str
@@ -41,7 +41,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreatedKey(ApiKey, frozen=True, kw_only=True):
-    """`key` is shown this once; send it as X-Api-Key or as a Bearer token."""
+    """A new key. `key` is shown only now; send it as X-Api-Key or as a Bearer token."""
 
     key: str
 
@@ -96,7 +96,7 @@ def list_api_keys(request: Request) -> KeyList:
     "/api/v1/api-keys/{key_id}",
     scope="account",
     errors=(NotFound,),
-    summary="Revoke an API key; it counts at once.",
+    summary="Revoke an API key; it is refused from the next request on.",
 )
 def revoke_api_key(request: Request) -> None:
     api_keys.revoke_key(request.user_id, request.path["key_id"], db=wiring.database())

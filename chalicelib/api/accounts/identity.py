@@ -15,7 +15,7 @@ API_KEY_HEADER = "x-api-key"
 def identify(headers: Mapping[str, str]) -> Caller:
     """Return the caller. Raise Unauthenticated; a wrong credential never falls back to the anonymous user.
 
-    Raise Unavailable when a store that must be asked is away.
+    Raise Unavailable when a store that is needed is not available.
     """
     settings = wiring.settings()
     authorization, key = headers.get("authorization"), headers.get(API_KEY_HEADER)
@@ -28,7 +28,7 @@ def identify(headers: Mapping[str, str]) -> Caller:
         return _by_key(key)
     if settings.anonymous_user is None:
         raise Unauthenticated("Sign in first.")
-    # On a laptop the anonymous user is the operator too.
+    # On a laptop the anonymous user is also an administrator.
     return Caller(user_id=settings.anonymous_user, is_admin=settings.environment == "local")
 
 

@@ -1,4 +1,4 @@
-"""Rate limits at the edge: counts a request against its address and its caller, and a mail against its address."""
+"""Counts requests against the limits of their address and their caller, and mails against those of their address."""
 
 from collections.abc import Sequence
 from time import time

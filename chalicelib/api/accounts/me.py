@@ -18,7 +18,10 @@ routes = Routes("accounts")
 
 
 class Me(msgspec.Struct, frozen=True, kw_only=True):
-    """`scopes`: what this request's credential may do. Nulls: an outside issuer's or the anonymous user."""
+    """The caller. `scopes` are those of this request's credential.
+
+    Fields are null for users of an outside issuer and for the anonymous user.
+    """
 
     object: Literal["user"] = "user"
     id: str
@@ -31,7 +34,7 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MeChange(Body, frozen=True, kw_only=True):
-    """A new password needs the current one, and ends all other sessions; API keys stay."""
+    """Fields to change. A new password needs the current one, and ends all other sessions; API keys stay."""
 
     name: Name | UnsetType = UNSET
     password: NewPassword | UnsetType = UNSET
@@ -55,8 +58,10 @@ def change_me(request: Request) -> Me:
     change: MeChange = request.body
     if change.password is not UNSET:
         if change.current_password is UNSET:
-            raise InvalidInput("A new password needs the current one.", field="current_password")
-        # Guessing it here counts as guessing it at the login.
+            raise InvalidInput(
+                "current_password must be given to set a new password.", field="current_password"
+            )
+        # An attempt here counts like an attempt at the login.
         admit_login(_me(request).email or request.user_id, request.address)
         accounts.change_password(
             request.user_id,

@@ -1,4 +1,4 @@
-"""Requests proved by a mail's link: an account, a new password, a new address, an invitation."""
+"""Routes for actions that a mail's link proves: an account, a new password, a new address, an invitation."""
 
 from time import time
 from typing import Literal
@@ -37,14 +37,14 @@ class AccountProof(PasswordProof, frozen=True, kw_only=True):
 
 
 class Mailed(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail is on its way to the address; what it says depends on whether that has an account."""
+    """A mail was sent to the address. Its text depends on whether the address has an account."""
 
     object: Literal["mail"] = "mail"
     email: str
 
 
 class Proved(msgspec.Struct, frozen=True, kw_only=True):
-    """The account's address: sign in with it."""
+    """The account's address, to sign in with."""
 
     object: Literal["address"] = "address"
     email: str
@@ -138,7 +138,7 @@ def set_password(request: Request) -> Proved:
 def change_email(request: Request) -> Mailed:
     body, mailer = request.body, wiring.require_mailer()
     account = accounts.read_account(request.user_id, db=wiring.database())
-    # Guessing the password here counts as guessing it at the login.
+    # An attempt at the password here counts like an attempt at the login.
     admit_login((account and account.email) or request.user_id, request.address)
     admit_mail(body.email, "address")
     proofs.ask_for_address(
@@ -174,7 +174,7 @@ def create_verification(request: Request) -> Proved:
 
 
 def ask_for_account(email: str, purpose: Literal["register", "invite"]) -> None:
-    """Mail a link that makes an account. Raise RateLimited, and Forbidden where no mail is sent."""
+    """Mail a link that makes an account. Raise RateLimited, and Forbidden if this stage sends no mail."""
     mailer = wiring.require_mailer()
     admit_mail(email, purpose)
     proofs.ask_for_account(

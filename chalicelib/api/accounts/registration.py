@@ -19,7 +19,10 @@ routes = Routes("accounts")
 
 
 class NewAccount(Body, frozen=True, kw_only=True):
-    """Where addresses are proved only `email` is sent; the rest is chosen on the page that the mail's link opens."""
+    """An account to make.
+
+    If addresses are proved, send only `email`: the rest is chosen on the page behind the mail's link.
+    """
 
     email: MailAddress
     password: NewPassword | UnsetType = UNSET
@@ -27,7 +30,10 @@ class NewAccount(Body, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail is on its way, or the address has an account now: this one, or the one it had, which is as it was."""
+    """A mail was sent; or, without proofs, the address has an account now.
+
+    An account that it had before is unchanged.
+    """
 
     object: Literal["registration"] = "registration"
     email: str
@@ -40,7 +46,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """`quota` requests in `window_s`. `whose`: all of an address, a user's by plan, its costly ones, logins."""
+    """At most `quota` requests in `window_s`.
+
+    `whose`: those of an address, of a user by plan, costly ones, or logins.
+    """
 
     whose: str
     quota: int
@@ -48,7 +57,10 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Providers(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens of `oidc_issuer` are accepted like ours. null: not set. Without `chat_model`, answers are quotes."""
+    """Providers in use; null if not set. Tokens of `oidc_issuer` are accepted.
+
+    Without `chat_model`, answers are quotes.
+    """
 
     embedding_model: str | None
     chat_provider: ChatProvider | None
@@ -62,8 +74,12 @@ class Versions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
-    """`open`: whether anybody may register. `verify_email`: whether the address is proved first, by a link in a mail.
-    `sends_mail`: whether a new password can be asked for by mail."""
+    """Terms of registration. `open`: anybody may register.
+
+    `verify_email`: the address is proved by a mail's link first.
+
+    `sends_mail`: a new password can be requested by mail.
+    """
 
     object: Literal["registration_terms"] = "registration_terms"
     open: bool
@@ -78,7 +94,10 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @routes.get(
-    "/api/v1/registration", returns=Registration, public=True, summary="What a client must know beforehand."
+    "/api/v1/registration",
+    returns=Registration,
+    public=True,
+    summary="Read what a client must know before it signs in.",
 )
 def get_registration(request: Request) -> Registration:
     settings = wiring.settings()
@@ -125,10 +144,12 @@ def register(request: Request) -> Accepted:
     if settings.verify_email:
         for field in ("password", "name"):
             if getattr(body, field) is not UNSET:
-                raise InvalidInput("It is chosen on the page that the mail's link opens.", field=field)
+                raise InvalidInput(
+                    "Leave this field out: it is chosen on the page that the mail's link opens.", field=field
+                )
         ask_for_account(body.email, "register")
     elif body.password is UNSET:
-        raise InvalidInput("It must be given: this stage proves no address.", field="password")
+        raise InvalidInput("password must be given: this stage proves no addresses.", field="password")
     else:
         accounts.register(body.email, body.password, name=body.name or "", db=wiring.database())
     return Accepted(email=body.email)

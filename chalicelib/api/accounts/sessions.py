@@ -1,4 +1,4 @@
-"""Sessions: sign in, stay signed in, see where, sign out. Answers with tokens are never stored: no Idempotency-Key."""
+"""Routes of sessions: sign in, refresh, list, sign out. They take no Idempotency-Key, as tokens are never stored."""
 
 from datetime import UTC, datetime
 from time import time, time_ns
@@ -31,19 +31,22 @@ class Refresh(Body, frozen=True, kw_only=True):
 
 
 class NewTokens(msgspec.Struct, frozen=True, kw_only=True):
-    """Send `access_token` as a Bearer token. `refresh_token` is good once; used twice it ends the session."""
+    """New tokens. Send `access_token` as a Bearer token.
+
+    `refresh_token` is valid once; a second use ends the session.
+    """
 
     object: Literal["tokens"] = "tokens"
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  its kind
     access_token: str
-    expires_in: Annotated[int, Meta(description="Seconds the access token is good for.")]
+    expires_in: Annotated[int, Meta(description="Seconds until the access token expires.")]
     refresh_token: str
     session_id: str
     session_expires_at: datetime
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """`current`: the one this request was sent with. `last_used_at` is of the latest refresh."""
+    """A session. `current`: this request belongs to it. `last_used_at` is the time of the last refresh."""
 
     object: Literal["session"] = "session"
     id: str
@@ -127,7 +130,10 @@ def list_sessions(request: Request) -> SessionList:
 
 
 @routes.delete(
-    "/api/v1/sessions/current", scope="account", errors=(NotFound,), summary="Sign out; it counts at once."
+    "/api/v1/sessions/current",
+    scope="account",
+    errors=(NotFound,),
+    summary="Sign out; the session's tokens are refused from now on.",
 )
 def end_session(request: Request) -> None:
     if request.caller is None or request.caller.session_id is None:
@@ -136,7 +142,9 @@ def end_session(request: Request) -> None:
 
 
 @routes.delete(
-    "/api/v1/sessions", scope="account", summary="Sign out everywhere, here too; it counts at once."
+    "/api/v1/sessions",
+    scope="account",
+    summary="Sign out everywhere, here too; all tokens are refused from now on.",
 )
 def end_all_sessions(request: Request) -> None:
     sessions.end_all(request.user_id, now_s=int(time()), sessions=wiring.sessions())

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from chalicelib import wiring
 from chalicelib.api.chat.messages import Message, message_of
 from chalicelib.api.chat.runs import Run, run_of
-from chalicelib.api.http.routes import Answer, Body, Query, Request, Routes
+from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.search.search import ItemId
 from chalicelib.errors import Conflict, TooLarge
 from chalicelib.model.chat.conversations import StoredConversation
@@ -23,7 +23,7 @@ from chalicelib.ops.work import runs
 from chalicelib.ops.work.wake import wake_later
 
 routes = Routes("conversations")
-ANSWER_WITHIN_S = 22.0  # API Gateway hangs up after 29 s, and the answer must still be stored
+ANSWER_WITHIN_S = 22.0  # API Gateway ends a request after 29 s, and the answer must still be stored
 Title = Annotated[str, Meta(max_length=200)]
 
 
@@ -92,18 +92,18 @@ def _conversation(stored: StoredConversation) -> Conversation:
     keyed=True,
     summary="Begin a conversation.",
 )
-def create_conversation(request: Request) -> Answer:
+def create_conversation(request: Request) -> Response:
     made = conversations.begin_conversation(
         request.user_id, str(request.creation_id), title=request.body.title, db=wiring.database()
     )
-    return Answer(_conversation(made), headers={"Location": f"/api/v1/conversations/{made.id}"})
+    return Response(_conversation(made), headers={"Location": f"/api/v1/conversations/{made.id}"})
 
 
 @routes.get(
     "/api/v1/conversations",
     query=ListConversations,
     returns=ConversationList,
-    summary="List conversations, the one last spoken in first.",
+    summary="List conversations, the last updated first.",
 )
 def list_conversations(request: Request) -> ConversationList:
     query: ListConversations = request.query
@@ -124,7 +124,7 @@ def get_conversation(request: Request) -> Conversation:
     "/api/v1/conversations/{conversation_id}",
     body=ConversationChanges,
     returns=Conversation,
-    summary="Name a conversation; with an empty title it goes by its first question.",
+    summary="Name a conversation. With an empty title its first question is shown.",
 )
 def rename_conversation(request: Request) -> Conversation:
     named = conversations.name_conversation(*_place(request), request.body.title, db=wiring.database())
@@ -132,7 +132,7 @@ def rename_conversation(request: Request) -> Conversation:
 
 
 @routes.delete(
-    "/api/v1/conversations/{conversation_id}", summary="Delete a conversation with all that was said in it."
+    "/api/v1/conversations/{conversation_id}", summary="Delete a conversation with all its messages."
 )
 def delete_conversation(request: Request) -> None:
     conversations.delete_conversation(*_place(request), db=wiring.database())
@@ -142,18 +142,18 @@ def delete_conversation(request: Request) -> None:
     "/api/v1/conversations/{conversation_id}/export",
     returns="text/markdown; charset=utf-8",
     errors=(TooLarge,),
-    summary="A conversation as Markdown, its citations as footnotes.",
+    summary="Export a conversation as Markdown with its citations as footnotes.",
 )
-def export_conversation(request: Request) -> Answer:
+def export_conversation(request: Request) -> Response:
     text = conversations.export_conversation(*_place(request), db=wiring.database())
-    return Answer(text, headers={"Content-Disposition": 'attachment; filename="conversation.md"'})
+    return Response(text, headers={"Content-Disposition": 'attachment; filename="conversation.md"'})
 
 
 @routes.get(
     "/api/v1/conversations/{conversation_id}/messages",
     query=ListMessages,
     returns=MessageList,
-    summary="List what was said, oldest first.",
+    summary="List a conversation's messages, oldest first.",
 )
 def list_messages(request: Request) -> MessageList:
     query: ListMessages = request.query
@@ -175,9 +175,9 @@ def list_messages(request: Request) -> MessageList:
     keyed=True,
     may_run=True,
     cost="costly",
-    summary="Ask a question and get the answer; 202 with a run when that takes longer than a request may.",
+    summary="Ask a question and get the answer, or 202 with a run if it takes longer than a request may.",
 )
-def create_message(request: Request) -> Answer | Message:
+def create_message(request: Request) -> Response | Message:
     give_up_at = monotonic() + ANSWER_WITHIN_S
     models = Models(embedder=wiring.embedder(), reranker=wiring.reranker(), chat=wiring.chat_model())
     db, queues = wiring.database(), wiring.queues()
@@ -209,8 +209,8 @@ def _asked(request: Request) -> Asked:
     )
 
 
-def _accepted(run: StoredRun, headers: dict[str, str]) -> Answer:
-    return Answer(run_of(run), status=202, headers={"Location": f"/api/v1/runs/{run.id}", **headers})
+def _accepted(run: StoredRun, headers: dict[str, str]) -> Response:
+    return Response(run_of(run), status=202, headers={"Location": f"/api/v1/runs/{run.id}", **headers})
 
 
 def _prefers_async(request: Request) -> bool:

@@ -1,4 +1,4 @@
-"""Answers a request as its route declares: who asks, what is asked, the handler, its answer or problem."""
+"""Handles a request as its route declares: finds the caller, parses, calls the handler, makes the response."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,21 +8,24 @@ import msgspec
 from chalice.app import HeadersType
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib.api.http.idempotency import answer_once
+from chalicelib.api.http.idempotency import respond_once
 from chalicelib.api.http.limit_headers import headers_of
 from chalicelib.api.http.parsing import parse_body, parse_path, parse_query, parse_raw, parse_together
 from chalicelib.api.http.problems import problem_of
-from chalicelib.api.http.routes import JSON, Answer, Body, Caller, Edge, Query, Request, Route
+from chalicelib.api.http.routes import JSON, Body, Caller, Edge, Query, Request, Response, Route
 from chalicelib.errors import Forbidden, InvalidInput, RateLimited
 from chalicelib.model.accounts.limits import Admission
 
 
 def answer_request(route: Route, current: Any, edge: Callable[[], Edge]) -> ChaliceResponse:
-    """Count and parse Chalice's current request, call the handler, encode what it returns. Raises nothing."""
+    """Count and parse Chalice's current request, call the handler and encode its result.
+
+    Turn every error into a problem.
+    """
 
     def work(counted: list[Admission]) -> ChaliceResponse:
         request = _parse(route, current, edge(), counted)
-        return answer_once(route, request, _respond) if route.keyed else _respond(route, request)
+        return respond_once(route, request, _respond) if route.keyed else _respond(route, request)
 
     return answer_counted(work, request_id=current.context["requestId"])
 
@@ -52,7 +55,7 @@ def _parse(route: Route, current: Any, edge: Edge, counted: list[Admission]) -> 
     headers: Mapping[str, str] = current.headers
     event = current.to_original_event()
     query = event["multiValueQueryStringParameters"] or {}
-    # What API Gateway saw; X-Forwarded-For says what the client likes.
+    # API Gateway's own value: a client can send any X-Forwarded-For.
     address = event["requestContext"].get("identity", {}).get("sourceIp") or ""
     if route.cost != "none" and (admission := edge.admit_address(address, route.cost)):
         counted.append(admission)
@@ -81,9 +84,11 @@ def _identify(route: Route, headers: Mapping[str, str], edge: Edge, counted: lis
     if route.cost != "none" and (admission := edge.admit_caller(caller, route.cost)):
         counted.append(admission)
     if route.scope not in caller.scopes:
-        raise Forbidden(f"This API key has not the scope {route.scope}.", code="insufficient_scope")
+        raise Forbidden(
+            f"This API key lacks the scope {route.scope}; make one that has it.", code="insufficient_scope"
+        )
     if route.admin and not caller.is_admin:
-        raise Forbidden("This is for administrators.")
+        raise Forbidden("This needs an administrator's account.")
     return caller
 
 
@@ -93,7 +98,7 @@ def _parse_body(current: Any, route: Route) -> Body | bytes | None:
     content_type = current.headers.get("content-type", "")
     try:
         raw: bytes = current.raw_body
-    except ValueError as error:  # API Gateway hands text on, with whatever was in it, and base64 that is none
+    except ValueError as error:  # API Gateway passes on broken text and broken base64
         raise InvalidInput("The body is not UTF-8.", code="invalid_json") from error
     if route.body:
         return parse_body(raw, content_type, route.body, max_bytes=route.max_body_bytes)
@@ -110,7 +115,7 @@ def _base_url(event: Mapping[str, Any], headers: Mapping[str, str]) -> str:
 
 def _respond(route: Route, request: Request) -> ChaliceResponse:
     result = route.handler(request)
-    answer = result if isinstance(result, Answer) else Answer(result)
+    answer = result if isinstance(result, Response) else Response(result)
     status = answer.status or route.status
     declared = route.returns if status == route.status else route.also.get(status)
     if answer.body is None:

@@ -1,4 +1,4 @@
-"""The Lambda entry: a Chalice app that answers REST v1 and HTTP API v2 events, and completes every answer.
+"""The Lambda entry: a Chalice app that handles REST v1 and HTTP API v2 events, and completes every response.
 
 app.py:
 
@@ -10,8 +10,8 @@ app.py:
     app.add(items.routes)
     app.add(documented(app.declared, version=VERSION))
 
-Outside of all handlers and middleware, so that no answer escapes it: unknown paths and methods,
-preflights, request ids, CORS and security headers, problems for what Chalice refuses by itself.
+It wraps all handlers and middleware, so that it sees every response: unknown paths and methods, preflights, request
+ids, CORS and security headers, and problems in place of Chalice's own refusals.
 """
 
 import re
@@ -33,7 +33,7 @@ ALWAYS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
-    "Strict-Transport-Security": "max-age=31536000",  # browsers heed it over TLS only
+    "Strict-Transport-Security": "max-age=31536000",  # browsers use it over TLS only
     "X-Content-Type-Options": "nosniff",
 }
 EXPOSED = (
@@ -46,16 +46,16 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{8,128}\Z")
 
 
 class App(Chalice):
-    """Chalice with declared routes, an OPTIONS method on every path, and one shape for every answer."""
+    """A Chalice app with declared routes, an OPTIONS method on every path, and one form for all responses."""
 
     def __init__(self, *, app_name: str, edge: Callable[[], Edge]) -> None:
         super().__init__(app_name=app_name, configure_logs=False)  # logs.py's, not Chalice's text lines
-        self.api.binary_types = ["*/*"]  # API Gateway hands every body over in base64, and so unharmed
+        self.api.binary_types = ["*/*"]  # API Gateway then passes every body on in base64, unchanged
         self.edge = edge
         self.declared: list[Route] = []
 
     def add(self, routes: Routes) -> None:
-        """Serve these routes, and document them. HEAD is served as GET; the answer loses its body in `_answer`."""
+        """Serve and document these routes. HEAD is served as GET; `_answer` removes the body."""
         for route in routes.declared:
             methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
             # Content types are ours to check: Chalice's 415 is not a problem document.
@@ -66,7 +66,7 @@ class App(Chalice):
             self.declared.append(route)
 
     def pass_on(self, answer: Callable[[Any, Callable[[], Edge]], ChaliceResponse]) -> None:
-        """Have every path that no other route serves answered by this. It is an upstream's, so not documented."""
+        """Serve every path that no other route serves by `answer`. These are upstreams' paths and not documented."""
         serve = self.route("/{proxy+}", methods=list(METHODS), name="gateway", content_types=["*/*"])
         serve(lambda **_path: answer(self.current_request, self.edge))
 
@@ -79,7 +79,7 @@ class App(Chalice):
     def _register_route(self, name: str, user_handler: Any, kwargs: Any, **unused: Any) -> None:
         path = kwargs["path"]
         super()._register_route(name, user_handler, kwargs, **unused)
-        # Our own OPTIONS and not Chalice's `cors`: that one answers a single fixed origin.
+        # Our own OPTIONS, as Chalice's `cors` knows only one fixed origin.
         if "OPTIONS" not in self.routes[path]:
             options = {"path": path, "kwargs": {"methods": ["OPTIONS"], "content_types": ["*/*"]}}
             super()._register_route("options", self._preflight, options)
@@ -102,7 +102,7 @@ class App(Chalice):
             answer = problem_response(error, request_id=request_id).to_dict()
         if request_context.get("httpMethod") == "HEAD":
             answer["body"] = ""
-        # What an upstream answered repeatedly stands in multiValueHeaders, and goes before ours as well.
+        # Repeated headers of an upstream are in multiValueHeaders; they too have precedence over ours.
         ours = {
             name: each for name, each in {**ALWAYS, **cors}.items() if name not in answer["multiValueHeaders"]
         }
@@ -119,11 +119,11 @@ class App(Chalice):
         answer = self._ask_chalice(event, context)
         # Chalice's own refusals are the only errors without a content type.
         if answer["statusCode"] >= 400 and "Content-Type" not in answer["headers"]:
-            raise CollectionsError("Chalice itself failed; its own log line has the traceback.")
+            raise CollectionsError("Chalice failed; its own log line has the traceback.")
         return answer
 
     def _ask_chalice(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        """Chalice.__call__, with Chalice's own idea of what is binary: `api` has API Gateway's."""
+        """Return Chalice's response to the event, with Chalice's own binary types: `api` has those for API Gateway."""
         self.lambda_context = context
         middleware = self._get_middleware_handlers("http")
         handler = _EventHandler(self.routes, APIGateway(), self.log, self.debug, middleware)
@@ -138,12 +138,12 @@ class App(Chalice):
 
 class _EventHandler(RestAPIEventHandler):
     def _validate_binary_response(self, request_headers: Any, response_headers: Any) -> bool:
-        """Accept need not be heeded (RFC 9110, 12.4.1); Chalice refuses image/* a JPEG, and who sends none anything."""
+        """Accept every response: Accept may be ignored (RFC 9110, 12.4.1). Chalice would refuse a JPEG for image/*."""
         return True
 
 
 def preflight(methods: Iterable[str]) -> ChaliceResponse:
-    """The answer to OPTIONS on a path that has these methods."""
+    """Return the response to OPTIONS on a path with these methods."""
     listed = ", ".join(sorted(methods))
     headers: HeadersType = {
         "Allow": listed,

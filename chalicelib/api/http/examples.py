@@ -1,6 +1,6 @@
-"""Examples for the OpenAPI document, made from the schemas that are made from the declarations: they cannot drift.
+"""Makes the examples of the OpenAPI document from its schemas, so that they always fit.
 
-What a member holds in an example is looked up by its name, where the schema leaves it open.
+Where a schema leaves a value open, the value is looked up here by the member's name.
 """
 
 from collections.abc import Mapping
@@ -111,16 +111,16 @@ MISTAKES = {
 }
 DETAILS = {  # by the error's code
     "unauthenticated": "Sign in first.",
-    "forbidden": "This is for administrators.",
+    "forbidden": "This needs an administrator's account.",
     "not_found": "There is nothing here.",
-    "conflict": "Another one has this name.",
-    "request_in_flight": "This request is being answered right now.",
-    "idempotency_key_reused": "This key came before, with another request.",
-    "too_large": "The body is over 1000000 bytes.",
+    "conflict": "You have a collection of this name already.",
+    "request_in_flight": "The same request is still being answered; send it again later.",
+    "idempotency_key_reused": "This Idempotency-Key was used for another request; use a new key.",
+    "too_large": "The body must have at most 1000000 bytes.",
     "unsupported_media_type": "The body must be application/json in UTF-8.",
     "rate_limited": "Too many requests; try again in 3 s.",
     "bad_file": "The file is damaged.",
-    "unavailable": "The database is away; try again soon.",
+    "unavailable": "The database is not available; try again soon.",
     "throttled": "The model is asked too often; try again soon.",
     "misconfigured": "This is not set up here.",
     "model_refused": "The model does not answer this.",
@@ -130,7 +130,10 @@ DETAILS = {  # by the error's code
 def example_of(
     schema: Mapping[str, Any], components: Mapping[str, Any], name: str = "", *, sent: bool = False
 ) -> Any:
-    """Return a value of the schema. What is `sent` has the members that must be there, or else the first one."""
+    """Return a value of the schema.
+
+    An example of what a client sends has the required members, or else the first one.
+    """
     schema = _resolved(schema, components)
     options = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
     if "enum" in schema:

@@ -8,7 +8,10 @@ from chalicelib.model.accounts import passwords
 
 # ASCII: Postgres' lower() and Python's differ beyond it ("İ"), and then a login is not counted for its account.
 # `$` alone would let a line's end pass. A domain in other letters has its xn-- form.
-Email = Annotated[str, Meta(pattern=r"^[!-?A-~]{1,64}@[!-?A-~]{1,189}(?!\s)$", max_length=254)]
+_EXPECTED = {"expected": "must be an email address, such as ann@example.org"}
+Email = Annotated[
+    str, Meta(pattern=r"^[!-?A-~]{1,64}@[!-?A-~]{1,189}(?!\s)$", max_length=254, extra=_EXPECTED)
+]
 # A new one, as RFC 5321 spells it without quotes, and such that `Email` takes it at the login. "x<ann@example.org>"
 # would be another address to us, and Ann's to whoever delivers the mail.
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -16,7 +19,7 @@ ADDRESS = (
     r"^(?!\.|.*\.\.|.*\.@|.*@.{190})[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@"
     rf"(?:{_LABEL}\.)+{_LABEL}(?!\s)$"
 )
-MailAddress = Annotated[str, Meta(pattern=ADDRESS, max_length=254)]
+MailAddress = Annotated[str, Meta(pattern=ADDRESS, max_length=254, extra=_EXPECTED)]
 Name = Annotated[str, Meta(max_length=200)]
 LinkToken = Annotated[
     str, Meta(min_length=1, max_length=2000, description="What follows the last / of a link.")

@@ -17,16 +17,16 @@ from chalicelib import wiring
 from chalicelib.api.http.routes import Request, Route
 from chalicelib.errors import CollectionsError, InvalidInput
 from chalicelib.ops import idempotency
-from chalicelib.ops.idempotency import KeptAnswer
+from chalicelib.ops.idempotency import StoredResponse
 
 HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 
-def answer_once(
+def respond_once(
     route: Route, request: Request, respond: Callable[[Route, Request], ChaliceResponse]
 ) -> ChaliceResponse:
-    """Respond, or give the answer again that this request got before. Raises InFlight and KeyReused."""
+    """Respond, or give the answer again that this request got before. Raise InFlight and KeyReused."""
     key = request.headers.get(HEADER.lower())
     if key is None:
         return respond(route, request)
@@ -34,7 +34,7 @@ def answer_once(
         raise InvalidInput(f"{HEADER} must be 1 to 255 visible ASCII characters.", field=HEADER)
     db = wiring.database()
     found = idempotency.claim_key(request.user_id, key, fingerprint=_fingerprint(route, request), db=db)
-    if isinstance(found, KeptAnswer):
+    if isinstance(found, StoredResponse):
         return ChaliceResponse(found.body, {**found.headers, "Idempotency-Replayed": "true"}, found.status)
     try:
         response = respond(route, replace(request, creation_id=found.creation_id))
@@ -43,8 +43,8 @@ def answer_once(
             idempotency.release_key(found, db=db)
         raise
     headers = {name: str(value) for name, value in response.headers.items()}
-    answer = KeptAnswer(status=response.status_code, headers=headers, body=response.body)
-    idempotency.keep_answer(found, answer, db=db)
+    answer = StoredResponse(status=response.status_code, headers=headers, body=response.body)
+    idempotency.store_response(found, answer, db=db)
     return response
 
 

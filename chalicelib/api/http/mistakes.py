@@ -1,6 +1,6 @@
 """Finds all mistakes in the values of a request, each with its field, the limit and the way out.
 
-msgspec stops at the first mistake. Only after it has found one are the values checked part by part.
+msgspec stops at the first mistake. So the values are checked part by part after it has found one.
 """
 
 import re
@@ -17,7 +17,7 @@ from msgspec.structs import fields
 from chalicelib.errors import InvalidInput
 from chalicelib.model.text import UNSTORABLE
 
-MAX_MISTAKES = 20  # of a list of thousands the first are enough
+MAX_MISTAKES = 20  # enough for a list with thousands of mistakes
 _MAX_NAME_CHARS = 64
 _SEQUENCES = (list, tuple, set, frozenset)
 _WORDS = {
@@ -33,7 +33,7 @@ _WORDS = {
 _KIND = re.compile(r"Expected `(?P<kinds>[^`]+)`, got `(?P<got>[^`]+)`")
 _LENGTH = re.compile(r"Expected `(?P<kind>str|array|object)` of length (?P<sign>>=|<=) (?P<limit>\d+)")
 _RANGE = re.compile(r"Expected `(?:int|float)` (?P<sign>>=|<=|>|<) (?P<limit>\S+)")
-_PATTERN = re.compile(r"Expected `str` matching regex (?P<pattern>'.*')", re.DOTALL)
+_PATTERN = re.compile(r"Expected `str` matching regex (?P<pattern>['\"].*['\"])", re.DOTALL)
 _SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 _UNITS = {"str": "characters", "array": "elements", "object": "members"}
 A_MOMENT = "a date and time as in RFC 3339, with its offset, such as 2026-01-31T09:30:00Z"
@@ -47,7 +47,7 @@ _OTHERS = (
 
 
 def refuse(found: Sequence[InvalidInput]) -> NoReturn:
-    """Raise the one mistake, or MAX_MISTAKES of them as one error whose `mistakes` they are."""
+    """Raise the mistake, or one error with up to MAX_MISTAKES of them in `mistakes`."""
     found = found[:MAX_MISTAKES]
     if len(found) == 1:
         raise found[0]
@@ -61,9 +61,9 @@ def refuse(found: Sequence[InvalidInput]) -> NoReturn:
 
 
 def find_mistakes(values: Any, type_: Any, *, strict: bool, noun: str = "field") -> list[InvalidInput]:
-    """Return what keeps the values from being of this type: MAX_MISTAKES at most, none when nothing does.
+    """Return the mistakes that keep the values from being of this type, at most MAX_MISTAKES.
 
-    `noun` is what a member of an object is called in the messages.
+    `noun` is the word for a member of an object in the messages.
     """
     return list(islice(_find(values, type_, "", strict, noun), MAX_MISTAKES))
 
@@ -85,7 +85,7 @@ def _find(value: Any, hint: Any, at: str, strict: bool, noun: str) -> Iterator[I
 
 
 def _find_deeper(value: Any, hint: Any, at: str, strict: bool, noun: str) -> Iterator[InvalidInput]:
-    """The mistakes in the parts of an object or a list; none when it is the whole that is wrong."""
+    """Yield the mistakes in the parts of an object or a list; none if the whole value is wrong."""
     for part in _alternatives(hint):
         if isinstance(value, dict) and isinstance(part, type) and issubclass(part, Struct):
             yield from _find_in_object(value, part, at, strict, noun)
@@ -112,12 +112,12 @@ def _find_in_object(
 
 
 def shown(name: str) -> str:
-    """Return a name that a client gave, so that it can be shown and stored."""
+    """Return a client's name for a field in a form that can be shown and stored."""
     return UNSTORABLE.sub("?", name)[:_MAX_NAME_CHARS]
 
 
 def _alternatives(hint: Any) -> Iterator[Any]:
-    """The members of a union, with their constraints taken off; of another type itself."""
+    """Yield the members of a union without their constraints, or the type itself if it is no union."""
     if get_origin(hint) is Annotated:
         yield from _alternatives(get_args(hint)[0])
     elif get_origin(hint) in (Union, UnionType):
@@ -128,7 +128,7 @@ def _alternatives(hint: Any) -> Iterator[Any]:
 
 
 def _say(message: str, hint: Any) -> str:
-    """msgspec's message in plain words, to stand behind the field's name."""
+    """Return msgspec's message in plain words, to follow the field's name."""
     if options := list(_options(hint)):
         return f"must be one of: {', '.join(options)}"
     if match := _LENGTH.match(message):
@@ -139,8 +139,16 @@ def _say(message: str, hint: Any) -> str:
         kinds = [_WORDS.get(kind, kind) for kind in match["kinds"].split(" | ")]
         return f"must be {' or '.join(kinds)}, not {_WORDS.get(match['got'], match['got'])}"
     if match := _PATTERN.match(message):
-        return f"must match the pattern {match['pattern']}"
+        return _expected(hint) or f"must match the pattern {match['pattern']}"
     return next((said for theirs, said in _OTHERS if message.startswith(theirs)), f"is wrong: {message}")
+
+
+def _expected(hint: Any) -> str | None:
+    """Return what stands in words beside a pattern, as `Meta(pattern=..., extra={"expected": ...})`."""
+    extras = (
+        meta.extra or {} for part in (hint, *get_args(hint)) for meta in getattr(part, "__metadata__", ())
+    )
+    return next((extra["expected"] for extra in extras if "expected" in extra), None)
 
 
 def _options(hint: Any) -> Iterator[str]:

@@ -12,7 +12,7 @@ from chalicelib.api.http import idempotency
 from chalicelib.api.http.examples import DETAILS, MISTAKES, VALUES, example_of
 from chalicelib.api.http.parsing import MAX_PATH_PARAMETER_CHARS
 from chalicelib.api.http.problems import CONTENT_TYPE, STATUS_OF_ERROR, Mistake, Problem, UnsupportedMediaType
-from chalicelib.api.http.routes import JSON, Answer, Request, Route, Routes
+from chalicelib.api.http.routes import JSON, Request, Response, Route, Routes
 from chalicelib.errors import (
     CollectionsError,
     Forbidden,
@@ -28,7 +28,7 @@ from chalicelib.errors import (
 
 PATH = "/api/v1/openapi.json"
 _REF = "#/components/schemas/{name}"
-_DESCRIPTION = "Where GET is answered HEAD is answered too, with the headers of GET and no body."
+_DESCRIPTION = "Every path with GET has HEAD too: the same headers without a body."
 _KEY_PARAMETER = {
     "name": idempotency.HEADER,
     "in": "header",
@@ -43,7 +43,7 @@ _PREFER_PARAMETER = {
     "required": False,
     "schema": {"anyOf": [{"const": "respond-async"}, {"type": "string"}]},
     "example": "respond-async",
-    "description": "respond-async: do not wait, answer 202 with a run. What takes long is answered so unasked.",
+    "description": "respond-async: respond at once with 202 and a run. Long work gets this response without asking.",
 }
 _HEADERS = {
     name: {"description": text, "schema": {"type": type_}}
@@ -69,22 +69,28 @@ _PARAMETER = re.compile(r"\{(\w+)\+?\}")
 
 
 def documented(declared: Sequence[Route], *, version: str) -> Routes:
-    """Routes that serve the document of `declared`: the app's live list, itself included."""
+    """Return the routes that serve the document of `declared`, the app's live list, which includes these routes."""
     routes = Routes("meta")
 
     @cache
     def encoded() -> str:
         return msgspec.json.encode(document(declared, version=version)).decode()
 
-    @routes.get(PATH, returns=JSON, public=True, cost="none", summary="This API, as an OpenAPI 3.1 document.")
-    def get_openapi(_request: Request) -> Answer:
-        return Answer(encoded(), headers={"Cache-Control": "public, max-age=300"})
+    @routes.get(
+        PATH,
+        returns=JSON,
+        public=True,
+        cost="none",
+        summary="Read this API's description, an OpenAPI 3.1 document.",
+    )
+    def get_openapi(_request: Request) -> Response:
+        return Response(encoded(), headers={"Cache-Control": "public, max-age=300"})
 
     return routes
 
 
 def document(declared: Iterable[Route], *, version: str) -> dict[str, Any]:
-    """Raises TypeError for a declared type that would put bytes into JSON."""
+    """Return the document. Raise TypeError for a declared type with bytes, which JSON does not have."""
     declared = list(declared)
     schemas, components = _schemas(declared)
     paths: dict[str, dict[str, Any]] = {}
@@ -115,7 +121,7 @@ def _schemas(declared: list[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
     types = list(dict.fromkeys(types))
     refs, components = msgspec.json.schema_components(types, ref_template=_REF)
     if b'"contentEncoding":"base64"' in msgspec.json.encode([refs, components]):
-        raise TypeError("A declared type has bytes in it, which JSON has not.")
+        raise TypeError("A declared type has bytes, which JSON does not have.")
     return dict(zip(types, refs, strict=True)), components
 
 
@@ -200,7 +206,7 @@ def _responses(route: Route, schemas: Mapping[Any, Any], components: Mapping[str
 
 
 def _problem(error: type[CollectionsError] | None, schema: Any) -> dict[str, Any]:
-    """The content of an error's answer, None for any error, with an example of a known one."""
+    """Return the content of an error's response, with an example. None stands for any error."""
     content = {"schema": schema}
     if error is not None:
         status = STATUS_OF_ERROR[error]
@@ -222,7 +228,7 @@ def _problem(error: type[CollectionsError] | None, schema: Any) -> dict[str, Any
 
 
 def _errors(route: Route) -> list[type[CollectionsError]]:
-    """The declared errors, and those the layer itself raises for such a route."""
+    """Return the declared errors and those that the framework raises for such a route."""
     raised: list[type[CollectionsError]] = [InvalidInput, Unavailable, *route.errors]
     if not route.public:
         raised += [Unauthenticated, Forbidden]

@@ -1,4 +1,4 @@
-"""A request's parts as checked values. All that is wrong with them is an InvalidInput that names the fields."""
+"""Parses a request's parts into checked values. Every mistake is an InvalidInput that names the field."""
 
 import json
 import re
@@ -26,7 +26,7 @@ _JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json\s*(;\s*charset=\"?utf-8\
 
 
 def parse_together(*parts: Callable[[], Any]) -> list[Any]:
-    """Parse a request's parts. Raises InvalidInput with the mistakes of all of them, any other error at once."""
+    """Parse a request's parts. Raise InvalidInput with the mistakes of all of them, any other error at once."""
     values, found = [], list[InvalidInput]()
     for parse in parts:
         try:
@@ -39,7 +39,7 @@ def parse_together(*parts: Callable[[], Any]) -> list[Any]:
 
 
 def parse_path(raw: Mapping[str, str], patterns: Mapping[str, str]) -> dict[str, str]:
-    """Unquoted path parameters. Raises NotFound for one that nothing can be stored under."""
+    """Return the path parameters unquoted. Raise NotFound for one with characters that cannot be stored."""
     parsed, found = {}, []
     for name, value in raw.items():
         try:
@@ -56,14 +56,17 @@ def parse_path(raw: Mapping[str, str], patterns: Mapping[str, str]) -> dict[str,
 
 
 def parse_query(raw: Mapping[str, Sequence[str]], type_: type[T], repeatable: frozenset[str]) -> T:
-    """Convert strings to the Struct's types; a parameter that is not repeatable may come once."""
+    """Return the query as `type_`.
+
+    Raise InvalidInput, also for a second value of a parameter that is not repeatable.
+    """
     if issubclass(type_, AnyQuery):
         return type_()
     values: dict[str, Any] = {}
     found: list[InvalidInput] = []
     for name, given in raw.items():
         if any(UNSTORABLE.search(text) for text in (name, *given)):
-            found.append(_wrong(name, "has characters that no text can have"))
+            found.append(_wrong(name, "has characters that cannot be stored"))
         elif name not in repeatable and len(given) != 1:
             found.append(_wrong(name, "is given more than once"))
         else:
@@ -82,7 +85,7 @@ def parse_query(raw: Mapping[str, Sequence[str]], type_: type[T], repeatable: fr
 
 
 def _require_colons(parsed: Any, values: Mapping[str, Any]) -> None:
-    """Raises InvalidInput for moments that were numbers: msgspec takes seconds since 1970 as well."""
+    """Raise InvalidInput for a time given as a number: msgspec accepts seconds since 1970 too."""
     numbers = [
         name
         for name, text in values.items()
@@ -93,7 +96,7 @@ def _require_colons(parsed: Any, values: Mapping[str, Any]) -> None:
 
 
 def parse_body(raw: bytes, content_type: str, type_: type[T], *, max_bytes: int) -> T:
-    """Decode a JSON body stricter than JSON itself: see `_decode`."""
+    """Return the JSON body as `type_`. `_decode` accepts less than JSON allows."""
     if len(raw) > max_bytes:
         raise BodyTooLarge(max_bytes)
     if not raw:
@@ -108,7 +111,7 @@ def parse_body(raw: bytes, content_type: str, type_: type[T], *, max_bytes: int)
 
 
 def parse_raw(raw: bytes, content_type: str, expected: str, *, max_bytes: int) -> bytes:
-    """A body that is a file of the expected media type, as it came."""
+    """Return a body that is a file of the expected media type, as it came."""
     if len(raw) > max_bytes:
         raise BodyTooLarge(max_bytes)
     if content_type.partition(";")[0].strip().lower() != expected:
@@ -119,7 +122,10 @@ def parse_raw(raw: bytes, content_type: str, expected: str, *, max_bytes: int) -
 
 
 def _decode(raw: bytes) -> Any:
-    """JSON without duplicate keys, NaN, infinities, integers over 64 bits, deep nesting, unstorable text."""
+    """Return decoded JSON.
+
+    Refuse duplicate keys, NaN, infinities, integers over 64 bits, deep nesting, unstorable text.
+    """
     try:
         value = json.loads(
             raw.decode(),
@@ -149,7 +155,7 @@ def _walk(root: Any) -> None:
         if isinstance(container, dict):
             if any(UNSTORABLE.search(key) for key in container):
                 raise InvalidInput(
-                    f"{_spell(link) or 'The body'} has a key with characters that no text can have.",
+                    f"{_spell(link) or 'The body'} has a key with characters that cannot be stored.",
                     field=_spell(link),
                 )
             members: Iterable[tuple[Any, Any]] = container.items()
@@ -158,7 +164,7 @@ def _walk(root: Any) -> None:
         for key, member in members:
             if isinstance(member, str) and UNSTORABLE.search(member):
                 raise InvalidInput(
-                    f"{_spell((link, key)) or 'The body'} has characters that no text can have.",
+                    f"{_spell((link, key)) or 'The body'} has characters that cannot be stored.",
                     field=_spell((link, key)),
                 )
             if isinstance(member, (dict, list)):
@@ -197,7 +203,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _float(text: str) -> float:
-    """An int for a whole number such as 1.0, which JSON Schema calls an integer."""
+    """Return an int for a whole number such as 1.0, which JSON Schema calls an integer."""
     number = float(text)
     if number in (float("inf"), float("-inf")):
         raise InvalidInput(f"The number {text[:32]} is out of range.", code="invalid_json")

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problems: the one place that knows which error is which HTTP status."""
+"""Turns errors into RFC 9457 problems. This is the only module that maps errors to HTTP statuses."""
 
 import logging
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ UPLOADS_PATH = "/api/v1/uploads"
 
 
 class MethodNotAllowed(errors.CollectionsError):
-    """HTTP's own, as the next one: no op raises it, hence not in errors.py."""
+    """The method is not allowed. Like UnsupportedMediaType it is HTTP's own, so it is not in errors.py."""
 
     code = "method_not_allowed"
 
@@ -28,10 +28,12 @@ class UnsupportedMediaType(errors.CollectionsError):
 
 
 class BodyTooLarge(errors.TooLarge):
-    """More than the route takes; where files of any size go, the problem and its Link header say."""
+    """The body is larger than the route accepts. The message and the Link header name the route for large files."""
 
     def __init__(self, max_bytes: int) -> None:
-        super().__init__(f"The body is over {max_bytes} bytes. Files go through POST {UPLOADS_PATH}.")
+        super().__init__(
+            f"The body must have at most {max_bytes} bytes. Send larger files by POST {UPLOADS_PATH}."
+        )
 
 
 STATUS_OF_ERROR: dict[type[Exception], HTTPStatus] = {
@@ -50,7 +52,7 @@ STATUS_OF_ERROR: dict[type[Exception], HTTPStatus] = {
     errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.BadFile: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.Throttled: HTTPStatus.SERVICE_UNAVAILABLE,  # a provider throttles us: no fault of the caller's
+    errors.Throttled: HTTPStatus.SERVICE_UNAVAILABLE,  # a provider throttles the app, which is not the caller's fault
     errors.Misconfigured: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ModelRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UpstreamFailed: HTTPStatus.BAD_GATEWAY,
@@ -61,11 +63,11 @@ STATUS_OF_ERROR: dict[type[Exception], HTTPStatus] = {
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
-INTERNAL_DETAIL = "Something went wrong on our side. It has been recorded under this request id."
+INTERNAL_DETAIL = "The app failed. The error is in its log under this request id."
 
 
 class Mistake(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong with a request. `field` is null when it is the whole body."""
+    """A mistake in a request. `field` is null if the whole body is wrong."""
 
     field: str | None
     code: str
@@ -75,7 +77,7 @@ class Mistake(msgspec.Struct, frozen=True, kw_only=True):
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A problem (RFC 9457): `code` is stable, `detail` is for people, `field` is the part of the request at fault.
 
-    `errors` lists all mistakes of a wrong request; `field` is the first one's, and `detail` tells all.
+    `errors` has all mistakes of a request; `field` is that of the first one, and `detail` describes all.
     """
 
     type: str
@@ -89,7 +91,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def problem_of(error: Exception, *, request_id: str) -> tuple[Problem, dict[str, str]]:
-    """The problem and its headers. What is not raised on purpose tells nothing, and is logged."""
+    """Return the problem and its headers. Unexpected errors are logged, and the problem reveals nothing of them."""
     status = STATUS_OF_ERROR.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     code, detail = "internal", INTERNAL_DETAIL
     if isinstance(error, errors.CollectionsError) and status != HTTPStatus.INTERNAL_SERVER_ERROR:

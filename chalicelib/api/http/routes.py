@@ -1,4 +1,4 @@
-"""Declared endpoints: what a route reads and answers is stated once; answering.py and openapi.py read it.
+"""Declares endpoints. Parameters, bodies and responses are declared once, for answering.py and for openapi.py.
 
     routes = Routes("items")                      # one per module; app.py does app.add(items.routes)
 
@@ -12,22 +12,22 @@
 
     @routes.post("/api/v1/uploads", body=NewUpload, returns=Upload, status=201, also={200: Existing},
                  errors=(TooLarge,), keyed=True, summary="...")
-    def create_upload(request: Request) -> Answer | Upload:
-        return Answer(Existing(...), status=200, headers={"Location": ...})  # a status of `also`, any header
+    def create_upload(request: Request) -> Response | Upload:
+        return Response(Existing(...), status=200, headers={"Location": ...})  # a status of `also`, any header
 
 A handler returns a value of the type `returns` names (a Struct, encoded as JSON with the
-declared status), an Answer, or None (204, or `status`). `returns="text/html; charset=utf-8"` declares a
+declared status), a Response, or None (204, or `status`). `returns="text/html; charset=utf-8"` declares a
 media type instead: the handler returns str, or bytes for what API Gateway treats as binary.
-`raw="application/pdf"` declares a body that is that file itself: `request.body` is its bytes. `patterns` says what
-path parameters look like: InvalidInput for one that does not.
-Errors are raised: every CollectionsError becomes a problem (problems.py), anything else a 500 that
-tells nothing. Headers that every answer has (request id, CORS, no-store, nosniff) are entry.py's.
-Who the caller is, `Edge.identify` says, called with the headers before the handler; not for `public=True`.
-`admin=True` is for operators. `scope` is what an API key needs: "read" for GET, "admin" for operators' routes, else
-"write", unless it is declared: "account" for the account itself.
-`keyed=True`: takes an Idempotency-Key (idempotency.py); all that creates does.
-`may_run=True`: takes `Prefer: respond-async`; `also` then has 202, a run.
-`cost` is what a request counts as against the rate limits (model/accounts/limits.py): "plain" unless it is declared.
+`raw="application/pdf"` declares a body that is the file itself: `request.body` has its bytes. `patterns` are regular
+expressions of path parameters; a parameter that does not match is InvalidInput.
+A CollectionsError becomes a problem (problems.py), any other error a 500 without details. entry.py adds the headers of
+all responses (request id, CORS, no-store, nosniff).
+`Edge.identify` finds the caller by the headers before the handler is called, except for `public=True`.
+`admin=True` is for administrators. `scope` is the scope that an API key needs. Without it: "read" for GET, "admin" for
+administrators' routes, else "write".
+`keyed=True`: the route takes an Idempotency-Key (idempotency.py). All routes that create something do.
+`may_run=True`: the route takes `Prefer: respond-async`; `also` then has 202, a run.
+`cost` is the request's cost against the rate limits (model/accounts/limits.py), "plain" if it is not declared.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,7 +52,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class AnyQuery(Query, frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """For pages that people are led to by links: whatever a link adds is ignored."""
+    """Base of the query of pages that links lead to: unknown parameters are ignored."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,7 +75,7 @@ class Caller(Struct, frozen=True, kw_only=True):
 
     @property
     def effective_scopes(self) -> frozenset[Scope]:
-        """The scopes that open something: `admin` opens nothing for who is no administrator."""
+        """Return the scopes that have an effect: `admin` has none for a user who is not an administrator."""
         return self.scopes if self.is_admin else self.scopes - {"admin"}
 
 
@@ -95,9 +95,9 @@ class Edge(Struct, frozen=True, kw_only=True):
 class Request(Struct, frozen=True, kw_only=True):
     """A parsed request: `path` unquoted, `query` and `body` of their declared types, `headers` of any case.
 
-    `user_id` is "" and `caller` None on a public route. `base_url` has no slash at its end. `creation_id` is for
-    what the request makes: the same one when it is sent again under its Idempotency-Key. `address` is the
-    client's, as API Gateway saw it.
+    `user_id` is "" and `caller` None on a public route. `base_url` has no slash at its end. `creation_id` is
+    the id for what the request creates; it is the same if the request is repeated under its Idempotency-Key. `address`
+    is the client's address as API Gateway saw it.
     """
 
     path: dict[str, str]
@@ -112,8 +112,8 @@ class Request(Struct, frozen=True, kw_only=True):
     address: str = ""
 
 
-class Answer(Struct, frozen=True):
-    """An answer that differs from the route's declaration in status or headers."""
+class Response(Struct, frozen=True):
+    """A response with another status or more headers than the route declares."""
 
     body: Any = None
     status: int | None = None
@@ -121,7 +121,7 @@ class Answer(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """One declared endpoint, as openapi.py reads it. `returns` is a type, a media type, or None: no body."""
+    """A declared endpoint. `returns` is a type, a media type, or None for no body."""
 
     method: str
     path: str
@@ -147,7 +147,7 @@ class Route(Struct, frozen=True, kw_only=True):
 
 
 class Routes:
-    """The endpoints that one module declares; App.add serves them."""
+    """The endpoints that a module declares; App.add serves them."""
 
     def __init__(self, tag: str) -> None:
         self.tag = tag

@@ -1,7 +1,7 @@
-"""API Gateway HTTP API events (payload 2.0) as the REST v1 events Chalice understands, and answers back.
+"""Translates API Gateway's HTTP API events (payload 2.0) into REST v1 events for Chalice, and responses back.
 
-An HTTP API with a `$default` route, and a function URL, know nothing of the app's routes:
-the raw path is matched against the route table here.
+An HTTP API with a `$default` route, and a function URL, do not know the app's routes, so the raw path is matched
+against the route table here.
 """
 
 import re
@@ -21,7 +21,7 @@ def is_v2_event(event: Any) -> bool:
 
 
 def as_rest_event(event: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """Translate one event; `resourcePath` is the path itself when none of `paths` matches it."""
+    """Return the event as a REST event. `resourcePath` is the path itself if none of `paths` matches."""
     context = _object(event.get("requestContext"))
     http = _object(context.get("http"))
     raw_path = _text(event["rawPath"]) or "/"
@@ -30,7 +30,7 @@ def as_rest_event(event: Mapping[str, Any], paths: Iterable[str]) -> dict[str, A
     headers = dict(_object(event.get("headers")))
     if cookies := _list(event.get("cookies")):
         headers["cookie"] = "; ".join(cookies)
-    # The raw string and not queryStringParameters, which joins repeated values with commas.
+    # The raw string, because queryStringParameters joins repeated values with commas.
     query = parse_qs(_text(event.get("rawQueryString")), keep_blank_values=True)
     return completed(
         {
@@ -54,7 +54,10 @@ def as_rest_event(event: Mapping[str, Any], paths: Iterable[str]) -> dict[str, A
 
 
 def completed(event: Any) -> dict[str, Any]:
-    """The REST event with every part that Chalice and this app read; one of a wrong type counts as not sent."""
+    """Return the REST event with all parts that Chalice and this app read.
+
+    A part of a wrong type counts as not sent.
+    """
     given = _object(event)
     context = _object(given.get("requestContext"))
     resource, method = _text(context.get("resourcePath")), _text(context.get("httpMethod")) or "GET"
@@ -88,7 +91,7 @@ def completed(event: Any) -> dict[str, Any]:
 
 
 def as_v2_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Fold multiValueHeaders, which payload 2.0 does not have, into cookies and single headers."""
+    """Return the response with multiValueHeaders, which payload 2.0 lacks, as cookies and single headers."""
     headers = dict(answer["headers"])
     cookies: list[str] = []
     for name, values in answer["multiValueHeaders"].items():
@@ -106,7 +109,7 @@ def as_v2_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def match_path(path: str, patterns: Iterable[str]) -> tuple[str, dict[str, str]] | None:
-    """The pattern a path matches and its parameters, still quoted; fixed segments win over parameters."""
+    """Return the pattern that a path matches, and its parameters, still quoted. Fixed segments win over parameters."""
     segments = (path.rstrip("/") or "/").split("/")
     # "{" sorts after every letter, so that /runs/mine is tried before /runs/{run_id}, and {proxy+} last.
     for pattern in sorted(patterns, key=lambda pattern: pattern.split("/")):
@@ -140,10 +143,10 @@ def _without_stage(raw_path: str, stage: str) -> str:
 
 
 def _without_base(path: str, resource: str, parameters: Mapping[str, str]) -> str:
-    """The path as the resource matched it: a REST API leaves a custom domain's base path in front of it.
+    """Return the path without a custom domain's base path, which a REST API leaves in front of it.
 
-    All resources but a greedy one have as many segments as their paths; of that one the parameter, which may be
-    decoded, is the path's end.
+    A resource has as many segments as its path. For a greedy resource, the path ends with its parameter, which may be
+    decoded.
     """
     greedy = _GREEDY.search(resource)
     if not greedy:

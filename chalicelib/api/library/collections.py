@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Answer, Body, Query, Request, Routes
+from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.library.items import ItemList, Limit, item_of
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.model.library.collections import StoredCollection
@@ -75,7 +75,7 @@ class ListPage(Query, frozen=True, kw_only=True):
     keyed=True,
     summary="Make a collection.",
 )
-def create_collection(request: Request) -> Answer:
+def create_collection(request: Request) -> Response:
     made = collections.create_collection(
         request.user_id,
         str(request.creation_id),
@@ -83,7 +83,7 @@ def create_collection(request: Request) -> Answer:
         description=request.body.description,
         db=wiring.database(),
     )
-    return Answer(_collection(made), headers={"Location": f"/api/v1/collections/{made.id}"})
+    return Response(_collection(made), headers={"Location": f"/api/v1/collections/{made.id}"})
 
 
 @routes.get(

@@ -7,13 +7,13 @@ from msgspec.structs import asdict
 
 from chalicelib import wiring
 from chalicelib.api.http.routes import Request, Routes
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.ops.library import dependents
 
 routes = Routes("items")
 
 
-class Leaning(msgspec.Struct, frozen=True, kw_only=True):
+class Dependent(msgspec.Struct, frozen=True, kw_only=True):
     """A collection that holds the item, or a conversation; `answers` counts its answers that cite the item."""
 
     id: str
@@ -21,11 +21,11 @@ class Leaning(msgspec.Struct, frozen=True, kw_only=True):
     answers: int | None = None
 
 
-class LeaningList(msgspec.Struct, frozen=True, kw_only=True):
-    """How many there are, and the first of them: collections by name, conversations by their last activity."""
+class DependentList(msgspec.Struct, frozen=True, kw_only=True):
+    """The number of collections or conversations, and the first of them: by name, or the last updated first."""
 
     count: int
-    first: list[Leaning]
+    first: list[Dependent]
 
 
 class Derived(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +42,8 @@ class Dependents(msgspec.Struct, frozen=True, kw_only=True):
 
     object: Literal["dependents"] = "dependents"
     item_id: str
-    collections: LeaningList
-    conversations: LeaningList
+    collections: DependentList
+    conversations: DependentList
     derived: Derived
 
 
@@ -58,13 +58,13 @@ def get_dependents(request: Request) -> Dependents:
     holding, citing = found.collections, found.conversations
     return Dependents(
         item_id=ref.item_id,
-        collections=LeaningList(
+        collections=DependentList(
             count=holding[0].found if holding else 0,
-            first=[Leaning(id=each.id, name=each.name) for each in holding],
+            first=[Dependent(id=each.id, name=each.name) for each in holding],
         ),
-        conversations=LeaningList(
+        conversations=DependentList(
             count=citing[0].found if citing else 0,
-            first=[Leaning(id=each.id, name=each.title, answers=each.answers) for each in citing],
+            first=[Dependent(id=each.id, name=each.title, answers=each.answers) for each in citing],
         ),
         derived=Derived(**asdict(found.derived)),
     )

@@ -8,13 +8,12 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Answer, Query, Request, Routes
-from chalicelib.api.library.items import CollectionId, Failure, Limit, failure_of, kept_for
+from chalicelib.api.http.routes import Query, Request, Response, Routes
+from chalicelib.api.library.items import CollectionId, Failure, Limit, cache_headers, failure_of
 from chalicelib.api.library.uploads import FileName
 from chalicelib.errors import BadFile, Conflict, NotFound
 from chalicelib.model.library.documents import DocumentFilters, StoredDocument
-from chalicelib.model.library.items import Status
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef, Status
 from chalicelib.ops.ingest import manage
 from chalicelib.ops.library import documents
 
@@ -116,7 +115,7 @@ class PageImage(Query, frozen=True, kw_only=True):
     cost="costly",
     summary="Send a PDF of up to 10 MB; 200 when you have these bytes already. Larger ones: POST /api/v1/uploads.",
 )
-def create_document(request: Request) -> Answer:
+def create_document(request: Request) -> Response:
     stored, is_new = documents.create_document(
         request.user_id,
         folder=request.creation_id.hex[:12],
@@ -126,7 +125,7 @@ def create_document(request: Request) -> Answer:
         blobs=wiring.blobs(),
     )
     document = _document(stored)
-    return Answer(document, status=201 if is_new else 200, headers={"Location": _url(document.document_id)})
+    return Response(document, status=201 if is_new else 200, headers={"Location": _url(document.document_id)})
 
 
 @routes.get(
@@ -177,10 +176,10 @@ def delete_document(request: Request) -> None:
 @routes.get(
     "/api/v1/documents/{document_id}/file", status=302, summary="Redirect to the PDF itself, for an hour."
 )
-def get_document_file(request: Request) -> Answer:
+def get_document_file(request: Request) -> Response:
     item = documents.read_document_item(_ref(request), db=wiring.database())
     url = wiring.blobs().presign_download(item.key, ttl_s=manage.DOWNLOAD_TTL_S, filename=item.name)
-    return Answer(status=302, headers={"Location": url})
+    return Response(status=302, headers={"Location": url})
 
 
 @routes.get(
@@ -216,7 +215,7 @@ def get_page(request: Request) -> Page:
     cost="costly",
     summary="See a page as a JPEG, with parts of its text highlighted.",
 )
-def get_page_image(request: Request) -> Answer:
+def get_page_image(request: Request) -> Response:
     query: PageImage = request.query
     jpeg = documents.render_page(
         _ref(request),
@@ -227,7 +226,7 @@ def get_page_image(request: Request) -> Answer:
         copies=wiring.local_copies(),
         lend=wiring.drawing_pool().lend,
     )
-    return Answer(jpeg, headers=kept_for(3600))
+    return Response(jpeg, headers=cache_headers(3600))
 
 
 @routes.get(
@@ -237,7 +236,7 @@ def get_page_image(request: Request) -> Answer:
     errors=(NotFound, Conflict, BadFile),
     summary="See a page as a small JPEG, for lists: 320 px wide.",
 )
-def get_page_thumbnail(request: Request) -> Answer:
+def get_page_thumbnail(request: Request) -> Response:
     jpeg = documents.render_thumbnail(
         _ref(request),
         int(request.path["n"]),
@@ -245,7 +244,7 @@ def get_page_thumbnail(request: Request) -> Answer:
         copies=wiring.local_copies(),
         lend=wiring.drawing_pool().lend,
     )
-    return Answer(jpeg, headers=kept_for(3600))
+    return Response(jpeg, headers=cache_headers(3600))
 
 
 def _range(highlight: str) -> tuple[int, int]:

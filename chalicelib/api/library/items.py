@@ -9,10 +9,9 @@ from msgspec import Meta
 from msgspec.structs import asdict
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Answer, Query, Request, Routes
+from chalicelib.api.http.routes import Query, Request, Response, Routes
 from chalicelib.errors import NotFound
-from chalicelib.model.library.items import DescribedItem, ItemFilters, Status
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import DescribedItem, ItemFilters, ItemRef, Status
 from chalicelib.ops.ingest import manage
 from chalicelib.ops.library import browse
 
@@ -134,8 +133,8 @@ class PageQuery(Query, frozen=True, kw_only=True):
     after: Annotated[int, Meta(ge=0, le=2**62)] = 0
 
 
-def kept_for(seconds: int) -> dict[str, str]:
-    """Headers that let the caller's browser keep an answer, and give it again to the same caller only."""
+def cache_headers(seconds: int) -> dict[str, str]:
+    """Return headers that let the caller's browser keep an answer, and give it again to the same caller only."""
     return {
         "Cache-Control": f"private, max-age={seconds}",
         "Vary": "Authorization, X-Api-Key, Origin",
@@ -217,21 +216,21 @@ def reprocess_item(request: Request) -> Item:
     status=302,
     summary="Redirect to the thumbnail, at most 512 px, for an hour.",
 )
-def get_thumbnail(request: Request) -> Answer:
+def get_thumbnail(request: Request) -> Response:
     key = _read(request).thumbnail_key
     if key is None:
         raise NotFound("There is no thumbnail of this item.", code="no_thumbnail")
     url = wiring.blobs().presign_download(key, ttl_s=manage.DOWNLOAD_TTL_S, content_type="image/jpeg")
-    return Answer(status=302, headers={"Location": url, **kept_for(300)})
+    return Response(status=302, headers={"Location": url, **cache_headers(300)})
 
 
 @routes.get(
     "/api/v1/items/{item_id}/download", status=302, summary="Redirect to the uploaded file, for an hour."
 )
-def download_item(request: Request) -> Answer:
+def download_item(request: Request) -> Response:
     item = _read(request)
     url = wiring.blobs().presign_download(item.key, ttl_s=manage.DOWNLOAD_TTL_S, filename=item.name)
-    return Answer(status=302, headers={"Location": url})
+    return Response(status=302, headers={"Location": url})
 
 
 @routes.get(

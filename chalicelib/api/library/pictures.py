@@ -1,4 +1,4 @@
-"""Where the pictures of a passage are: its page's, small and whole, or its image's."""
+"""Paths of the pictures of a passage: its page, small and full size, or its image."""
 
 from urllib.parse import quote
 

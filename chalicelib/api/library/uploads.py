@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Answer, Body, Request, Routes
+from chalicelib.api.http.routes import Body, Request, Response, Routes
 from chalicelib.api.library.items import Item, item_of
 from chalicelib.errors import Conflict, TooLarge
 from chalicelib.model.ingest import files
@@ -113,7 +113,7 @@ class UploadStatus(msgspec.Struct, frozen=True, kw_only=True):
     cost="costly",
     summary="Announce an image or PDF and get the form, or the parts, to upload it by; 200 for bytes you have already.",
 )
-def create_upload(request: Request) -> Answer | Upload | UploadInParts:
+def create_upload(request: Request) -> Response | Upload | UploadInParts:
     settings, body = wiring.settings(), request.body
     announced, item = uploads.announce_upload(
         request.user_id,
@@ -129,7 +129,7 @@ def create_upload(request: Request) -> Answer | Upload | UploadInParts:
     )
     if announced is None:
         assert item is not None
-        return Answer(KnownBytes(item=item_of(item)), status=200)
+        return Response(KnownBytes(item=item_of(item)), status=200)
     if announced.form is None:
         return _in_parts(announced)
     (url, fields), upload = announced.form, announced.upload

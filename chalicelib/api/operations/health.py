@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Answer, Request, Routes
+from chalicelib.api.http.routes import Request, Response, Routes
 from chalicelib.ops.operations import health
 from chalicelib.settings import VERSION
 
@@ -49,9 +49,9 @@ def get_liveness(request: Request) -> Live:
     cost="none",
     summary="Whether Postgres and DynamoDB answer.",
 )
-def get_readiness(request: Request) -> Answer:
+def get_readiness(request: Request) -> Response:
     found = _health()
-    return Answer(found, status=200 if found.status == "healthy" else 503)
+    return Response(found, status=200 if found.status == "healthy" else 503)
 
 
 def _health() -> Health:

@@ -9,13 +9,13 @@ from msgspec import Meta
 from chalicelib import wiring
 from chalicelib.api.http.routes import Body, Query, Request, Routes
 from chalicelib.api.library.items import CollectionId, Kind
-from chalicelib.api.search.search_answers import SearchAnswer, answer_of
+from chalicelib.api.search.search_response import SearchResponse, response_of
 from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.paging import window_in_utc
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.language import language_of
 from chalicelib.model.search.ranking import Mode
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.ops.search import search
 
 routes = Routes("search")
@@ -63,13 +63,13 @@ class ListSimilar(Query, frozen=True, kw_only=True):
 @routes.post(
     "/api/v1/search",
     body=SearchRequest,
-    returns=SearchAnswer,
+    returns=SearchResponse,
     errors=(NotFound,),
     scope="read",
     cost="costly",
     summary="Search images and pages.",
 )
-def search_items(request: Request) -> SearchAnswer:
+def search_items(request: Request) -> SearchResponse:
     body: SearchRequest = request.body
     filters = _filters(body)
     if (body.query is None) == (body.item_id is None):
@@ -90,26 +90,26 @@ def search_items(request: Request) -> SearchAnswer:
         embedder=wiring.embedder(),
         reranker=wiring.reranker(),
     )
-    return answer_of(answer, explain=body.explain, language=language_of(body.query))
+    return response_of(answer, explain=body.explain, language=language_of(body.query))
 
 
 @routes.get(
     "/api/v1/items/{item_id}/similar",
     query=ListSimilar,
-    returns=SearchAnswer,
+    returns=SearchResponse,
     errors=(NotFound,),
     cost="costly",
     summary="List the items nearest to an item, by meaning.",
 )
-def list_similar(request: Request) -> SearchAnswer:
+def list_similar(request: Request) -> SearchResponse:
     query: ListSimilar = request.query
     ref = ItemRef(user_id=request.user_id, item_id=request.path["item_id"])
     filters = Filters(kinds=(query.kind,) if query.kind else None)
     answer = search.search_by_example(ref, filters=filters, limit=query.limit, db=wiring.database())
-    return answer_of(answer, explain=False, language=None)
+    return response_of(answer, explain=False, language=None)
 
 
-def _similar(request: Request, body: SearchRequest, item_id: str, filters: Filters) -> SearchAnswer:
+def _similar(request: Request, body: SearchRequest, item_id: str, filters: Filters) -> SearchResponse:
     if body.mode == "lexical":
         raise InvalidInput("An example is compared by meaning.", field="mode")
     answer = search.search_by_example(
@@ -119,7 +119,7 @@ def _similar(request: Request, body: SearchRequest, item_id: str, filters: Filte
         facets=body.facets,
         db=wiring.database(),
     )
-    return answer_of(answer, explain=body.explain, language=None)
+    return response_of(answer, explain=body.explain, language=None)
 
 
 def _filters(body: SearchRequest) -> Filters:

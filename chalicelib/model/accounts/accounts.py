@@ -13,6 +13,7 @@ class PasswordAccount(Struct, frozen=True, kw_only=True):
     user_id: str
     email: str
     password_hash: str
+    address_changes: int
     disabled_at: datetime | None
 
 
@@ -23,6 +24,7 @@ class StoredAccount(Struct, frozen=True, kw_only=True):
     user_id: str
     email: str | None
     password_hash: str | None
+    address_changes: int
     role: Literal["user", "admin"]
     plan: str
     name: str
@@ -37,5 +39,6 @@ class StoredAccount(Struct, frozen=True, kw_only=True):
             user_id=self.user_id,
             email=self.email,
             password_hash=self.password_hash,
+            address_changes=self.address_changes,
             disabled_at=self.disabled_at,
         )

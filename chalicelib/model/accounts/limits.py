@@ -77,7 +77,7 @@ class Limit(Struct, frozen=True, kw_only=True):
         return tat_us - now_us - (used - 1) * self.interval_us if used else 0
 
 
-class Standing(Struct, frozen=True, kw_only=True):
+class LimitState(Struct, frozen=True, kw_only=True):
     """A limit's state after a request: the requests that remain, and the microseconds until there is one more."""
 
     limit: Limit
@@ -88,34 +88,32 @@ class Standing(Struct, frozen=True, kw_only=True):
 class Admission(Struct, frozen=True, kw_only=True):
     """The decision about a request.
 
-    `standings` are those of all limits, or of the refusing limits if the request is refused. `retry_after_us` is 0 if
+    `states` are those of all limits, or of the refusing limits if the request is refused. `retry_after_us` is 0 if
     the request is admitted; else, at unchanged TATs, the request is admitted after exactly this time.
     """
 
     admitted: bool
-    standings: tuple[Standing, ...]
+    states: tuple[LimitState, ...]
     retry_after_us: int
 
 
-def judge(limits: Sequence[Limit], tats: Tats, now_us: int) -> Admission | None:
+def find_refusal(limits: Sequence[Limit], tats: Tats, now_us: int) -> Admission | None:
     """Return the refusal if one of the limits refuses at these TATs, else None."""
     refusing = [limit for limit in limits if limit.wait_us(tats.get(limit.counter, 0), now_us)]
     if not refusing:
         return None
     retry_after_us = max(limit.wait_us(tats[limit.counter], now_us) for limit in refusing)
-    return Admission(
-        admitted=False, standings=_standings(refusing, tats, now_us), retry_after_us=retry_after_us
-    )
+    return Admission(admitted=False, states=_states(refusing, tats, now_us), retry_after_us=retry_after_us)
 
 
 def admitted(limits: Sequence[Limit], tats: Tats, now_us: int) -> Admission:
     """Return the admission of a request, after which the limits have these TATs."""
-    return Admission(admitted=True, standings=_standings(limits, tats, now_us), retry_after_us=0)
+    return Admission(admitted=True, states=_states(limits, tats, now_us), retry_after_us=0)
 
 
-def _standings(limits: Sequence[Limit], tats: Tats, now_us: int) -> tuple[Standing, ...]:
+def _states(limits: Sequence[Limit], tats: Tats, now_us: int) -> tuple[LimitState, ...]:
     return tuple(
-        Standing(
+        LimitState(
             limit=limit,
             remaining=limit.remaining(tats[limit.counter], now_us),
             more_us=limit.more_us(tats[limit.counter], now_us),

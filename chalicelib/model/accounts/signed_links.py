@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.errors import InvalidInput, Unauthenticated
+from chalicelib.model.accounts.accounts import PasswordAccount
 from chalicelib.model.accounts.tokens import hs256, key_id, read_header, verified
 
 Purpose = Literal["register", "invite", "reset", "address"]
@@ -69,25 +70,31 @@ class Links(Struct, frozen=True, kw_only=True):
             header = read_header(token)
             secret, purpose = by_kid.get(str(header.get("kid"))), str(header.get("typ"))
             if secret is None or purpose not in purposes:
-                raise _refused("This link is not valid.", "invalid_link")
+                raise _link_error("This link is not valid.", "invalid_link")
             claims = verified(hs256(), token, _key(secret, purpose), Claims)
         except Unauthenticated as error:
-            raise _refused("This link is not valid.", "invalid_link") from error
+            raise _link_error("This link is not valid.", "invalid_link") from error
         if claims.exp <= now_s:
-            raise _refused("This link has expired; ask for another one.", "link_expired")
+            raise _link_error("This link has expired; ask for another one.", "link_expired")
         return claims
 
 
-def state_of(email: str, password_hash: str) -> str:
-    """Return a digest of the account's values that using a link changes. A link is valid while they are unchanged."""
-    return hashlib.sha256(f"{email}\n{password_hash}".encode()).hexdigest()[:32]
+def state_of(account: PasswordAccount) -> str:
+    """Return a digest of the account's values that using a link changes. A link is valid while they are unchanged.
+
+    The number of address changes is one of them: an address may become again what it was.
+    """
+    values = f"{account.email}\n{account.password_hash}\n{account.address_changes}"
+    return hashlib.sha256(values.encode()).hexdigest()[:32]
 
 
-def used() -> InvalidInput:
-    return _refused("This link was used, or the account has changed since; ask for another one.", "link_used")
+def link_used_error() -> InvalidInput:
+    return _link_error(
+        "This link was used, or the account has changed since; ask for another one.", "link_used"
+    )
 
 
-def _refused(message: str, code: str) -> InvalidInput:
+def _link_error(message: str, code: str) -> InvalidInput:
     return InvalidInput(message, field="token", code=code)
 
 

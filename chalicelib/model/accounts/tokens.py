@@ -98,12 +98,12 @@ def read_access_token(signing: Signing, token: str, *, now_s: int) -> Claims:
     header = read_header(token)
     secret = signing.by_kid().get(str(header.get("kid")))
     if secret is None or header.get("typ") != _TYPE:
-        raise refused()
+        raise invalid_token_error()
     claims = verified(hs256(), token, secret, Claims)
     if (claims.iss, claims.aud) != (signing.issuer, signing.audience):
-        raise refused()
+        raise invalid_token_error()
     if not USER_ID.match(claims.sub) or not _SESSION_ID.match(claims.sid):
-        raise refused()
+        raise invalid_token_error()
     check_times(claims, now_s=now_s)
     return claims
 
@@ -118,13 +118,13 @@ def read_header(token: str) -> Mapping[str, Any]:
     from jwt.exceptions import InvalidTokenError
 
     if len(token) > _MAX_CHARS or not _COMPACT.match(token):
-        raise refused()
+        raise invalid_token_error()
     try:
         header = PyJWS(algorithms=[]).get_unverified_header(token)
     except (InvalidTokenError, ValueError) as error:
-        raise refused() from error
+        raise invalid_token_error() from error
     if "crit" in header:  # RFC 7515 4.1.11: a token with an unknown extension must be refused; we know none
-        raise refused()
+        raise invalid_token_error()
     return header
 
 
@@ -136,7 +136,7 @@ def verified(jws: "PyJWS", token: str, key: Any, type_: type[C]) -> C:
         payload = jws.decode(token, key, algorithms=jws.get_algorithms())
         return msgspec.json.decode(payload, type=type_)
     except (InvalidTokenError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise refused() from error
+        raise invalid_token_error() from error
 
 
 def check_times(claims: Any, *, now_s: int) -> None:
@@ -144,10 +144,10 @@ def check_times(claims: Any, *, now_s: int) -> None:
     if claims.exp <= now_s:
         raise Unauthenticated("This token has expired; refresh it.", code="token_expired")
     if max(claims.iat, claims.nbf) > now_s + SKEW_S:
-        raise refused()
+        raise invalid_token_error()
 
 
-def refused() -> Unauthenticated:
+def invalid_token_error() -> Unauthenticated:
     return Unauthenticated("This token is not valid.", code="invalid_token")
 
 
@@ -164,7 +164,7 @@ def read_refresh_token(text: str) -> RefreshToken:
     """Return the parts of a refresh token. Raise Unauthenticated for a text that cannot be one."""
     user_id, session_id, secret = ["", "", *text.rsplit(".", 2)][-3:]
     if not USER_ID.match(user_id) or not _SESSION_ID.match(session_id) or not _SECRET.match(secret):
-        raise refused()
+        raise invalid_token_error()
     return RefreshToken(user_id=user_id, session_id=session_id, secret=secret)
 
 

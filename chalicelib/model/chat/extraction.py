@@ -17,14 +17,14 @@ MIN_CHARS_UNENDED = 40  # a shorter sentence without an end mark is a heading or
 _HEADING_SHARE = 0.7  # a heading is shorter than this share of the longest line below it
 _STEM_CHARS = 6  # tomato and tomatoes are one word; coarse, but the rest of the score is by meaning
 _MEANING_WEIGHT, _WORDS_WEIGHT = 0.6, 0.4
-# _WORTH_SAYING was measured on the samples. For ten questions that they answer, the best sentence scored 0.42 or more;
-# for ten that they do not answer, 0.36 or less. _OF_THE_BEST is a share of the best sentence's score.
-_WORTH_SAYING, _OF_THE_BEST = 0.38, 0.8
+# _MIN_SCORE was measured on the samples. For ten questions that they answer, the best sentence scored 0.42 or more;
+# for ten that they do not answer, 0.36 or less. _MIN_SHARE_OF_BEST is a share of the best sentence's score.
+_MIN_SCORE, _MIN_SHARE_OF_BEST = 0.38, 0.8
 # For sentences of passages that do not count as relevant. A page about many subjects can be far from a question that
 # one of its sentences answers. Of 38 questions to the samples, 8 had no relevant passage; for 5 of these 8 the best
 # sentence scored 0.45 or more and was the answer. Of 30 questions without an answer, one had a sentence that scored
 # so high; of 120 questions to the texts of SciFact and NPL, none had.
-_WORTH_SAYING_ALONE = 0.45
+_MIN_SCORE_IF_IRRELEVANT = 0.45
 
 
 def sentences_of(text: str) -> list[str]:
@@ -36,7 +36,7 @@ def sentences_of(text: str) -> list[str]:
     ]
 
 
-def as_said(sentence: str, text: str, *, begins_page: bool) -> str:
+def with_headings(sentence: str, text: str, *, begins_page: bool) -> str:
     """Return a sentence of the text as the answer shows it: with a colon after each heading in front of it.
 
     A heading is a line of its own, ends without a punctuation mark, and is shorter than the lines below it: running
@@ -86,11 +86,11 @@ def choose_sentences(
             for cosine, words in zip(similarities, coverage, strict=True)
         ]
     order = sorted(range(len(sentences)), key=lambda n: (-scores[n], n))
-    if not is_relevant and (similarities is None or max(scores, default=0.0) < _WORTH_SAYING_ALONE):
+    if not is_relevant and (similarities is None or max(scores, default=0.0) < _MIN_SCORE_IF_IRRELEVANT):
         return []
     chosen = list[int]()
     for n in order:
-        if scores[n] < max(_WORTH_SAYING, _OF_THE_BEST * scores[order[0]]) or len(chosen) == MAX_SENTENCES:
+        if scores[n] < max(_MIN_SCORE, _MIN_SHARE_OF_BEST * scores[order[0]]) or len(chosen) == MAX_SENTENCES:
             break
         if not any(_alike(sentences[n], sentences[other]) for other in chosen):
             chosen.append(n)

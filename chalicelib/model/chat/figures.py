@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from chalicelib.model.chat.links import names_more
+from chalicelib.model.chat.links import has_unsupported_addresses
 
 _NUMBER = re.compile(r"(?<![\w.)%])-?\d++(?:[.,:/]\d++)*+|\d++(?:[.,:/]\d++)*+")
 _GROUPING = re.compile(r"(?<=\d)['’\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
@@ -21,14 +21,14 @@ _POWERS = {
 _POWERED = re.compile(rf"(?<!\d)(?<!\d[.,])(\d++(?:[.,]\d++)*+)[ -]?({'|'.join(_POWERS)})\b")
 
 
-def says_more(sentence: str, borne_out_by: Iterable[str]) -> bool:
+def has_unsupported_facts(sentence: str, sources: Iterable[str]) -> bool:
     """Return whether the sentence has a number or an address (model/chat/links.py) that none of the texts has."""
-    texts = list(borne_out_by)
-    return _counts_more(sentence, texts) or names_more(sentence, texts)
+    texts = list(sources)
+    return _has_unsupported_numbers(sentence, texts) or has_unsupported_addresses(sentence, texts)
 
 
-def _counts_more(sentence: str, borne_out_by: Iterable[str]) -> bool:
-    texts, said = list(map(_plain, borne_out_by)), _plain(sentence)
+def _has_unsupported_numbers(sentence: str, sources: Iterable[str]) -> bool:
+    texts, said = list(map(_plain, sources)), _plain(sentence)
     numbers = {number for text in texts for reading in _readings(text) for number in _numbers(reading)}
     return not any(numbers.issuperset(_numbers(reading)) for reading in _readings(said))
 

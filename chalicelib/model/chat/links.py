@@ -3,7 +3,8 @@
 A text is searched in four views: as it is, with entities and percent signs decoded, as Markdown shows it, and as
 Markdown shows it, decoded. In each view characters are first mapped as a browser maps those of a host (UTS #46),
 invisible characters are removed, and backslashes count as slashes. A bare name counts if it ends in a top-level
-domain. A single number or word that only an address bar would take for a host (2130706433, intranet) is not found.
+domain, or in letters that look like one. Dots that are spelt out (evil[.]com, evil dot com) count as dots. A single
+number or word that only an address bar would take for a host (2130706433, intranet) is not found.
 
 The libraries are loaded with the first text: markdown-it-py parses, idna has the tables of UTS #46, linkify-it-py has
 the list of top-level domains.
@@ -29,6 +30,19 @@ _SEAM = re.compile(
     rf"(?<=[^\W\d_])\.(?=[A-Z][a-z])|(?<=[^\W_])(?=[{_CJK}])|(?<=[{_CJK}])(?=[!-~])|[。｡\t-\r]"
 )
 # A sentence that begins right behind a full stop, or behind the number of a list item, and goes on.
+# Dots as people spell them out, and characters that look like one (Unicode's confusables.txt).
+_SPELT_DOT = re.compile(
+    r"(?<=\w)(?:[\[({](?:\.|dot)[\])}]|\s[\[({]dot[\])}]\s)(?=\w)"
+    r"|(?<=\w)\s(?:dot|\.)\s(?=(?:com|net|org|info|biz|io|app|dev|xyz)\b)|[\u0701\u0702\ua4f8\ua60e]"
+)
+# Letters that look like ASCII's and are not mapped to them by UTS #46: Cyrillic, Greek, small capitals.
+_LOOKALIKES = str.maketrans(
+    "аеорсухіјѕԁһӏмткονρικατυϲᴀʙᴄᴅᴇɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢɑɡı",
+    "aeopcyxijsdhlmtkovpikatucabcdeghijklmnoprstuvwyzagi",
+) | {base + n: 97 + n for base in (0x1F150, 0x1F170, 0x1F1E6) for n in range(26)}
+_LATIN = re.compile(r"[a-zᴀ-ᴢ\U0001f150-\U0001f1ff]")
+_SYMBOLS = re.compile(r"[\u2190-\u2bff\U0001f200-\U0001faff]")  # arrows, operators, pictures
+_FULL_STOP_AND_SPACE = re.compile(r"\.\s+")
 _NEXT_SENTENCE = re.compile(r"(?<![^\s(\"'“])([^\W\d_]{2,}|\d{1,2})\.(?=[A-Z][a-z]+\s)")
 
 # Schemes that work without a slash behind them: HTML's safe list for registerProtocolHandler, URL's special schemes,
@@ -38,15 +52,18 @@ _SCHEMES = (
     "|resource|shell|vbscript|view-source|ws|wss|bitcoin|callto|ethereum|facetime|facetime-audio|fax|geo|im|intent|irc"
     "|ircs|lightning|magnet|mailto|maps|market|matrix|mms|monero|news|nntp|openpgp4fpr|sftp|sgnl|sip|sips|skype|sms"
     "|smsto|spotify|ssh|steam|tel|tg|urn|viber|webcal|whatsapp|wtai|xmpp"
+    "|chrome|chrome-extension|dogecoin|ed2k|gopher|h323|ipfs|ipns|itms-apps|itms-services|ldaps|litecoin"
+    "|moz-extension|msteams|nostr|otpauth|payto|rtmp|rtsp|search-ms|smb|telnet|vscode|zoommtg"
 )
 _URL = re.compile(
     rf"(?<![a-z])(?:[a-z][a-z0-9+.-]{{0,30}}+:/|(?:{_SCHEMES}|web\+[a-z]{{1,30}}+|ms-[a-z-]{{1,30}}+):)\S++"
     r"|(?<![^\W_])(?<![:/])/{2,}+\S++"
+    r"|[^\W\d_]://\S++"
     r"|(?<![^\W_])www\.\S++"
     r"|(?<![\w.-])localhost(?::\d++|/)\S*+"
     r"|[^\s@]{1,64}@[^\W\d]\S*+"
 )
-_TAG = re.compile(r"<[a-z][^<>]*=[^<>]*")
+_TAG = re.compile(r"<[a-z][^<>]*=[^<>]*|<(?:script|style)\b")
 _HOST = re.compile(rf"(?<!{_LABEL}){_LABEL}++(?:\.{_LABEL}++)++")
 _PART = r"(?:0x[\da-f]++|\d++)"
 _IPV4 = re.compile(rf"(?<![\w.])(?:{_PART}(?:\.{_PART}){{3}}|0x[\da-f]++(?:\.{_PART}){{1,2}})(?!\w|\.\w)")
@@ -58,25 +75,28 @@ _MARKS = r"[.,;:!?\"')\]}>*_~“”‘’«»…。，、！？；：）」』�
 _TRAILING = re.compile(rf"/?{_MARKS}{{0,6}}\Z")  # at most 6 marks: a long row of marks could carry a message
 _MORE_THAN_A_NAME = re.compile(r"[/?#@:]")
 _MARKUP = frozenset("\\`*_~[]<>!&")
-# Reserved names (RFC 2606, 6761, 6762, 7686, ICANN's .internal, IANA's test names), which the list does not have.
+# Names that resolve somewhere, or are reserved (RFC 2606, 6761, 6762, 7686, ICANN's .internal, IANA's test names).
 _RESERVED = (
-    "alt example internal invalid local localhost onion test 测试 測試 परीक्षा испытание 테스트 טעסט δοκιμή テスト"
+    "alt eth example i2p internal invalid lan local localhost onion test"
+    " 测试 測試 परीक्षा испытание 테스트 טעסט δοκιμή テスト"
     " إختبار آزمایشی பரிட்சை"
 )
 
 
-def names_more(sentence: str, borne_out_by: Iterable[str]) -> bool:
+def has_unsupported_addresses(sentence: str, sources: Iterable[str]) -> bool:
     """Return whether the sentence has an address that none of the texts has as a whole.
 
     A bare host name may be spelt differently in the text. An address with more than a host name must be in a text
     letter by letter: capitals and invisible characters reach the server, and could carry a message.
     """
-    texts = [" ".join(text.split()) for text in borne_out_by]
+    texts = [" ".join(text.split()) for text in sources]
     sentence = _apart(sentence, texts)
     said = addresses_in(sentence)
     if not said:
         return False
-    if not said.issubset(address for text in texts for address in addresses_in(text)):
+    # "D.C. is" in the text may be "D.C.is" in the sentence.
+    known = (each for text in texts for each in (text, _FULL_STOP_AND_SPACE.sub(".", text)))
+    if not said.issubset(address for text in known for address in addresses_in(text)):
         return True
     words = {_spelt(word) for word in sentence.split() if addresses_in(word)}
     return any(not _has(word, texts) for word in words if _MORE_THAN_A_NAME.search(word))
@@ -141,7 +161,10 @@ def _scan(view: str) -> set[str]:
 
 def _host(name: str) -> str | None:
     labels = [_in_unicode(label.strip("-_")) for label in name.split(".")]
-    return ".".join(labels) if labels[-1] in _top_level_domains() else None
+    last = _SYMBOLS.split(labels[-1], maxsplit=1)[0]  # evil.com→ ends in com
+    alike = last.translate(_LOOKALIKES) if _LATIN.search(name) else last
+    top = next((each for each in (labels[-1], last, alike) if each in _top_level_domains()), None)
+    return ".".join([*labels[:-1], top]) if top else None
 
 
 def _site(address: str) -> str:
@@ -175,7 +198,8 @@ def _in_unicode(label: str) -> str:
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFC", "".join(map(_fold_character, _CJK_STOP.sub(_STOP, text))))
+    folded = "".join(map(_fold_character, _CJK_STOP.sub(_STOP, text)))
+    return _SPELT_DOT.sub(".", unicodedata.normalize("NFC", folded))
 
 
 @lru_cache(maxsize=8192)

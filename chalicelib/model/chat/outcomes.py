@@ -4,7 +4,7 @@ from typing import Literal
 
 Outcome = Literal["answered", "nothing_relevant", "nothing_verified", "refused"]
 # The text shown if there is no answer.
-SAID: dict[Outcome, str] = {
+TEXT_WITHOUT_ANSWER: dict[Outcome, str] = {
     "nothing_relevant": "I found nothing in your items that answers this.",
     "nothing_verified": "I found something that may bear on this, but no answer that it confirms word for word.",
     "refused": "The model declined to answer this.",

@@ -1,6 +1,6 @@
 """Filters the headers that the gateway forwards, from a caller to an upstream and back.
 
-Names are compared in one spelling (`plain`), as some servers treat X_Forwarded_For and X.Forwarded.For like
+Names are compared in one spelling (`canonical_name`), as some servers treat X_Forwarded_For and X.Forwarded.For like
 X-Forwarded-For.
 """
 
@@ -16,7 +16,7 @@ HOP_BY_HOP = {
     *("trailer", "transfer-encoding", "upgrade", "http2-settings"),
 }
 # Headers that only the gateway may send to an upstream. A caller's own are dropped: these names ...
-_OURS = {
+_ONLY_FROM_GATEWAY = {
     *("host", "content-length", "expect", "x-request-id"),
     *("front-end-https", "x-scheme", "x-url-scheme"),
     *("x-user", "x-userid", "x-userinfo", "x-username"),
@@ -29,28 +29,43 @@ _FAMILIES = (
     *("proxy", "x-proxy", "x-proxyuser", "wl-proxy", "x-host", "x-http-host", "true-client"),
     # the same, as CDNs and clouds state it
     *("akamai", "x-akamai", "cf", "cloudfront", "fastly", "fly", "incap", "x-appengine", "x-azure", "x-fd"),
-    *("x-nf", "x-sucuri", "x-vercel"),
+    *("x-nf", "x-sucuri", "x-vercel", "l5d"),
     # the user, as authenticating proxies state it: CGI, Authelia, Kubernetes, oauth2-proxy, Grafana, Kong, APISIX,
     # Google IAP, AWS' load balancer and API Gateway, Azure, Tailscale, Pomerium, Vouch, nginx and others for TLS
     *("remote", "x-remote", "x-auth-request", "x-auth-user", "x-authenticated", "x-authentik", "x-webauth"),
     *("x-consumer", "x-credential", "x-anonymous", "x-goog-authenticated-user", "x-goog-iap", "x-amzn-oidc"),
     *("x-amzn-mtls", "x-ms-client-principal", "x-ms-token", "tailscale", "x-pomerium", "x-vouch"),
-    *("x-user-id", "x-user-name", "x-user-email", "x-user-role", "x-user-roles", "x-user-groups"),
+    # Google's API gateways, WSO2, Hasura, SiteMinder, WebSEAL, Oracle, mod_auth_openidc, Mellon, Shibboleth, OpenStack
+    *(
+        "x-endpoint-api",
+        "x-apigateway-api",
+        "x-jwt",
+        "x-hasura",
+        "sm",
+        "iv",
+        "oam",
+        "oidc",
+        "x-oidc",
+        "mellon",
+    ),
+    *("shib", "x-identity", "x-authelia", "x-auth-name", "x-auth-email", "x-auth-sub", "x-auth-subject"),
+    *("impersonate", "x-impersonate", "x-on-behalf-of", "x-principal", "x-subject", "x-spiffe", "x-mtls"),
     *("ssl-client", "x-ssl", "x-tls-client", "x-client-dn", "x-client-verify"),
     # a request's method and path
     *("x-http-method", "x-method"),
     "x-collections",
 )
-# ... and all names that look like addresses, forwarding or client certificates.
+# ... and all names that look like addresses, forwarding, client certificates, users or their roles.
 _NAMING = re.compile(
-    r"(^|-)(ips?|ipv?4|ipv?6|addr)$"
+    r"(^|-)(ips?|ipv?4|ipv?6|addr)$|ip-?addr(ess)?$|(^|-)ip-auth"
     r"|(client|connecting|connection|peer|real|remote|socket|source|src|user|viewer|visitor)-?(ip|ipv?[46]|addr(ess)?)$"
-    r"|(^|-)(forwarded|proxied)-|client-?cert"
+    r"|(client|remote)-(host|port)$|(^|-)(forward(ed|er)?|proxied)(-|$)|client-?cert"
+    r"|user-?(id|name|info|login|e?mail)?$|(^|-)(roles?|groups)$|(^|-)user-(role|group)s?$"
 )
 _CREDENTIALS = frozenset({"authorization", "x-api-key"})
 # Response headers of an upstream that are dropped, each with the reason. Most would apply to the whole origin, which
 # the console and the other upstreams share.
-_NOT_THEIRS = {
+_DROPPED_FROM_RESPONSE = {
     "content-length": "API Gateway sets it, from the body that it gets from us",
     "x-request-id": "the gateway sets it",
     "strict-transport-security": "the app sets it; an upstream could switch it off, or bind every subdomain",
@@ -74,7 +89,7 @@ _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*\Z")
 _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]")
 
 
-def plain(name: str) -> str:
+def canonical_name(name: str) -> str:
     """Return a header's name in the spelling used to compare names: lower case, a dash for each other character.
 
     CGI and WSGI treat X_A and X-A alike; Apache 2.2 does the same with X.A, X~A and so on.
@@ -83,7 +98,7 @@ def plain(name: str) -> str:
 
 
 def is_of(name: str, families: Iterable[str]) -> bool:
-    """Return whether a name, in its plain spelling, is one of the families, or begins with one of them and a dash."""
+    """Return whether a canonical name is one of the families, or begins with one of them and a dash."""
     return any(name == family or name.startswith(f"{family}-") for family in families)
 
 
@@ -93,11 +108,13 @@ def request_headers(inbound: Inbound, *, pass_authorization: bool) -> Headers:
     The caller's credentials are dropped unless `pass_authorization` is set. Raise InvalidInput for a header that
     cannot be sent.
     """
-    dropped = _OURS if pass_authorization else _OURS | _CREDENTIALS
+    dropped = _ONLY_FROM_GATEWAY if pass_authorization else _ONLY_FROM_GATEWAY | _CREDENTIALS
     passed = [
         (name, value)
         for name, value in end_to_end(inbound.headers)
-        if (same := plain(name)) not in dropped and not is_of(same, _FAMILIES) and not _NAMING.search(same)
+        if (same := canonical_name(name)) not in dropped
+        and not is_of(same, _FAMILIES)
+        and not _NAMING.search(same)
     ]
     if not are_well_formed(passed):
         raise InvalidInput("A header has characters that are not allowed in headers.", code="invalid_header")
@@ -106,18 +123,22 @@ def request_headers(inbound: Inbound, *, pass_authorization: bool) -> Headers:
 
 def response_headers(headers: Headers) -> Headers:
     """Return an upstream's end-to-end headers without those that it must not set."""
-    return tuple((name, value) for name, value in end_to_end(headers) if plain(name) not in _NOT_THEIRS)
+    return tuple(
+        (name, value)
+        for name, value in end_to_end(headers)
+        if canonical_name(name) not in _DROPPED_FROM_RESPONSE
+    )
 
 
 def end_to_end(headers: Headers) -> Headers:
     """Return the headers without hop-by-hop headers and those that Connection names (RFC 9110 7.6.1)."""
     named = {
-        plain(option.strip())
+        canonical_name(option.strip())
         for name, value in headers
-        if plain(name) == "connection"
+        if canonical_name(name) == "connection"
         for option in value.split(",")
     }
-    return tuple((name, value) for name, value in headers if plain(name) not in HOP_BY_HOP | named)
+    return tuple((name, value) for name, value in headers if canonical_name(name) not in HOP_BY_HOP | named)
 
 
 def are_well_formed(headers: Iterable[tuple[str, str]]) -> bool:

@@ -5,8 +5,8 @@ s-maxage. A `public` response is shared by all callers; any other belongs to its
 `no-store` responses are not cached.
 
 No caller can choose what another caller gets: the key (`key_of`, `variant_of`) holds all that is sent to the upstream.
-Headers that differ from client to client without changing the response are not sent (`shared`). So the response's
-`Vary` adds nothing.
+Headers that differ from client to client without changing the response are not sent (`without_client_headers`). So the
+response's `Vary` adds nothing.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.model.gateway.gateway import IDENTITY_HEADER, Headers, Inbound, UpstreamAnswer
-from chalicelib.model.gateway.gateway_headers import is_of, plain
+from chalicelib.model.gateway.gateway_headers import canonical_name, is_of
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_AGE_S = 3600
@@ -37,8 +37,8 @@ _KNOWN_DIRECTIVES = {
 }
 
 
-class Storing(Struct, frozen=True, kw_only=True):
-    """How an answer may be kept: whether for everybody, for how many seconds, and how old it is already."""
+class CachePolicy(Struct, frozen=True, kw_only=True):
+    """Rules for caching a response: for all callers or one, the seconds that it stays fresh, and its age."""
 
     public: bool
     fresh_s: int
@@ -55,26 +55,26 @@ def variant_of(headers: Headers, roles: Sequence[str] = ()) -> str:
 
     With the caller's roles, which the upstream is told, it is the digest for the caller's own answers.
     """
-    sent = [(name.lower(), value) for name, value in headers if plain(name) not in _NOT_IN_KEY]
+    sent = [(name.lower(), value) for name, value in headers if canonical_name(name) not in _NOT_IN_KEY]
     return _digest([sorted(sent, key=lambda each: each[0]), list(roles)])
 
 
-def shared(inbound: Inbound) -> Inbound:
+def without_client_headers(inbound: Inbound) -> Inbound:
     """Return the request without what tells its client from others: address, browser, page, trace."""
-    headers = tuple(each for each in inbound.headers if not is_of(plain(each[0]), _OF_A_CLIENT))
+    headers = tuple(each for each in inbound.headers if not is_of(canonical_name(each[0]), _OF_A_CLIENT))
     return replace(inbound, headers=headers, client=replace(inbound.client, address=""))
 
 
 def by_name(headers: Headers) -> dict[str, str]:
-    """Return header values by plain name, repeated ones joined, and X_A's with X-A's."""
+    """Return header values by canonical name, repeated ones joined, and X_A's with X-A's."""
     found: dict[str, str] = {}
     for name, value in headers:
-        same = plain(name)
+        same = canonical_name(name)
         found[same] = f"{found[same]}, {value}" if same in found else value
     return found
 
 
-def may_use(method: str, headers: Headers, body: bytes) -> bool:
+def is_cacheable(method: str, headers: Headers, body: bytes) -> bool:
     """Return whether this request, as it is sent, may be answered from what is kept, or its answer be kept."""
     request = by_name(headers)
     said = _directives(request.get("cache-control", ""))
@@ -91,18 +91,20 @@ def may_use(method: str, headers: Headers, body: bytes) -> bool:
     )
 
 
-def takes_kept(headers: Headers) -> bool:
+def accepts_cached(headers: Headers) -> bool:
     """Return whether the caller takes an answer that was kept."""
     request = by_name(headers)
     asked = _directives(request.get("cache-control", ""))
     return "pragma" not in request and not asked.keys() & {"no-cache", "max-age", "min-fresh"}
 
 
-def storing_of(answer: UpstreamAnswer) -> Storing | None:
+def cache_policy_of(answer: UpstreamAnswer) -> CachePolicy | None:
     """Return how the answer may be kept; None: not at all."""
     given = by_name(answer.headers)
     said = _directives(given.get("cache-control", ""))
-    varies_by = {plain(name.strip()) for name in given.get("vary", "").split(",") if name.strip() != "*"}
+    varies_by = {
+        canonical_name(name.strip()) for name in given.get("vary", "").split(",") if name.strip() != "*"
+    }
     # What is signed for each request is never the same again, and in no key.
     unique = "*" in given.get("vary", "") or varies_by & {IDENTITY_HEADER.lower(), *_NOT_IN_KEY}
     if said.keys() & {"no-store", "no-cache", "private"} or "set-cookie" in given or unique:
@@ -112,7 +114,9 @@ def storing_of(answer: UpstreamAnswer) -> Storing | None:
     lifetime_s, age_s = _seconds(said.get("s-maxage", said.get("max-age"))), _seconds(given.get("age", "0"))
     if lifetime_s is None or age_s is None or age_s >= lifetime_s:
         return None
-    return Storing(public="public" in said, fresh_s=min(lifetime_s, MAX_AGE_S + age_s) - age_s, age_s=age_s)
+    return CachePolicy(
+        public="public" in said, fresh_s=min(lifetime_s, MAX_AGE_S + age_s) - age_s, age_s=age_s
+    )
 
 
 def _directives(text: str) -> dict[str, str]:

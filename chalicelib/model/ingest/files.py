@@ -61,7 +61,7 @@ def part_sizes(size_bytes: int) -> dict[int, int]:
     return {number: min(PART_BYTES, size_bytes - start) for number, start in enumerate(starts, start=1)}
 
 
-class Sitting(Struct, frozen=True, kw_only=True):
+class ReadBounds(Struct, frozen=True, kw_only=True):
     """Bounds on the pages of a document that are read in one run. The page that passes one of them is the last."""
 
     pages: int = 500
@@ -80,7 +80,7 @@ class Page(Struct, frozen=True, kw_only=True):
 class DecodedFile(Struct, frozen=True, kw_only=True):
     """A decoder's result. EXIF values are None when they are absent or unreadable.
 
-    `pages` are the pages of the first Sitting, out of `page_count`. An image has no pages.
+    `pages` are the pages of the first ReadBounds, out of `page_count`. An image has no pages.
     """
 
     kind: Kind

@@ -20,6 +20,11 @@ MAX_KEY_BYTES = 1024  # S3's limit
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
+class ItemRef(Struct, frozen=True, kw_only=True):
+    user_id: str
+    item_id: str
+
+
 class Analysis(Struct, frozen=True, kw_only=True):
     """An analyzer's result. `text_in_image` is the text that was read, in reading order; "" if there is none."""
 

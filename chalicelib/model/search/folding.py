@@ -14,7 +14,7 @@ _DENIAL_WORDS = """not no never none neither nor without cannot t nicht nie niem
 DENIALS = frozenset(_DENIAL_WORDS.split())
 
 
-class Said:
+class SeenPassages:
     """The passages seen so far.
 
     An earlier passage says the same as a new one if it has nearly all runs of three words of the new one, all its
@@ -59,5 +59,5 @@ class Said:
 
 def fold(texts: Sequence[str]) -> list[int]:
     """Return, for each text, the position of the earliest text that says the same; its own position if none does."""
-    said = Said()
-    return [said.add(text) for text in texts]
+    seen = SeenPassages()
+    return [seen.add(text) for text in texts]

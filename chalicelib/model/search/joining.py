@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from chalicelib.model.ingest.chunking import estimate_tokens
-from chalicelib.model.search.folding import Said
+from chalicelib.model.search.folding import SeenPassages
 from chalicelib.model.search.ranking import min_max
 
 Place = tuple[str, int, str]  # item, page number, source
 MAX_GAP_CHARS = 200  # the most white space between two chunks that are joined
 _PAGE_SHARE = 0.3  # the page's share in a chunk's score
-_OF_THE_BEST = 0.4  # a chunk below this share of the best score is not chosen, even if there is room
-LIKE = 0.5  # neighbours with at least this cosine are about the same subject
+_MIN_SHARE_OF_BEST = 0.4  # a chunk below this share of the best score is not chosen, even if there is room
+MIN_LIKENESS = 0.5  # neighbours with at least this cosine are about the same subject
 
 
 class Piece(Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ def join_best(pieces: Sequence[Piece], scores: Sequence[float], *, max_tokens: i
     then the next best, while they fit. An item that has used three quarters of the tokens gets more only after the
     other items. A piece beside a run joins it. A piece that repeats an earlier one is skipped.
     """
-    least = _OF_THE_BEST * max(scores, default=0.0)
+    least = _MIN_SHARE_OF_BEST * max(scores, default=0.0)
     order = [n for n in sorted(range(len(pieces)), key=lambda n: (-scores[n], n)) if scores[n] >= least]
     joining = _Joining(pieces, max_tokens)
     for tokens_of_one in (max_tokens * 3 // 4, max_tokens):
@@ -77,13 +77,13 @@ class _Joining:
         self.runs: list[list[int]] = []
         self._pieces = pieces
         self._at = {(piece.page, piece.ordinal): n for n, piece in enumerate(pieces)}
-        self._said = Said()
+        self._seen = SeenPassages()
         self._room = room
         self.spent: Counter[str] = Counter()  # tokens by item
 
     def take(self, n: int) -> None:
         """Add piece `n` if it fits and repeats nothing, together with its neighbours that are like it and fit."""
-        if not self._fits(n) or self._said.repeats(self._pieces[n].text):
+        if not self._fits(n) or self._seen.repeats(self._pieces[n].text):
             return
         taken = [n]
         self._spend(n)
@@ -91,7 +91,7 @@ class _Joining:
             if _alike(self._pieces[n], self._pieces[m]) and self._fits(m):
                 taken.append(m)
                 self._spend(m)
-                self._said.add(self._pieces[m].text)
+                self._seen.add(self._pieces[m].text)
         self.runs = _add_run(self.runs, taken, {k for m in taken for k in self._neighbours(m)})
 
     def _fits(self, n: int) -> bool:
@@ -124,4 +124,4 @@ def _add_run(runs: list[list[int]], taken: list[int], touching: set[int]) -> lis
 
 def _alike(one: Piece, other: Piece) -> bool:
     likeness = max(one, other, key=lambda piece: piece.ordinal).likeness
-    return likeness is None or likeness >= LIKE
+    return likeness is None or likeness >= MIN_LIKENESS

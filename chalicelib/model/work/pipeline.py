@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from chalicelib.model.library.items import Status
+from chalicelib.model.library.items import ItemRef, Status
 
 Stage = Literal["process", "analyze", "embed"]
 
@@ -21,11 +21,6 @@ STAGE_OF_DETAIL_TYPE: dict[str, Stage] = {
     "DocumentProcessed": "analyze",
     "AnalysisComplete": "embed",
 }
-
-
-class ItemRef(Struct, frozen=True, kw_only=True):
-    user_id: str
-    item_id: str
 
 
 class Event(Struct, frozen=True, kw_only=True):

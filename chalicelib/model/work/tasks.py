@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 
 Kind = Literal["process", "analyze", "embed", "answer"]
 State = Literal["ready", "running", "done", "failed", "cancelled"]

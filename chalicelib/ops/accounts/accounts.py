@@ -37,7 +37,8 @@ def insert_account(email: str, password: str, *, name: str, db: "Database") -> N
         )
     except Conflict:
         found = db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))
-        if found is None or found.user_id != user_id:  # else it is ours: the commit's answer was lost
+        # Our own account means that this is a retry: the acknowledgement of the first commit was lost.
+        if found is None or found.user_id != user_id:
             raise
 
 
@@ -47,7 +48,10 @@ def read_account(user_id: str, *, db: "Database") -> StoredAccount | None:
 
 
 def find_external(user_id: str, *, name: str, db: "Database") -> StoredAccount:
-    """Return the account of an outside issuer's user; make it if need be. Raise Unauthenticated when it is disabled."""
+    """Return the account of an outside issuer's user; make it if it is missing.
+
+    Raise Unauthenticated if it is disabled.
+    """
     found = read_account(user_id, db=db)
     if found is None:
         with suppress(Conflict):  # another request of the same user was faster
@@ -84,13 +88,16 @@ def change_password(
 
 
 def require_current_password(user_id: str, password: str, *, db: "Database") -> PasswordAccount:
-    """Return the user's account. Raise InvalidInput unless the password is right, NotFound where there is none."""
+    """Return the user's account.
+
+    Raise InvalidInput unless the password is right, NotFound for a user without a password.
+    """
     found = read_account(user_id, db=db)
     account = found.with_password() if found else None
     if account is None:
         raise NotFound("This user has no password here.", code="no_password")
     if not matches(account.password_hash, password):
-        raise InvalidInput("It is not the current password.", field="current_password", code="wrong_password")
+        raise InvalidInput("current_password is wrong.", field="current_password", code="wrong_password")
     return account
 
 

@@ -85,8 +85,10 @@ def admit_mail(email: str, purpose: str, limits: Sequence[Limit], *, store: "Rat
 
 
 def _is_signed_in_at(email: str, place: str, *, db: "Database", sessions: "Sessions", now_s: int) -> bool:
-    """Return True if the account has a session at this place. An unknown address costs the same query, so that the time
-    tells nothing."""
+    """Return whether the account has a session at this place.
+
+    An unknown address costs the same query, so that the time reveals nothing.
+    """
     account = db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))
     live = sessions.list_live(account.user_id if account else NOBODY, before=None, now_s=now_s)
     return any(address_key(session.address) == place for session in islice(live, SESSIONS_LOOKED_AT))

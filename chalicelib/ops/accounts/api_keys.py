@@ -36,15 +36,18 @@ def create_key(
     last longer, InvalidInput for a bad `expires_at`, Conflict beyond MAX_KEYS.
     """
     if not set(scopes) <= set(own_scopes):
-        raise Forbidden("A key cannot make one that may do more.", code="insufficient_scope")
+        raise Forbidden("scopes must not go beyond those of the caller.", code="insufficient_scope")
     try:
         expires_at = expires_at and expires_at.astimezone(UTC)
     except OverflowError as error:
-        raise InvalidInput("It is beyond the calendar.", field="expires_at") from error
+        raise InvalidInput("expires_at must be before the year 10000.", field="expires_at") from error
     if expires_at is not None and expires_at <= now:
         raise InvalidInput("It must be in the future.", field="expires_at")
     if own_end is not None and (expires_at is None or expires_at > own_end):
-        raise Forbidden("A key cannot make one that outlives it.", code="key_outlives_maker")
+        raise Forbidden(
+            "expires_at must not be later than that of the API key that makes the new one.",
+            code="key_outlives_maker",
+        )
     key, key_id = new_api_key(), str(uuid4())
 
     def insert(tx: Tx) -> StoredApiKey:

@@ -1,10 +1,10 @@
 """Accounts by mail: registering, inviting, a new password, a new address. Each is asked for, then proved by a link.
 
-Nobody learns from an answer whether an address has an account: whoever asks, one mail goes to the address, and what
-it says differs. So the work, the time and the failures are the same.
+No response tells whether an address has an account. In both cases one mail goes to the address, and only its text
+differs. So the work, the time and the failures are the same.
 
-There is no account before its address is proved, and its password is chosen by who proves it: nobody takes an address
-before its owner, and an owner who follows a stranger's link activates no stranger's password.
+An account is made when its address is proved, and the person who proves it chooses the password. So nobody can take an
+address before its owner does, and an owner who follows a stranger's link does not activate a stranger's password.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from chalicelib.model.accounts import mails
 from chalicelib.model.accounts.accounts import PasswordAccount
 from chalicelib.model.accounts.mails import Kind, Mail
 from chalicelib.model.accounts.passwords import check_password
-from chalicelib.model.accounts.signed_links import Claims, Links, Purpose, state_of, used
+from chalicelib.model.accounts.signed_links import Claims, Links, Purpose, link_used_error, state_of
 from chalicelib.ops.accounts.accounts import (
     insert_account,
     read_account,
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 def ask_for_account(
     email: str, purpose: Purpose, *, now_s: int, db: "Database", links: Links, mailer: Mailer
 ) -> None:
-    """Mail a link that makes an account, "register" or "invite"; who has an account gets one to its password."""
+    """Mail a link that makes an account, to register or as an invitation.
+
+    If there is an account, mail a password link.
+    """
     account = _find(email, db=db)
     if account is None:
         url = links.make(purpose, email=email, now_s=now_s)
@@ -42,7 +45,7 @@ def ask_for_account(
 
 
 def ask_for_password(email: str, *, now_s: int, db: "Database", links: Links, mailer: Mailer) -> None:
-    """Mail a link that sets a new password; who has no account is told so, by mail too."""
+    """Mail a link that sets a new password. If there is no account, the mail says so."""
     account = _find(email, db=db)
     mailer.send(_way_in(account, "reset", email=email, now_s=now_s, links=links))
 
@@ -50,17 +53,16 @@ def ask_for_password(email: str, *, now_s: int, db: "Database", links: Links, ma
 def ask_for_address(
     user_id: str, email: str, *, password: str, now_s: int, db: "Database", links: Links, mailer: Mailer
 ) -> None:
-    """Mail a link to the new address; it is the account's once that is followed.
+    """Mail a link to the new address. The address becomes the account's when the link is followed.
 
     Raise InvalidInput unless `password` is right, NotFound for a user without a password.
     """
     account = require_current_password(user_id, password, db=db)
     if email.lower() == account.email.lower():
-        raise InvalidInput("It is your address already.", field="email")
+        raise InvalidInput("email is your address already; give another one.", field="email")
     taken = _find(email, db=db)
     if taken is None:
-        state = state_of(account.email, account.password_hash)
-        url = links.make("address", email=email, now_s=now_s, user_id=user_id, state=state)
+        url = links.make("address", email=email, now_s=now_s, user_id=user_id, state=state_of(account))
         mailer.send(mails.write("address", to=email, url=url))
     else:
         mailer.send(_way_in(taken, "known", email=email, now_s=now_s, links=links))
@@ -71,7 +73,7 @@ def make_account(
 ) -> str:
     """Make the account whose address the link proves; return the address.
 
-    Raise Forbidden when registration was closed since, InvalidInput for a link that is not good, or a password.
+    Raise Forbidden if registration was closed meanwhile, InvalidInput for a link or a password that is not accepted.
     """
     claims = links.read(token, "register", "invite", now_s=now_s)
     if claims.purpose == "register" and not registration_open:
@@ -80,7 +82,7 @@ def make_account(
     try:
         insert_account(claims.email, password, name=name, db=db)
     except Conflict as error:
-        raise used() from error
+        raise link_used_error() from error
     return claims.email
 
 
@@ -92,14 +94,14 @@ def set_password(
     account = _proved_account(claims, db=db)
     check_password(password, email=account.email)
     if not replace_password(account, password, but=None, now_s=now_s, db=db, sessions=sessions):
-        raise used()
+        raise link_used_error()
     return account.email
 
 
 def confirm_address(token: str, *, now_s: int, db: "Database", links: Links, mailer: Mailer) -> str:
-    """Make the address that the link proves the account's; return it.
+    """Replace the account's address by the one that the link proves; return it.
 
-    The old address is told first: if that fails, nothing has changed and the link is still good.
+    The old address gets a mail first. If that fails, nothing has changed and the link stays valid.
     """
     claims = links.read(token, "address", now_s=now_s)
     account = _proved_account(claims, db=db)
@@ -109,10 +111,10 @@ def confirm_address(token: str, *, now_s: int, db: "Database", links: Links, mai
         changed = db.transact(
             user_id, lambda tx: accounts.set_email(tx, user_id, claims.email, old_email=old)
         )
-    except Conflict as error:  # the address has got an account since
-        raise used() from error
+    except Conflict as error:  # the address has an account by now
+        raise link_used_error() from error
     if not changed:
-        raise used()
+        raise link_used_error()
     return claims.email
 
 
@@ -121,7 +123,7 @@ def _find(email: str, *, db: "Database") -> PasswordAccount | None:
 
 
 def _way_in(account: PasswordAccount | None, kind: Kind, *, email: str, now_s: int, links: Links) -> Mail:
-    """Return a mail with a link to a new password, to the address as the account has it, or that there is no way in."""
+    """Return a mail with a link that sets a new password, or one that says that there is no account to sign in to."""
     if account is None or account.disabled_at is not None:
         return mails.write("unknown", to=email)
     return mails.write(kind, to=account.email, url=password_link(account, now_s=now_s, links=links))
@@ -129,16 +131,16 @@ def _way_in(account: PasswordAccount | None, kind: Kind, *, email: str, now_s: i
 
 def password_link(account: PasswordAccount, *, now_s: int, links: Links) -> str:
     """Return a link that sets this account's password, once."""
-    email, state = account.email, state_of(account.email, account.password_hash)
-    return links.make("reset", email=email, now_s=now_s, user_id=account.user_id, state=state)
+    state = state_of(account)
+    return links.make("reset", email=account.email, now_s=now_s, user_id=account.user_id, state=state)
 
 
 def _proved_account(claims: Claims, *, db: "Database") -> PasswordAccount:
-    """Return the account that a link was made for. Raise InvalidInput when it is not what it was then."""
+    """Return the account that a link was made for. Raise InvalidInput if the account has changed since."""
     found = read_account(claims.user_id, db=db)
     account = found.with_password() if found else None
     if account is None or account.disabled_at is not None:
-        raise used()
-    if state_of(account.email, account.password_hash) != claims.state:
-        raise used()
+        raise link_used_error()
+    if state_of(account) != claims.state:
+        raise link_used_error()
     return account

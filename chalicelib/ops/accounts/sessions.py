@@ -1,4 +1,4 @@
-"""Signing in, staying signed in, signing out."""
+"""Begins, refreshes, finds, lists and ends sessions."""
 
 import logging
 from itertools import islice
@@ -42,10 +42,10 @@ def log_in(
     sessions: "Sessions",
     signing: Signing,
 ) -> Tokens:
-    """Begin a session. Raise the same Unauthenticated, at the same cost, whatever is wrong.
+    """Begin a session. Raise the same Unauthenticated, after the same work, whatever is wrong.
 
-    A change of the password ends all sessions. A session that begins by the old password at that moment either exists
-    before they are ended, and is ended too, or reads the account again after the change, and sees it.
+    A password change ends all sessions. If a login with the old password runs at the same time, its session either
+    exists when the others are ended, and is ended too, or it reads the account again and sees the change.
     """
     account = db.transact_as_gatekeeper(lambda tx: accounts.find_by_email(tx, email))
     right = matches(account.password_hash if account else None, password)
@@ -64,10 +64,10 @@ def log_in(
 def refresh(
     refresh_token: str, *, now_s: int, db: "Database", sessions: "Sessions", signing: Signing
 ) -> Tokens:
-    """Return two new tokens; the old refresh token is void. Its second use ends the session.
+    """Return two new tokens. The old refresh token becomes invalid; if it is used again, the session ends.
 
-    Two refreshes at once by one token are a reuse as well: nobody can tell the owner's second from a thief's
-    first (RFC 9700 4.14.2). Raise Unauthenticated.
+    Two refreshes with one token at the same time also end the session, as the second one may be a thief's
+    (RFC 9700 4.14.2). Raise Unauthenticated.
     """
     given = tokens.read_refresh_token(refresh_token)
     account = db.transact(given.user_id, lambda tx: accounts.find(tx, given.user_id))
@@ -95,7 +95,7 @@ def find_session(
 ) -> tuple[Session, StoredAccount]:
     """Return the access token's session, and its account as it is now.
 
-    Raise Unauthenticated if the session was ended or the account is disabled: both take effect at once.
+    Raise Unauthenticated if the session was ended or the account is disabled. Both take effect with the next request.
     """
     claims = tokens.read_access_token(signing, access_token, now_s=now_s)
     session = sessions.find(claims.sub, claims.sid, now_s=now_s)
@@ -114,7 +114,7 @@ def list_sessions(
 
 
 def end(user_id: str, session_id: str, *, sessions: "Sessions") -> None:
-    """End the session; its tokens are refused from now on."""
+    """End the session. Its tokens are refused from now on."""
     sessions.delete(user_id, session_id)
 
 

@@ -15,9 +15,9 @@ from msgspec import Struct
 from chalicelib.errors import InvalidInput, ModelRefused, Unavailable
 from chalicelib.model.chat import answers
 from chalicelib.model.chat.answers import Checked, Citation, Claimed, Draft, Rewritten, Sentence
-from chalicelib.model.chat.extraction import as_said, choose_sentences, sentences_of, shortlist
+from chalicelib.model.chat.extraction import choose_sentences, sentences_of, shortlist, with_headings
 from chalicelib.model.chat.messages import Turn
-from chalicelib.model.chat.outcomes import SAID, Outcome
+from chalicelib.model.chat.outcomes import TEXT_WITHOUT_ANSWER, Outcome
 from chalicelib.model.chat.questions import MAX_SEARCHED_CHARS, stand_alone
 from chalicelib.model.ingest.chunking import estimate_tokens
 from chalicelib.model.search.filters import Filters
@@ -80,13 +80,13 @@ def answer_question(
 ) -> Answered:
     """Return the answer. Raise Unavailable when the model gives none in time, or one that does not fit the schema."""
     chat = models.chat
-    asking = _Asking(chat, time_left_s) if chat else None
-    searched = _stand_alone(question, asking)
+    calls = _ModelCalls(chat, time_left_s) if chat else None
+    searched = _stand_alone(question, calls)
     found = find_passages(
         question.user_id,
         searched,
         filters=question.filters,
-        max_tokens=MODEL_PASSAGE_TOKENS if asking else PASSAGE_TOKENS,
+        max_tokens=MODEL_PASSAGE_TOKENS if calls else PASSAGE_TOKENS,
         db=db,
         embedder=models.embedder,
         reranker=models.reranker,
@@ -94,14 +94,14 @@ def answer_question(
     passages = found.passages if _is_relevant(found.passages) else ()
     outcome: Outcome = "nothing_relevant"
     draft = Draft(sentences=())
-    if passages and asking:
+    if passages and calls:
         try:
-            draft = asking.ask(
+            draft = calls.ask(
                 answers.SYSTEM, _prompt(searched, passages), answers.SCHEMA, Draft, ANSWER_TOKENS
             )
         except ModelRefused:
             outcome = "refused"
-    elif not asking:
+    elif not calls:
         draft = _extract(
             question.text,
             searched,
@@ -115,7 +115,7 @@ def answer_question(
     if draft.sentences:
         outcome = "answered" if checked.citations else "nothing_verified"
     return Answered(
-        content=checked.content or SAID[outcome],
+        content=checked.content or TEXT_WITHOUT_ANSWER[outcome],
         outcome=outcome,
         question=searched,
         citations=checked.citations,
@@ -123,8 +123,8 @@ def answer_question(
         missing=found.missing,
         provider=chat.provider if chat else "extractive",
         model=chat.model if chat else models.embedder.model,
-        input_tokens=asking.input_tokens if asking else 0,
-        output_tokens=asking.output_tokens if asking else 0,
+        input_tokens=calls.input_tokens if calls else 0,
+        output_tokens=calls.output_tokens if calls else 0,
     )
 
 
@@ -137,7 +137,7 @@ def _check(draft: Draft, passages: Sequence[Passage], question: Question, *, db:
     return check_draft(draft, evidence, question=question.text)
 
 
-class _Asking:
+class _ModelCalls:
     """Ask the model within the time left, and sum up the tokens used."""
 
     def __init__(self, chat: ChatModel, time_left_s: Callable[[], float]) -> None:
@@ -163,15 +163,15 @@ class _Asking:
             ) from error
 
 
-def _stand_alone(question: Question, asking: _Asking | None) -> str:
+def _stand_alone(question: Question, calls: _ModelCalls | None) -> str:
     """Return the text to search for: the model's rewriting, or the one by words when the model gives none of use."""
     by_words = stand_alone(question.text, [turn.question for turn in question.history if turn.question])
-    if asking is None or not question.history:
+    if calls is None or not question.history:
         return by_words
     history = [{"role": turn.role, "text": turn.content} for turn in _bounded(question.history)]
     prompt = json.dumps({"history": history, "question": question.text}, ensure_ascii=False)
     try:
-        answer = asking.ask(answers.REWRITING, prompt, answers.REWRITTEN, Rewritten, QUESTION_TOKENS)
+        answer = calls.ask(answers.REWRITING, prompt, answers.REWRITTEN, Rewritten, QUESTION_TOKENS)
     except ModelRefused:
         return by_words
     except Unavailable as error:
@@ -223,7 +223,7 @@ def _extract(
 
 def _quoted(number: int, text: str, passages: Sequence[Passage]) -> Sentence:
     passage = passages[number - 1]
-    said = as_said(text, passage.text, begins_page=passage.char_start == 0)
+    said = with_headings(text, passage.text, begins_page=passage.char_start == 0)
     return Sentence(text=said, citations=(Claimed(passage=number, quote=text),))
 
 

@@ -14,7 +14,7 @@ from chalicelib.model.chat.answers import (
     Sentence,
 )
 from chalicelib.model.chat.citations import Source
-from chalicelib.model.chat.figures import says_more
+from chalicelib.model.chat.figures import has_unsupported_facts
 from chalicelib.ops.search.passages import Passage
 from chalicelib.stores.chat import citations
 from chalicelib.stores.chat.citations import StoredText, Window
@@ -86,7 +86,7 @@ def check_draft(draft: Draft, evidence: Evidence, *, question: str) -> Checked:
             not text
             or len(text) > MAX_SENTENCE_CHARS
             or not found
-            or says_more(text, _known(found, question))
+            or has_unsupported_facts(text, _known(found, question))
         ):
             dropped += 1
             continue

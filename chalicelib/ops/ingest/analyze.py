@@ -1,6 +1,6 @@
 """Ask the analyzer what an item shows or says, and keep the answer as its current analysis.
 
-A document's scanned pages are read before, so that it is asked about their text too.
+Scanned pages of a document are read first, so that the analyzer gets their text too.
 """
 
 import logging
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.model.ingest.chunking import chunk_pages
 from chalicelib.model.ingest.files import FileLimits, Page
-from chalicelib.model.library.items import Analysis, StoredItem
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import Analysis, ItemRef, StoredItem
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest.read_scans import read_scans
 from chalicelib.ops.work.stages import WriteResults
@@ -47,9 +46,9 @@ def analyze_item(
     limits: FileLimits,
     time_left_s: Callable[[], float],
 ) -> WriteResults | None:
-    """Ask the analyzer once a scanned page and once about the item; return what writes its answers down.
+    """Ask the analyzer for each scanned page's text and for the item's analysis. Return the function that stores them.
 
-    Return None when time ran out between pages: the next call goes on where this one stopped.
+    Return None when time runs out between pages; the next call continues there.
     """
     ref = claim.ref
     scans_are_read = read_scans(
@@ -66,7 +65,7 @@ def analyze_item(
     item, text = db.transact(
         ref.user_id, lambda tx: (items.get(tx, ref), chunks.opening_text(tx, ref, max_chars=OPENING_CHARS))
     )
-    assert item.kind and item.media_type and item.preview_key, "its file has been decoded"
+    assert item.kind and item.media_type and item.preview_key, "the item's file has been decoded"
     request = AnalysisRequest(
         kind=item.kind,
         name=item.name,
@@ -80,9 +79,9 @@ def analyze_item(
 
 
 def caption(item: StoredItem, analysis: Analysis) -> str:
-    """Return what is searched beside the item's text: its analysis, the words of its name, title, camera and month.
+    """Return text that is indexed beside the item's own: its analysis, name, title, camera and month.
 
-    A document's summary is left out: it is made of the document's own sentences.
+    A document's summary is left out, as it consists of the document's own sentences.
     """
     name = " ".join(re.split(r"[\W_]+", item.name.rpartition(".")[0] or item.name)).strip()
     taken = item.taken_at.strftime("%B %Y") if item.taken_at else None

@@ -1,10 +1,10 @@
-"""Give every chunk of an item its vector and its place in the BM25 index."""
+"""Embed an item's chunks and index its pages."""
 
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers import Embedder
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("collections.pipeline")
 BATCH = 64
-RESERVE_S = 5.0  # a batch is not begun with less time than this
+RESERVE_S = 5.0  # no batch is started with less time than this
 
 
 def embed_item(
     claim: Claim, *, db: "Database", embedder: Embedder, time_left_s: Callable[[], float]
 ) -> WriteResults | None:
-    """Embed the chunks that have no vector yet, then index the pages that are not indexed; each batch is kept at once.
+    """Embed the chunks that have no vector yet, then index the pages that are not indexed yet.
 
-    Return the function that indexes the last pages, or None when time ran out: the next call goes on from there.
+    Store each batch at once.
+
+    Return the function that indexes the last pages, or None when time runs out; the next call continues there.
     """
     ref = claim.ref
     set_id = db.transact(
@@ -55,7 +57,7 @@ def embed_item(
 def _read_next(
     ref: ItemRef, set_id: int, after: int
 ) -> Callable[[Tx], tuple[list[tuple[int, str]], list[PageBatch]]]:
-    """Return what reads the next chunks to embed and, when there are none left, the batches of pages to index."""
+    """Return a function that reads the next chunks to embed or, when none is left, the batches of pages to index."""
 
     def read(tx: Tx) -> tuple[list[tuple[int, str]], list[PageBatch]]:
         unembedded = chunks.list_unembedded(tx, ref, set_id=set_id, after=after, limit=BATCH)

@@ -1,4 +1,4 @@
-"""An object has arrived: make it an item, settle whose bytes it holds, have it read."""
+"""Make an item of an object that arrived in the bucket, find out whether its bytes are known, and read its file."""
 
 import logging
 import os
@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from chalicelib.errors import BadFile, NotFound, Unavailable
-from chalicelib.model.ingest.files import REASONS, FileLimits, Sitting
+from chalicelib.model.ingest.files import REASONS, FileLimits, ReadBounds
 from chalicelib.model.ingest.uploads import StoredUpload
 from chalicelib.model.library.documents import StoredDocument
-from chalicelib.model.library.items import ObjectKey, StoredItem, parse_key
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef, ObjectKey, StoredItem, parse_key
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest.read import File, Progress, derived_objects, find_progress, read_file
 from chalicelib.ops.work.stages import WriteResults
@@ -34,7 +33,7 @@ log = logging.getLogger("collections.pipeline")
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
-    """An object as an event or a listing tells of it; what the teller does not know is None."""
+    """An object as described by an event or by a listing. Fields that the source does not have are None."""
 
     key: ObjectKey
     etag: str | None = None
@@ -43,14 +42,17 @@ class Arrival(Struct, frozen=True, kw_only=True):
 
 
 def register_object(arrival: Arrival, *, db: "Database") -> ItemRef | None:
-    """Make the object's item and its first task; idempotent. Return None when the object's item has been deleted."""
+    """Make the object's item and its first task, and return the item. Idempotent.
+
+    Return None if the item was deleted.
+    """
     return db.transact(arrival.key.user_id, lambda tx: _register(tx, arrival))
 
 
 def register_bytes(
     arrival: Arrival, *, sha256: str, size_bytes: int, db: "Database"
 ) -> tuple[ItemRef | None, bool]:
-    """Register an object whose bytes are known; return (the item that has them from now on, whether it is new)."""
+    """Register an object whose hash is known. Return the item that has the bytes from now on, and whether it is new."""
 
     def register(tx: Tx) -> tuple[ItemRef | None, bool]:
         ref = _register(tx, arrival)
@@ -75,11 +77,11 @@ def process_item(
     reader: FileReader,
     limits: FileLimits,
     time_left_s: Callable[[], float],
-    sitting: Sitting = Sitting(),  # noqa: B008  frozen
+    bounds: ReadBounds = ReadBounds(),  # noqa: B008  frozen
 ) -> WriteResults | None:
-    """Download, hash, settle identity, read; return what writes the result. Raise BadFile.
+    """Download, hash and read the item's file. Return the function that stores the result. Raise BadFile.
 
-    Return None when time ran out in a long document: the next call goes on where this one stopped.
+    Return None when time runs out in a long document; the next call continues there.
     """
     ref = claim.ref
     item = db.transact(ref.user_id, lambda tx: items.get(tx, ref))
@@ -89,7 +91,9 @@ def process_item(
             got = blobs.download(item.key, path, max_bytes=limits.max_bytes)
         except NotFound:
             if db.transact(ref.user_id, lambda tx: _turn_to_copy(tx, claim, item.key)):
-                raise Unavailable("The object is gone, a copy of it is not.", code="object_moved") from None
+                raise Unavailable(
+                    "The object was deleted; another one with its bytes is read.", code="object_moved"
+                ) from None
             return lambda tx: _object_is_gone(tx, ref)
         log.info("file downloaded", extra={"size_bytes": got.size_bytes})
         original, progress = db.transact(ref.user_id, lambda tx: _settle_identity(tx, claim, item.key, got))
@@ -104,7 +108,7 @@ def process_item(
             blobs=blobs,
             reader=reader,
             limits=limits,
-            sitting=sitting,
+            bounds=bounds,
             time_left_s=time_left_s,
         )
 
@@ -137,9 +141,9 @@ def _is_overwrite(upload: StoredUpload, arrival: Arrival) -> bool:
 
 
 def _restart(tx: Tx, ref: ItemRef, arrival: Arrival) -> bool:
-    """Start the item over, for its key holds other bytes now.
+    """Start the item over, because its key has other bytes now.
 
-    Return False, with the key detached, when other keys still hold the item's old bytes: the key then gets a new item.
+    If other keys still have the item's old bytes, detach the key and return False: the key then gets a new item.
     """
     key = arrival.key
     item = items.lock(tx, ref)
@@ -167,7 +171,7 @@ def _forget_content(tx: Tx, ref: ItemRef) -> None:
 
 
 def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> tuple[str | None, Progress]:
-    """Decide once and for all whose bytes these are: return (the other item's id or None, how far this one is read).
+    """Decide which item has these bytes. Return the other item's id, or None, and how much of this item is read.
 
     Raise BadFile when the bytes are not those that were announced.
     """
@@ -178,7 +182,7 @@ def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> tuple
     if announced is not None and announced != got.sha256:
         raise BadFile("The bytes that arrived are not those that were announced.", code="checksum_mismatch")
     if size_bytes is not None and size_bytes != got.size_bytes:
-        said = f"The file has {got.size_bytes:,} bytes, announced were {size_bytes:,}."
+        said = f"The file has {got.size_bytes:,} bytes, but {size_bytes:,} bytes were announced."
         raise BadFile(said, code="size_mismatch")
     if original is not None:
         return original, Progress()
@@ -187,19 +191,22 @@ def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> tuple
 
 
 def _find_original(tx: Tx, ref: ItemRef, sha256: str) -> str | None:
-    """Return the id of another item that has these bytes. Nobody else decides that before the transaction ends."""
+    """Return the id of another item that has these bytes, or None. Lock the hash until the transaction ends."""
     items.lock_sha256(tx, ref.user_id, sha256)
     found = items.find_by_sha256(tx, ref.user_id, sha256)
     return found.id if found is not None and found.id != ref.item_id else None
 
 
 def _merge_into(tx: Tx, duplicate: ItemRef, original_id: str, sha256: str) -> None:
-    """Give the duplicate's object to the original, and start an original over that failed in passing."""
+    """Move the duplicate's object to the original, and delete the duplicate.
+
+    Restart an original that failed in passing.
+    """
     original = ItemRef(user_id=duplicate.user_id, item_id=original_id)
     items.lock_sha256(tx, duplicate.user_id, sha256)
     found = items.find_by_sha256(tx, duplicate.user_id, sha256)
     if found is None or found.id != original_id:
-        raise Unavailable("The item with the same bytes is going away.", code="original_changed")
+        raise Unavailable("The item with the same bytes is being deleted.", code="original_changed")
     uploads.move_to_item(tx, duplicate, original_id)
     items.note(tx, original, "duplicate", message=f"The same bytes arrived again as {duplicate.item_id}.")
     remove_item(tx, duplicate)
@@ -209,12 +216,12 @@ def _merge_into(tx: Tx, duplicate: ItemRef, original_id: str, sha256: str) -> No
 
 
 def failed_in_passing(item: StoredItem | StoredDocument) -> bool:
-    """Return True when the item failed for a reason that is not its file's, so that the same bytes may succeed."""
+    """Return whether the item failed for a reason outside its file, so that the same bytes may succeed now."""
     return item.failure_code is not None and item.failure_code not in REASONS
 
 
 def _turn_to_copy(tx: Tx, claim: Claim, gone: str) -> bool:
-    """Have the item read from another of its objects next time; return False when there is none."""
+    """Make the item use another of its objects. Return False when it has no other."""
     tasks.hold(tx, claim)
     others = [other for other in uploads.list_objects(tx, claim.ref) if other != gone]
     if others:
@@ -231,7 +238,7 @@ def _object_is_gone(tx: Tx, ref: ItemRef) -> None:
 
 
 def remove_item(tx: Tx, ref: ItemRef) -> dict[str, str | None]:
-    """Delete the item with everything that hangs on it; return its derived objects, which are still to be removed."""
+    """Delete the item and all its rows. Return its derived objects, which are still to be deleted from S3."""
     derived = derived_objects(items.lock(tx, ref))
     uploads.insert_deletions(tx, ref.user_id, derived)
     index.remove_item(tx, ref)

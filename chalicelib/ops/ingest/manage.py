@@ -1,11 +1,10 @@
-"""Deletes items and processes them again; names the object keys of uploads."""
+"""Deletes items, processes them again, and makes object keys for uploads."""
 
 import re
 from typing import TYPE_CHECKING
 
 from chalicelib import errors
-from chalicelib.model.library.items import MAX_KEY_BYTES, DescribedItem, ObjectKey, parse_key
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import MAX_KEY_BYTES, DescribedItem, ItemRef, ObjectKey, parse_key
 from chalicelib.ops.ingest.ingest import remove_item
 from chalicelib.ops.work.wake import wake_later
 from chalicelib.stores.ingest import uploads
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 DOWNLOAD_TTL_S = 3600
-# Forms and XML change control characters on their way; S3 puts a sent file's own name in place of ${filename}.
+# Forms and XML change control characters in transit. S3 replaces ${filename} by the sent file's own name.
 _NOT_IN_A_NAME = re.compile(r"[/\\\x01-\x1f\x7f]|\$(?=\{filename\})")
 DELETE_TIMEOUT_S = 20.0  # taking 2,000 pages out of the index takes seconds; API Gateway waits 29
 
@@ -29,18 +28,19 @@ def object_key(user_id: str, folder: str, filename: str) -> ObjectKey:
     name = _NOT_IN_A_NAME.sub("_", filename)
     full = f"{user_id}/{folder}/{name}"
     if len(full.encode()) > MAX_KEY_BYTES or not name.strip("."):  # browsers take dots out of an address
-        raise errors.InvalidInput("This name is too long, or has only dots.", field="filename")
+        message = f"filename is too long (with its folder at most {MAX_KEY_BYTES} bytes), or has only dots."
+        raise errors.InvalidInput(message, field="filename")
     return parse_key(full)
 
 
 def delete_item(ref: ItemRef, *, db: "Database", blobs: "Blobs") -> None:
-    """Delete the item, its index entries and its objects; what S3 will not delete now, the sweeper does."""
+    """Delete the item, its index entries and its objects. The sweep deletes objects that S3 does not delete now."""
 
     removed: dict[str, str | None] = {}
 
     def remove(tx: Tx) -> None:
         if removed and items.find(tx, ref) is None:
-            return  # run again: the commit had worked, only its acknowledgement was lost
+            return  # a retry: the first commit succeeded, but its acknowledgement was lost
         item = items.lock(tx, ref)
         objects = {item.key: item.etag, **uploads.list_objects(tx, ref)}
         uploads.insert_deletions(tx, ref.user_id, objects)
@@ -55,7 +55,7 @@ def delete_item(ref: ItemRef, *, db: "Database", blobs: "Blobs") -> None:
 
 
 def reprocess_item(ref: ItemRef, *, db: "Database", queues: "Queues") -> DescribedItem:
-    """Start the item over from its stored object; whoever is working on it loses the fence."""
+    """Process the item again from its stored object. A worker that has the old claim cannot write any more."""
 
     def restart(tx: Tx) -> DescribedItem:
         item = items.lock(tx, ref)

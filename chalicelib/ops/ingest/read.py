@@ -1,12 +1,12 @@
-"""Read an item's file: an image or a short document at once, a long document a sitting at a time.
+"""Reads an item's file: an image or a short document at once, a long document in batches of pages.
 
-    the first sitting   pictures, facts and the first pages, in place of what an earlier reading left
-    those that follow   their pages' text behind it, each in a fenced transaction that moves items.pages_read
-    the last            is the caller's to write, in the transaction that finishes the task
+    first batch    stores pictures, metadata and the first pages; deletes what an earlier reading stored
+    next batches   add their pages' text, each in a fenced transaction that moves items.pages_read
+    last batch     is written by the caller, in the transaction that finishes the task
 
-So there are never two readings' texts at once: until the first sitting is kept there is the earlier one's, as it
-was found before, and from then on the beginning of the new one, which is searched once it is embedded.
-Which pages are scans is kept with their sitting; they are read by ops/ingest/read_scans.py, in the next stage.
+Texts of two readings are never stored together. Until the first batch is stored, the earlier reading is complete and
+can be searched. After that the beginning of the new one is stored; it can be searched once it is embedded. Each batch
+also stores which of its pages are scans; ops/ingest/read_scans.py reads those in the next stage.
 """
 
 import logging
@@ -18,9 +18,8 @@ from msgspec.structs import replace
 
 from chalicelib.errors import BadFile
 from chalicelib.model.ingest.chunking import ChunkDraft, chunk_pages
-from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, Sitting, scans_of, text_size
-from chalicelib.model.library.items import StoredItem, derived_folder
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, ReadBounds, scans_of, text_size
+from chalicelib.model.library.items import ItemRef, StoredItem, derived_folder
 from chalicelib.model.work.tasks import POLICIES, Claim
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers import FileReader
@@ -36,12 +35,12 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 log = logging.getLogger("collections.pipeline")
-LEAST_S = 5.0  # another sitting is not begun with less time than this
-WRITE_S = 3.0  # what is left of the time for keeping what a sitting has read
+MIN_READ_S = 5.0  # no batch is started with less time than this
+WRITE_S = 3.0  # time reserved to store a batch
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """How much of a document is stored: its first `pages`, in `chunks` pieces, `text_size` by model.files.text_size."""
+    """The stored part of a document: its first `pages`, in so many `chunks`. `text_size` is as in model.files."""
 
     pages: int = 0
     page_count: int = 0
@@ -67,32 +66,32 @@ def read_file(
     blobs: "Blobs",
     reader: FileReader,
     limits: FileLimits,
-    sitting: Sitting,
+    bounds: ReadBounds,
     time_left_s: Callable[[], float],
 ) -> WriteResults | None:
-    """Read on behind `progress`; return what writes the last sitting, or None when time ran out before it.
+    """Read on after `progress`. Return the function that stores the last batch, or None when time runs out before it.
 
-    Raise BadFile, and keep no text then; Unavailable when not even one page could be read in time.
+    Raise BadFile after deleting the stored text. Raise Unavailable if not one page could be read in time.
     """
     ref = claim.ref
     try:
         while True:
             left_s = time_left_s()
-            bounds = replace(sitting, seconds=min(sitting.seconds, left_s - WRITE_S))
+            in_time = replace(bounds, seconds=min(bounds.seconds, left_s - WRITE_S))
             if progress.pages == 0:
-                decoded = reader.decode(file.path, file.announced_type, sitting=bounds, timeout_s=left_s)
+                decoded = reader.decode(file.path, file.announced_type, bounds=in_time, timeout_s=left_s)
                 keys = _put_pictures(claim, file, decoded, db=db, blobs=blobs)
-                write, progress = _first_sitting(ref, decoded, *keys)
+                write, progress = _first_batch(ref, decoded, *keys)
             else:
                 left = limits.max_text_chars - progress.text_size
                 pages = reader.read_pages(
-                    file.path, progress.pages + 1, text_size_left=left, sitting=bounds, timeout_s=left_s
+                    file.path, progress.pages + 1, text_size_left=left, bounds=in_time, timeout_s=left_s
                 )
-                write, progress = _next_sitting(ref, pages, progress)
+                write, progress = _next_batch(ref, pages, progress)
             if progress.pages >= progress.page_count:
                 return write
             db.transact(ref.user_id, _kept(claim, write))
-            if time_left_s() < LEAST_S:
+            if time_left_s() < MIN_READ_S:
                 return None
     except BadFile:
         if progress.pages:
@@ -111,7 +110,7 @@ def find_progress(tx: Tx, ref: ItemRef, content: Content) -> Progress:
 
 
 def derived_objects(item: StoredItem) -> dict[str, str | None]:
-    """Return the item's pictures, as uploads.insert_deletions takes them: key to etag, here None for any."""
+    """Return the keys of the item's pictures as uploads.insert_deletions takes them, each with None for any etag."""
     return {key: None for key in (item.thumbnail_key, item.preview_key) if key is not None}
 
 
@@ -130,13 +129,13 @@ def _put_pictures(
 
 
 def _plan_objects(tx: Tx, claim: Claim, keys: list[str]) -> None:
-    """Objects about to be written are to be deleted, unless the first sitting is kept: see _write_first."""
+    """Plan the deletion of objects before they are written. Storing the first batch cancels it: see _first_batch."""
     tasks.hold(tx, claim)
     planned = dict.fromkeys(keys)
     uploads.insert_deletions(tx, claim.ref.user_id, planned, after_s=2 * POLICIES[claim.kind].lease_s)
 
 
-def _first_sitting(
+def _first_batch(
     ref: ItemRef, decoded: DecodedFile, thumbnail_key: str, preview_key: str
 ) -> tuple[WriteResults, Progress]:
     start = Progress(page_count=decoded.page_count)
@@ -170,7 +169,7 @@ def _first_sitting(
     return write, progress
 
 
-def _next_sitting(ref: ItemRef, pages: tuple[Page, ...], before: Progress) -> tuple[WriteResults, Progress]:
+def _next_batch(ref: ItemRef, pages: tuple[Page, ...], before: Progress) -> tuple[WriteResults, Progress]:
     drafts, progress = _advance(before, pages)
 
     def write(tx: Tx) -> None:
@@ -200,7 +199,7 @@ def _kept(claim: Claim, write: WriteResults) -> WriteResults:
 
 
 def _forget_text(tx: Tx, claim: Claim) -> None:
-    """Delete the text of a file that turned out to be bad: nobody is to read its beginning."""
+    """Delete the stored text of a file that turned out to be bad."""
     tasks.hold(tx, claim)
     chunks.delete(tx, claim.ref, ["text"])
     items.set_pages_read(tx, claim.ref, 0)

@@ -1,7 +1,7 @@
-"""Read the text off a document's scanned pages: drawn, sent to the analyzer, kept page by page.
+"""Reads the text of a document's scanned pages: draws each page, sends it to the analyzer and stores the text.
 
-Which pages those are, the reading of the file has found (items.unread_pages). Each is taken off the list in the fenced
-transaction that keeps its text, so whatever interrupts the work, no page is asked for again once it is kept.
+The list of these pages, items.unread_pages, was made when the file was read. A page leaves the list in the fenced
+transaction that stores its text. So a page is never sent again once its text is stored.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.errors import BadFile, Conflict, NotFound, Unavailable
 from chalicelib.model.ingest.files import FileLimits, Page, text_size
-from chalicelib.model.library.items import StoredItem
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef, StoredItem
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers import Analyzer, Render
@@ -24,10 +23,12 @@ if TYPE_CHECKING:
     from chalicelib.stores.aws.local_copies import LocalCopies
     from chalicelib.stores.postgres.postgres import Database
 
-MOST_SCANS = 500  # of one document: cloud services take about 1.50 USD for 1,000, a laptop an hour for 500
-LEAST_S = 30.0  # nothing more is begun with less time than this: a language model may take as long for a page
+MOST_SCANS = 500  # per document: 1,000 cost about 1.50 USD at cloud services, 500 take a laptop an hour
+MIN_SCAN_S = (
+    30.0  # nothing more is begun with less time than this: a language model may take as long for a page
+)
 WIDTH_PX = 2000  # 240 dpi of a sheet of A4
-_STAMPS_SHARE = 2  # a page's own text is a mere stamp's when its picture says more than twice as much
+_STAMPS_SHARE = 2  # the page's own text counts as a stamp if its picture has more than twice as much text
 
 
 def read_scans(
@@ -40,10 +41,10 @@ def read_scans(
     limits: FileLimits,
     time_left_s: Callable[[], float],
 ) -> bool:
-    """Read the unread pages in order; return False when too little time is left for more, or for the analysis.
+    """Read the unread pages in order. Return False if too little time is left for the next page or for the analysis.
 
-    At most MOST_SCANS pages are read, and no more than limits.max_text_chars leaves room for: the others stay unread.
-    A page that cannot be drawn, or that the analyzer refuses, gets no text.
+    At most MOST_SCANS pages are read, and only while limits.max_text_chars is not reached; the others stay unread. A
+    page that cannot be drawn, or that the analyzer refuses, gets no text.
     """
     ref = claim.ref
     item = db.transact(ref.user_id, lambda tx: items.get(tx, ref))
@@ -58,7 +59,7 @@ def read_scans(
             if size > limits.max_text_chars:
                 return True
             db.transact(ref.user_id, _kept(claim, Page(number=number, text=text)))
-            if time_left_s() < LEAST_S:
+            if time_left_s() < MIN_SCAN_S:
                 return False
     return True
 
@@ -72,7 +73,7 @@ def _original(ref: ItemRef, item: StoredItem, copies: "LocalCopies") -> Iterator
             yield path
     except NotFound as error:
         raise BadFile("The uploaded file is no longer in the bucket.", code="object_missing") from error
-    except Conflict as error:  # what has replaced it is about to be read
+    except Conflict as error:  # the file was replaced, and the new one will be read
         raise Unavailable(error.message, code="object_replaced") from error
 
 
@@ -85,7 +86,7 @@ def _read_page(
     except (BadFile, NotFound):
         return ""
     except Unavailable as error:
-        if error.code == "out_of_time":  # it takes too long to draw, and would the next time
+        if error.code == "out_of_time":  # the page takes too long to draw, now and the next time
             return ""
         raise
 

@@ -1,4 +1,4 @@
-"""Announce an upload, send it in parts when it is large, complete it, give it up."""
+"""Announces, resumes, completes and aborts uploads. Large files are uploaded in parts."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -8,8 +8,7 @@ from msgspec import Struct
 from chalicelib import errors
 from chalicelib.model.ingest import files
 from chalicelib.model.ingest.uploads import StoredUpload
-from chalicelib.model.library.items import DescribedItem
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import DescribedItem, ItemRef
 from chalicelib.ops.ingest.ingest import failed_in_passing
 from chalicelib.ops.ingest.manage import object_key
 from chalicelib.stores.accounts import users
@@ -22,14 +21,15 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 ABORTED_PER_SWEEP = 100
-LATE_S = 3600.0  # a URL opens an upload, which may last longer than it
-OVER = "This upload is over; announce the file again."
+LATE_S = 3600.0  # an upload may start just before its URL expires, and take this long
+OVER = "This upload has ended; announce the file again."
 
 
 class Announced(Struct, frozen=True, kw_only=True):
-    """An upload, and how to send its bytes: by a form, or, when they are many, the parts that are not there yet.
+    """An upload, and how to send its bytes: by a form, or in parts if the file is large.
 
-    `form` is its URL and fields, `parts` number to URL, `sent` number to etag.
+    `form` is a URL and its fields. `parts` maps the numbers of missing parts to URLs, `sent` those of sent parts to
+    etags.
     """
 
     upload: StoredUpload
@@ -51,13 +51,13 @@ def announce_upload(
     db: "Database",
     blobs: "Blobs",
 ) -> tuple[Announced | None, DescribedItem | None]:
-    """(how to send it, None) for new bytes, or (None, item) when the user has them already.
+    """Announce a file. Return (how to send it, None), or (None, the item) if the user has these bytes already.
 
-    `folder` keeps files of one name apart; announced again with the same one, it is the same upload.
+    `folder` separates files of the same name. Announcing again with the same folder gives the same upload.
     """
     if content_type not in files.KIND_OF_MEDIA_TYPE:
         taken = ", ".join(files.KIND_OF_MEDIA_TYPE)
-        raise errors.InvalidInput(f"This type is not taken; these are: {taken}.", field="content_type")
+        raise errors.InvalidInput(f"content_type must be one of {taken}.", field="content_type")
     if size_bytes > max_bytes:
         raise errors.TooLarge(f"At most {max_bytes:,} bytes are taken.", field="size_bytes")
     key = object_key(user_id, folder, filename)
@@ -83,7 +83,7 @@ def announce_upload(
 
 
 def resume_upload(user_id: str, upload_id: str, *, ttl_s: int, db: "Database", blobs: "Blobs") -> Announced:
-    """New URLs for the parts that have not arrived, and the etags of those that have. Raises NotFound, Conflict."""
+    """Return new URLs for the missing parts, and the etags of the sent ones. Raise NotFound, Conflict."""
 
     def extend(tx: Tx) -> StoredUpload:
         uploads.extend(tx, user_id, upload_id, ttl_s=ttl_s)
@@ -101,19 +101,19 @@ def resume_upload(user_id: str, upload_id: str, *, ttl_s: int, db: "Database", b
 def complete_upload(
     user_id: str, upload_id: str, parts: Sequence[tuple[int, str]], *, db: "Database", blobs: "Blobs"
 ) -> StoredUpload:
-    """Make the object of its parts, (number, etag) in any order, and return the upload. Safe to repeat.
+    """Join the parts, given as (number, etag) in any order, to an object; return the upload. Safe to repeat.
 
-    The object becomes an item once S3's event of it has come. Raise NotFound, Conflict, InvalidInput.
+    The object becomes an item when its event from S3 comes. Raise NotFound, Conflict, InvalidInput.
     """
     upload = db.transact(user_id, lambda tx: _get_in_parts(tx, user_id, upload_id))
     if upload.multipart_id is None:
         return upload
     count = len(files.part_sizes(upload.size_bytes or 0))
     if sorted(number for number, _ in parts) != [*range(1, count + 1)]:
-        raise errors.InvalidInput(f"These must be the parts 1 to {count}, each once.", field="parts")
+        raise errors.InvalidInput(f"parts must have the numbers 1 to {count}, each once.", field="parts")
     try:
         blobs.complete_parts(upload.key, upload.multipart_id, dict(parts))
-    except errors.NotFound:  # complete, and nobody was told; or aborted
+    except errors.NotFound:  # aborted, or complete although the response was lost
         if not blobs.exists(upload.key):
             raise errors.Conflict(OVER) from None
 
@@ -125,7 +125,7 @@ def complete_upload(
 
 
 def abort_upload(user_id: str, upload_id: str, *, db: "Database", blobs: "Blobs") -> None:
-    """Forget the upload; what was sent of it goes, and what still arrives is removed. Raises NotFound, Conflict."""
+    """Forget the upload and delete what was sent of it, also what still arrives. Raise NotFound, Conflict."""
     upload = db.transact(user_id, lambda tx: uploads.get(tx, user_id, upload_id))
     if upload.multipart_id is not None:
         blobs.abort_parts(upload.key, upload.multipart_id)
@@ -148,7 +148,7 @@ def abort_abandoned(*, db: "Database", blobs: "Blobs") -> int:
 
 
 def _get_in_parts(tx: Tx, user_id: str, upload_id: str) -> StoredUpload:
-    """Return an upload in parts, under way or, without multipart_id, complete. Raise NotFound, Conflict."""
+    """Return an upload in parts; without multipart_id it is complete. Raise NotFound, Conflict."""
     upload = uploads.get(tx, user_id, upload_id)
     if not files.part_sizes(upload.size_bytes or 0):
         raise errors.Conflict("This upload is not in parts.")

@@ -6,9 +6,8 @@ from msgspec.structs import replace
 
 from chalicelib.model.ingest.chunking import StoredChunk
 from chalicelib.model.ingest.uploads import StoredUpload
-from chalicelib.model.library.items import DescribedItem, ItemEvent, ItemFilters
+from chalicelib.model.library.items import DescribedItem, ItemEvent, ItemFilters, ItemRef
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor, window_in_utc
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.stores.ingest import chunks, uploads
 from chalicelib.stores.library import collections, items
 from chalicelib.stores.postgres.tx import Tx
@@ -22,7 +21,7 @@ def list_items(
 ) -> tuple[list[DescribedItem], str | None]:
     """Return a page of items with their analyses, newest first, and the cursor of the next page.
 
-    Raise NotFound, naming the field, when there is no such collection.
+    Raise NotFound, with the field's name, when the collection does not exist.
     """
     since, until = window_in_utc(filters.since, filters.until)
     filters = replace(filters, since=since, until=until)

@@ -21,7 +21,10 @@ MAX_NAME_CHARS = 100
 def create_collection(
     user_id: str, collection_id: str, *, name: str, description: str, db: "Database"
 ) -> StoredCollection:
-    """Make it, once for each id. Raises Conflict when the user has another of this name, in whatever case."""
+    """Make the collection and return it; a second call with the same id makes no second one.
+
+    Raise Conflict when the user has another collection of this name, in any letter case.
+    """
     name = _checked(name)
 
     def make(tx: Tx) -> StoredCollection:
@@ -35,7 +38,7 @@ def create_collection(
 def list_collections(
     user_id: str, *, after: str | None, limit: int, db: "Database"
 ) -> tuple[list[StoredCollection], str | None]:
-    """A page of collections, newest first, and the cursor of the next page."""
+    """Return a page of collections, newest first, and the cursor of the next page."""
     position = decode_cursor(after) if after else None
     rows = db.transact(
         user_id, lambda tx: collections.list_page(tx, user_id, after=position, limit=limit + 1)
@@ -45,14 +48,17 @@ def list_collections(
 
 
 def read_collection(user_id: str, collection_id: str, *, db: "Database") -> StoredCollection:
-    """Raises NotFound."""
+    """Return the collection. Raise NotFound."""
     return db.transact(user_id, lambda tx: collections.get(tx, user_id, collection_id))
 
 
 def change_collection(
     user_id: str, collection_id: str, *, name: str | None, description: str | None, db: "Database"
 ) -> StoredCollection:
-    """Change what is not None. Raises NotFound; Conflict as create_collection does."""
+    """Change the fields that are not None, and return the collection.
+
+    Raise NotFound; Conflict as create_collection does.
+    """
     name = None if name is None else _checked(name)
 
     def change(tx: Tx) -> StoredCollection:
@@ -63,7 +69,7 @@ def change_collection(
 
 
 def delete_collection(user_id: str, collection_id: str, *, db: "Database") -> None:
-    """Delete it; its items stay. Raises NotFound."""
+    """Delete the collection; its items stay. Raise NotFound."""
     if not db.transact(user_id, lambda tx: collections.delete(tx, user_id, collection_id)):
         raise NotFound("There is no such collection.")
 
@@ -71,7 +77,7 @@ def delete_collection(user_id: str, collection_id: str, *, db: "Database") -> No
 def add_items(
     user_id: str, collection_id: str, item_ids: Sequence[str], *, db: "Database"
 ) -> StoredCollection:
-    """Put items in, all or none; those that are in it stay. Raises NotFound, naming items that there are not."""
+    """Put all items into the collection, or none. Raise NotFound; it names the items that do not exist."""
 
     def add(tx: Tx) -> StoredCollection:
         collections.update(tx, user_id, collection_id)
@@ -83,17 +89,17 @@ def add_items(
 
 
 def remove_item(user_id: str, collection_id: str, item_id: str, *, db: "Database") -> None:
-    """Take the item out; it stays itself. Raises NotFound when it is not in it."""
+    """Take the item out of the collection; the item itself stays. Raise NotFound when it is not in it."""
     if not db.transact(user_id, lambda tx: collections.remove_item(tx, user_id, collection_id, item_id)):
         raise NotFound("There is no such item in this collection.")
 
 
 def _checked(name: str) -> str:
-    """One spelling of what looks the same: composed, without white space around it."""
+    """Return the name in NFC, without white space around it. Raise InvalidInput for a name that is not accepted."""
     composed = unicodedata.normalize("NFC", name).strip()
     kinds = [unicodedata.category(character) for character in composed]
     if all(kind[0] in "CZ" for kind in kinds):
-        raise InvalidInput("A name must have something to see in it.", field="name")
+        raise InvalidInput("A name must have at least one visible character.", field="name")
     # Composing makes three characters of some Hebrew ones.
     if not {"Cc", "Zl", "Zp"}.isdisjoint(kinds) or len(composed) > MAX_NAME_CHARS:
         raise InvalidInput(f"A name is one line of at most {MAX_NAME_CHARS} characters.", field="name")
@@ -101,7 +107,7 @@ def _checked(name: str) -> str:
 
 
 def _naming(user_id: str, work: Callable[[Tx], T], *, db: "Database") -> T:
-    """Run what gives a collection its name: the only thing there that two cannot have."""
+    """Run `work` in a transaction. Its Conflict means that the name is taken: only the name must be unique."""
     try:
         return db.transact(user_id, work)
     except Conflict as error:

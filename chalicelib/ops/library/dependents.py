@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.stores.library import dependents, items
 from chalicelib.stores.library.dependents import CitingConversation, DerivedCounts, HoldingCollection
 from chalicelib.stores.postgres.tx import Tx

@@ -9,10 +9,9 @@ from msgspec import Struct
 from chalicelib.errors import BadFile, Conflict, InvalidInput, NotFound
 from chalicelib.model.ingest.files import REASONS, SNIFF_BYTES, sniff_media_type
 from chalicelib.model.library.documents import DocumentFilters, StoredDocument
-from chalicelib.model.library.items import StoredItem
+from chalicelib.model.library.items import ItemRef, StoredItem
 from chalicelib.model.library.page_text import join_chunks, shown_span
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.ops.ingest.ingest import Arrival, failed_in_passing, register_bytes
 from chalicelib.ops.ingest.manage import delete_item, object_key
 from chalicelib.providers import LendRender
@@ -29,14 +28,17 @@ if TYPE_CHECKING:
 PDF = "application/pdf"
 UPLOAD_TTL_S = 900
 THUMBNAIL_PX = 320  # wide: twice what a list shows
-THUMBNAIL_TIMEOUT_S = 3.0  # drawing them is no costly request: less than a whole page may take
+THUMBNAIL_TIMEOUT_S = (
+    3.0  # a thumbnail does not count as a costly request, so it may take less time than a whole page
+)
 Source = Literal["text", "ocr"]
 
 
 class PageText(Struct, frozen=True, kw_only=True):
-    """`text` is of `source`: the PDF's own text, or what was read off a scanned page; "" and None for neither.
+    """The text of a page. `source` tells where it comes from: the PDF itself, or a scan that was read.
 
-    `is_unread`: it is a scan that has not been read, or is beyond the most that are.
+    Without text, `text` is "" and `source` None. `is_unread`: the page is a scan that has not been read yet, or that
+    is beyond the number of scans that are read.
     """
 
     number: int
@@ -49,10 +51,10 @@ class PageText(Struct, frozen=True, kw_only=True):
 def create_document(
     user_id: str, *, folder: str, filename: str, body: bytes, db: "Database", blobs: "Blobs"
 ) -> tuple[StoredDocument, bool]:
-    """Store the PDF and start its processing: (the document of these bytes, whether it is a new one).
+    """Store the PDF, and return its document and whether the document is new.
 
-    What wakes the processing is S3's own event. A crash on the way leaves an object that the sweep finds.
-    `folder` is as in uploads.announce_upload. Raises BadFile for bytes that are no PDF.
+    S3's own event starts the processing. If this crashes midway, the sweep finds the object. `folder` is as in
+    uploads.announce_upload. Raise BadFile for bytes that are not a PDF.
     """
     if sniff_media_type(body[:SNIFF_BYTES]) != PDF:
         raise BadFile("This is not a PDF, whatever its name says.", code="unsupported_format")
@@ -79,9 +81,9 @@ def create_document(
 def list_documents(
     user_id: str, filters: DocumentFilters, *, after: str | None, limit: int, db: "Database"
 ) -> tuple[list[StoredDocument], str | None]:
-    """A page of documents, newest first, and the cursor of the next page.
+    """Return a page of documents, newest first, and the cursor of the next page.
 
-    Raises NotFound, naming the field, for a collection that there is not.
+    Raise NotFound, with the field's name, when the collection does not exist.
     """
     position = decode_cursor(after) if after else None
 
@@ -113,18 +115,22 @@ def read_document_by_hash(user_id: str, file_hash: str, *, db: "Database") -> St
     """Return the document whose bytes have this SHA-256. Raise NotFound."""
     document = db.transact(user_id, lambda tx: documents.find_by_hash(tx, user_id, file_hash))
     if document is None:
-        raise NotFound("There is no document of these bytes.")
+        raise NotFound("There is no document with this SHA-256.")
     return document
 
 
 def delete_document(user_id: str, document_id: str, *, db: "Database", blobs: "Blobs") -> None:
-    """As manage.delete_item. Raises NotFound, of an image too."""
+    """Delete the document as manage.delete_item does. Raise NotFound, also when the item is an image."""
     read_document(user_id, document_id, db=db)
     delete_item(ItemRef(user_id=user_id, item_id=document_id), db=db, blobs=blobs)
 
 
 def read_page(ref: ItemRef, number: int, *, db: "Database") -> PageText:
-    """Raises NotFound for a page beyond the last; Conflict not_ready, or not_readable when it never will be."""
+    """Return the page's text.
+
+    Raise NotFound for a page beyond the last; Conflict "not_ready" while the page is not read, and "not_readable" when
+    it never will be.
+    """
     return db.transact(ref.user_id, lambda tx: _read_page(tx, ref, number))
 
 
@@ -138,7 +144,7 @@ def render_page(
     copies: "LocalCopies",
     lend: LendRender,
 ) -> bytes:
-    """The page as a JPEG with these parts of its text marked; one whose text was read off it stays unmarked.
+    """Return the page as a JPEG with these parts of its text marked. A scan stays unmarked: its text has no positions.
 
     Raises as read_page does, InvalidInput for a part that the text does not have, and Unavailable when too many pages
     are being drawn.
@@ -193,11 +199,12 @@ def _require_read(document: StoredDocument, number: int) -> int:
     """Return how many pages the document has. Raise Conflict or NotFound unless the text of page `number` is stored."""
     status, page_count, pages_read = document.status, document.page_count, document.pages_read
     if status == "FAILED" and (not document.is_read or document.failure_code in REASONS):
-        raise Conflict(f"This document cannot be read. {document.failure_message}", code="not_readable")
+        raise Conflict(f"This document cannot be read: {document.failure_message}", code="not_readable")
     if not document.is_read or page_count is None:
-        raise Conflict(f"This document is not read yet, it is {status}.", code="not_ready")
+        raise Conflict(f"This document is not read yet, it is {status}; try again later.", code="not_ready")
     if not 1 <= number <= page_count:
         raise NotFound(f"There is no page {number}; the last is {page_count}.", field="n")
-    if 0 < pages_read < number:  # 0: it is being read again, and the earlier reading's text is still there
-        raise Conflict(f"Page {number} is not read yet, the document is {status}.", code="not_ready")
+    # At 0 the document is being read again, and the text of the earlier reading is still stored.
+    if 0 < pages_read < number:
+        raise Conflict(f"Page {number} is not read yet, it is {status}; try again later.", code="not_ready")
     return page_count

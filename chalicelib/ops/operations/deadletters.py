@@ -9,9 +9,9 @@ import msgspec
 
 from chalicelib.errors import InvalidInput
 from chalicelib.logs import redact
-from chalicelib.model.library.items import parse_key
+from chalicelib.model.library.items import ItemRef, parse_key
 from chalicelib.model.text import UNSTORABLE
-from chalicelib.model.work.pipeline import STAGE_OF_DETAIL_TYPE, ItemRef, Stage
+from chalicelib.model.work.pipeline import STAGE_OF_DETAIL_TYPE, Stage
 from chalicelib.model.work.tasks import POLICIES, TaskRef
 from chalicelib.ops.ingest.ingest import Arrival, register_object
 from chalicelib.stores.library import items

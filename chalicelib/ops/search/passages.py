@@ -1,4 +1,4 @@
-"""Finds the passages of a user's texts that bear on a question: what an answer is made from."""
+"""Finds the passages of a user's texts that an answer to a question can be made from."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -19,18 +19,18 @@ from chalicelib.stores.search import lookup
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
-MOST_PAGES = 16  # of which passages are cut
-MOST_CHUNKS = 64  # of one page
-FOR_RERANKING = 3  # times what is wanted: the reranker is to have a choice
+MOST_PAGES = 16  # passages come from so many pages at most
+MOST_CHUNKS = 64  # so many chunks of one page are read at most
+FOR_RERANKING = 3  # times the wanted number of tokens, so that the reranker can choose
 
 
 class Passage(Struct, frozen=True, kw_only=True):
     """Text of one page: neighbouring chunks, joined.
 
-    `text` is what `source` ("text", "caption", "ocr") has on this page between the two offsets; `page` is 1 for
-    an image. `score` is 0..1 within this answer. `lexical_score` is the page's BM25 and `coverage` the share of the
-    query's weight that its words have; `semantic_score` is the cosine of the passage's best chunk. None: not found
-    that way.
+    `source` is "text", "caption" or "ocr". `text` lies between the two offsets in the page's text of that source. An
+    image has only page 1. `score` is 0..1, relative to the other passages found. `lexical_score` is the page's BM25.
+    `coverage` is the share of the query's weight that the words found on the page have. `semantic_score` is the cosine
+    of the passage's best chunk. A value is None when the page was not found in that way.
     """
 
     item_id: str
@@ -48,7 +48,7 @@ class Passage(Struct, frozen=True, kw_only=True):
 
 
 class Passages(Struct, frozen=True, kw_only=True):
-    """Best first. `missing` names what could not take part ("semantic", "reranker")."""
+    """Passages, best first. `missing` names the parts of the search that were not available: "semantic", "reranker"."""
 
     passages: tuple[Passage, ...]
     missing: tuple[str, ...]

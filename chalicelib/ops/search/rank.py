@@ -24,7 +24,7 @@ RERANK_TIMEOUT_S = 5.0
 class PreparedQuery(Struct, frozen=True, kw_only=True):
     """A query ready to be looked up: its words, its vector, and the (model, dimensions) that made the vector.
 
-    `vector` is None in mode "lexical", and when the embedder was away, which `missing` says.
+    `vector` is None in mode "lexical", and when the embedder was not available; `missing` then names it.
     """
 
     text: str
@@ -38,8 +38,8 @@ class PreparedQuery(Struct, frozen=True, kw_only=True):
 class Ranking(Struct, frozen=True, kw_only=True):
     """Pages, best first.
 
-    `vector` is the query's, None when it took no part; `best_chunk` has the chunk that the vectors chose for a
-    page; `coverage`, of pages found by words, the share of the query's weight that they have.
+    `vector` is the query's vector, None if vectors were not used. `best_chunk` has the best chunk by vectors of each
+    page. `coverage` has, for each page found by words, the share of the query's weight that its words have.
     """
 
     scope: SearchScope
@@ -64,7 +64,10 @@ def prepare_query(query: str, *, embedder: Embedder, mode: Mode = "hybrid") -> P
     if mode != "lexical":
         try:
             vector = embedder.embed([query], timeout_s=EMBED_TIMEOUT_S)[0]
-        except (errors.InvalidInput, errors.Unavailable) as error:  # too long for it, or away
+        except (
+            errors.InvalidInput,
+            errors.Unavailable,
+        ) as error:  # it is too long, or the embedder is not available
             if mode == "semantic":
                 raise
             log.warning("searching by words alone", extra={"error": error.code})
@@ -91,7 +94,9 @@ def rank_pages(tx: Tx, user_id: str, question: PreparedQuery, *, filters: Filter
     if vector is not None and (scope.model, scope.dimensions) != question.model:
         vector = None
         if scope.set_id is not None and question.mode == "semantic":
-            raise errors.Unavailable("The items have no vectors of the model in use.", code="other_model")
+            raise errors.Unavailable(
+                "No item has a vector of the model in use; search in mode lexical.", code="other_model"
+            )
         missing = missing if scope.set_id is None else ("semantic",)
     nearest: list[NearChunk] = []
     if vector is not None:
@@ -111,7 +116,7 @@ def fuse_pages(
     vector: list[float] | None = None,
     missing: tuple[str, ...] = (),
 ) -> Ranking:
-    """Fuse pages found by words and chunks found by meaning into one order; `weight` (0..1) is the latter's share."""
+    """Fuse pages found by words and chunks found by meaning. `weight` (0..1) is the share of the chunks."""
     page_of: dict[int, Page] = {chunk.chunk_id: (chunk.item_id, chunk.page) for chunk in nearest}
     cosines: dict[int, float] = {chunk.chunk_id: chunk.score for chunk in nearest}
     best = ranking.best_children(cosines, page_of.__getitem__)
@@ -129,7 +134,7 @@ def fuse_pages(
 
 
 def rerank(query: str, texts: Sequence[str], *, reranker: Reranker) -> list[float] | None:
-    """Return a score for each text, higher is better; None when the reranker is away: the order then stays as it is."""
+    """Return a score for each text, higher is better; None when the reranker is not available."""
     try:
         return reranker.rerank(query, texts, timeout_s=RERANK_TIMEOUT_S) if texts else []
     except (errors.Unavailable, errors.InvalidInput) as error:

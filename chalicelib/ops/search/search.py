@@ -1,4 +1,4 @@
-"""Find items by words and by meaning, each by its best page; copies of a passage are folded into the first."""
+"""Find items by words and by meaning, each by its best page. Repeated passages are folded into the first one."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.search import ranking
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.folding import fold
@@ -14,7 +15,6 @@ from chalicelib.model.search.lexical import pairs_in
 from chalicelib.model.search.passages import FacetCount, FoundPassage
 from chalicelib.model.search.ranking import Fused, Mode
 from chalicelib.model.search.snippets import START, STOP, Snippet, cut_snippet, mark_pairs
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.ops.search.rank import Ranking, fuse_pages, prepare_query, rank_pages, rerank
 from chalicelib.providers import Embedder, Reranker
 from chalicelib.stores.library import collections, items
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 RERANKED = 50  # hits that the reranker sees
-SPARE = 4  # hits beyond the limit, in place of what is folded; when more is, all that matched are read
+SPARE = 4  # hits read beyond the limit, to replace folded ones; if they do not suffice, all matches are read
 VALUES_PER_FACET = 50
 
 
 class Hit(Struct, frozen=True, kw_only=True):
-    """One item, by its best page and that page's best passage.
+    """An item with its best page and that page's best passage.
 
-    `score` is the rank's, or the reranker's when it took part. `also_on_pages`: other matching pages, best first.
-    `duplicates`: documents whose best passage this one's repeats.
+    `score` is the reranker's score if it was used, else the rank's. `also_on_pages` has the other matching pages, best
+    first. `duplicates` are the documents that were left out because their best passage says the same.
     """
 
     passage: FoundPassage
@@ -51,9 +51,10 @@ class Hit(Struct, frozen=True, kw_only=True):
 
 
 class SearchResult(Struct, frozen=True, kw_only=True):
-    """`missing` names what could not take part ("semantic", "reranker"); `semantic_weight` is its share of the score.
+    """A search's hits. `missing` names the parts that were not available: "semantic", "reranker".
 
-    `facets` count the items that matched, not only those shown: None: not asked for.
+    `semantic_weight` is the share of the vectors in the score. `facets` count all items that matched, not only those
+    shown; None if they were not asked for.
     """
 
     hits: tuple[Hit, ...]
@@ -63,7 +64,7 @@ class SearchResult(Struct, frozen=True, kw_only=True):
 
 
 class _Found(Struct, frozen=True, kw_only=True):
-    """What the database returned: the candidates' ranks, their passages in the same order, and the facets."""
+    """Results of the database: the candidates' ranks, their passages in the same order, and the facets."""
 
     ranked: Ranking
     firsts: list[Fused[Page]]
@@ -85,8 +86,9 @@ def search_items(
 ) -> SearchResult:
     """Return the best `limit` items for a text query.
 
-    Without the embedder the search goes on by words alone, without the reranker in the order it has; `missing` says so.
-    Raise NotFound when there is no such collection, Unavailable in mode "semantic" without the embedder.
+    Without the embedder, items are found by words alone. Without the reranker, their order stays as it is. `missing`
+    names what was not available. Raise NotFound for an unknown collection, and in mode "semantic" Unavailable without
+    the embedder.
     """
     question = prepare_query(query, embedder=embedder, mode=mode)
 
@@ -103,7 +105,8 @@ def search_items(
             hits=(), semantic_weight=0.0, missing=question.missing, facets=() if facets else None
         )
     answer = _best_of(found, query, limit=limit, reranker=reranker)
-    if len(answer.hits) < limit and take < len(found.firsts):  # copies took the places of other items
+    # Folded documents took the places of other items.
+    if len(answer.hits) < limit and take < len(found.firsts):
         found = db.transact(user_id, lambda tx: find(tx, None)) or found
         answer = _best_of(found, query, limit=limit, reranker=reranker)
     return answer
@@ -114,7 +117,8 @@ def search_by_example(
 ) -> SearchResult:
     """Return the items nearest to this one's mean vector, without the item itself. Copies are not folded here.
 
-    An item without vectors finds nothing, and `missing` says so. Raise NotFound, also for a collection.
+    If the item has no vectors, nothing is found and `missing` has "semantic". Raise NotFound for an unknown item or
+    collection.
     """
 
     def read(tx: Tx) -> _Found | None:

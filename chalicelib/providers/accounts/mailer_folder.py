@@ -1,4 +1,4 @@
-"""Puts mails into a folder, one .eml file each: what the local stack does instead of sending them."""
+"""Writes mails into a folder, one .eml file each. The local stack uses it instead of sending them."""
 
 import logging
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ class FolderMailer:
     def send(self, mail: Mail) -> None:
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = SENDER, mail.to, mail.subject
-        message.set_content(mail.text, cte="8bit")  # a link stays in one line
+        message.set_content(mail.text, cte="8bit")  # keeps a link on one line
         path = self._folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}.eml"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

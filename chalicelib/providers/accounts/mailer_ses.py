@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import errors
 from chalicelib.model.accounts.mails import Mail
 
-_OURS = (
+_MISCONFIGURED_CODES = (
     "AccessDeniedException",
     "MailFromDomainNotVerifiedException",
     "AccountSuspendedException",
@@ -16,7 +16,10 @@ _OURS = (
 
 
 class SesMailer:
-    """Simple content only: a raw message would need another permission, ses:SendRawEmail."""
+    """Sends mail with SES' SendEmail.
+
+    It uses simple content: a raw message would need the permission ses:SendRawEmail.
+    """
 
     def __init__(self, client: Any, *, sender: str) -> None:
         self._ses = client
@@ -30,7 +33,7 @@ class SesMailer:
                 Content={"Simple": {"Subject": _text(mail.subject), "Body": {"Text": _text(mail.text)}}},
             )
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code", "") in _OURS:
+            if error.response.get("Error", {}).get("Code", "") in _MISCONFIGURED_CODES:
                 raise errors.Misconfigured("SES refused to send the mail.", code="mail_refused") from error
             raise _away() from error
         except BotoCoreError as error:

@@ -1,4 +1,4 @@
-"""An outside OpenID Connect issuer (Cognito, Auth0) whose tokens are taken: its keys, and what its tokens say."""
+"""Reads the tokens of an outside OpenID Connect issuer, such as Cognito or Auth0, and fetches its keys."""
 
 import hashlib
 import json
@@ -12,15 +12,15 @@ import msgspec
 
 from chalicelib.errors import Unavailable
 from chalicelib.model.accounts.rs256 import PublicKey, public_keys, rs256
-from chalicelib.model.accounts.tokens import check_times, read_header, refused, verified
+from chalicelib.model.accounts.tokens import check_times, invalid_token_error, read_header, verified
 from chalicelib.model.gateway.gateway import encode_query
 from chalicelib.model.text import UNSTORABLE
 from chalicelib.providers.http.client import HttpClient
 from chalicelib.providers.http.dial import ExchangeFailed, origin_of
 
 KEYS_KEPT_S = 3600.0
-REFETCH_S = 60.0  # of an unknown kid: anybody can send one
-RETRY_S = 5.0  # after a failure, so that an issuer that hangs does not hold up every request
+REFETCH_S = 60.0  # after an unknown kid, which anybody can send
+RETRY_S = 5.0  # after a failure, so that not every request waits for an issuer that hangs
 TIMEOUT_S = 5.0
 MAX_BYTES = 1_000_000
 MAX_NAME_CHARS = 200
@@ -28,7 +28,10 @@ _HEADERS = (("Accept", "application/json"), ("Accept-Encoding", "identity"), ("U
 
 
 class IssuerClaims(msgspec.Struct, frozen=True, kw_only=True):
-    """OpenID Connect Core 2, and RFC 9068. Cognito's access tokens name their client instead of an audience."""
+    """Claims by OpenID Connect Core 2 and RFC 9068.
+
+    Cognito's access tokens have their client in place of an audience.
+    """
 
     iss: str
     sub: str
@@ -54,7 +57,7 @@ class IssuerClaims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OidcIssuer:
-    """Keys are kept for an hour; safe to share between threads."""
+    """An issuer. Its keys are cached for an hour. Thread-safe."""
 
     def __init__(self, *, issuer: str, audience: str, clock: Callable[[], float] = monotonic) -> None:
         self._issuer, self._audience, self._clock = issuer, audience, clock
@@ -68,10 +71,10 @@ class OidcIssuer:
         kid = read_header(token).get("kid")
         key = self._key(kid) if isinstance(kid, str) else None
         if key is None:
-            raise refused()
+            raise invalid_token_error()
         claims = verified(rs256(), token, key, IssuerClaims)
         if claims.iss != self._issuer or not claims.sub or not claims.is_for(self._audience):
-            raise refused()
+            raise invalid_token_error()
         check_times(claims, now_s=now_s)
         return claims
 
@@ -97,7 +100,7 @@ class OidcIssuer:
         self._fetched_at = self._clock()
 
     def _beside(self, url: Any) -> str:
-        """Keys come over TLS, or from where the issuer itself is."""
+        """Return the URL of the keys. Raise Unavailable unless it uses TLS or has the issuer's own origin."""
         if not isinstance(url, str):
             raise TypeError("no address")
         theirs, ours = urlsplit(url), urlsplit(self._issuer)
@@ -107,7 +110,7 @@ class OidcIssuer:
 
 
 def fetch_json(url: str) -> Any:
-    """GET a document of at most 1 MB within 5 s, without following redirects. Raises Unavailable."""
+    """GET a document of at most 1 MB within 5 s, without following redirects. Raise Unavailable."""
     give_up_at = monotonic() + TIMEOUT_S
     try:
         origin, query = origin_of(url), urlsplit(url).query
@@ -121,4 +124,6 @@ def fetch_json(url: str) -> Any:
 
 
 def _unusable() -> Unavailable:
-    return Unavailable("The issuer of these tokens cannot be asked for its keys.", code="oidc_unavailable")
+    return Unavailable(
+        "The keys of the tokens' issuer cannot be fetched; try again soon.", code="oidc_unavailable"
+    )

@@ -1,7 +1,7 @@
-"""Asks an upstream service over HTTP/1.1: one connection a request, nothing followed, everything bounded.
+"""Sends requests to an upstream service over HTTP/1.1: one connection per request, no redirects, all sizes bounded.
 
-No connection is kept: a Lambda function that has been frozen wakes up with dead ones, and a request that
-is sent on one of those may or may not have arrived.
+Connections are not reused. A Lambda function that was frozen has dead ones, and it is unknown whether a request that is
+sent on a dead connection has arrived.
 """
 
 from socket import getaddrinfo
@@ -12,20 +12,20 @@ from chalicelib.model.gateway.gateway import Outbound, UpstreamAnswer
 from chalicelib.providers.http.client import HttpClient
 from chalicelib.providers.http.dial import AddressRules, ExchangeFailed, Origin, Reason, Resolve
 
-# In base64, with 64 KB of headers, within the 6 MB that Lambda answers with.
+# In base64 and with 64 KB of headers, a response stays within Lambda's 6 MB.
 MAX_BODY_BYTES = 4_400_000
 
 
 class HttpUpstream:
-    """One upstream service; safe to share between threads."""
+    """An upstream service. Thread-safe."""
 
     def __init__(self, origin: Origin, *, rules: AddressRules, resolve: Resolve = getaddrinfo) -> None:
         self._client = HttpClient(origin, rules=rules, resolve=resolve)
 
     def send(self, request: Outbound, *, timeout_s: float) -> UpstreamAnswer:
-        """Return the answer as it came, its headers unfiltered.
+        """Return the response with its headers unfiltered.
 
-        Raises UpstreamUnreachable when nothing was sent, UpstreamTimeout, UpstreamFailed for what is no answer.
+        Raise UpstreamUnreachable if nothing was sent, UpstreamTimeout, and UpstreamFailed for an unusable response.
         """
         try:
             with self._client.ask(
@@ -51,11 +51,11 @@ def _error_of(reason: Reason) -> UpstreamFailed:
         case "timeout":
             return UpstreamTimeout("The upstream service did not answer in time.")
         case "address":
-            message = "The upstream service's name leads where no upstream may be."
+            message = "The upstream service's name resolves to an address that is not allowed."
             return UpstreamFailed(message, code="upstream_address")
         case "too_large":
-            message = f"The upstream service answered more than {MAX_BODY_BYTES} bytes."
+            message = f"The upstream service's response has more than {MAX_BODY_BYTES} bytes."
             return UpstreamFailed(message, code="upstream_answer_too_large")
         case "malformed":
-            message = "The upstream service answered something that is not HTTP, or broke off."
+            message = "The upstream service's response is not HTTP, or was cut off."
             return UpstreamFailed(message, code="upstream_bad_answer")

@@ -1,4 +1,4 @@
-"""An upstream with a memory: a second attempt where that is safe and paid for, a rest when it keeps failing."""
+"""Calls an upstream with a retry where that is safe, and with a circuit breaker for an upstream that keeps failing."""
 
 import threading
 from collections.abc import Callable
@@ -13,9 +13,9 @@ AWAY = frozenset({502, 503, 504})
 
 
 class UpstreamService:
-    """An upstream as this process has come to know it: shared by all its requests, safe between threads.
+    """An upstream with its breaker and its retry budget, shared by all requests of this process. Thread-safe.
 
-    `send(request, timeout_s=...)` asks it once; `clock` is a steady one, in seconds. `key` signs identities.
+    `send(request, timeout_s=...)` makes one attempt. `clock` is monotonic, in seconds. `key` signs identities.
     """
 
     def __init__(
@@ -27,9 +27,9 @@ class UpstreamService:
         self._breakers, self._budget = Breakers(), RetryBudget()
 
     def ask(self, request: Outbound, *, caller: str, timeout_s: float) -> UpstreamAnswer:
-        """Send, and once more where that is safe, worth it and paid for.
+        """Send the request, and once more if that is safe and the budget allows it.
 
-        Raises Unavailable while the upstream is given a rest, by all or by this caller.
+        Raise Unavailable while the breaker is open, for all callers or for this one.
         """
         give_up_at = self._clock() + timeout_s
         tickets = self._admit(caller)
@@ -55,7 +55,7 @@ class UpstreamService:
             answer = self._send(request, timeout_s=give_up_at - self._clock())
             failed = answer.status in AWAY
         except UpstreamFailed as error:
-            failed = error.code != "upstream_answer_too_large"  # it is well, if talkative
+            failed = error.code != "upstream_answer_too_large"  # the service works; its response is too large
             raise
         finally:
             with self._lock:
@@ -73,7 +73,10 @@ class UpstreamService:
             return self._breakers.admit(caller, self._clock()) if self._budget.withdraw() else None
 
     def _resting(self, caller: str) -> Unavailable:
-        error = Unavailable("The upstream service fails; it is given a rest.", code="upstream_resting")
+        error = Unavailable(
+            "The upstream service keeps failing; try again later.",
+            code="upstream_resting",
+        )
         with self._lock:
             error.retry_after_s = self._breakers.wait_s(caller, self._clock())
         return error

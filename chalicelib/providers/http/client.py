@@ -1,8 +1,8 @@
 """The app's one HTTP/1.1 client: for providers, for upstream services and for issuers of tokens.
 
-One deadline bounds a whole exchange, from the name's resolution to the body's last byte. Heads and bodies are
-bounded, redirects are not followed, provisional answers (1xx) are passed over. h11 parses, and what it takes
-although two programs could read it in two ways is refused here.
+One deadline covers a whole exchange, from resolving the name to the body's last byte. Heads and bodies are bounded,
+redirects are not followed, and provisional responses (1xx) are skipped. h11 parses. Responses that h11 accepts but that
+two programs could read in two ways are refused here.
 """
 
 import re
@@ -19,17 +19,17 @@ from chalicelib.model.gateway.gateway_headers import are_well_formed
 from chalicelib.providers.http.dial import AddressRules, ExchangeFailed, Origin, Resolve, dial, left_s
 
 Headers = tuple[tuple[str, str], ...]
-MAX_HEAD_BYTES = 64 * 1024  # of an answer, with all provisional answers before it
+MAX_HEAD_BYTES = 64 * 1024  # of a response and all provisional responses before it
 MAX_HEADERS = 100
 PART_BYTES = 64 * 1024
-# RFC 9112 2.2 and 5.2: a CR or LF by itself, and a folded line.
+# RFC 9112 2.2 and 5.2: a lone CR or LF, and a folded line.
 _TWO_READINGS = re.compile(rb"\r(?!\n)|(?<!\r)\n|\n[ \t]")
 _BODILESS = (204, 304)
 _CLOSED = (ConnectionError, ssl.SSLEOFError)
 
 
 class HttpAnswer:
-    """An answer whose body is still to be read: with one of `read` and `parts`, once.
+    """A response whose body is read once, by `read` or by `parts`.
 
     Both raise ExchangeFailed for more than `max_bytes`, and for fewer bytes than were announced.
     """
@@ -48,7 +48,7 @@ class HttpAnswer:
         return b"".join(self.parts(max_bytes))
 
     def parts(self, max_bytes: int) -> Iterator[bytes]:
-        """Yield the body as it comes."""
+        """Yield the body in pieces as they arrive."""
         if self._announced > max_bytes:
             raise ExchangeFailed("too_large")
         size = 0
@@ -60,9 +60,9 @@ class HttpAnswer:
 
 
 class HttpClient:
-    """Asks one server; safe to share between threads.
+    """A client of one server. Thread-safe.
 
-    Each request has a connection of its own, or with `keep` each thread has one that it keeps.
+    Each request has a connection of its own. With `keep`, each thread reuses one connection.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class HttpClient:
         body: bytes = b"",
         give_up_at: float,
     ) -> Iterator[HttpAnswer]:
-        """Send a request and give its answer. Host, Connection and Content-Length are not among `headers`.
+        """Send a request and give its response. `headers` has no Host, Connection and Content-Length.
 
-        `give_up_at`: a moment of time.monotonic(). Raises ExchangeFailed, here and when the body is read.
+        `give_up_at` is a time of time.monotonic(). Raise ExchangeFailed, also while the body is read.
         """
         request = self._request(method, target, headers, body)
         connection: _Connection | None = None
@@ -123,7 +123,7 @@ class HttpClient:
     def _exchange(
         self, request: h11.Request, body: bytes, give_up_at: float
     ) -> tuple["_Connection", h11.Response]:
-        """Send on the kept connection; on a new one when the server has closed the kept one meanwhile."""
+        """Send on the kept connection, or on a new one if the server has closed the kept one."""
         kept: _Connection | None = self._local.__dict__.pop("kept", None)
         if kept is not None and kept.is_quiet():
             try:
@@ -145,7 +145,7 @@ class HttpClient:
 
 
 class _Connection:
-    """One socket, every single wait on which ends at the exchange's deadline."""
+    """A socket whose every wait ends at the exchange's deadline."""
 
     def __init__(self, sock: socket) -> None:
         self._sock = sock
@@ -153,15 +153,15 @@ class _Connection:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
 
     def exchange(self, request: h11.Request, body: bytes, give_up_at: float) -> h11.Response:
-        """Send a request and return the head of its answer.
+        """Send a request and return the head of its response.
 
-        Raises ConnectionResetError when the connection was closed before a byte of the answer came;
-        TimeoutError, OSError, h11.RemoteProtocolError.
+        Raise ConnectionResetError if the connection was closed before the first byte of the response. Raise
+        TimeoutError, OSError or h11.RemoteProtocolError.
         """
         self._give_up_at = give_up_at
         data = self._http.send(request) + (self._http.send(h11.Data(data=body)) if body else b"")
         self._http.send(h11.EndOfMessage())
-        with suppress(*_CLOSED):  # it may answer before it has read all
+        with suppress(*_CLOSED):  # the server may respond before it has read everything
             self._send_all(data)
         return self._head()
 
@@ -173,7 +173,7 @@ class _Connection:
                 self._http.receive_data(self._receive(PART_BYTES))
 
     def make_ready(self) -> bool:
-        """Get ready for another request; return False if this connection cannot take one."""
+        """Prepare for another request. Return False if this connection cannot be used again."""
         is_ready = self._http.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}
         if not is_ready or self._http.trailing_data[0]:
             return False
@@ -181,7 +181,7 @@ class _Connection:
         return True
 
     def is_quiet(self) -> bool:
-        """Return False if the server has closed this connection, or sent bytes that answer nothing."""
+        """Return False if the server has closed this connection, or has sent bytes without a request."""
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
         return not poll.poll(0)
@@ -219,14 +219,14 @@ class _Connection:
 
 
 def _check(response: h11.Response, head: bytes) -> None:
-    """Refuse what h11 takes although it could be read in two ways, and more headers than there may be."""
+    """Raise RemoteProtocolError for a response that could be read in two ways, and for too many headers."""
     names = [name for name, _ in response.headers]
     if len(names) > MAX_HEADERS:
         raise h11.RemoteProtocolError("too many headers")
     if _TWO_READINGS.search(head) or not are_well_formed(_decoded(response)):
         raise h11.RemoteProtocolError("lines that could be read in two ways")
     is_chunked = b"transfer-encoding" in names
-    # RFC 9112 6.1 and 6.3: with both lengths, and chunked in HTTP/1.0, somebody else may see another end.
+    # RFC 9112 6.1 and 6.3: with both lengths, or chunked in HTTP/1.0, another program may see another end.
     if is_chunked and (b"content-length" in names or response.http_version != b"1.1"):
         raise h11.RemoteProtocolError("two lengths")
     if response.http_version not in (b"1.0", b"1.1") or response.status_code > 599:
@@ -240,7 +240,7 @@ def _decoded(response: h11.Response) -> Headers:
 
 
 def _encoded(value: str) -> bytes:
-    """API Gateway decodes headers as UTF-8, `chalice local` as Latin-1; what is not Latin-1 is the former's."""
+    """Return the header's bytes. API Gateway decodes headers as UTF-8, `chalice local` as Latin-1."""
     try:
         encoded = value.encode("latin-1")
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""Opens connections for http_client.py: a name is resolved once, every address judged, and one of those dialled.
+"""Opens connections for client.py: resolves a name once, checks every address, and connects to one of them.
 
-What the name resolves to a moment later does not matter, and neither does the certificate: TLS checks
-the name, not the address.
+So it does not matter what the name resolves to a moment later. A certificate would not help: TLS checks the name, not
+the address.
 """
 
 import queue
@@ -40,7 +40,7 @@ class ExchangeFailed(Exception):
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """A server: `host` without brackets, `base_path` to stand before every path, without a slash at its end."""
+    """A server. `host` has no brackets. `base_path` precedes every path and has no slash at its end."""
 
     scheme: str
     host: str
@@ -55,14 +55,14 @@ class Origin(Struct, frozen=True, kw_only=True):
 
 
 class AddressRules(Struct, frozen=True, kw_only=True):
-    """Addresses that may be dialled beside the public ones."""
+    """Addresses that may be connected to in addition to the public ones."""
 
     allow_private: tuple[Network, ...] = ()
     allow_loopback: bool = False
 
 
 def origin_of(url: str) -> Origin:
-    """Return the origin of an http(s) URL. Raises ValueError for another URL, and for one that cannot be asked for."""
+    """Return the origin of an http(s) URL. Raise ValueError for any other URL."""
     parts = urlsplit(url)
     if (
         parts.scheme not in _PORTS
@@ -77,16 +77,16 @@ def origin_of(url: str) -> Origin:
 
 
 def dial(origin: Origin, *, rules: AddressRules | None, resolve: Resolve, give_up_at: float) -> socket.socket:
-    """Return a connection, with its TLS if the origin has any. Without `rules` every address is allowed.
+    """Return a connection, with TLS for an https origin. Without `rules` every address is allowed.
 
-    Raises ExchangeFailed: nothing has been sent then.
+    Raise ExchangeFailed; nothing has been sent then.
     """
     connect_by = min(give_up_at, monotonic() + CONNECT_S)
     last: OSError | None = None
     try:
         addresses = _allowed_addresses(origin, rules, resolve, connect_by)
         for tried, address in enumerate(addresses):
-            # A share each, so that one that swallows everything leaves time for the next.
+            # Each address gets a share of the time, so that one that does not respond leaves time for the next.
             share_by = monotonic() + left_s(connect_by) / (len(addresses) - tried)
             try:
                 return _connect(origin, address, share_by)
@@ -98,7 +98,7 @@ def dial(origin: Origin, *, rules: AddressRules | None, resolve: Resolve, give_u
 
 
 def left_s(give_up_at: float) -> float:
-    """Return the seconds until then. Raises TimeoutError when there are none."""
+    """Return the seconds until `give_up_at`. Raise TimeoutError if none are left."""
     left = give_up_at - monotonic()
     if left <= 0:
         raise TimeoutError("the time is up")
@@ -107,14 +107,14 @@ def left_s(give_up_at: float) -> float:
 
 @cache
 def tls() -> ssl.SSLContext:
-    """The system's certificates, and the host's name checked against the certificate."""
+    """Return a TLS context with the system's certificates that checks the host's name."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
 
 
 def _connect(origin: Origin, address: str, by: float) -> socket.socket:
-    """Return a connection to exactly this address. Raises OSError."""
+    """Return a connection to exactly this address. Raise OSError."""
     sock = socket.create_connection((address, origin.port), timeout=left_s(by))
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -126,7 +126,7 @@ def _connect(origin: Origin, address: str, by: float) -> socket.socket:
 
 
 def _allowed_addresses(origin: Origin, rules: AddressRules | None, resolve: Resolve, by: float) -> list[str]:
-    """Return all addresses of the name. Raises ExchangeFailed when only one of them is not allowed."""
+    """Return all addresses of the name. Raise ExchangeFailed if any of them is not allowed."""
     found = list(dict.fromkeys(entry[4][0] for entry in _resolved(origin, resolve, by)))
     for address in found:
         if rules is not None and not may_connect(
@@ -137,7 +137,7 @@ def _allowed_addresses(origin: Origin, rules: AddressRules | None, resolve: Reso
 
 
 def _resolved(origin: Origin, resolve: Resolve, by: float) -> Sequence[Any]:
-    """Resolve the name, in a thread of its own: getaddrinfo knows no timeout. Raises TimeoutError."""
+    """Return the name's addresses, resolved in a thread because getaddrinfo has no timeout. Raise TimeoutError."""
     if _is_address(origin.host):
         return [(None, None, None, "", (origin.host, origin.port))]
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""Images to previews and what their EXIF says. Touches hostile bytes: runs in the decoder's child only."""
+"""Decodes images to previews and reads their EXIF. It reads hostile bytes, so it runs in the decoder's child only."""
 
 import io
 import math
@@ -15,10 +15,10 @@ from chalicelib.providers.ingest.heif_boxes import check_heif
 
 try:
     from pillow_heif import register_heif_opener
-except ImportError:  # optional: without it a HEIC file is of an unsupported format
+except ImportError:  # optional: without it HEIC is an unsupported format
     HEIC_READABLE = False
 else:
-    # An embedded thumbnail is not proof that the image itself is whole.
+    # An embedded thumbnail does not prove that the image itself is complete.
     register_heif_opener(thumbnails=False, decode_threads=1)
     HEIC_READABLE = True
 
@@ -26,10 +26,10 @@ PREVIEW_PX = 2000
 THUMBNAIL_PX = 512
 _MIN_DIVIDED_PX = 1500
 
-# A picture is not damaged by a large profile or text; altogether the plugin still takes 64 MB of them at most.
+# A large profile or text does not damage a picture. The plugin still accepts at most 64 MB of them in total.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
-# Named, so that the plugins are loaded once before any fork and not once a file.
+# The plugins are named, so that they are loaded once before a fork and not for each file.
 _PLUGINS = (GifImagePlugin, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
 _FORMAT_OF_MEDIA_TYPE = {
     "image/jpeg": "JPEG",
@@ -47,7 +47,7 @@ _TRANSPOSE_OF_ORIENTATION = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow's parsers raise on bytes that are not what they should be.
+# Errors that Pillow's parsers raise for damaged bytes.
 _UNREADABLE = (
     ArithmeticError,
     AssertionError,
@@ -64,11 +64,10 @@ _UNREADABLE = (
 
 
 def decode_image(file: str | IO[bytes], *, media_type: str, limits: FileLimits) -> DecodedFile:
-    """Decode the first frame once, upright, to a preview and a thumbnail. Raises BadFile.
+    """Decode the first frame once, upright, to a preview and a thumbnail. Raise BadFile.
 
-    The pixel count is checked before a pixel is decoded, and the file is read to its end,
-    so a truncated one is found out even where the preview needs only a part of it. A HEIC's
-    boxes are checked first.
+    The number of pixels is checked before any is decoded. The file is read to its end, so that a truncated one is
+    noticed even if the preview needs only a part of it. A HEIC file's boxes are checked first.
     """
     if media_type == "image/heic" and not HEIC_READABLE:
         raise bad_file("unsupported_format", limits)
@@ -88,7 +87,7 @@ def decode_image(file: str | IO[bytes], *, media_type: str, limits: FileLimits) 
 
 
 def _reason(error: Exception) -> str:
-    """Return the reason code of what a parser raised; libheif raises RuntimeError for memory that it is refused."""
+    """Return the reason code for a parser's error. libheif raises RuntimeError if it gets no memory."""
     if isinstance(error, RuntimeError) and "memory" in str(error).lower():
         return "too_much_memory"
     return "truncated" if "truncated" in str(error) else "corrupt"
@@ -99,7 +98,7 @@ def _decode_opened(image: Image.Image, *, media_type: str, limits: FileLimits) -
     if width_px * height_px > limits.max_pixels:
         raise bad_file("too_many_pixels", limits)
     preview = _load_reduced(image)
-    exif = _read_exif(image)  # after the pixels: for some formats it would load them, and hide how that went
+    exif = _read_exif(image)  # after the pixels: for some formats it would load them, and hide an error
     orientation = exif.get("orientation", 1)
     if orientation in _TRANSPOSE_OF_ORIENTATION:
         preview = preview.transpose(_TRANSPOSE_OF_ORIENTATION[orientation])
@@ -124,10 +123,10 @@ def _decode_opened(image: Image.Image, *, media_type: str, limits: FileLimits) -
 
 
 def _load_reduced(image: Image.Image) -> Image.Image:
-    """Load every pixel and keep at most PREVIEW_PX on the long edge.
+    """Load all pixels and return the image with at most about PREVIEW_PX on the long edge.
 
-    Divided by a whole number where that leaves enough to read small print by: it takes a tenth
-    of a resampling's time, and where a JPEG can be loaded at that size, less than none.
+    If enough pixels remain to read small print, the size is divided by a whole number: this takes a tenth of the time
+    of resampling, and a JPEG can even be loaded faster at that size.
     """
     long_edge = max(image.size)
     divisor = math.ceil(long_edge / PREVIEW_PX)
@@ -142,7 +141,7 @@ def _load_reduced(image: Image.Image) -> Image.Image:
 
 
 def _fit(image: Image.Image, long_edge_px: int) -> Image.Image:
-    """The image, resampled where it is longer than that."""
+    """Return the image, resampled if its long edge has more pixels than that."""
     scale = long_edge_px / max(image.size)
     if scale >= 1:
         return image
@@ -151,7 +150,7 @@ def _fit(image: Image.Image, long_edge_px: int) -> Image.Image:
 
 
 def _to_plain_mode(image: Image.Image) -> Image.Image:
-    """A mode in which pixels can be averaged: no palette, no single bits, transparency as a channel."""
+    """Return the image in a mode that can be averaged: no palette, no single bits, transparency as a channel."""
     if image.mode == "1":
         return image.convert("L")
     if image.mode.startswith("I"):
@@ -162,23 +161,23 @@ def _to_plain_mode(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """The image on white, without an alpha channel, in eight bits."""
+    """Return the image on white, without an alpha channel, in eight bits."""
     if image.mode == "RGBA":
         white = Image.new("RGB", image.size, "white")
         white.paste(image, mask=image.getchannel("A"))
         return white
-    if image.mode == "I":  # sixteen bits of grey, which convert() would clip
+    if image.mode == "I":  # 16 bits of grey, which convert() would clip
         return image.point(lambda value: value * (1 / 257)).convert("L").convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
+    return image if image.mode == "RGB" else image.convert("RGB")  # convert() would copy it
 
 
 def to_thumbnail(preview: Image.Image) -> Image.Image:
-    """The image at no more than THUMBNAIL_PX on the long edge."""
+    """Return the image at no more than THUMBNAIL_PX on the long edge."""
     return _fit(preview, THUMBNAIL_PX)
 
 
 def to_jpeg(image: Image.Image, *, quality: int = 85) -> bytes:
-    """The pixels alone: no EXIF, no comment, no profile."""
+    """Return a JPEG of the pixels only: no EXIF, no comment, no profile."""
     image.info.clear()
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
@@ -186,13 +185,13 @@ def to_jpeg(image: Image.Image, *, quality: int = 85) -> bytes:
 
 
 def _read_exif(image: Image.Image) -> dict[str, Any]:
-    """Orientation, taken_at, camera, latitude and longitude, each only where it is readable."""
+    """Return orientation, taken_at, camera, latitude and longitude, each only if it is readable."""
     found: dict[str, Any] = {}
     for read in (_read_camera_and_orientation, _read_taken_at, _read_position):
         try:
             found |= read(image.getexif())
         except _UNREADABLE:
-            continue  # broken EXIF never fails an image
+            continue  # an image with broken EXIF is still good
     return found
 
 
@@ -220,7 +219,7 @@ def _read_position(exif: Image.Exif) -> dict[str, Any]:
 
 
 def _degrees(parts: Any, *, ref: Any, negative: str, limit: int) -> float:
-    """Degrees, minutes and seconds as decimal degrees; ValueError when that is no place on earth."""
+    """Return degrees, minutes and seconds as decimal degrees. Raise ValueError if this is no position on earth."""
     values = [float(part) for part in parts]
     degrees: float = sum(value / 60**power for power, value in enumerate(values[:3]))
     if not all(map(math.isfinite, values)) or min(values) < 0 or degrees > limit:
@@ -229,7 +228,7 @@ def _degrees(parts: Any, *, ref: Any, negative: str, limit: int) -> float:
 
 
 def clean_text(value: Any, *, max_chars: int) -> str | None:
-    """One line without control characters and lone surrogates; None when nothing is left or it is no text."""
+    """Return the value as one line without control characters and lone surrogates; None if it is empty or no text."""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     if not isinstance(text, str):
         return None

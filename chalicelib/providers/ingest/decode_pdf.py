@@ -1,4 +1,4 @@
-"""PDFs to text and a picture of a page. Touches hostile bytes: runs in the decoder's child only."""
+"""Reads the text of PDFs and draws their pages. It reads hostile bytes, so it runs in the decoder's child only."""
 
 import ctypes
 import re
@@ -11,29 +11,31 @@ from pypdfium2 import raw as pdfium
 from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY, FPDF_ERR_SUCCESS
 
 from chalicelib.errors import NotFound
-from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, Sitting, bad_file, text_size
+from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, ReadBounds, bad_file, text_size
 from chalicelib.providers.ingest.decode_image import PREVIEW_PX, clean_text, to_jpeg, to_thumbnail
 from chalicelib.providers.ingest.page_marks import NOT_TEXT, mark_spans
 
 MAX_RENDER_PX = 4000
-MAX_JPEG_BYTES = 4_000_000  # a function answers 6 MB at most, in base64
-_MAX_POINT_PX = 4.0  # 288 dpi: a stamp-sized page does not become a poster
-_STAMP_CHARS = 100  # a scanner, a court or a library prints fewer on a scan
-_OBJECTS_LOOKED_AT = 50  # a scan is among the first; a drawing has a million
+MAX_JPEG_BYTES = 4_000_000  # a function's response has at most 6 MB, in base64
+_MAX_POINT_PX = 4.0  # 288 dpi, so that a very small page does not become a huge picture
+_STAMP_CHARS = 100  # a scanner, a court or a library stamps fewer characters on a scan
+_OBJECTS_LOOKED_AT = 50  # a scan's picture is among the first; a drawing may have a million objects
 
 _REASON_OF_ERROR = {
     FPDF_ERR_PASSWORD: "encrypted",
     FPDF_ERR_SECURITY: "encrypted",
-    FPDF_ERR_SUCCESS: "no_pages",  # parsed, and yet not opened: its page tree is missing or empty
+    FPDF_ERR_SUCCESS: "no_pages",  # parsed but not opened: its page tree is missing or empty
 }
 _ScaleFor = Callable[[float, float], float]
 
-_HYPHEN_BREAK = re.compile("[\x02\ufffe](?:\r?\n)?")  # PDFium's marks for a word divided at a line's end
+_HYPHEN_BREAK = re.compile(
+    "[\x02\ufffe](?:\r?\n)?"
+)  # PDFium's marks for a word that is divided at the end of a line
 
 
-def decode_pdf(file: str | bytes, *, limits: FileLimits, sitting: Sitting) -> DecodedFile:
-    """Draw page one and read the first pages' text, as many as one sitting allows. Raises BadFile."""
-    end_at = monotonic() + sitting.seconds
+def decode_pdf(file: str | bytes, *, limits: FileLimits, bounds: ReadBounds) -> DecodedFile:
+    """Draw the first page and read the text of the first batch of pages. Raise BadFile."""
+    end_at = monotonic() + bounds.seconds
     with _open(file, limits) as document:
         preview = _draw(document, 0, scale_for=_preview_scale, limits=limits)
         return DecodedFile(
@@ -43,7 +45,7 @@ def decode_pdf(file: str | bytes, *, limits: FileLimits, sitting: Sitting) -> De
             height_px=preview.height,
             page_count=len(document),
             pages=_read_pages(
-                document, 1, left=limits.max_text_chars, limits=limits, sitting=sitting, end_at=end_at
+                document, 1, left=limits.max_text_chars, limits=limits, bounds=bounds, end_at=end_at
             ),
             thumbnail_jpeg=to_jpeg(to_thumbnail(preview)),
             preview_jpeg=to_jpeg(preview),
@@ -56,15 +58,15 @@ def decode_pdf(file: str | bytes, *, limits: FileLimits, sitting: Sitting) -> De
 
 
 def read_pdf_pages(
-    path: str, *, first_page: int, text_size_left: int, limits: FileLimits, sitting: Sitting
+    path: str, *, first_page: int, text_size_left: int, limits: FileLimits, bounds: ReadBounds
 ) -> tuple[Page, ...]:
-    """The text of the pages from `first_page` on, one at least, as many as one sitting allows. Raises BadFile."""
-    end_at = monotonic() + sitting.seconds
+    """Return the text of a batch of pages from `first_page` on, at least one. Raise BadFile."""
+    end_at = monotonic() + bounds.seconds
     with _open(path, limits) as document:
         if first_page > len(document):
             raise bad_file("corrupt", limits)
         return _read_pages(
-            document, first_page, left=text_size_left, limits=limits, sitting=sitting, end_at=end_at
+            document, first_page, left=text_size_left, limits=limits, bounds=bounds, end_at=end_at
         )
 
 
@@ -78,7 +80,7 @@ def _read_title(document: PdfDocument) -> str | None:
 def draw_pdf_page(
     path: str, page_number: int, *, width_px: int, spans: Sequence[tuple[int, int]], limits: FileLimits
 ) -> bytes:
-    """One page as a JPEG `width_px` wide, narrower where its height would pass MAX_RENDER_PX, spans marked on it."""
+    """Return a page as a JPEG with the spans marked: `width_px` wide, or narrower to be at most MAX_RENDER_PX high."""
     with _open(path, limits) as document:
         if not 1 <= page_number <= len(document):
             raise NotFound(f"The document has no page {page_number}.", code="no_such_page")
@@ -107,12 +109,12 @@ def _open(file: str | bytes, limits: FileLimits) -> PdfDocument:
         raise bad_file("too_many_pages", limits)
     if len(document) == 0:
         raise bad_file("no_pages", limits)
-    document.init_forms()  # else what was filled into a form is not drawn
+    document.init_forms()  # otherwise values in forms are not drawn
     return document
 
 
 def _draw(document: PdfDocument, index: int, *, scale_for: _ScaleFor, limits: FileLimits) -> Image.Image:
-    """The page in RGBX, at `scale_for(width, height)` pixels a point."""
+    """Return the page in RGBX, at `scale_for(width, height)` pixels a point."""
     try:
         page = document[index]
     except PdfiumError as error:
@@ -120,34 +122,34 @@ def _draw(document: PdfDocument, index: int, *, scale_for: _ScaleFor, limits: Fi
     width, height = page.get_size()
     if not (0 < width < float("inf") and 0 < height < float("inf")):
         raise bad_file("corrupt", limits)
-    # render() rounds up: the sliver taken off keeps it from adding a pixel.
+    # render() rounds up; the small margin keeps it from adding a pixel.
     scale = scale_for(width, height) * (1 - 1e-9)
     picture: Image.Image = page.render(scale=scale, rev_byteorder=True, prefer_bgrx=True).to_pil()
     return picture
 
 
 def _read_pages(
-    document: PdfDocument, first: int, *, left: int, limits: FileLimits, sitting: Sitting, end_at: float
+    document: PdfDocument, first: int, *, left: int, limits: FileLimits, bounds: ReadBounds, end_at: float
 ) -> tuple[Page, ...]:
-    """One page at least. `left` is what the text may come to, here and on all pages that follow."""
+    """Return at least one page. `left` bounds the text of these and all following pages."""
     pages: list[Page] = []
     size = 0
-    for index in range(first - 1, min(len(document), first - 1 + sitting.pages)):
+    for index in range(first - 1, min(len(document), first - 1 + bounds.pages)):
         pages.append(_read_page(document, index, max_chars=left - size, limits=limits))
         size += text_size(pages[-1].text)
-        if size >= sitting.text_size or monotonic() >= end_at:
+        if size >= bounds.text_size or monotonic() >= end_at:
             break
     return tuple(pages)
 
 
 def _read_page(document: PdfDocument, index: int, *, max_chars: int, limits: FileLimits) -> Page:
-    """One page; one that is broken while its document is not is empty."""
+    """Return a page; a broken page of a good document has no text."""
     try:
         page = document[index]
         text_page = page.get_textpage()
     except PdfiumError:
         return Page(number=index + 1, text="")
-    # Before the text is copied out. Cleaning takes a little away, hence twice.
+    # Checked before the text is copied. Cleaning removes a little, so twice the limit.
     if text_page.count_chars() > 2 * max_chars:
         raise bad_file("text_too_large", limits)
     text = clean_page_text(text_page.get_text_bounded())
@@ -160,7 +162,7 @@ def _read_page(document: PdfDocument, index: int, *, max_chars: int, limits: Fil
 
 
 def _is_scan(page: PdfPage, text: str) -> bool:
-    """Return True when the page shows something and has no text, or a stamp's text on a picture of half the page."""
+    """Return whether the page shows something without text, or with a stamp's text on a picture of half the page."""
     if not text:
         return pdfium.FPDFPage_CountObjects(page) + pdfium.FPDFPage_GetAnnotCount(page) > 0
     if len(text) >= _STAMP_CHARS:
@@ -171,7 +173,7 @@ def _is_scan(page: PdfPage, text: str) -> bool:
 
 
 def _picture_area(page: PdfPage, number: int) -> float:
-    """In square points; 0 of what is no picture. A form may hold one: scanners' programs wrap theirs."""
+    """Return a picture's area in square points, 0 for other objects. Scanners' programs put pictures into forms."""
     thing = pdfium.FPDFPage_GetObject(page, number)
     if pdfium.FPDFPageObj_GetType(thing) not in (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_FORM):
         return 0.0
@@ -182,6 +184,6 @@ def _picture_area(page: PdfPage, number: int) -> float:
 
 
 def clean_page_text(text: str) -> str:
-    r"""Lines end in \n, divided words are joined, control characters and lone surrogates are gone."""
+    r"""Return the text with \n as line ends, divided words joined, and no control characters or lone surrogates."""
     text = _HYPHEN_BREAK.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return NOT_TEXT.sub("", text).strip()

@@ -1,11 +1,11 @@
-"""Files to what we keep of them, decoded elsewhere: this process never parses a byte of them.
+"""Decodes files in other processes: this process never parses their bytes.
 
     Decoder --JSON line--> decoder_child (long-lived, libraries loaded) --fork--> one child a file
        ^------ result in an unlinked scratch file, memory and time bounded by the kernel -----'
 
-A file that cannot be processed raises BadFile; model.files.REASONS lists the codes and what
-the user reads. Judged by content: a .png that is a JPEG is a JPEG, a .jpg that is HTML is of an
-unsupported format; only an image announced as a PDF, or the other way round, is mislabelled.
+A file that cannot be processed raises BadFile. model.files.REASONS has the codes and the users' messages. The content
+decides: a .png that is a JPEG is a JPEG, and a .jpg that is HTML has an unsupported format. Only an image that was
+announced as a PDF, or the reverse, is mislabelled.
 """
 
 import json
@@ -30,14 +30,14 @@ from chalicelib.model.ingest.files import (
     DecodedFile,
     FileLimits,
     Page,
-    Sitting,
+    ReadBounds,
     bad_file,
     ends_early,
     paginate,
     sniff_media_type,
 )
 
-PAGE_TIMEOUT_S = 15.0  # somebody waits for it; several may be drawn at once
+PAGE_TIMEOUT_S = 15.0  # somebody is waiting, and several pages may be drawn at once
 _HELPER_MODULE = "chalicelib.providers.ingest.decoder_child"
 _GRACE_S = 5.0
 _START_S = 30.0
@@ -47,9 +47,9 @@ _APP_ROOT = str(Path(__file__).resolve().parents[3])
 
 
 class Decoder:
-    """Decodes one file at a time in a helper process, started with the first and restarted when lost.
+    """Decodes one file at a time in a helper process, which starts with the first file and is restarted when it dies.
 
-    Thread-safe. Nothing survives: the helper ends with this process, however that ends.
+    Thread-safe. The helper ends when this process ends, in whatever way.
     """
 
     def __init__(self, *, limits: FileLimits) -> None:
@@ -63,20 +63,20 @@ class Decoder:
         path: str,
         declared_media_type: str | None = None,
         *,
-        sitting: Sitting = Sitting(),  # noqa: B008  frozen
+        bounds: ReadBounds = ReadBounds(),  # noqa: B008  frozen
         timeout_s: float | None = None,
     ) -> DecodedFile:
-        """Decode the local file `path`, of a document as many pages as one sitting allows.
+        """Decode the local file `path`; of a document, the first batch of pages.
 
-        Raises BadFile; Unavailable when `timeout_s`, less than the file's own limit, is over. A declared type
-        that is none of ours declares nothing.
+        Raise BadFile. Raise Unavailable after `timeout_s` if it is less than the file's own limit. An unknown declared
+        type is ignored.
         """
         media_type = self._admit(path)
         declared_kind = KIND_OF_MEDIA_TYPE.get(declared_media_type or "")
         if declared_kind not in (None, KIND_OF_MEDIA_TYPE[media_type]):
             raise bad_file("mislabelled", self._limits)
         with self._lock:
-            header = self._run(path, timeout_s, media_type=media_type, sitting=asdict(sitting))
+            header = self._run(path, timeout_s, media_type=media_type, bounds=asdict(bounds))
             blobs = _read_blobs(self._scratch.fileno(), header)
             return DecodedFile(
                 **header["fields"],
@@ -91,12 +91,12 @@ class Decoder:
         first_page: int,
         *,
         text_size_left: int,
-        sitting: Sitting,
+        bounds: ReadBounds,
         timeout_s: float | None = None,
     ) -> tuple[Page, ...]:
-        """The text of a PDF's pages from `first_page` on, one at least. Raises as `decode` does.
+        """Return a batch of a PDF's pages from `first_page` on, at least one. Raise as `decode` does.
 
-        `text_size_left` is what is left of max_text_chars by the pages before it.
+        `text_size_left` is the part of max_text_chars that the pages before have left.
         """
         if self._admit(path) != "application/pdf":
             raise bad_file("unsupported_format", self._limits)
@@ -106,7 +106,7 @@ class Decoder:
                 timeout_s,
                 first_page=first_page,
                 text_size_left=text_size_left,
-                sitting=asdict(sitting),
+                bounds=asdict(bounds),
             )
             blobs = _read_blobs(self._scratch.fileno(), header)
             return paginate((text.decode() for text in blobs), first=first_page, scans=set(header["scans"]))
@@ -120,9 +120,9 @@ class Decoder:
         spans: Sequence[tuple[int, int]] = (),
         timeout_s: float = PAGE_TIMEOUT_S,
     ) -> bytes:
-        """One page of a PDF, from 1, as a JPEG of at most 4,000 px an edge.
+        """Return a page of a PDF as a JPEG with edges of at most 4,000 px. Pages count from 1.
 
-        `spans` of its text are marked, counted as model.page_text.shown_span does. Raises BadFile, NotFound, and
+        `spans` of its text are marked; they count as in model.page_text.shown_span. Raise BadFile, NotFound, and
         Unavailable after `timeout_s`.
         """
         if not 1 <= width_px <= _MAX_PAGE_PX:
@@ -139,7 +139,7 @@ class Decoder:
             self._stop()
 
     def _admit(self, path: str) -> str:
-        """The file's media type by its first bytes, or BadFile where no decoder is needed to refuse it."""
+        """Return the file's media type by its first bytes. Raise BadFile if these suffice to refuse it."""
         with open(path, "rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size
             media_type = sniff_media_type(file.read(SNIFF_BYTES))
@@ -152,14 +152,14 @@ class Decoder:
         return media_type
 
     def _run(self, path: str, timeout_s: float | None, **request: Any) -> dict[str, Any]:
-        """The header of the result that is now in the scratch file. Holds the lock."""
+        """Return the header of the result in the scratch file. The caller holds the lock."""
         path = os.path.abspath(path)
         os.ftruncate(self._scratch.fileno(), 0)
         allowed_s = self._limits.timeout_s
         given_s = allowed_s if timeout_s is None else max(0.0, min(timeout_s, allowed_s))
         limits = asdict(replace(self._limits, timeout_s=given_s))
         line = json.dumps({"path": path, **request, "limits": limits}).encode() + b"\n"
-        # Lost before or during the first: not the file's doing.
+        # If the helper was lost in the first attempt, it is not the file's fault.
         word = self._ask(line, given_s) or self._ask(line, given_s)
         if word == "too_slow" and given_s < allowed_s:
             raise Unavailable("There was too little time left to read the file.", code="out_of_time")
@@ -176,7 +176,7 @@ class Decoder:
         )
 
     def _ask(self, line: bytes, timeout_s: float) -> str:
-        """The helper's word on one request, "" when it was lost."""
+        """Return the helper's response to a request, "" if the helper was lost."""
         helper = self._helper or self._start()
         try:
             cast(IO[bytes], helper.stdin).write(line)
@@ -201,14 +201,14 @@ class Decoder:
         )
         if _read_word(self._helper, timeout_s=_START_S) != "ready":
             self._stop()
-            raise Misconfigured("The process that reads files does not start.")
+            raise Misconfigured("The process that decodes files does not start.")
         return self._helper
 
     def _stop(self) -> None:
         helper, self._helper = self._helper, None
         if helper is None:
             return
-        if helper.returncode is None:  # not reaped yet, so the group's id is still its own
+        if helper.returncode is None:  # it is not reaped yet, so the group's id is still its own
             os.killpg(helper.pid, signal.SIGKILL)
         with helper:
             pass  # closes the pipes and waits
@@ -220,14 +220,14 @@ def _bare_environment() -> dict[str, str]:
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
         "PYTHONPATH": os.pathsep.join([_APP_ROOT, *filter(None, sys.path)]),
-        "LD_LIBRARY_PATH": os.path.join(sys.base_prefix, "lib"),  # Lambda's python finds its libpython by it
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # a page's pixels cost a third of the page faults
+        "LD_LIBRARY_PATH": os.path.join(sys.base_prefix, "lib"),  # Lambda's Python needs it to find libpython
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # saves two thirds of the page faults for a page's pixels
         "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",  # macOS would abort a forked child
     }
 
 
 def _read_word(helper: subprocess.Popen[bytes], *, timeout_s: float) -> str:
-    """The next line the helper writes, "" when it ended, "late" when there is none in time."""
+    """Return the next line the helper writes, "" when it ended, "late" when there is none in time."""
     stdout = cast(IO[bytes], helper.stdout)
     poll = select.poll()
     poll.register(stdout, select.POLLIN)
@@ -243,7 +243,7 @@ def _read_header(fd: int) -> dict[str, Any]:
 
 
 def _read_blobs(fd: int, header: dict[str, Any]) -> Iterator[bytes]:
-    """One by one, so that a long document is not in memory twice."""
+    """Yield the texts and pictures one by one, so that a long document is not in memory twice."""
     start = header["start"]
     for size_bytes in header["sizes"]:
         yield os.pread(fd, size_bytes, start)

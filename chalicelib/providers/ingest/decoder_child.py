@@ -1,13 +1,12 @@
-"""The process that decodes. Started by decoder.py as `python -m chalicelib.providers.ingest.decoder_child FD`.
+"""The helper process that decodes. decoder.py starts it as `python -m chalicelib.providers.ingest.decoder_child FD`.
 
-It loads the libraries once, warms them up with files of its own and keeps one child forked ahead.
-A child decodes one file and ends; the next is forked meanwhile. It is bounded by the kernel in
-address space (not on macOS, which does not enforce it), processor time, wall time and the
-size of what it writes. Requests come as JSON lines on stdin, one at a time; the child writes
-its result into file FD, and one word on stdout says how it ended. End of stdin ends it all.
+It loads the libraries once, warms them up with files of its own, and forks a child in advance. A child decodes one file
+and ends; meanwhile the next one is forked. The kernel bounds a child's address space (except on macOS), its processor
+time and the size of its output; this process bounds its wall time. Requests come as JSON lines on stdin, one at a time.
+The child writes its result into file FD, and one word on stdout tells how it ended. The process ends with stdin.
 
-The bounds hold against files that crash, hang or bloat a library. They are no sandbox against
-code execution: the child has its own environment and no secrets in it, but the user's rights.
+The bounds stop files that make a library crash, hang or use too much memory. They are no sandbox against code
+execution: the child has no secrets in its environment, but the user's rights.
 """
 
 import io
@@ -26,7 +25,7 @@ from msgspec.structs import asdict
 from PIL import Image
 
 from chalicelib.errors import BadFile, CollectionsError
-from chalicelib.model.ingest.files import DecodedFile, FileLimits, Sitting, scans_of
+from chalicelib.model.ingest.files import DecodedFile, FileLimits, ReadBounds, scans_of
 from chalicelib.providers.ingest.decode_image import decode_image
 from chalicelib.providers.ingest.decode_pdf import decode_pdf, draw_pdf_page, read_pdf_pages
 
@@ -45,20 +44,20 @@ trailer <</Root 1 0 R>>
 
 
 class _Child(Struct, frozen=True, kw_only=True):
-    """A forked child. It reads one request from the channel, and writes one byte when it has answered."""
+    """A forked child. It reads a request from the channel, and writes one byte when it is done."""
 
     pid: int
     channel: socket.socket
 
 
 def serve(result_fd: int) -> None:
-    """Answer requests until stdin ends: "done" when a result was written, or else the reason code."""
+    """Serve requests until stdin ends. Print "done" when a result was written, or else the reason code."""
     _warm_up()
     waiting = _fork_child(result_fd)
     print("ready", flush=True)
     while line := sys.stdin.buffer.readline():
         child = waiting
-        if not _hand_over(child, line):  # lost while it waited: not the file's doing
+        if not _hand_over(child, line):  # it was lost while it waited, which is not the file's fault
             _reap(child, kill=True)
             child = _fork_child(result_fd)
             _hand_over(child, line)
@@ -85,12 +84,12 @@ def _hand_over(child: _Child, line: bytes) -> bool:
 
 
 def _see_out(child: _Child, limits: FileLimits) -> None:
-    """Print how the child ended; kill it at its deadline, or when our own parent goes away."""
-    # The child's end closes when it exits. Nothing but the end is due on stdin meanwhile.
+    """Print how the child ended. Kill it at its deadline, or when our own parent ends."""
+    # The channel closes when the child exits. Meanwhile only the end of stdin can come.
     ready, _, _ = select.select([child.channel, sys.stdin], [], [], limits.timeout_s)
     in_time = child.channel in ready
     if in_time and _has_answered(child):
-        print("done", flush=True)  # first: to give back a child's memory takes as long as a small file
+        print("done", flush=True)  # printed first, as freeing a child's memory takes as long as a small file
         _reap(child, kill=True)
         return
     status, peak_bytes = _reap(child, kill=not in_time)
@@ -102,12 +101,12 @@ def _see_out(child: _Child, limits: FileLimits) -> None:
 def _has_answered(child: _Child) -> bool:
     try:
         return child.channel.recv(1) != b""
-    except ConnectionResetError:  # it ended before it read its request
+    except ConnectionResetError:  # the child ended before it read its request
         return False
 
 
 def _reap(child: _Child, *, kill: bool) -> tuple[int, int]:
-    """The ended child's status and the most memory it had, in bytes."""
+    """Return the ended child's status and its peak memory in bytes."""
     if kill:
         os.kill(child.pid, signal.SIGKILL)
     child.channel.close()
@@ -140,13 +139,13 @@ def _answer_within_limits(request: dict[str, Any], result_fd: int) -> None:
 
 
 def _warm_up() -> None:
-    """Decode an image and a PDF of our own: what libraries load at first use, every child then has."""
+    """Decode an image and a PDF, so that every child has what the libraries load at first use."""
     exif = Image.Exif()
     exif.get_ifd(34665)[36867] = "2000:01:01 00:00:00"
     jpeg = io.BytesIO()
     Image.new("RGB", (600, 16)).save(jpeg, "JPEG", exif=exif)
     decode_image(jpeg, media_type="image/jpeg", limits=FileLimits())
-    decode_pdf(_WARM_PDF, limits=FileLimits(), sitting=Sitting())
+    decode_pdf(_WARM_PDF, limits=FileLimits(), bounds=ReadBounds())
 
 
 def _limit_this_process(limits: FileLimits) -> None:
@@ -163,14 +162,14 @@ def _limit_this_process(limits: FileLimits) -> None:
             (most, most + 1) if hard == resource.RLIM_INFINITY else (min(most, hard), min(most + 1, hard))
         )
         if kind != resource.RLIMIT_AS or sys.platform == "linux":
-            # One apart: past the soft limit of processor time is SIGXCPU, past the hard one a mere SIGKILL.
+            # The limits differ by one: the soft one gives SIGXCPU, the hard one only SIGKILL.
             resource.setrlimit(kind, (most, above))
-    # For the case that the process that watches the clock is killed: the kernel watches too.
+    # The kernel watches too, in case that the process that watches the clock is killed.
     signal.setitimer(signal.ITIMER_REAL, limits.timeout_s + 1)
 
 
 def _address_space_bytes() -> int:
-    """Return the mapped memory before a file is read, mostly libraries; 0 where the system does not tell."""
+    """Return the memory mapped before a file is read, mostly by libraries; 0 if the system does not tell it."""
     if sys.platform != "linux":
         return 0
     with open("/proc/self/statm", encoding="ascii") as statm:
@@ -178,21 +177,19 @@ def _address_space_bytes() -> int:
 
 
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-    """The result's header and the byte strings that follow it."""
+    """Return the result's header and the byte strings that follow it."""
     path, limits = request["path"], request["limits"]
     try:
         if "page_number" in request:
             wanted = {name: request[name] for name in ("page_number", "width_px", "spans")}
             return {"code": None}, [draw_pdf_page(path, **wanted, limits=limits)]
-        sitting = Sitting(**request["sitting"])
+        bounds = ReadBounds(**request["bounds"])
         if "first_page" in request:
             first, left = request["first_page"], request["text_size_left"]
-            pages = read_pdf_pages(
-                path, first_page=first, text_size_left=left, limits=limits, sitting=sitting
-            )
+            pages = read_pdf_pages(path, first_page=first, text_size_left=left, limits=limits, bounds=bounds)
             return {"code": None, "scans": scans_of(pages)}, [page.text.encode() for page in pages]
         if request["media_type"] == "application/pdf":
-            decoded = decode_pdf(path, limits=limits, sitting=sitting)
+            decoded = decode_pdf(path, limits=limits, bounds=bounds)
         else:
             decoded = decode_image(path, media_type=request["media_type"], limits=limits)
     except BadFile as error:
@@ -215,7 +212,7 @@ def _blobs(decoded: DecodedFile) -> list[bytes]:
 
 
 def _write_result(fd: int, header: dict[str, Any], blobs: list[bytes]) -> None:
-    """The header's length in four bytes, the header as JSON with the blobs' sizes, the blobs."""
+    """Write the header's length in four bytes, the header as JSON with the blobs' sizes, and the blobs."""
     head = json.dumps({**header, "sizes": [len(blob) for blob in blobs]}).encode()
     with open(fd, "wb", closefd=False) as result:
         result.seek(0)
@@ -224,7 +221,7 @@ def _write_result(fd: int, header: dict[str, Any], blobs: list[bytes]) -> None:
 
 
 def _explain(status: int, *, in_time: bool, peak_bytes: int, limits: FileLimits) -> str:
-    """One word for how the child ended."""
+    """Return one word for how the child ended."""
     if not in_time:
         return "too_slow"
     if os.WIFEXITED(status):
@@ -232,7 +229,7 @@ def _explain(status: int, *, in_time: bool, peak_bytes: int, limits: FileLimits)
     by_signal = os.WTERMSIG(status)
     if by_signal in (signal.SIGXCPU, signal.SIGALRM):
         return "too_slow"
-    # PDFium ends itself by a trap when memory is refused: told from a crash by how much it had.
+    # PDFium traps if it gets no memory; the memory that it had tells this from a crash.
     if by_signal == signal.SIGKILL or peak_bytes > limits.memory_bytes // 2:
         return "too_much_memory"
     return "decoder_crashed"

@@ -1,4 +1,4 @@
-"""Several pages drawn at once, each by a decoder of its own, and a fair wait for those who come when all are busy."""
+"""Lends decoders to draw several pages at the same time, and lets callers wait in a fair order while all are in use."""
 
 import threading
 from collections import Counter
@@ -22,11 +22,10 @@ class _Waiting(Struct, eq=False):
 
 
 class DrawingPool:
-    """Lends decoders, `size` at most at once, made when first needed. Thread-safe.
+    """Lends up to `size` decoders, which are made when they are first needed. Thread-safe.
 
-    One caller has at most `size` - 1 of several, so that one is left for the others. A decoder that becomes free goes
-    to the caller who has the fewest; among equals, to whoever waits the longest. How a page that takes long and one
-    that takes little share the processors is the operating system's affair: both are being drawn.
+    One caller can have at most `size` - 1 of several, so that one is left for the others. A free decoder goes to the
+    caller who has the fewest; among equals, to the one who has waited longest.
     """
 
     def __init__(self, make: "Callable[[], Decoder]", *, size: int, max_wait_s: float = MAX_WAIT_S) -> None:
@@ -36,11 +35,14 @@ class DrawingPool:
         self._changed = threading.Condition()
         self._free: list[Decoder] = []
         self._lent: Counter[str] = Counter()  # decoders by caller
-        self._waiting: list[_Waiting] = []  # the one that waits the longest first
+        self._waiting: list[_Waiting] = []  # the one that has waited longest is first
 
     @contextmanager
     def lend(self, caller: str) -> Iterator[Render]:
-        """Lend a decoder's `render_page` until the block ends. Raises Unavailable after `max_wait_s` seconds."""
+        """Lend a decoder's `render_page` until the block ends.
+
+        Raise Unavailable after a wait of `max_wait_s` seconds.
+        """
         decoder = self._take(caller)
         try:
             yield decoder.render_page
@@ -63,14 +65,15 @@ class DrawingPool:
             try:
                 if not self._changed.wait_for(lambda: self._next() is me, self._max_wait_s):
                     raise Unavailable("Too many pages are being drawn; try again soon.", code="busy_drawing")
+                decoder = self._free.pop() if self._free else self._make()
                 self._lent[caller] += 1
-                return self._free.pop() if self._free else self._make()
+                return decoder
             finally:
                 self._waiting.remove(me)
                 self._changed.notify_all()
 
     def _next(self) -> _Waiting | None:
-        """Return whose turn it is, None while nobody may have a decoder."""
+        """Return the next caller who may have a decoder, or None."""
         if self._lent.total() == self._size:
             return None
         most = max(1, self._size - 1)

@@ -1,4 +1,4 @@
-"""Marks quotes on the picture of their page. Touches hostile bytes: runs in the decoder's child only."""
+"""Marks quotes on the picture of their page. It reads hostile bytes, so it runs in the decoder's child only."""
 
 import ctypes
 import re
@@ -12,15 +12,15 @@ from pypdfium2 import raw as pdfium
 NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 YELLOW = (255, 226, 0)
 OPACITY = 0.4
-_LINE_ENDS = "\r\n\x02\ufffe"  # the last two: a word is divided there
+_LINE_ENDS = "\r\n\x02\ufffe"  # at the last two a word is divided
 
 Box = tuple[float, float, float, float]  # on the page, in points: left, bottom, right, top
 
 
 def mark_spans(picture: Image.Image, page: PdfPage, spans: Sequence[tuple[int, int]]) -> Image.Image:
-    """Lay a translucent box over each line of each span.
+    """Return the picture with a translucent box over each line of each span.
 
-    A span counts the characters of the page's text that are no white space: see model.page_text.shown_span.
+    A span counts the characters of the page's text without white space; see model.page_text.shown_span.
     """
     marked = picture.convert("RGB")
     for box in _lines(page, spans):
@@ -43,13 +43,13 @@ def _lines(page: PdfPage, spans: Sequence[tuple[int, int]]) -> list[Box]:
 
 
 def _shown_characters(text_page: PdfTextPage, bounds: Box) -> Iterator[tuple[int, Box]]:
-    """(number of its line, its box) of each character that decode_pdf reads, white space left out."""
+    """Yield (number of the line, box) for each character that decode_pdf reads, except white space."""
     corners = [ctypes.c_double() for _ in range(4)]
     line = 0
     for index in range(text_page.count_chars()):
         code = pdfium.FPDFText_GetUnicode(text_page, index)
         line += chr(code) in _LINE_ENDS
-        # Of a surrogate pair, which comes as two, the first stands for both.
+        # A surrogate pair comes as two characters; the first one counts.
         is_pair = code >> 10 == 0x36 and pdfium.FPDFText_GetUnicode(text_page, index + 1) >> 10 == 0x37
         if not is_pair and (chr(code).isspace() or NOT_TEXT.match(chr(code))):
             continue
@@ -57,7 +57,8 @@ def _shown_characters(text_page: PdfTextPage, bounds: Box) -> Iterator[tuple[int
             continue
         left, right, bottom, top = (corner.value for corner in corners)
         box = (max(left, bounds[0]), max(bottom, bounds[1]), min(right, bounds[2]), min(top, bounds[3]))
-        if box[0] < box[2] and box[1] < box[3]:  # PDFium reads what is in the bounds, in part at least
+        # PDFium reads characters that are at least partly within the bounds.
+        if box[0] < box[2] and box[1] < box[3]:
             yield line, box
 
 
@@ -67,7 +68,7 @@ def _around(boxes: Sequence[Box]) -> Box:
 
 
 def _on_picture(box: Box, page: PdfPage, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Where the box is on the page's picture, whatever the page's rotation and crop box; a pixel at least."""
+    """Return the box on the page's picture, at least one pixel large, for any rotation and crop box of the page."""
     x, y = ctypes.c_int(), ctypes.c_int()
     corners = []
     for across, up in (box[:2], box[2:]):

@@ -1,7 +1,7 @@
-"""Descriptions and pages' texts from a server that speaks POST /analyze and /read; locally, the keyless models.
+"""Gets descriptions and pages' texts from a server with POST /analyze and POST /read, such as the local models.
 
-An AnalysisRequest's fields, the preview as base64, go to /analyze, which answers an Analysis's fields; a page's
-picture goes to /read as {"page_jpeg": base64}, which answers {"text": what is written on it, in reading order}.
+/analyze takes an AnalysisRequest's fields, with the preview as base64, and returns an Analysis's fields. /read takes
+{"page_jpeg": base64} and returns {"text": the page's text in reading order}.
 """
 
 from base64 import b64encode
@@ -13,11 +13,11 @@ from chalicelib.providers.models.provider_http import JsonApi
 
 _MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _MAX_CATEGORY, _MAX_SUMMARY, _MAX_LABEL, _MAX_LABELS, _MAX_TEXT = 64, 2_000, 64, 32, 1_000_000
-_MAX_PAGE_TEXT = 100_000  # a newspaper's page has 30,000 characters
+_MAX_PAGE_TEXT = 100_000  # a page of a newspaper has 30,000 characters
 
 
 class HttpAnalyzer:
-    """BadFile when the server refuses what it is sent; see JsonApi.post for the rest."""
+    """An analyzer over HTTP. It raises BadFile if the server refuses the request; see JsonApi.post for other errors."""
 
     def __init__(self, *, base_url: str, api_key: str | None) -> None:
         self._api = JsonApi(
@@ -25,7 +25,7 @@ class HttpAnalyzer:
         )
 
     def analyze(self, request: AnalysisRequest, *, timeout_s: float) -> Analysis:
-        """Describes one item. What is too long is cut."""
+        """Return the item's analysis. Texts that are too long are cut."""
         preview = request.preview_jpeg
         payload = {
             "kind": request.kind,
@@ -68,7 +68,7 @@ class HttpAnalyzer:
         )
 
     def _text(self, value: object, field: str, max_chars: int) -> str:
-        """`value` without NULs and lone surrogates, which Postgres refuses, cut to `max_chars`."""
+        """Return `value` without NULs and lone surrogates, which Postgres refuses, cut to `max_chars`."""
         if not isinstance(value, str):
             raise self._api.unusable(f"something whose {field} is not text")
         return value.replace("\0", "").encode("utf-8", "ignore").decode()[:max_chars].strip()

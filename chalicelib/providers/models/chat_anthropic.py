@@ -1,4 +1,7 @@
-"""Answers from Anthropic's /v1/messages. The schema is that of a tool which the model must call; nothing runs it."""
+"""Gets answers from Anthropic's /v1/messages.
+
+The schema is that of a tool that the model must call; it is never run.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +13,12 @@ from chalicelib.providers.models.provider_http import JsonApi, token_count
 ANTHROPIC_URL = "https://api.anthropic.com"
 VERSION = "2023-06-01"
 _MAX_ANSWER_BYTES = 4 * 1024 * 1024
-# Of what is sent, these are counted apart from `input_tokens`.
+# Sent tokens that are not counted in `input_tokens`.
 _INPUT_COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
 class AnthropicChat:
-    """`base_url` ends before /v1/messages."""
+    """A chat model of Anthropic. `base_url` ends before /v1/messages."""
 
     provider = "anthropic"
 
@@ -32,7 +35,7 @@ class AnthropicChat:
     def complete(
         self, system: str, prompt: str, *, schema: Mapping[str, Any], max_tokens: int, timeout_s: float
     ) -> ChatAnswer:
-        """One answer; see ChatModel, and JsonApi.post for what else is raised."""
+        """Return the answer; see ChatModel, and JsonApi.post for other errors."""
         name = schema["title"]
         payload = {
             "model": self.model,
@@ -44,7 +47,7 @@ class AnthropicChat:
         }
         try:
             answer = self._api.post("/v1/messages", payload, timeout_s=timeout_s)
-        except InvalidInput as error:  # what we sent is wrong, not what the user asked
+        except InvalidInput as error:  # our request is wrong, not the user's question
             raise Unavailable(error.message, code="model_rejected") from error
         try:
             reason, usage = answer["stop_reason"], answer.get("usage") or {}

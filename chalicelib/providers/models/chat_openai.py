@@ -1,4 +1,4 @@
-"""Answers from any server that speaks OpenAI's /chat/completions: OpenAI, Ollama, vLLM."""
+"""Gets answers from a server with OpenAI's /chat/completions: OpenAI, Ollama, vLLM."""
 
 import json
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ _MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
 class OpenAIChat:
-    """`base_url` ends before /chat/completions."""
+    """A chat model behind OpenAI's API. `base_url` ends before /chat/completions."""
 
     provider = "openai"
 
     def __init__(self, *, base_url: str, api_key: str | None, model: str) -> None:
         self.model = model
-        # OpenAI's reasoning models refuse the old name; Ollama does not know the new one, and goes on for ever.
+        # OpenAI's reasoning models refuse the old name. Ollama does not know the new one and would never stop.
         self._limit = "max_completion_tokens" if base_url == OPENAI_URL else "max_tokens"
         self._api = JsonApi(
             name="The chat model", base_url=base_url, api_key=api_key, max_answer_bytes=_MAX_ANSWER_BYTES
@@ -28,7 +28,7 @@ class OpenAIChat:
     def complete(
         self, system: str, prompt: str, *, schema: Mapping[str, Any], max_tokens: int, timeout_s: float
     ) -> ChatAnswer:
-        """One answer; see ChatModel, and JsonApi.post for what else is raised."""
+        """Return the answer; see ChatModel, and JsonApi.post for other errors."""
         payload = {
             "model": self.model,
             "messages": [{"role": "system", "content": system}, {"role": "user", "content": prompt}],
@@ -40,7 +40,7 @@ class OpenAIChat:
         }
         try:
             answer = self._api.post("/chat/completions", payload, timeout_s=timeout_s)
-        except InvalidInput as error:  # what we sent is wrong, not what the user asked
+        except InvalidInput as error:  # our request is wrong, not the user's question
             raise Unavailable(error.message, code="model_rejected") from error
         try:
             choice, usage = answer["choices"][0], answer.get("usage") or {}

@@ -1,4 +1,4 @@
-"""Vectors from any server that speaks OpenAI's /embeddings: OpenAI, Ollama, vLLM, the local models."""
+"""Gets vectors from a server with OpenAI's /embeddings: OpenAI, Ollama, vLLM, the local models."""
 
 import math
 import sys
@@ -16,7 +16,7 @@ _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class OpenAIEmbedder:
-    """`base_url` ends before /embeddings, as in https://api.openai.com/v1."""
+    """An embedder behind OpenAI's API. `base_url` ends before /embeddings, as in https://api.openai.com/v1."""
 
     def __init__(self, *, base_url: str, api_key: str | None, model: str, dimensions: int) -> None:
         self.model = model
@@ -29,7 +29,10 @@ class OpenAIEmbedder:
         )
 
     def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
-        """One normalised vector a text, in order. Unavailable when the answer is not that; see JsonApi."""
+        """Return a normalised vector for each text, in order.
+
+        Raise Unavailable for any other response; see JsonApi.post.
+        """
         deadline = time.monotonic() + timeout_s
         vectors = list[list[float]]()
         for start in range(0, len(texts), _BATCH):
@@ -61,7 +64,7 @@ class OpenAIEmbedder:
 
 
 def _floats(embedding: str | list[float]) -> Sequence[float]:
-    """A vector from base64 of little-endian float32, or from a list, which some servers send anyway."""
+    """Return a vector from little-endian float32 in base64, or from a list, which some servers send instead."""
     if isinstance(embedding, list):
         return array("d", embedding)
     values = array("f")

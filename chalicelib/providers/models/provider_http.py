@@ -1,7 +1,7 @@
-"""JSON over HTTP to a provider: one kept connection a thread, bounded answers, errors translated.
+"""Sends JSON over HTTP to a provider: one connection per thread, bounded responses, translated errors.
 
-No retries: whether and when to ask again is the pipeline's decision. No error message carries
-anything the provider wrote except its plain error code, so that no key can leak through one.
+It does not retry: the pipeline decides whether and when to try again. Error messages have nothing that the provider
+wrote except its error code, so that no key can leak through them.
 """
 
 import json
@@ -23,7 +23,7 @@ _MISCONFIGURED_CODES = {"insufficient_quota", "invalid_api_key", "model_not_foun
 
 
 class JsonApi:
-    """A provider's HTTP API. `name` is what error messages call it; safe to share between threads."""
+    """A provider's HTTP API. `name` stands in error messages. Thread-safe."""
 
     def __init__(
         self,
@@ -55,9 +55,9 @@ class JsonApi:
         self._max_answer_bytes = max_answer_bytes
 
     def post(self, path: str, payload: Mapping[str, Any], *, timeout_s: float) -> Any:
-        """The parsed answer.
+        """Send the payload and return the parsed response.
 
-        Unavailable, Throttled or Misconfigured; InvalidInput for the provider's 400, 413, 415, 422.
+        Raise Unavailable, Throttled or Misconfigured, and InvalidInput for the statuses 400, 413, 415 and 422.
         """
         status, retry_after, answer = self._exchange(path, json.dumps(payload).encode(), timeout_s)
         if status != 200:
@@ -118,11 +118,11 @@ def token_count(*given: Any) -> int:
     try:
         return min(max(sum(int(each or 0) for each in given), 0), _MAX_TOKENS)
     except (TypeError, OverflowError) as error:
-        raise ValueError("This is no number of tokens.") from error
+        raise ValueError("A token count is not a number.") from error
 
 
 def _error_code(answer: bytes) -> str | None:
-    """The machine-readable code in OpenAI's form of an error, if it is a plain word."""
+    """Return the code of an error in OpenAI's form if it is a single word, else None."""
     try:
         code = json.loads(answer)["error"]["code"]
     except (ValueError, TypeError, KeyError):
@@ -131,7 +131,7 @@ def _error_code(answer: bytes) -> str | None:
 
 
 def _retry_after_s(header: str | None) -> float | None:
-    """RFC 9110 10.2.3: seconds or an HTTP date; at most an hour."""
+    """Return the seconds of a Retry-After header (RFC 9110 10.2.3), at most an hour; None without a valid one."""
     if header is None:
         return None
     try:

@@ -1,15 +1,15 @@
-"""Scores from any server that speaks /rerank as Cohere, Jina and Voyage do; vLLM and others follow them."""
+"""Gets scores from a server with /rerank in the form of Cohere, Jina, Voyage and vLLM."""
 
 import math
 from collections.abc import Sequence
 
 from chalicelib.providers.models.provider_http import JsonApi
 
-_MAX_ANSWER_BYTES = 8 * 1024 * 1024  # some send the documents back
+_MAX_ANSWER_BYTES = 8 * 1024 * 1024  # some servers send the documents back
 
 
 class HttpReranker:
-    """`base_url` ends before /rerank, as in https://api.cohere.com/v2."""
+    """A reranker over HTTP. `base_url` ends before /rerank, as in https://api.cohere.com/v2."""
 
     def __init__(self, *, base_url: str, api_key: str | None, model: str) -> None:
         self._model = model
@@ -18,8 +18,8 @@ class HttpReranker:
         )
 
     def rerank(self, query: str, documents: Sequence[str], *, timeout_s: float) -> list[float]:
-        """One score a document, in order. Unavailable when the answer is not that; see JsonApi."""
-        # No top_n, which Voyage calls otherwise: the default everywhere is all of them.
+        """Return a score for each document, in order. Raise Unavailable for any other response; see JsonApi.post."""
+        # top_n is left out, as Voyage has another name for it. The default everywhere is all documents.
         payload = {"model": self._model, "query": query, "documents": list(documents)}
         answer = self._api.post("/rerank", payload, timeout_s=timeout_s)
         try:

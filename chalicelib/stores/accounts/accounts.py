@@ -1,4 +1,4 @@
-"""Accounts, which sign in. The gatekeeper finds and makes them, the operator sets roles, the user does the rest."""
+"""Accounts. The gatekeeper's role finds and makes them, the operator's sets roles, and the user's does the rest."""
 
 from datetime import datetime
 from typing import Literal
@@ -28,7 +28,7 @@ def find_by_email(tx: Tx, email: str) -> PasswordAccount | None:
 
 
 def insert(tx: Tx, user_id: str, *, email: str | None, password_hash: str | None, name: str) -> None:
-    """Make a user's account, and the user if there is none. Gatekeeper's transaction.
+    """Make a user's account, and the user if it is missing. Gatekeeper's transaction.
 
     The transaction raises Conflict when the user or the address has an account. The database allows this role to make
     plain users only, no administrators.
@@ -48,13 +48,16 @@ def set_name(tx: Tx, user_id: str, name: str) -> bool:
 
 
 def set_password_hash(tx: Tx, user_id: str, password_hash: str, *, old_hash: str) -> bool:
-    """Replace the old hash; return False when the account has another one by now."""
+    """Replace the old hash. Return False if the account has another one by now."""
     values = {"password_hash": password_hash, "old_hash": old_hash}
     return tx.run(SQL["set_password_hash"], user_id=user_id, **values) == 1
 
 
 def set_email(tx: Tx, user_id: str, email: str, *, old_email: str) -> bool:
-    """Replace the old address; return False when it is not there any more. Raise Conflict when the new one is taken."""
+    """Replace the old address. Return False if the account has another one by now.
+
+    Raise Conflict if the new one is taken.
+    """
     return tx.run(SQL["set_email"], user_id=user_id, email=email, old_email=old_email) == 1
 
 

@@ -1,6 +1,6 @@
 -- As the gatekeeper, who knows no user yet:
 -- :name find_by_email
-SELECT user_id, email, password_hash, disabled_at FROM accounts
+SELECT user_id, email, password_hash, address_changes, disabled_at FROM accounts
 WHERE lower(email) = lower(%(email)s)
 
 -- :name insert_user
@@ -12,7 +12,7 @@ VALUES (%(user_id)s, %(email)s, %(password_hash)s, %(name)s)
 
 -- As its user:
 -- :name find
-SELECT user_id, email, password_hash, role, plan, name, created_at, disabled_at FROM accounts
+SELECT user_id, email, password_hash, address_changes, role, plan, name, created_at, disabled_at FROM accounts
 WHERE user_id = %(user_id)s
 
 -- :name set_name
@@ -23,9 +23,10 @@ UPDATE accounts SET name = %(name)s WHERE user_id = %(user_id)s
 UPDATE accounts SET password_hash = %(password_hash)s
 WHERE user_id = %(user_id)s AND password_hash IN (%(old_hash)s, %(password_hash)s)
 
--- The new address matches too, for the same reason.
+-- The new address matches too, for the same reason; it is no change then.
 -- :name set_email
-UPDATE accounts SET email = %(email)s WHERE user_id = %(user_id)s AND email IN (%(old_email)s, %(email)s)
+UPDATE accounts SET email = %(email)s, address_changes = address_changes + (email <> %(email)s)::int
+WHERE user_id = %(user_id)s AND email IN (%(old_email)s, %(email)s)
 
 -- As the operator:
 -- :name set_role

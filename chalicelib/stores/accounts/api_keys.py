@@ -1,4 +1,4 @@
-"""API keys, stored as hashes. The gatekeeper finds a key's user; that user does the rest."""
+"""API keys, stored as hashes. The gatekeeper's role finds a key's user; the user's role does the rest."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ def find_by_hash(tx: Tx, sha256: str) -> KnownApiKey | None:
 
 
 def count_others(tx: Tx, user_id: str, key_id: str) -> int:
-    """Return the number of the user's other unexpired keys; a lock keeps it right until the transaction ends."""
+    """Return the number of the user's other unexpired keys, locked so that it stays right in this transaction."""
     tx.all(SQL["lock"], user_id=user_id)
     return int(tx.all(SQL["count_others"], user_id=user_id, id=key_id)[0]["found"])
 

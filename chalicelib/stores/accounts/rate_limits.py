@@ -3,35 +3,36 @@
     id (S)             "address:192.0.2.1", "user:<id>", "account:<hash>"
     user-burst-20s (N) and so on: each limit's TAT, microseconds since 1970
     taken_by (S)       the request that was counted last
-    expires_at (N)     seconds since 1970, when all of them have long passed
+    expires_at (N)     seconds since 1970, long after all of the TATs
 
-A request is one UpdateItem, which DynamoDB judges and writes as one step. It has no max(), so for each limit one of
-two forms is sent, by what was last seen of the row:
+A request is one UpdateItem, whose condition and write are one step. DynamoDB has no max(), so for each limit one of
+two forms is sent, depending on what was last seen of the row:
 
     idle   attribute_not_exists(TAT) OR TAT <= :now          SET TAT = now + interval
-           Nothing is used up: the request starts a new count. Without this condition each request would.
+           The limit is unused, and the request starts a new count. Without the condition each request would.
     busy   TAT > :since AND TAT <= :now + tolerance          SET TAT = TAT + interval
-           The first clause, because a TAT that lags behind `since` is credit for time long gone: adding to it
-           would admit any number. The second is the limit itself.
+           The first clause is needed because a TAT before `since` gives credit for past time: adding to it would
+           admit any number. The second clause is the limit itself.
 
-`since` is when the request came, `now` when this update is sent. The clock is read for each update: when the first one
-fails, others may have been counted at a later time, and by the old `now` they would seem to have used the limit up. To
-admit by a TAT between the two times is as if the request came at that TAT. A refusal by an old `now` is tried again if
-half of the limit is free by then; with less, everybody who was refused would write again for each place that is free.
+`since` is the time at which the request came, `now` the time at which this update is sent. The clock is read for each
+update: when the first one fails, others may have been counted at a later time, and with the old `now` they would seem
+to have used the limit up. Admitting by a TAT between the two times has the same result as a request that comes at that
+TAT. A refusal with an old `now` is tried again if half of the limit is free by then. With less, every refused request
+would write again for each free place.
 
-All limits' forms stand in one update: it counts against all or, when a condition fails, against none. The failure
-brings the row with it, and that says what to do: refuse, or send the other form. A TAT never goes down, so for one
-`since` each limit can only turn from idle to busy, once, and the update is sent again as often at most.
+One update has the forms of all limits: it counts against all of them or, when a condition fails, against none. A
+failure returns the row, which decides what to do: refuse, or send the other form. A TAT never decreases, so for one
+`since` each limit can turn from idle to busy only once. This bounds the number of updates.
 
-The same holds for what this process saw before: a TAT is now that or later. A refusal by it is exact and asks
-nobody; under attack hardly any request reaches the table. A request that is admitted costs one write, and another
-one when somebody else has just used up what this process took for idle.
+For the same reason this process can use the TATs that it saw before: the row's are the same or later. A refusal by
+them is exact and needs no call, so under attack hardly any request reaches the table. An admitted request costs one
+write, and a second one if another process has just used a limit that this one took for idle.
 
-Of processes whose clocks differ by d, the one that is ahead admits d / interval more, as
-if it were that much later; nothing else goes wrong.
+If the clocks of two processes differ by d, the one that is ahead admits d / interval requests more. Nothing else
+goes wrong.
 
-botocore sends a write again when its answer got lost. That the row is `taken_by` this very request says that it has
-been counted; only when another one was counted in between does it count twice.
+botocore repeats a write whose response was lost. If the row is `taken_by` this request, it has been counted. It counts
+twice only if another request was counted in between.
 """
 
 import threading
@@ -43,13 +44,13 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from chalicelib.errors import Unavailable
-from chalicelib.model.accounts.limits import MICROSECONDS, Admission, Limit, Tats, admitted, judge
+from chalicelib.model.accounts.limits import MICROSECONDS, Admission, Limit, Tats, admitted, find_refusal
 from chalicelib.stores.aws.dynamodb import TTL_ATTRIBUTE, Presence, refused_item
 
-REMEMBERED_KEYS = 1_024  # some 0.5 MB
+REMEMBERED_KEYS = 1_024  # about 0.5 MB
 KEPT_S = 25 * 3600  # longer than any window, and an hour for clocks that differ
-# DynamoDB takes 1,000 writes a second of one key, more than a limit allows. To take that for its being away would
-# open the gates to whoever sends enough.
+# DynamoDB throttles beyond 1,000 writes a second to one key, which is more than a limit allows. If this counted as
+# unavailable, sending enough requests would switch the limits off.
 THROTTLED_US = 1 * MICROSECONDS
 _THROTTLED = {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"}
 
@@ -69,8 +70,8 @@ class RateLimits:
         """Count one request against all of the key's limits, or against none if one refuses. Raise Unavailable."""
         tats, taken_by = self._recall(key), uuid4().hex
         since_us = now_us = self._clock_us()
-        for _ in range(len(limits) + 2):  # each turns busy once; and the row may be gone
-            refusal = judge(limits, tats, now_us)
+        for _ in range(len(limits) + 2):  # each limit turns busy once; and the row may be deleted
+            refusal = find_refusal(limits, tats, now_us)
             now_us = max(now_us, self._clock_us())
             if refusal and not _is_outdated(refusal, tats, now_us):
                 return refusal
@@ -116,7 +117,7 @@ class RateLimits:
 
 def _is_outdated(refusal: Admission, tats: Tats, now_us: int) -> bool:
     """Return True if half of each limit that refused is free now."""
-    refusing = [standing.limit for standing in refusal.standings]
+    refusing = [state.limit for state in refusal.states]
     return all(2 * limit.remaining(tats[limit.counter], now_us) >= limit.quota for limit in refusing)
 
 

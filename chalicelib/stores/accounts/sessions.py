@@ -22,7 +22,10 @@ _ROTATE = "SET refresh_sha256 = :new, last_used_at = :now, expires_at = :expires
 
 
 class Sessions:
-    """The sessions of one table. Every method raises Unavailable when DynamoDB is away, so that nobody gets in."""
+    """The sessions of one table.
+
+    Every method raises Unavailable while DynamoDB is not available, so that nobody gets in.
+    """
 
     def __init__(self, client: Any, *, table: str, presence: Presence) -> None:
         self._dynamodb = client
@@ -77,14 +80,14 @@ class Sessions:
     ) -> str:
         """Replace the old refresh token by the new one. Return "rotated", "reused" or "missing".
 
-        One UpdateItem, so that of any number of refreshes by one token one alone succeeds. Its condition:
-        refresh_sha256 = :old   the token is the one that is good now; DynamoDB judges and writes as one step, so
-                                the first writer makes it false for all others. It is false for a missing row
-                                too, so that a refresh never brings a deleted session back.
-        expires_at > :now       the row may be there long after its end.
-        When the condition fails the row comes with the refusal: none, or one that is over, is "missing"; with
-        our own :new in it this is botocore's second sending of a write that had been done, thus "rotated"; any
-        other one means that the token has been used before, by its owner or by a thief.
+        It is one UpdateItem, so that only one of several refreshes with the same token succeeds. Its condition:
+        refresh_sha256 = :old   the token is the valid one. Condition and write are one step, so the first writer
+                                makes it false for all others. It is also false for a missing row, so a refresh
+                                never restores a deleted session.
+        expires_at > :now       a row may exist long after its end.
+        If the condition fails, the response has the row. No row, or an expired one, means "missing". A row with our
+        own :new means that botocore repeated a write that had succeeded: "rotated". Any other row means that the
+        token was used before, by its owner or by a thief.
         """
         values = {":old": {"S": old_sha256}, ":new": {"S": new_sha256}, ":now": {"N": str(now_s)}}
         values |= {":expires_at": {"N": str(expires_at)}}

@@ -7,5 +7,5 @@ SQL = statements(__file__)
 
 
 def ensure(tx: Tx, user_id: str) -> None:
-    """Make the user unless there is one. An upload under <user>/ needs no registration."""
+    """Make the user if it is missing: an upload under <user>/ needs no registration."""
     tx.run(SQL["ensure"], user_id=user_id)

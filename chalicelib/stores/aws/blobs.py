@@ -1,4 +1,4 @@
-"""Objects in S3: the uploads and what is derived from them."""
+"""Objects in S3: uploads, and files derived from them."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ from msgspec import Struct
 from chalicelib import errors
 
 DOWNLOAD_PART_BYTES = 1024 * 1024
-# XML 1.0 has no way to write these, or reads them as others; one such key would fail a whole batch.
+# XML 1.0 cannot represent these characters, or changes them; one such key would make a whole batch fail.
 _NOT_IN_XML = re.compile("[\x00-\x1f\ufffe\uffff]")
 
 
@@ -37,14 +37,14 @@ class Downloaded(Struct, frozen=True, kw_only=True):
 
 
 class Blobs:
-    """One bucket. Raises NotFound, Unavailable or Misconfigured; botocore's errors stay in here."""
+    """A bucket. botocore's errors are translated into NotFound, Unavailable or Misconfigured."""
 
     def __init__(self, client: Any, *, bucket: str) -> None:
         self._s3 = client
         self.bucket = bucket
 
     def download(self, key: str, to_path: str, *, max_bytes: int) -> Downloaded:
-        """Stream an object to a file, hashing it. Raises BadFile too_large before reading any of it."""
+        """Download an object to a file and hash it. Raise BadFile "too_large" before reading any of it."""
         with _translated():
             answer = self._s3.get_object(Bucket=self.bucket, Key=key)
             size_bytes = int(answer["ContentLength"])
@@ -71,9 +71,9 @@ class Blobs:
         return _etag(answer["ETag"])
 
     def delete(self, objects: Mapping[str, str | None]) -> list[str]:
-        """Delete up to 1,000 objects, key to etag (None: any); return the keys that are settled.
+        """Delete up to 1,000 objects, given as key to etag (None for any). Return the keys that need no more work.
 
-        Settled: deleted, never there, or holding another etag, which was written since and stays.
+        These are deleted now, were never there, or have a newer object with another etag, which stays.
         """
         keys = [key for key, etag in objects.items() if etag is None or self._etag_of(key) == etag]
         if not keys:
@@ -97,7 +97,7 @@ class Blobs:
             return None
 
     def list_after(self, position: str, *, limit: int) -> list[StoredObject]:
-        """Objects in key order behind `position`, at most 1,000."""
+        """Return objects in key order behind `position`, at most 1,000."""
         with _translated():
             answer = self._s3.list_objects_v2(Bucket=self.bucket, StartAfter=position, MaxKeys=limit)
         return [
@@ -108,7 +108,7 @@ class Blobs:
     def presign_upload(
         self, key: str, *, content_type: str, size_bytes: int, ttl_s: int
     ) -> tuple[str, dict[str, str]]:
-        """A POST form for exactly this key, type and size: (url, fields)."""
+        """Return a POST form for exactly this key, type and size: (url, fields)."""
         with _translated():
             post = self._s3.generate_presigned_post(
                 Bucket=self.bucket,
@@ -120,13 +120,13 @@ class Blobs:
         return post["url"], post["fields"]
 
     def begin_parts(self, key: str, *, content_type: str) -> str:
-        """S3's id of a new upload in parts."""
+        """Return S3's id of a new upload in parts."""
         with _translated():
             begun = self._s3.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type)
         return str(begun["UploadId"])
 
     def presign_part(self, key: str, multipart_id: str, number: int, *, size_bytes: int, ttl_s: int) -> str:
-        """A PUT URL for exactly this part of this size."""
+        """Return a PUT URL for exactly this part of this size."""
         part = {"Key": key, "UploadId": multipart_id, "PartNumber": number, "ContentLength": size_bytes}
         with _translated():
             return str(
@@ -136,7 +136,7 @@ class Blobs:
             )
 
     def list_parts(self, key: str, multipart_id: str) -> list[StoredPart]:
-        """The parts that have arrived, at most 1,000. Raises NotFound when the upload is over."""
+        """Return the parts that have arrived, at most 1,000. Raise NotFound if the upload has ended."""
         with _translated():
             answer = self._s3.list_parts(Bucket=self.bucket, Key=key, UploadId=multipart_id)
         return [
@@ -145,7 +145,10 @@ class Blobs:
         ]
 
     def complete_parts(self, key: str, multipart_id: str, etags: Mapping[int, str]) -> None:
-        """Make the object of its parts: number to etag. Raises NotFound when the upload is over, InvalidInput."""
+        """Join the parts, given as number to etag, to an object.
+
+        Raise InvalidInput, and NotFound if the upload has ended.
+        """
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(etags.items())]
         with _translated():
             self._s3.complete_multipart_upload(
@@ -153,7 +156,7 @@ class Blobs:
             )
 
     def abort_parts(self, key: str, multipart_id: str) -> None:
-        """Let go of the parts that have arrived; nothing happens when the upload is over."""
+        """Delete the parts that have arrived. Do nothing if the upload has ended."""
         with suppress(errors.NotFound), _translated():
             self._s3.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=multipart_id)
 
@@ -163,7 +166,7 @@ class Blobs:
     def presign_download(
         self, key: str, *, ttl_s: int, filename: str | None = None, content_type: str | None = None
     ) -> str:
-        """A GET URL; with a filename the browser saves it under that name instead of showing it."""
+        """Return a GET URL; with a filename the browser saves it under that name instead of showing it."""
         params = {"Bucket": self.bucket, "Key": key}
         if filename is not None:
             params["ResponseContentDisposition"] = _attachment(filename)
@@ -180,14 +183,20 @@ def _translated() -> Iterator[None]:
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         if code in ("InvalidPart", "EntityTooSmall"):
-            raise errors.InvalidInput("S3 has not got a part with this etag.", field="parts") from error
+            raise errors.InvalidInput(
+                "parts has an etag that S3 does not have; send that part again.", field="parts"
+            ) from error
         if code in ("NoSuchKey", "NoSuchUpload", "404"):
             raise errors.NotFound("The object is gone.", code="object_missing") from error
         if code in ("AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):
             raise errors.Misconfigured(f"S3 refused: {code}.", code="s3_refused") from error
-        raise errors.Unavailable("The file store is away; try again soon.", code="s3_unavailable") from error
+        raise errors.Unavailable(
+            "The file store is not available; try again soon.", code="s3_unavailable"
+        ) from error
     except BotoCoreError as error:
-        raise errors.Unavailable("The file store is away; try again soon.", code="s3_unavailable") from error
+        raise errors.Unavailable(
+            "The file store is not available; try again soon.", code="s3_unavailable"
+        ) from error
 
 
 def _etag(quoted: str) -> str:
@@ -195,6 +204,6 @@ def _etag(quoted: str) -> str:
 
 
 def _attachment(filename: str) -> str:
-    """RFC 6266: an ASCII fallback and the real name, percent-encoded."""
+    """Return the header's value by RFC 6266: an ASCII fallback and the real name, percent-encoded."""
     fallback = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in filename)
     return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{quote(filename, safe='')}"

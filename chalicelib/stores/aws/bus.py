@@ -19,9 +19,9 @@ class Bus:
         self._events = client
 
     def publish(self, events: Sequence[Event]) -> list[bool]:
-        """Put events on the bus; return, in order, True for each that was accepted.
+        """Put events on the bus. Return, in order, whether each was accepted.
 
-        Raises Unavailable or Misconfigured when none was.
+        Raise Unavailable or Misconfigured when none was.
         """
         accepted: list[bool] = []
         for start in range(0, len(events), BATCH):

@@ -1,4 +1,4 @@
-"""DynamoDB: sessions and rate limits live here. How its tables are keyed, its errors as ours, and when it is away."""
+"""DynamoDB, which has the sessions and the rate limits: keys of its tables, its errors, and whether it is available."""
 
 import logging
 import threading
@@ -12,23 +12,23 @@ from chalicelib import errors
 
 log = logging.getLogger("collections.dynamodb")
 
-# The hash key and, where there is one, the range key; all of them strings.
+# The hash key and, if there is one, the range key; all are strings.
 SESSIONS_KEY = ("user_id", "id")
 RATE_LIMITS_KEY = ("id",)
 TTL_ATTRIBUTE = "expires_at"
-# One more than the calls of one request that can fail in a row: no request alone makes DynamoDB count as away.
+# One more than the calls of one request that can fail, so that a single request never makes DynamoDB count as away.
 FAILURES_UNTIL_AWAY = 3
 PAUSE_S = 5.0
 LOG_EVERY_S = 60.0
 
 
 class Presence:
-    """Tells calls apart that fail alone from a DynamoDB that is away.
+    """Decides whether DynamoDB is available or away.
 
-    A call that fails fails alone: the next ones ask as before. After FAILURES_UNTIL_AWAY failures in a row, each of a
-    call that began after the failure before it, DynamoDB is away: calls are refused without asking, except one every
-    PAUSE_S. The first success ends this. A failure is no answer or a 5xx: whoever is throttled or makes a wrong request
-    got an answer. `clock` gives seconds and never goes back.
+    A single failure changes nothing. After FAILURES_UNTIL_AWAY failures in a row, each of a call that began after the
+    failure before it, DynamoDB is away: calls are refused without being sent, except one every PAUSE_S. The first
+    success ends this. A failure is a 5xx or no response; throttling or a wrong request is a response. `clock` is
+    monotonic, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -40,7 +40,7 @@ class Presence:
 
     @contextmanager
     def asked(self) -> Iterator[None]:
-        """Run the block, which calls DynamoDB. Raises Unavailable for what botocore raises, and while it is away."""
+        """Run the block, which calls DynamoDB. Raise Unavailable for botocore's errors, and while DynamoDB is away."""
         failures = self._begin()
         try:
             yield
@@ -53,7 +53,7 @@ class Presence:
         self._failures = 0
 
     def _begin(self) -> int:
-        """Return how many failures there are in a row now. Raises Unavailable while DynamoDB is away."""
+        """Return how many failures there are in a row now. Raise Unavailable while DynamoDB is away."""
         with self._lock:
             if self._failures >= FAILURES_UNTIL_AWAY:
                 now = self._clock()
@@ -66,7 +66,7 @@ class Presence:
         """Count the failure of a call that began after so many failures in a row."""
         with self._lock:
             now = self._clock()
-            if self._failures == failures:  # else others that ran at the same time have failed already
+            if self._failures == failures:  # otherwise calls that ran at the same time have failed already
                 self._failures += 1
                 self._ask_again_at = now + PAUSE_S
             silent = now < self._log_again_at
@@ -77,7 +77,7 @@ class Presence:
 
 
 class Tables:
-    """The tables there must be, by name with their keys."""
+    """The required tables, with their keys."""
 
     def __init__(self, client: Any, keys: Mapping[str, Sequence[str]]) -> None:
         self._dynamodb = client
@@ -91,7 +91,7 @@ class Tables:
 
 
 def definition(name: str, key: Sequence[str]) -> dict[str, Any]:
-    """The table as CreateTable and CloudFormation want it."""
+    """Return the table's definition for CreateTable and CloudFormation."""
     return {
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
@@ -104,9 +104,9 @@ def definition(name: str, key: Sequence[str]) -> dict[str, Any]:
 
 
 def refused_item(error: ClientError) -> Mapping[str, Any] | None:
-    """The item that a condition did not hold for, {} when there is none; None when it is another error.
+    """Return the item for which a condition failed, {} if there is no item; None for any other error.
 
-    The write must have asked for it by ReturnValuesOnConditionCheckFailure.
+    The write must have set ReturnValuesOnConditionCheckFailure.
     """
     if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
         return None
@@ -116,7 +116,7 @@ def refused_item(error: ClientError) -> Mapping[str, Any] | None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises Unavailable for what botocore raises."""
+    """Run the block. Raise Unavailable for botocore's errors."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
@@ -128,4 +128,4 @@ def _is_answer(error: Exception) -> bool:
 
 
 def _away() -> errors.Unavailable:
-    return errors.Unavailable("DynamoDB is away; try again soon.", code="dynamodb_unavailable")
+    return errors.Unavailable("DynamoDB is not available; try again soon.", code="dynamodb_unavailable")

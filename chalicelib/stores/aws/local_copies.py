@@ -1,4 +1,4 @@
-"""Files of the bucket, kept for a while in the temporary folder: the next page needs no second download."""
+"""Keeps files of the bucket in the temporary folder, so that a document's next page needs no second download."""
 
 import os
 import tempfile
@@ -13,11 +13,11 @@ from chalicelib.errors import Conflict
 if TYPE_CHECKING:
     from chalicelib.stores.aws.blobs import Blobs
 
-KEPT = 2  # files of 200 MB: a function's temporary folder has 512 MB
+KEPT = 2  # a file has up to 200 MB, a function's temporary folder 512 MB
 
 
 class _Copy:
-    """One file. `fetching` is held while it is being downloaded; the other fields are the lock's of LocalCopies."""
+    """A file. `fetching` is locked during its download; the lock of LocalCopies guards the other fields."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -27,21 +27,21 @@ class _Copy:
 
 
 class LocalCopies:
-    """The files read last, KEPT of them at most, and all that are being read. They go with this process."""
+    """The last KEPT files that were read, and all that are being read. They are deleted with this process."""
 
     def __init__(self, blobs: "Blobs", *, max_bytes: int) -> None:
         self._blobs = blobs
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="collections-")
-        self._copies: dict[tuple[str, str], _Copy] = {}  # the one read last comes last
+        self._copies: dict[tuple[str, str], _Copy] = {}  # in the order of their last use
         self._count = 0
 
     @contextmanager
     def open(self, user_id: str, key: str, *, sha256: str) -> Iterator[str]:
-        """The path of the object's bytes, until the block ends.
+        """Give the path of the object's bytes until the block ends.
 
-        Raises NotFound, BadFile when it is too large, and Conflict when it has other bytes now.
+        Raise NotFound, BadFile when it is too large, and Conflict when it has other bytes now.
         """
         copy = self._enter(user_id, sha256)
         try:
@@ -61,11 +61,11 @@ class LocalCopies:
             new = _Copy(os.path.join(self._folder.name, str(self._count)))
             copy = self._copies[user_id, sha256] = self._copies.pop((user_id, sha256), new)
             copy.readers += 1
-            self._drop_what_is_too_much()  # before the download: there is no room for one more
+            self._drop_what_is_too_much()  # before the download, so that there is room for it
             return copy
 
     def _drop_what_is_too_much(self) -> None:
-        """Delete the files nobody reads, the one read first before the others, until KEPT are left."""
+        """Delete files that nobody reads, the least recently used first, until KEPT are left."""
         for name, copy in list(self._copies.items()):
             if copy.readers == 0 and (len(self._copies) > KEPT or not copy.is_there):
                 del self._copies[name]
@@ -73,4 +73,4 @@ class LocalCopies:
 
     def _download(self, key: str, sha256: str, path: str) -> None:
         if self._blobs.download(key, path, max_bytes=self._max_bytes).sha256 != sha256:
-            raise Conflict("The file was replaced; its new text is on its way.", code="not_ready")
+            raise Conflict("The file was replaced and is being read; try again later.", code="not_ready")

@@ -11,7 +11,7 @@ SQL = statements(__file__)
 
 
 def insert(tx: Tx, user_id: str, conversation_id: str, *, title: str) -> None:
-    """Make a conversation, unless there is one of this id."""
+    """Make a conversation, unless there is one with this id."""
     tx.run(SQL["insert"], user_id=user_id, id=conversation_id, title=title)
 
 

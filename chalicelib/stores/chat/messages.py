@@ -30,7 +30,7 @@ def insert(
     input_tokens: int | None = None,
     output_tokens: int | None = None,
 ) -> bool:
-    """Append to a conversation that the caller has locked; return False when the message is there already."""
+    """Append a message to a conversation that the caller has locked. Return False if the message exists already."""
     added = tx.run(
         SQL["insert"],
         user_id=user_id,

@@ -1,10 +1,10 @@
-"""Chunks: the only place where an item's text lives."""
+"""Chunks: the only place where an item's text is stored."""
 
 from collections.abc import Sequence
 
 from chalicelib.model.ingest.chunking import ChunkDraft, StoredChunk, chunk_pages
 from chalicelib.model.ingest.files import Page
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 
@@ -21,12 +21,12 @@ def insert(tx: Tx, ref: ItemRef, source: str, drafts: Sequence[ChunkDraft]) -> N
 
 
 def delete(tx: Tx, ref: ItemRef, sources: Sequence[str]) -> None:
-    """Delete chunks with their vectors and postings. Statistics: see index.remove_item first."""
+    """Delete chunks with their vectors and postings. Call index.remove_item first: it updates the statistics."""
     tx.run(SQL["delete"], user_id=ref.user_id, item_id=ref.item_id, sources=list(sources))
 
 
 def replace_page(tx: Tx, ref: ItemRef, page: Page) -> None:
-    """Keep what was read off a scan in place of all that was kept of the page before."""
+    """Replace all that is stored of the page by the text that was read from its scan."""
     tx.run(SQL["delete_page"], user_id=ref.user_id, item_id=ref.item_id, page=page.number)
     row = tx.all(SQL["next_ordinal"], user_id=ref.user_id, item_id=ref.item_id, source="ocr")[0]
     insert(tx, ref, "ocr", chunk_pages([page], first_ordinal=row["ordinal"]))
@@ -50,7 +50,7 @@ def list_of_page(tx: Tx, ref: ItemRef, page: int) -> list[StoredChunk]:
 
 
 def opening_text(tx: Tx, ref: ItemRef, *, max_chars: int) -> str:
-    """Return the first characters of the item's own text and of what was read off its scans; "" when there is none."""
+    """Return the first characters of the item's own text and of the text read from its scans; "" if there is none."""
     row = tx.one(SQL["opening_text"], user_id=ref.user_id, item_id=ref.item_id, max_chars=max_chars)
     return (row and row["text"]) or ""
 

@@ -1,4 +1,4 @@
-"""Objects we expect or have seen in the bucket, and those that are still to be removed from it."""
+"""Objects that are expected or were seen in the bucket, and objects that are to be deleted from it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -6,8 +6,7 @@ from datetime import datetime
 from chalicelib.errors import NotFound
 from chalicelib.model.ids import checked_uuid
 from chalicelib.model.ingest.uploads import AnnouncedBytes, StoredUpload
-from chalicelib.model.library.items import ObjectKey
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef, ObjectKey
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 
@@ -17,7 +16,7 @@ SQL = statements(__file__)
 def insert(
     tx: Tx, key: ObjectKey, *, content_type: str, size_bytes: int, sha256: str | None, ttl_s: int
 ) -> StoredUpload:
-    """Announce an upload; announced again, the same upload is waited for anew."""
+    """Insert an announced upload. Announced again, the same upload gets a new expiry."""
     return tx.rows(
         StoredUpload,
         SQL["insert"],
@@ -50,42 +49,42 @@ def _missing() -> NotFound:
 
 
 def set_multipart(tx: Tx, user_id: str, upload_id: str, multipart_id: str) -> str:
-    """Store S3's id of its parts, unless one is stored already; return the id that is stored."""
+    """Store S3's id of an upload in parts, unless one is stored already. Return the stored id."""
     return str(
         tx.all(SQL["set_multipart"], user_id=user_id, id=upload_id, multipart_id=multipart_id)[0]["kept"]
     )
 
 
 def clear_multipart(tx: Tx, user_id: str, upload_id: str) -> None:
-    """Forget S3's id of the parts: they are an object now."""
+    """Delete S3's id of the upload in parts, whose parts are an object now."""
     tx.run(SQL["clear_multipart"], user_id=user_id, id=upload_id)
 
 
 def extend(tx: Tx, user_id: str, upload_id: str, *, ttl_s: int) -> None:
-    """Let a pending upload expire `ttl_s` from now. Raise NotFound when `upload_id` is no UUID."""
+    """Set a pending upload's expiry to `ttl_s` from now. Raise NotFound when `upload_id` is no UUID."""
     upload_id = checked_uuid(upload_id, _missing())
     tx.run(SQL["extend"], user_id=user_id, id=upload_id, ttl_s=ttl_s)
 
 
 def delete_awaited(tx: Tx, user_id: str, upload_id: str) -> bool:
-    """Forget an upload, unless it has arrived."""
+    """Delete an upload, unless it has arrived. Return whether it was deleted."""
     return tx.run(SQL["delete_awaited"], user_id=user_id, id=upload_id) > 0
 
 
 def take_abandoned(tx: Tx, *, limit: int) -> list[tuple[str, str]]:
-    """(key, multipart id) of uploads whose parts nobody will complete; forgotten here. System transaction."""
+    """Delete the ids of expired uploads in parts, and return (key, id) of each. System transaction."""
     return [(row["key"], row["multipart_id"]) for row in tx.all(SQL["take_abandoned"], limit=limit)]
 
 
 def lock(tx: Tx, key: ObjectKey) -> StoredUpload:
-    """Return the upload of this key, locked until the transaction ends; make it when nobody announced it."""
+    """Return the upload of this key, locked until the transaction ends. Make it if it was not announced."""
     return tx.rows(StoredUpload, SQL["lock"], user_id=key.user_id, key=key.key, filename=key.name)[0]
 
 
 def set_received(
     tx: Tx, ref: ItemRef, *, key: str, etag: str | None, sequencer: str | None
 ) -> AnnouncedBytes:
-    """Give the object to this item; return what was announced for its bytes."""
+    """Assign the object to this item. Return what was announced for its bytes."""
     values = {
         "user_id": ref.user_id,
         "item_id": ref.item_id,
@@ -97,23 +96,23 @@ def set_received(
 
 
 def find_content_type(tx: Tx, user_id: str, key: str) -> str | None:
-    """The media type announced for the bytes under this key, None when none was."""
+    """Return the media type announced for the bytes under this key, None when none was."""
     row = tx.one(SQL["find_content_type"], user_id=user_id, key=key)
     return row["content_type"] if row else None
 
 
 def move_to_item(tx: Tx, duplicate: ItemRef, original_id: str) -> None:
-    """The duplicate's objects belong to the original from now on."""
+    """Assign the duplicate's objects to the original."""
     tx.run(SQL["move_to_item"], user_id=duplicate.user_id, from_item=duplicate.item_id, to_item=original_id)
 
 
 def detach(tx: Tx, key: ObjectKey) -> None:
-    """The object is no item's for now."""
+    """Take the object away from its item."""
     tx.run(SQL["detach"], user_id=key.user_id, key=key.key)
 
 
 def list_objects(tx: Tx, ref: ItemRef) -> dict[str, str | None]:
-    """The item's objects, oldest first: key to etag."""
+    """Return the item's objects, oldest first: key to etag."""
     found = tx.all(SQL["list_objects"], user_id=ref.user_id, item_id=ref.item_id)
     return {row["key"]: row["etag"] for row in found}
 
@@ -130,19 +129,25 @@ def expire(tx: Tx) -> int:
 def insert_deletions(
     tx: Tx, user_id: str, objects: Mapping[str, str | None], *, after_s: float = 0.0
 ) -> None:
-    """Remember objects to remove, key to etag (None: whatever is there), in the transaction that forgets them."""
+    """Insert objects to delete from S3: key to etag, None for any.
+
+    Call it in the transaction that forgets the objects.
+    """
     values = {"keys": list(objects), "etags": list(objects.values())}
     tx.run(SQL["insert_deletions"], user_id=user_id, after_s=after_s, **values)
 
 
 def is_deleted(tx: Tx, key: ObjectKey, *, etag: str | None, written_at: datetime | None) -> bool:
-    """Return True when this object is to be removed; cancel a deletion that means an earlier object of the key."""
+    """Return whether this object is to be deleted.
+
+    Cancel a deletion that was meant for an earlier object of this key.
+    """
     tx.run(SQL["cancel_deletion"], user_id=key.user_id, key=key.key, etag=etag, written_at=written_at)
     return tx.one(SQL["is_deleted"], user_id=key.user_id, key=key.key) is not None
 
 
 def list_deletions(tx: Tx, *, limit: int) -> dict[str, str | None]:
-    """Objects that are due to be removed: key to etag."""
+    """Return objects whose deletion is due: key to etag."""
     return {row["key"]: row["etag"] for row in tx.all(SQL["list_deletions"], limit=limit)}
 
 
@@ -151,5 +156,5 @@ def delete_deletions(tx: Tx, keys: Sequence[str]) -> None:
 
 
 def postpone_deletions(tx: Tx, keys: Sequence[str]) -> None:
-    """S3 refused: step back behind the others, for a minute, then two, four, at most an hour."""
+    """Postpone deletions that S3 refused: by one minute, then two, four and so on, at most an hour."""
     tx.run(SQL["postpone_deletions"], keys=list(keys))

@@ -13,7 +13,7 @@ SQL = statements(__file__)
 
 
 def insert(tx: Tx, user_id: str, collection_id: str, *, name: str, description: str) -> None:
-    """Make a collection, unless there is one of this id. The transaction raises Conflict when the name is taken."""
+    """Make a collection, unless there is one with this id. The transaction raises Conflict when the name is taken."""
     tx.run(SQL["insert"], user_id=user_id, id=collection_id, name=name, description=description)
 
 
@@ -38,24 +38,27 @@ def list_page(
 def update(
     tx: Tx, user_id: str, collection_id: str, *, name: str | None = None, description: str | None = None
 ) -> None:
-    """Change what is not None, and lock the collection. Raise NotFound; Conflict when the name is taken."""
+    """Change the fields that are not None, and lock the collection. Raise NotFound; Conflict when the name is taken."""
     values = {"name": name, "description": description}
     if not tx.run(SQL["update"], user_id=user_id, id=_checked(collection_id), **values):
         raise _missing()
 
 
 def delete(tx: Tx, user_id: str, collection_id: str) -> bool:
-    """Delete the collection, not its items; return False when there is none. Raise NotFound for what is no UUID."""
+    """Delete the collection, not its items. Return False when there is none.
+
+    Raise NotFound for an id that is no UUID.
+    """
     return tx.run(SQL["delete"], user_id=user_id, id=_checked(collection_id)) == 1
 
 
 def add_items(tx: Tx, user_id: str, collection_id: str, item_ids: Sequence[str]) -> None:
-    """Put items in; those that are in it already stay. The caller has locked the collection and the items."""
+    """Put items into the collection; items that are in it already stay. The caller has locked both."""
     tx.run(SQL["add_items"], user_id=user_id, id=collection_id, item_ids=list(item_ids))
 
 
 def remove_item(tx: Tx, user_id: str, collection_id: str, item_id: str) -> bool:
-    """Take the item out; return False when it was not in. Raise NotFound when `collection_id` is no UUID."""
+    """Take the item out; return False when it was not in it. Raise NotFound when `collection_id` is no UUID."""
     return tx.run(SQL["remove_item"], user_id=user_id, id=_checked(collection_id), item_id=item_id) == 1
 
 

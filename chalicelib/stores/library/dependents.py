@@ -1,8 +1,8 @@
-"""What depends on an item: the collections that hold it, the conversations that cite it, what was derived from it."""
+"""Finds what depends on an item: collections that hold it, conversations that cite it, and rows derived from it."""
 
 from msgspec import Struct
 
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.library.items import ItemRef
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 
@@ -27,7 +27,7 @@ class CitingConversation(Struct, frozen=True, kw_only=True):
 
 
 class DerivedCounts(Struct, frozen=True, kw_only=True):
-    """How many rows were derived from the item; `pages` are the search index's."""
+    """Counts of the rows derived from the item; `pages` are those of the search index."""
 
     chunks: int
     vectors: int
@@ -43,7 +43,7 @@ def list_collections(tx: Tx, ref: ItemRef, *, limit: int) -> list[HoldingCollect
 
 
 def list_conversations(tx: Tx, ref: ItemRef, *, limit: int) -> list[CitingConversation]:
-    """Return the conversations that cite the item, those changed last first."""
+    """Return the conversations that cite the item, the last changed first."""
     return tx.rows(
         CitingConversation, SQL["conversations"], user_id=ref.user_id, item_id=ref.item_id, limit=limit
     )

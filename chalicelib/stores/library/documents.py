@@ -1,4 +1,4 @@
-"""Documents: the items that are PDFs, as the guides name their parts. The view `documents` says which those are."""
+"""Documents: the items that are PDFs, as the view `documents` defines them."""
 
 from datetime import datetime
 

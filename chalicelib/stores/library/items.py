@@ -14,11 +14,11 @@ from chalicelib.model.library.items import (
     DescribedItem,
     ItemEvent,
     ItemFilters,
+    ItemRef,
     ObjectKey,
     Status,
     StoredItem,
 )
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 
@@ -26,7 +26,7 @@ SQL = statements(__file__)
 
 
 class Content(Struct, frozen=True, kw_only=True):
-    """How far the reading of an item's bytes has come: `pages_read` of `page_count`, None before the first sitting."""
+    """The number of pages of an item's bytes that are read. `page_count` is None before the first batch."""
 
     pages_read: int
     page_count: int | None
@@ -38,7 +38,7 @@ def insert(tx: Tx, key: ObjectKey, *, etag: str | None) -> str:
         row = tx.one(SQL["insert"], user_id=key.user_id, id=item_id, key=key.key, name=key.name, etag=etag)
         if row:
             return item_id
-    raise Conflict("An item with this name is being made right now.")
+    raise Conflict("An item with this name is being made at this moment; try again.")
 
 
 def get(tx: Tx, ref: ItemRef, *, field: str = "") -> StoredItem:
@@ -62,7 +62,7 @@ def lock(tx: Tx, ref: ItemRef) -> StoredItem:
 
 
 def require_all(tx: Tx, user_id: str, item_ids: Sequence[str], *, field: str) -> None:
-    """Keep them all from being deleted until the transaction ends. Raises NotFound, naming those there are not."""
+    """Lock the items against deletion until the transaction ends. Raise NotFound; it names the missing items."""
     rows = tx.all(SQL["lock_all"], user_id=user_id, ids=list(item_ids))
     found = {row["id"] for row in rows}
     missing = [item_id for item_id in dict.fromkeys(item_ids) if item_id not in found]
@@ -84,7 +84,7 @@ def find_by_sha256(tx: Tx, user_id: str, sha256: str) -> StoredItem | None:
 
 
 def lock_sha256(tx: Tx, user_id: str, sha256: str) -> None:
-    """Until the transaction ends nobody else decides which item has these bytes."""
+    """Lock the hash: until the transaction ends no other one decides which item has these bytes."""
     tx.one(SQL["lock_sha256"], user_id=user_id, sha256=sha256)
 
 
@@ -99,9 +99,9 @@ def list_filtered(
 
 
 def set_content(tx: Tx, ref: ItemRef, *, sha256: str, size_bytes: int, etag: str) -> Content:
-    """Store which bytes this item is; the caller holds lock_sha256 and has looked for a duplicate.
+    """Store the identity of the item's bytes. The caller holds lock_sha256 and has looked for a duplicate.
 
-    Return how far they are read: 0 pages unless the reading of these very bytes is under way.
+    Return how much of them is read: 0 pages, unless the same bytes are being read.
     """
     return tx.rows(
         Content,
@@ -115,23 +115,23 @@ def set_content(tx: Tx, ref: ItemRef, *, sha256: str, size_bytes: int, etag: str
 
 
 def set_pages_read(tx: Tx, ref: ItemRef, pages_read: int, *, before: int | None = None) -> bool:
-    """Move the checkpoint; with `before`, only if it is there: False when the transaction runs again, done already."""
+    """Move the checkpoint. With `before`, move it only from there; False means that a retry found it moved."""
     values = {"pages_read": pages_read, "before": before}
     return tx.run(SQL["set_pages_read"], user_id=ref.user_id, id=ref.item_id, **values) > 0
 
 
 def add_unread_pages(tx: Tx, ref: ItemRef, pages: Sequence[int]) -> None:
-    """These scans, all behind those that are known, are yet to be read."""
+    """Add scanned pages to the unread pages; their numbers are higher than those of the known ones."""
     tx.run(SQL["add_unread_pages"], user_id=ref.user_id, id=ref.item_id, pages=list(pages))
 
 
 def forget_unread_pages(tx: Tx, ref: ItemRef) -> None:
-    """There is none any more, and none has been read."""
+    """Clear the unread pages and the count of read ones."""
     tx.run(SQL["forget_unread_pages"], user_id=ref.user_id, id=ref.item_id)
 
 
 def set_scan_read(tx: Tx, ref: ItemRef, page: int) -> None:
-    """The page is no longer unread. Idempotent."""
+    """Remove the page from the unread pages. Idempotent."""
     tx.run(SQL["set_scan_read"], user_id=ref.user_id, id=ref.item_id, page=page)
 
 
@@ -148,27 +148,30 @@ def set_failed(tx: Tx, ref: ItemRef, *, code: str, message: str) -> None:
 
 
 def restart(tx: Tx, ref: ItemRef, *, key: str, name: str, etag: str | None) -> None:
-    """Back to PENDING; with another etag the bytes are unknown again."""
+    """Set the item back to PENDING. If the etag changes, the bytes' identity is cleared."""
     tx.run(SQL["restart"], user_id=ref.user_id, id=ref.item_id, key=key, name=name, etag=etag)
 
 
 def clear_derived(tx: Tx, ref: ItemRef) -> None:
-    """Forget what was derived from the item's bytes: kind, pictures, identity."""
+    """Clear what was derived from the item's bytes: kind, pictures, identity."""
     tx.run(SQL["clear_derived"], user_id=ref.user_id, id=ref.item_id)
 
 
 def move_key(tx: Tx, ref: ItemRef, key: str) -> None:
-    """The item's bytes are read from this object from now on."""
+    """Make this object the one that the item's bytes are read from."""
     tx.run(SQL["move_key"], user_id=ref.user_id, id=ref.item_id, key=key)
 
 
 def delete(tx: Tx, ref: ItemRef) -> int:
-    """Delete the row and, by cascade, all that hangs on it. Statistics: see index.remove_item first."""
+    """Delete the row and, by cascade, all that depends on it.
+
+    Call index.remove_item first: it updates the statistics.
+    """
     return tx.run(SQL["delete"], user_id=ref.user_id, id=ref.item_id)
 
 
 def insert_analysis(tx: Tx, ref: ItemRef, analysis: Analysis) -> None:
-    """Make this the item's current analysis; the earlier ones stay as versions."""
+    """Insert the item's current analysis; earlier ones stay as versions."""
     tx.run(SQL["retire_analysis"], user_id=ref.user_id, id=ref.item_id)
     columns = asdict(analysis) | {"labels": list(analysis.labels)}
     tx.run(SQL["insert_analysis"], user_id=ref.user_id, id=ref.item_id, **columns)
@@ -201,6 +204,6 @@ def timeline(tx: Tx, ref: ItemRef, *, after: int, limit: int) -> list[ItemEvent]
 
 
 def containing(text: str) -> list[str]:
-    """LIKE patterns for any text that contains this one, letter by letter, with its accents composed or apart."""
+    """Return LIKE patterns for texts that contain this one, with its accents composed or decomposed."""
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return list(dict.fromkeys(f"%{unicodedata.normalize(form, escaped)}%" for form in ("NFC", "NFD")))

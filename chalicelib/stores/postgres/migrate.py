@@ -1,8 +1,8 @@
 """Brings a database to this release's schema: numbered files, forward only, each in one transaction.
 
-Run as the owner (`MIGRATION_DATABASE_URL`), never by the app. Two at once: one waits for the
-other's advisory lock and then finds nothing to do. Killed halfway: that file was rolled back,
-the next run starts with it.
+The owner runs it (`MIGRATION_DATABASE_URL`), never the app. Of two runs at the same time, one waits for the other's
+advisory lock and then finds nothing to do. If a run is killed, its current file is rolled back, and the next run
+starts with that file.
 """
 
 import hashlib
@@ -13,18 +13,18 @@ import psycopg2
 from psycopg2 import sql
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-LOCK_ID = 7_203_041_996  # any number nobody else uses
+LOCK_ID = 7_203_041_996  # an arbitrary number that nothing else uses
 APP_ROLE = "collections_app"
 
 
 class MigrationChanged(Exception):
-    """A file that has run is not what it was: this database is not what the code believes."""
+    """A migration's file was changed after it ran, so the schema may differ from what the code expects."""
 
 
 def migrate(admin_url: str, *, lock_timeout_s: int = 10) -> list[str]:
     """Apply the missing migrations and return their names. `lock_timeout_s` bounds each wait for a table.
 
-    Raises MigrationChanged before anything is applied.
+    Raise MigrationChanged before anything is applied.
     """
     conn = psycopg2.connect(admin_url, connect_timeout=10)
     conn.autocommit = True

@@ -1,8 +1,7 @@
-"""One connection pool, one way to run a transaction, one place where psycopg2's errors become ours.
+"""Pools connections, runs transactions, and translates psycopg2's errors into the app's.
 
-A transaction is a function of a cursor, so that it can be run again whole when the server
-went away under it. Every transaction is either one user's (row-level security shows that
-user's rows only) or the system's (the pipeline's tables, all users).
+A transaction is a function, so that it can be run again as a whole when the connection is lost. A user's transaction
+sees only that user's rows, by row-level security. A system transaction sees all users' rows of the pipeline's tables.
 """
 
 import logging
@@ -24,19 +23,18 @@ log = logging.getLogger("collections.postgres")
 
 ATTEMPTS = 3
 CONNECT_S = 3.0
-FIRST_ANSWER_S = 1.0  # of a connection that has been idle, and may have died unnoticed
-SERVERS_SHARE = 0.9  # of the time left: it ends statements and locks before we have to drop the connection
+FIRST_ANSWER_S = 1.0  # an idle connection that does not answer within this time is considered dead
+SERVERS_SHARE = 0.9  # of the time left: the server ends a statement before we must drop the connection
 BEGIN = """BEGIN; SELECT set_config(%s, %s, true), set_config('statement_timeout', %s, true),
     set_config('idle_in_transaction_session_timeout', %s, true)"""
-_SHUTDOWN = {"57P01", "57P02", "57P03"}  # the server goes down, crashes, starts up
+_SHUTDOWN = {"57P01", "57P02", "57P03"}  # the server shuts down, crashed, or is starting up
 _NOT_MIGRATED = {"42P01", "42703", "42704", "42883"}  # a table, column, role or function is missing
 
 
 class Database:
     """A pool of at most `max_size` connections.
 
-    A transaction has `timeout_s` for everything: its turn at the pool, connecting, its statements, and
-    running again.
+    `timeout_s` covers a whole transaction: the wait for a connection, connecting, its statements, and retries.
     """
 
     takes_owner = False
@@ -51,22 +49,22 @@ class Database:
     def transact(self, user_id: str, work: Callable[[Tx], T], *, timeout_s: float | None = None) -> T:
         """Run `work` in one transaction that sees only this user's rows.
 
-        It is run again, whole, when the connection died or the server asked for it, so it must
-        have no effect outside the transaction. Raises Unavailable when the database stays away,
-        or when `timeout_s`, in place of the pool's own, is over.
+        It is run again as a whole if the connection is lost or the server asks for it, so it must have no effect
+        outside the transaction. Raise Unavailable if the database stays unavailable, or after `timeout_s`, which
+        replaces the pool's own.
         """
         return self._retrying(work, ("app.user_id", user_id), timeout_s)
 
     def transact_as_system(self, work: Callable[[Tx], T]) -> T:
-        """Run `work` over all users' rows of the pipeline's tables: for sweeps and relays only."""
+        """Run `work` on all users' rows of the pipeline's tables. For sweeps and relays only."""
         return self._retrying(work, ("role", "collections_system"), None)
 
     def transact_as_gatekeeper(self, work: Callable[[Tx], T]) -> T:
-        """Run `work` before a user is known: accounts by address, API keys by hash, registration."""
+        """Run `work` before the user is known: to find accounts by address and API keys by hash, and to register."""
         return self._retrying(work, ("role", "collections_gatekeeper"), None)
 
     def ping(self) -> None:
-        """Raises Unavailable or Misconfigured unless the database answers us as the app's role."""
+        """Raise Unavailable or Misconfigured unless the database answers us as the app's role."""
         self.transact_as_system(lambda tx: tx.one("SELECT 1"))
 
     def close(self) -> None:
@@ -121,16 +119,16 @@ class Database:
                 takes_owner=self.takes_owner,
             )
         except psycopg2.Error as error:
-            # Not tried again: the caller is told at once.
+            # This is not retried: the caller gets the error at once.
             raise (_away() if _is_lost(error) else _translated(error)) from error
 
     def _discard_all(self, conn: "_Connection") -> None:
-        """After a lost server every idle connection is as dead as this one."""
+        """Close the connection and all idle ones, which are as dead as this one after the server was lost."""
         conn.close()
         self.close()
 
     def _give_back(self, conn: "_Connection") -> None:
-        """Keep it for the next transaction, or close it when it is not fit for one."""
+        """Keep the connection for the next transaction, or close it if it cannot be used again."""
         conn.roll_back()
         if conn.info.transaction_status != extensions.TRANSACTION_STATUS_IDLE:
             conn.close()
@@ -140,24 +138,24 @@ class Database:
 
 
 class OperatorsDatabase(Database):
-    """The database as its owner sees it, all users' rows: for an operator's commands, never for a request."""
+    """The database as its owner sees it, with all users' rows. For an operator's commands, never for a request."""
 
     takes_owner = True
 
     def transact_as_operator(self, work: Callable[[Tx], T]) -> T:
-        """Run `work` over all users' rows. Its role must be a member of collections_operator, as the owner is."""
+        """Run `work` on all users' rows. The role must be a member of collections_operator, as the owner is."""
         return self._retrying(work, ("app.user_id", ""), None)
 
 
 class _TimeUp(psycopg2.OperationalError):
-    """The database did not answer in time; the connection can only be dropped."""
+    """The database did not answer in time, and the connection must be dropped."""
 
 
 class _Connection(extensions.connection):
-    """Waits for nothing beyond `give_up_at`, whatever the network does.
+    """A connection whose every wait ends at `give_up_at`.
 
-    The driver's own waits have no end, and the server's timeouts do not reach us through a network that
-    hangs. Hence its non-blocking mode, in which BEGIN and COMMIT are statements like any other.
+    The driver's own waits have no timeout, and the server's timeouts do not help when the network hangs. So the driver
+    is used in its non-blocking mode, in which BEGIN and COMMIT are ordinary statements.
     """
 
     give_up_at: float
@@ -171,13 +169,16 @@ class _Connection(extensions.connection):
                 raise _TimeUp("no answer in time")
 
     def begin(self, cursor: "_Cursor", setting: tuple[str, str], give_up_at: float) -> None:
-        """Open a transaction under one setting; its first answer has come by this connection's own time."""
+        """Open a transaction with one setting.
+
+        Its first response must come within FIRST_ANSWER_S on an idle connection.
+        """
         servers_ms = str(max(1, int(1000 * SERVERS_SHARE * (give_up_at - monotonic()))))
         cursor.execute(BEGIN, (*setting, servers_ms, servers_ms))
         self.give_up_at = give_up_at
 
     def roll_back(self) -> None:
-        """End the transaction if one is open; where that fails it stays open."""
+        """Roll back an open transaction. If that fails it stays open."""
         open_ = (extensions.TRANSACTION_STATUS_INTRANS, extensions.TRANSACTION_STATUS_INERROR)
         if self.info.transaction_status in open_:
             with suppress(psycopg2.Error), self.cursor() as cursor:
@@ -212,7 +213,7 @@ def _connect(url: str, *, give_up_at: float, takes_owner: bool) -> _Connection:
 
 
 def _refuse_powerful_role(conn: _Connection) -> None:
-    """Row-level security does not bind superusers, BYPASSRLS or members of the operator: refuse to run as one."""
+    """Raise Misconfigured for roles that row-level security does not bind: superusers, BYPASSRLS, operators."""
     with conn.cursor() as cursor:
         cursor.execute(
             "SELECT rolsuper OR rolbypassrls OR pg_has_role(oid, 'collections_operator', 'MEMBER') "
@@ -230,7 +231,7 @@ def _is_transient(error: psycopg2.Error) -> bool:
 
 
 def _is_lost(error: psycopg2.Error) -> bool:
-    # After a crash the first use can raise with no code at all and the connection still "open".
+    # After a crash the first use can raise without a code, while the connection still counts as open.
     code = error.pgcode
     if code is None:
         return (
@@ -243,7 +244,9 @@ def _is_lost(error: psycopg2.Error) -> bool:
 def _translated(error: psycopg2.Error) -> Exception:
     code = error.pgcode or ""
     if isinstance(error, _TimeUp) or code in ("57014", "55P03"):
-        return errors.Unavailable("The database took too long; try again soon.", code="database_timeout")
+        return errors.Unavailable(
+            "The database did not answer in time; try again soon.", code="database_timeout"
+        )
     if _is_transient(error) or code.startswith("53"):
         return _away()
     if code in _NOT_MIGRATED:
@@ -254,4 +257,4 @@ def _translated(error: psycopg2.Error) -> Exception:
 
 
 def _away() -> errors.Unavailable:
-    return errors.Unavailable("The database is away; try again soon.", code="database_unavailable")
+    return errors.Unavailable("The database is not available; try again soon.", code="database_unavailable")

@@ -1,6 +1,6 @@
-"""Reads a .sql file of named statements: `-- :name claim_task` and then the statement, values as %(name)s.
+"""Reads .sql files of named statements: a line `-- :name claim_task`, then the statement, with values as %(name)s.
 
-A line `-- :include other_name` stands for the other statement of the same file.
+A line `-- :include other_name` is replaced by the other statement of the same file.
 """
 
 import re
@@ -11,7 +11,7 @@ _INCLUDE = re.compile(r"^\s*-- :include (\w+)\s*$", re.MULTILINE)
 
 
 def statements(module_file: str) -> dict[str, str]:
-    """The statements of the .sql file beside a module, by name."""
+    """Return the statements of the .sql file beside a module, by name."""
     text = Path(module_file).with_suffix(".sql").read_text(encoding="utf-8")
     parts = _NAME.split(text)
     named = dict(zip(parts[1::2], (body.strip() for body in parts[2::2]), strict=True))

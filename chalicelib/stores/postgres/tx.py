@@ -1,4 +1,4 @@
-"""A running transaction, as the stores' functions see it. Imports no driver, so that anything may import it."""
+"""A running transaction, as the stores' functions use it. It imports no driver, so that any module may import it."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Tx:
-    """A running transaction: what the stores' functions take first."""
+    """A running transaction, the first argument of the stores' functions."""
 
     def __init__(self, cursor: Any) -> None:
         self._cursor = cursor
@@ -28,17 +28,17 @@ class Tx:
         return [dict(zip(names, row, strict=True)) for row in self._cursor.fetchall()]
 
     def one(self, statement: str, **values: Any) -> Row | None:
-        """The first row, or None."""
+        """Return the first row, or None."""
         rows = self.all(statement, **values)
         return rows[0] if rows else None
 
     def run(self, statement: str, **values: Any) -> int:
-        """Execute, and return how many rows were touched."""
+        """Execute the statement and return the number of affected rows."""
         self._cursor.execute(statement, values)
         return int(self._cursor.rowcount)
 
     def run_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Execute once with all rows in place of VALUES %s."""
+        """Execute the statement once, with all rows in place of VALUES %s."""
         from psycopg2.extras import execute_values
 
         execute_values(self._cursor, statement, rows, page_size=1000)

@@ -1,7 +1,7 @@
 """The search index's write side: BM25 postings with their statistics, and vectors.
 
-All index writes of one owner go through lock_stats first: they are serialised, so the counts
-are exact and two writers cannot deadlock over shared terms.
+All index writes of one owner first take lock_stats. So they run one after another, the counts are exact, and two
+writers cannot deadlock over shared terms.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 from pgvector import HalfVector
 
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.search.lexical import for_tsvector
-from chalicelib.model.work.pipeline import ItemRef
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 
@@ -26,7 +26,7 @@ class PageBatch(Struct, frozen=True, kw_only=True):
 
 
 def add_item(tx: Tx, ref: ItemRef) -> None:
-    """Put the item's pages into the BM25 index, those that are not there yet."""
+    """Add the item's pages to the BM25 index; pages that are in it stay as they are."""
     for batch in list_batches(tx, ref):
         add_pages(tx, ref, batch)
 
@@ -39,7 +39,7 @@ def list_batches(tx: Tx, ref: ItemRef) -> list[PageBatch]:
 
 
 def add_pages(tx: Tx, ref: ItemRef, batch: PageBatch) -> None:
-    """Put these pages into the BM25 index; those that are there already stay as they are."""
+    """Add these pages to the BM25 index; pages that are in it stay as they are."""
     owner = _lock_stats(tx, ref.user_id)
     item = {"user_id": ref.user_id, "item_id": ref.item_id}
     texts = tx.all(SQL["chunk_texts"], **item, first=batch.first, last=batch.last)
@@ -59,7 +59,10 @@ def remove_item(tx: Tx, ref: ItemRef) -> None:
 
 
 def ensure_set(tx: Tx, *, model: str, dimensions: int) -> int:
-    """Return the id of this model's embedding set; the first set ever made is live, later ones are being built."""
+    """Return the id of this model's embedding set; make it if it is missing.
+
+    The first set is live at once, later ones not.
+    """
     row = tx.one(SQL["find_set"], model=model, dimensions=dimensions)
     if row is None:
         row = tx.one(SQL["ensure_set"], model=model, dimensions=dimensions)
@@ -70,7 +73,7 @@ def ensure_set(tx: Tx, *, model: str, dimensions: int) -> int:
 def add_vectors(
     tx: Tx, user_id: str, *, set_id: int, ids: Sequence[int], vectors: Sequence[Sequence[float]]
 ) -> None:
-    """Store one vector a chunk; storing it again replaces it."""
+    """Store a vector for each chunk, in place of an earlier one."""
     texts = [HalfVector(list(vector)).to_text() for vector in vectors]
     owner = tx.all(SQL["owner"], user_id=user_id)[0]["number"]
     tx.run(SQL["add_vectors"], set_id=set_id, owner=owner, ids=list(ids), vectors=texts)

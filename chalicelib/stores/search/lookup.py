@@ -1,4 +1,4 @@
-"""Reads the search index: one owner's rows, always with the owner as an explicit predicate too."""
+"""Reads the search index of one owner. Each statement names the owner, in addition to row-level security."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -14,13 +14,13 @@ from chalicelib.stores.postgres.tx import Tx
 
 SQL = statements(__file__)
 Page = tuple[str, int]  # (item id, page number)
-# (item id, page number, chunk; None: the one that has most of the words)
+# (item id, page number, chunk); None stands for the chunk with most of the query's words
 Chosen = tuple[str, int, int | None]
 LAST_PAGE = 2**31 - 1
 
 
 class SearchScope(Struct, frozen=True, kw_only=True):
-    """Where to look: the owner's number and the live embedding set, None before anything was embedded."""
+    """The owner's number and the live embedding set; the set is None before anything was embedded."""
 
     user_id: str
     owner: int
@@ -30,7 +30,7 @@ class SearchScope(Struct, frozen=True, kw_only=True):
 
 
 def find_scope(tx: Tx, user_id: str) -> SearchScope | None:
-    """Return where this user's searches look. None: nothing of the user's was ever indexed."""
+    """Return the scope of this user's searches; None if nothing of the user was ever indexed."""
     row = tx.one(SQL["scope"], user_id=user_id)
     return SearchScope(user_id=user_id, **row) if row else None
 
@@ -133,7 +133,7 @@ def find_example_vector(tx: Tx, scope: SearchScope, item_id: str) -> list[float]
 
 
 def conditions(filters: Filters) -> dict[str, Any]:
-    """Return the filters as the statements take them: lists, page bounds, and whether anything is filtered."""
+    """Return the filters as parameters of the statements: lists, page bounds, and whether any filter is set."""
     given = asdict(filters)
     lists = {name: list(v) if (v := given[name]) is not None else None for name in ("kinds", "item_ids")}
     pages = {"first_page": filters.first_page or 0, "last_page": filters.last_page or LAST_PAGE}

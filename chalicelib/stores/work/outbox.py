@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from chalicelib.model.work.pipeline import Event, ItemRef
+from chalicelib.model.library.items import ItemRef
+from chalicelib.model.work.pipeline import Event
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 

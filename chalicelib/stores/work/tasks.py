@@ -11,7 +11,8 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.errors import LeaseLost, NotFound
-from chalicelib.model.work.pipeline import ItemRef, Stage
+from chalicelib.model.library.items import ItemRef
+from chalicelib.model.work.pipeline import Stage
 from chalicelib.model.work.tasks import MAX_DELAY_S, POLICIES, Claim, Kind, Queue, StoredRun, TaskRef, Wake
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx

@@ -65,7 +65,7 @@ class FacetValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facets(msgspec.Struct, frozen=True, kw_only=True):
-    """How many of the items that matched have which value, the most frequent first, 50 at most of each.
+    """Counts of the values that the matching items have, the most frequent first, at most 50 per facet.
 
     Months are of the items' creation, as 2026-08.
     """
@@ -76,7 +76,7 @@ class Facets(msgspec.Struct, frozen=True, kw_only=True):
     month: list[FacetValue]
 
 
-class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
     """`missing` names what could not take part just now: semantic, too, when the example has no vectors yet."""
 
     object: Literal["list"] = "list"
@@ -85,14 +85,14 @@ class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     facets: Facets | None
 
 
-def answer_of(found: search.SearchResult, *, explain: bool, language: str | None) -> SearchAnswer:
+def response_of(found: search.SearchResult, *, explain: bool, language: str | None) -> SearchResponse:
     facets = None
     if found.facets is not None:
         values: dict[str, list[FacetValue]] = {name: [] for name in Facets.__struct_fields__}
         for row in found.facets:
             values[row.facet].append(FacetValue(value=row.value, name=row.name, count=row.count))
         facets = Facets(**values)
-    return SearchAnswer(
+    return SearchResponse(
         data=[_hit(hit, _explanation(hit, found, language) if explain else None) for hit in found.hits],
         missing=list(found.missing),  # type: ignore[arg-type]
         facets=facets,

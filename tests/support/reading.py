@@ -1,11 +1,11 @@
-"""Reading a long document a sitting at a time, for tests that interrupt it."""
+"""Reading a long document a batch at a time, for tests that interrupt it."""
 
 from collections.abc import Callable
 from typing import Any
 
 from chalicelib import wiring
-from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, Sitting, text_size
-from chalicelib.model.work.pipeline import ItemRef
+from chalicelib.model.ingest.files import DecodedFile, FileLimits, Page, ReadBounds, text_size
+from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest import ingest
 from chalicelib.ops.ingest.manage import delete_item
@@ -28,7 +28,7 @@ class Killed(BaseException):
 
 
 class Reader(Decoder):
-    """Notes the pages it reads; `before` and `after` are called with each sitting's first page."""
+    """Notes the pages it reads; `before` and `after` are called with each batch's first page."""
 
     def __init__(self) -> None:
         super().__init__(limits=FileLimits(max_text_chars=100_000))
@@ -65,7 +65,7 @@ def read(
     limits: FileLimits = FileLimits(max_text_chars=100_000),  # noqa: B008
     db: Database | None = None,
 ) -> None:
-    """One invocation of the first stage, in sittings of so many pages."""
+    """One invocation of the first stage, in batches of so many pages."""
 
     def work(claim: Claim) -> Any:
         return ingest.process_item(
@@ -74,7 +74,7 @@ def read(
             blobs=wiring.blobs(),
             reader=reader,
             limits=limits,
-            sitting=Sitting(pages=pages),
+            bounds=ReadBounds(pages=pages),
             time_left_s=lambda: left_s,
         )
 
@@ -83,7 +83,7 @@ def read(
 
 
 def put(world: World, texts: list[str], *, image_px: int = 0) -> dict[str, Any]:
-    """A document that is registered, and not read yet."""
+    """Return a document that is registered, and not read yet."""
     event = world.put("alice/a.pdf", make_long_pdf(texts, image_px=image_px))
     ingest.register_object(
         ingest.Arrival(
@@ -97,13 +97,13 @@ def put(world: World, texts: list[str], *, image_px: int = 0) -> dict[str, Any]:
 
 
 def state(world: World) -> tuple[str, int, int]:
-    """Of the first stage's task, its attempts, and the checkpoint."""
+    """Return the first stage's state, its attempts, and the checkpoint."""
     (task,) = world.sql("SELECT state, attempt FROM tasks WHERE stage = 'process'")
     return (*task, world.item("a")["pages_read"])
 
 
 def in_one_go(world: World, reader: Reader) -> list[Any]:
-    """The chunks of TEXTS read at once; the item is gone again."""
+    """Return the chunks of TEXTS read at once; the item is gone again."""
     put(world, TEXTS)
     read(world, reader, pages=100)
     found = world.sql(CHUNKS)

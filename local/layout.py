@@ -46,7 +46,7 @@ class Ports:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Places:
+class Folders:
     """The directories of a stack under its state directory, and the project that it runs."""
 
     state: Path

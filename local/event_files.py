@@ -7,7 +7,7 @@ from pathlib import Path
 from local.invocations import Invocation
 
 
-class Spool:
+class EventFiles:
     """A directory with one file per event, named by its request id.
 
     An event that was running when the stack was killed runs again.

@@ -3,7 +3,7 @@
 The child's standard input is a pipe. The parent holds the write end and never writes to it. When the parent dies,
 even by SIGKILL, the kernel closes the pipe and the child reads end-of-file.
 
-`python -m local.leash SIGINT "" program …` does this for a program that does not watch its standard input.
+`python -m local.parent_watch SIGINT "" program …` does this for a program that does not watch its standard input.
 """
 
 import os
@@ -21,7 +21,7 @@ def die_with_parent() -> None:
             pass
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
-    threading.Thread(target=watch, daemon=True, name="leash").start()
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
 
 
 def _run(stop_signal: signal.Signals, user: str, command: list[str]) -> int:
@@ -43,7 +43,7 @@ def _run(stop_signal: signal.Signals, user: str, command: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    threading.Thread(target=watch, daemon=True, name="leash").start()
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
     return program.wait()
 
 

@@ -11,6 +11,7 @@ import app
 from chalicelib.model.accounts.passwords import hash_password
 from chalicelib.model.ingest import files
 from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, definition
+from local.base import create_queues
 from tests.support.counted_limits import TABLE
 from tests.support.emulated import Emulated, emulated_aws
 from tests.support.hall import Hall
@@ -49,6 +50,7 @@ def hall(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     count_no_requests(monkeypatch)
     monkeypatch.setattr(files, "PARTS_ABOVE_BYTES", 8)
     monkeypatch.setenv("ENVIRONMENT", "dev")  # where nobody is an administrator
+    create_queues("dev", aws_port=world.aws.emulator.port)
     monkeypatch.setenv("MAIL_FROM", SENDER)
     monkeypatch.setenv("CONSOLE_URL", CONSOLE)
     monkeypatch.setenv(

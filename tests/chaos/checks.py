@@ -68,14 +68,17 @@ def timeline(ground: Ground, key: str) -> str:
 
 
 def all_about(ground: Ground, item: tuple[str, str] | None) -> list[Any]:
-    """All rows of one user's item, to be compared; none when there is no item."""
+    """All rows of one user's item, to be compared; none when there is no item.
+
+    Whether a task has a message is left out: any worker of the user may send one.
+    """
     if item is None:
         return []
     where = f"WHERE user_id = '{item[0]}' AND "
     rows = ground.sql(f"SELECT to_jsonb(i) FROM items i {where} id = '{item[1]}'")
     for table in OF_AN_ITEM:
         rows += ground.sql(
-            f"SELECT to_jsonb(t) AS row FROM {table} t {where} item_id = '{item[1]}' ORDER BY 1"
+            f"SELECT to_jsonb(t) - 'woken_at' AS row FROM {table} t {where} item_id = '{item[1]}' ORDER BY 1"
         )
     vectors = "SELECT v.chunk_id FROM vectors v JOIN chunks c ON c.id = v.chunk_id"
     return rows + ground.sql(f"{vectors} {where} item_id = '{item[1]}' ORDER BY 1")

@@ -163,8 +163,8 @@ class Hall:
         talk = {"conversation_id": json.loads(self.ask(user, NEW_TALK, {}, {}).text)["id"]}
         assert self.ask(user, ASK, talk, {"content": f"{item_id}?"}).status == 201
         (run,) = self.world.sql(
-            f"UPDATE runs SET state = 'queued', output = NULL, error_code = 'x', error_message = '{item_id}'"
-            f" WHERE input ->> 'conversation_id' = '{talk['conversation_id']}' RETURNING id::text"
+            f"UPDATE tasks SET state = 'ready', output = NULL, error_code = 'x', error_message = '{item_id}'"
+            f" WHERE input ->> 'conversation_id' = '{talk['conversation_id']}' RETURNING run_id::text"
         )
         return {**talk, "run_id": run[0]}
 

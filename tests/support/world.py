@@ -72,7 +72,9 @@ class World:
         """Take the messages out of the queues of work, the delayed ones too, oldest first."""
         taken = []
         for name in QUEUES:
-            queue = sqs_backends[ACCOUNT][REGION].get_queue(f"collections-local-{name}")
+            queue = sqs_backends[ACCOUNT][REGION].get_queue(
+                f"collections-{wiring.settings().environment}-{name}"
+            )
             with queue._messages_lock:
                 taken += queue._messages
                 queue._messages = []

@@ -118,9 +118,12 @@ class BadFile(CollectionsError):
 
 
 class Unavailable(CollectionsError):
+    """`at_once`: the same request may be sent again now, after `retry_after_s` if that is known."""
+
     code = "unavailable"
     retryable = True
     retry_after_s: float | None = None
+    at_once = False
 
 
 class Throttled(Unavailable):

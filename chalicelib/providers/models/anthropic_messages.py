@@ -1,0 +1,72 @@
+"""Anthropic's /v1/messages. The schema is that of a tool which the model must call; nothing runs it."""
+
+import json
+from base64 import b64encode
+from typing import Any
+
+from chalicelib.errors import ModelRefused, Unavailable
+from chalicelib.providers import Spend
+from chalicelib.providers.models.provider_http import JsonApi
+from chalicelib.providers.models.writing import MAX_ANSWER_BYTES, Prompt, Writer, read_usage
+
+ANTHROPIC_URL = "https://api.anthropic.com"
+VERSION = "2023-06-01"
+
+
+class AnthropicMessages(Writer):
+    """`base_url` ends before /v1/messages."""
+
+    provider = "anthropic"
+    max_px, max_pixels = 1568, 1_150_000  # what most Claude models shrink a picture to
+
+    def __init__(self, *, base_url: str = ANTHROPIC_URL, api_key: str, model: str) -> None:
+        self.model = model
+        self._api = JsonApi(
+            name="Anthropic",
+            base_url=base_url,
+            api_key=None,
+            max_answer_bytes=MAX_ANSWER_BYTES,
+            headers={"x-api-key": api_key, "anthropic-version": VERSION},
+        )
+
+    def write(self, prompt: Prompt, *, timeout_s: float, spend: Spend | None) -> str:
+        """Make one call; see Writer, and JsonApi.post for what else is raised."""
+        answer = self._api.post("/v1/messages", _payload(self.model, prompt), timeout_s=timeout_s).body
+        try:
+            reason, usage = answer["stop_reason"], answer.get("usage") or {}
+            said = [block["input"] for block in answer["content"] if block["type"] == "tool_use"]
+            texts = [block["text"] for block in answer["content"] if block["type"] == "text"]
+            used = read_usage(
+                self.provider,
+                self.model,
+                input_=usage.get("input_tokens"),
+                cached=usage.get("cache_read_input_tokens"),
+                cache_write=usage.get("cache_creation_input_tokens"),
+                output=usage.get("output_tokens"),
+            )
+        except (LookupError, TypeError, AttributeError, ValueError):
+            raise self._api.unusable("something that is not a message") from None
+        if spend:
+            spend(used)
+        if reason == "refusal":
+            raise ModelRefused("The model declines to answer this.")
+        if reason in ("max_tokens", "model_context_window_exceeded"):
+            raise Unavailable("The model's answer was cut off.", code="model_cut_off")
+        return json.dumps(said[0]) if said else "\n".join(map(str, texts))
+
+
+def _payload(model: str, prompt: Prompt) -> dict[str, Any]:
+    name = prompt.schema["title"]
+    content: str | list[dict[str, Any]] = prompt.text
+    if prompt.jpeg is not None:  # pictures come before the text, as Anthropic advises
+        data = b64encode(prompt.jpeg).decode()
+        source = {"type": "base64", "media_type": "image/jpeg", "data": data}
+        content = [{"type": "image", "source": source}, {"type": "text", "text": prompt.text}]
+    return {
+        "model": model,
+        "max_tokens": prompt.max_tokens,
+        "system": prompt.system,
+        "messages": [{"role": "user", "content": content}],
+        "tools": [{"name": name, "description": "Give the answer.", "input_schema": prompt.schema}],
+        "tool_choice": {"type": "tool", "name": name, "disable_parallel_tool_use": True},
+    }

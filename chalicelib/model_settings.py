@@ -61,13 +61,13 @@ NOVA = "amazon.nova-2-lite-v1:0"
 KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY", "voyage": "VOYAGE_API_KEY"}
 ANALYZER = Role(
     name="ANALYZER",
-    defaults={"anthropic": "claude-haiku-4-5", "openai": "gpt-4.1-mini", "bedrock": NOVA, "local": "local"},
+    defaults={"anthropic": "claude-haiku-5-5", "openai": "gpt-5.4-mini", "bedrock": NOVA, "local": "local"},
     url="ANALYZER_URL",
     of_url="local",
 )
 CHAT = Role(
     name="CHAT",
-    defaults={"anthropic": "claude-sonnet-4-6", "openai": "gpt-4.1", "bedrock": NOVA, "none": ""},
+    defaults={"anthropic": "claude-sonnet-5-5", "openai": "gpt-5.4-mini", "bedrock": NOVA, "none": ""},
     url="CHAT_URL",
     of_url="openai",
 )

@@ -68,7 +68,7 @@ def test_who_asks_a_model_knows_where_it_is_and_nobody_else_does() -> None:
         settings = Settings.from_env(variables(function, "production", **given))
         models = settings.models
         chats = [(each.provider, each.model) for each in models.chats]
-        expected = [("openai", "m"), ("anthropic", "claude-sonnet-4-6")] if function in asking else None
+        expected = [("openai", "m"), ("anthropic", "claude-sonnet-5-5")] if function in asking else None
         assert expected is None or chats == expected
         assert (settings.voyage_api_key is not None) == (function in embedding)
         assert (settings.anthropic_api_key is not None) == (function in asking | analyzing)

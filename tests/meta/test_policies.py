@@ -169,14 +169,14 @@ def test_who_asks_models_may_ask_the_stages_own_and_no_others(
     for function in FUNCTIONS:
         own = asked.get(function, ())
         assert {arn for arn in (*nova, *titan) if may(function, arn)} == set(own), function
-        assert not may(function, ":foundation-model/anthropic.claude-sonnet-4-6")
-        assert not may(function, f"{ACCOUNT}:inference-profile/eu.anthropic.claude-sonnet-4-6")
+        assert not may(function, ":foundation-model/anthropic.claude-sonnet-5-5")
+        assert not may(function, f"{ACCOUNT}:inference-profile/eu.anthropic.claude-sonnet-5-5")
     variables = CONFIG["stages"][stage]["environment_variables"]
     monkeypatch.setitem(variables, "CHAT_PROVIDER", "anthropic, bedrock")
-    monkeypatch.setitem(variables, "CHAT_MODEL", "claude-sonnet-4-6, eu.anthropic.claude-sonnet-4-6")
+    monkeypatch.setitem(variables, "CHAT_MODEL", "claude-sonnet-5-5, eu.anthropic.claude-sonnet-5-5")
     monkeypatch.setitem(variables, "ANALYZER_PROVIDER", "openai")
-    assert may("runner", ":foundation-model/anthropic.claude-sonnet-4-6")
-    assert may("runner", f"{ACCOUNT}:inference-profile/eu.anthropic.claude-sonnet-4-6")
+    assert may("runner", ":foundation-model/anthropic.claude-sonnet-5-5")
+    assert may("runner", f"{ACCOUNT}:inference-profile/eu.anthropic.claude-sonnet-5-5")
     assert not any(may(function, nova[0]) for function in FUNCTIONS)
 
 

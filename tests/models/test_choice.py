@@ -101,7 +101,7 @@ def test_what_does_not_fit_together_is_refused_by_name(variables: dict[str, str]
 
 def test_a_model_is_that_of_the_provider_in_the_same_place() -> None:
     models = chosen(**ANTHROPIC, **OPENAI, CHAT_PROVIDER="openai,anthropic", CHAT_MODEL="gpt-x")
-    assert [each.model for each in models.chats] == ["gpt-x", "claude-sonnet-4-6"]
+    assert [each.model for each in models.chats] == ["gpt-x", "claude-sonnet-5-5"]
     models = chosen(**ANTHROPIC, **OPENAI, CHAT_PROVIDER="openai,anthropic", CHAT_MODEL="llama", CHAT_URL=URL)
     assert [each.url for each in models.chats] == [URL, None]
 

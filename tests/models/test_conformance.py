@@ -95,7 +95,7 @@ def test_the_key_is_in_its_header_and_nowhere_else(server: ModelServer, vendor: 
         assert asked.headers["x-amz-security-token"] == "session-token-of-the-tests"
     elif vendor.name == "anthropic":
         assert (asked.headers["x-api-key"], signed) == (KEY, "")
-        assert asked.headers["anthropic-version"] == "2023-06-01"
+        assert asked.headers["anthropic-version"] == "2026-10-21"
     else:
         assert signed == f"Bearer {KEY}"
     assert KEY not in asked.path + str(asked.body)

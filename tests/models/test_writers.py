@@ -15,9 +15,10 @@ from chalicelib.model.schemas import find_mistake
 from chalicelib.providers import Analysis, AnalysisRequest, Usage
 from chalicelib.providers.models.analyzer import HostedAnalyzer
 from chalicelib.providers.models.anthropic_messages import AnthropicMessages
+from chalicelib.providers.models.bedrock_converse import BedrockConverse
 from chalicelib.providers.models.chat import HostedChat
 from chalicelib.providers.models.openai_completions import OPENAI_URL, OpenAICompletions
-from tests.models.making import KEY, WRITERS, Vendor, providers
+from tests.models.making import AWS, KEY, WRITERS, Vendor, ask, providers
 from tests.support.model_server import (
     Asked,
     ModelServer,
@@ -87,20 +88,32 @@ def system_sent(asked: Asked) -> str:
 
 
 def test_what_anthropic_is_sent(server: ModelServer) -> None:
-    WRITERS[0].ask(server.url)
+    ask("writer", providers(AnthropicMessages(base_url=server.url, api_key=KEY, model="claude-haiku-5-5")))
     assert (server.asked[0].path, server.asked[0].body) == (
         "/v1/messages",
         {
-            "model": "claude-of-the-tests",
+            "model": "claude-haiku-5-5",
             "max_tokens": 99,
             "system": "Be brief.",
             "messages": [{"role": "user", "content": "Is it?"}],
-            "tools": [
-                {"name": "question", "description": "Give the answer.", "input_schema": prompts.QUESTION}
-            ],
-            "tool_choice": {"type": "tool", "name": "question", "disable_parallel_tool_use": True},
+            "output_config": {"format": {"type": "json_schema", "schema": prompts.QUESTION}},
+            "thinking": {"type": "disabled"},
         },
     )
+
+
+def test_a_model_that_may_think_gets_room_for_it(server: ModelServer) -> None:
+    WRITERS[0].ask(server.url)
+    assert server.asked[0].body["max_tokens"] == 99 + 8192
+    assert "thinking" not in server.asked[0].body
+
+
+def test_claude_5_on_bedrock_is_offered_the_tool_and_may_answer_in_text(server: ModelServer) -> None:
+    text = {"message": {"role": "assistant", "content": [{"text": json.dumps(VALUE)}]}}
+    server.script.append(Reply(body=bedrock_message(None, output=text, stopReason="end_turn")))
+    writer = BedrockConverse(base_url=server.url, model="eu.anthropic.claude-sonnet-5-5", **AWS)
+    assert ask("writer", providers(writer)) == VALUE
+    assert server.asked[0].body["toolConfig"]["toolChoice"] == {"auto": {}}
 
 
 def test_what_openai_is_sent(server: ModelServer) -> None:
@@ -134,7 +147,8 @@ def test_what_bedrock_is_sent(server: ModelServer) -> None:
 
 
 def test_openai_itself_is_told_the_limit_by_its_new_name() -> None:
-    assert OpenAICompletions(base_url=OPENAI_URL, api_key=KEY, model="m")._limit == "max_completion_tokens"
+    limit = OpenAICompletions(base_url=OPENAI_URL, api_key=KEY, model="m")._limit(99)
+    assert limit == {"max_completion_tokens": 99 + 8192}, "with room for reasoning"
 
 
 def test_a_compatible_server_gets_no_key_unless_there_is_one(server: ModelServer) -> None:
@@ -172,9 +186,7 @@ def test_what_does_not_fit_is_repaired_with_the_bad_output_alone(
 @every_writer
 def test_text_instead_of_json_is_repaired(server: ModelServer, vendor: Vendor) -> None:
     texts = {
-        "anthropic": anthropic_message(
-            None, content=[{"type": "text", "text": "Sure! Is it so?"}], stop_reason="end_turn"
-        ),
+        "anthropic": anthropic_message("Sure! Is it so?"),
         "openai": openai_completion("Sure! Is it so?"),
         "bedrock": bedrock_message(
             None, output={"message": {"role": "assistant", "content": [{"text": "Sure! Is it so?"}]}}

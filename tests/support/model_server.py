@@ -58,15 +58,15 @@ class ModelServer:
 
 
 def anthropic_message(value: Any, **changes: Any) -> Body:
-    call = {"type": "tool_use", "id": "toolu_01", "name": "answer", "input": value}
+    text = {"type": "text", "text": value if isinstance(value, str) else json.dumps(value), "citations": None}
     usage = {
         "input_tokens": 10,
         "cache_read_input_tokens": 4,
         "cache_creation_input_tokens": 2,
         "output_tokens": 3,
     }
-    message = {"id": "msg_01", "type": "message", "role": "assistant", "model": "m", "content": [call]}
-    return {**message, "stop_reason": "tool_use", "stop_sequence": None, "usage": usage, **changes}
+    message = {"id": "msg_01", "type": "message", "role": "assistant", "model": "m", "content": [text]}
+    return {**message, "stop_reason": "end_turn", "stop_sequence": None, "usage": usage, **changes}
 
 
 def openai_completion(value: Any, **changes: Any) -> Body:

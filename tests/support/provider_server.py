@@ -93,9 +93,9 @@ def provider_server() -> Iterator[Providers]:
                 providers.said = providers.chat(prompt)
             value = providers.said
             if self.path.endswith("/v1/messages"):
-                block = {"type": "tool_use", "id": "t", "name": body["tools"][0]["name"], "input": value}
+                block = {"type": "text", "text": json.dumps(value)}
                 usage = {"input_tokens": 11, "output_tokens": 7}
-                return {"content": [block], "stop_reason": "tool_use", "usage": usage}
+                return {"content": [block], "stop_reason": "end_turn", "usage": usage}
             if isinstance(value, dict) and "choices" in value:
                 return value
             content = value if isinstance(value, str) else json.dumps(value)

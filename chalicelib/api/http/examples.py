@@ -15,7 +15,7 @@ _QUOTE = "Water the plants in the morning."
 VALUES: Mapping[str, Any] = {
     "access_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
     "address": "192.0.2.7",
-    "analyzer_model": "claude-haiku-4-5",
+    "analyzer_model": "claude-haiku-5-5",
     "analyzer_provider": "anthropic",
     "at": _NOW,
     "attempt": 1,
@@ -23,7 +23,7 @@ VALUES: Mapping[str, Any] = {
     "after": None,
     "camera": "Pixel 8",
     "category": "garden",
-    "chat_model": "claude-sonnet-4-6",
+    "chat_model": "claude-sonnet-5-5",
     "chat_provider": "anthropic",
     "checks": {"database": "ok", "dynamodb": "ok"},
     "code": "invalid_input",

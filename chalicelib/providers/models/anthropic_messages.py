@@ -1,6 +1,8 @@
-"""Anthropic's /v1/messages. The schema is that of a tool which the model must call; nothing runs it."""
+"""Anthropic's /v1/messages. The schema goes into output_config.format, which all models since Claude 4.5 are held to.
 
-import json
+A tool that must be called would do the same, but Claude 5.5 refuses a forced tool.
+"""
+
 from base64 import b64encode
 from typing import Any
 
@@ -10,14 +12,21 @@ from chalicelib.providers.models.provider_http import JsonApi
 from chalicelib.providers.models.writing import MAX_ANSWER_BYTES, Prompt, Writer, read_usage
 
 ANTHROPIC_URL = "https://api.anthropic.com"
-VERSION = "2023-06-01"
+VERSION = "2026-10-21"
+# Claude 5 thinks unless it is told not to, each model in its own words. What is asked for here needs no thinking.
+_LEAST_THINKING = {
+    "claude-haiku-5-5": {"type": "disabled"},
+    "claude-sonnet-5-5": {"type": "between_tools"},
+}
+_THINKING_TOKENS = 8_192  # room for the others, whose thinking counts as output
 
 
 class AnthropicMessages(Writer):
     """`base_url` ends before /v1/messages."""
 
     provider = "anthropic"
-    max_px, max_pixels = 1568, 1_150_000  # what most Claude models shrink a picture to
+    # What models before Claude 4.7 shrink a picture to. Later ones look at more, and charge for it.
+    max_px, max_pixels = 1568, 1_150_000
 
     def __init__(self, *, base_url: str = ANTHROPIC_URL, api_key: str, model: str) -> None:
         self.model = model
@@ -34,8 +43,7 @@ class AnthropicMessages(Writer):
         answer = self._api.post("/v1/messages", _payload(self.model, prompt), timeout_s=timeout_s).body
         try:
             reason, usage = answer["stop_reason"], answer.get("usage") or {}
-            said = [block["input"] for block in answer["content"] if block["type"] == "tool_use"]
-            texts = [block["text"] for block in answer["content"] if block["type"] == "text"]
+            texts = [str(block["text"]) for block in answer["content"] if block["type"] == "text"]
             used = read_usage(
                 self.provider,
                 self.model,
@@ -52,21 +60,21 @@ class AnthropicMessages(Writer):
             raise ModelRefused("The model declines to answer this.")
         if reason in ("max_tokens", "model_context_window_exceeded"):
             raise Unavailable("The model's answer was cut off.", code="model_cut_off")
-        return json.dumps(said[0]) if said else "\n".join(map(str, texts))
+        return "".join(texts)
 
 
 def _payload(model: str, prompt: Prompt) -> dict[str, Any]:
-    name = prompt.schema["title"]
     content: str | list[dict[str, Any]] = prompt.text
     if prompt.jpeg is not None:  # pictures come before the text, as Anthropic advises
         data = b64encode(prompt.jpeg).decode()
         source = {"type": "base64", "media_type": "image/jpeg", "data": data}
         content = [{"type": "image", "source": source}, {"type": "text", "text": prompt.text}]
-    return {
+    thinking = _LEAST_THINKING.get(model)
+    payload = {
         "model": model,
-        "max_tokens": prompt.max_tokens,
+        "max_tokens": prompt.max_tokens + (0 if thinking else _THINKING_TOKENS),
         "system": prompt.system,
         "messages": [{"role": "user", "content": content}],
-        "tools": [{"name": name, "description": "Give the answer.", "input_schema": prompt.schema}],
-        "tool_choice": {"type": "tool", "name": name, "disable_parallel_tool_use": True},
+        "output_config": {"format": {"type": "json_schema", "schema": prompt.schema}},
     }
+    return payload | ({"thinking": thinking} if thinking else {})

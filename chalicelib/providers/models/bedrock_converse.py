@@ -1,6 +1,10 @@
-"""Amazon Bedrock's Converse. The schema is that of a tool which the model must call; nothing runs it."""
+"""Amazon Bedrock's Converse. The schema is that of a tool which the model must call; nothing runs it.
+
+Claude 5 and later refuse to be forced. They are offered the tool, and text instead of a call is read as the answer.
+"""
 
 import json
+import re
 from base64 import b64encode
 from typing import Any
 
@@ -9,6 +13,7 @@ from chalicelib.providers import Spend
 from chalicelib.providers.models.bedrock import FindCredentials, bedrock_api, path_of
 from chalicelib.providers.models.writing import MAX_ANSWER_BYTES, Prompt, Writer, read_usage
 
+_UNFORCED = re.compile(r"anthropic\.claude-[a-z]+-[5-9]")
 _REFUSALS = ("content_filtered", "guardrail_intervened", "refusal")
 
 
@@ -32,7 +37,7 @@ class BedrockConverse(Writer):
     def write(self, prompt: Prompt, *, timeout_s: float, spend: Spend | None) -> str:
         """Make one call; see Writer, and JsonApi.post for what else is raised."""
         path = path_of(self.model, "converse")
-        answer = self._api.post(path, _payload(prompt), timeout_s=timeout_s).body
+        answer = self._api.post(path, _payload(self.model, prompt), timeout_s=timeout_s).body
         try:
             reason, usage = answer["stopReason"], answer["usage"]
             blocks = answer["output"]["message"]["content"]
@@ -57,16 +62,17 @@ class BedrockConverse(Writer):
         return json.dumps(said[0]) if said else "\n".join(map(str, texts))
 
 
-def _payload(prompt: Prompt) -> dict[str, Any]:
+def _payload(model: str, prompt: Prompt) -> dict[str, Any]:
     name = prompt.schema["title"]
     content: list[dict[str, Any]] = [{"text": prompt.text}]
     if prompt.jpeg is not None:
         source = {"bytes": b64encode(prompt.jpeg).decode()}
         content.insert(0, {"image": {"format": "jpeg", "source": source}})
     tool = {"name": name, "description": "Give the answer.", "inputSchema": {"json": prompt.schema}}
+    choice: dict[str, Any] = {"auto": {}} if _UNFORCED.search(model) else {"tool": {"name": name}}
     return {
         "messages": [{"role": "user", "content": content}],
         "system": [{"text": prompt.system}],
         "inferenceConfig": {"maxTokens": prompt.max_tokens},
-        "toolConfig": {"tools": [{"toolSpec": tool}], "toolChoice": {"tool": {"name": name}}},
+        "toolConfig": {"tools": [{"toolSpec": tool}], "toolChoice": choice},
     }

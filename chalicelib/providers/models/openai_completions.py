@@ -9,6 +9,7 @@ from chalicelib.providers.models.provider_http import JsonApi
 from chalicelib.providers.models.writing import MAX_ANSWER_BYTES, Prompt, Writer, read_usage
 
 OPENAI_URL = "https://api.openai.com/v1"
+_REASONING_TOKENS = 8_192  # room for OpenAI's models that reason, which counts as output
 
 
 class OpenAICompletions(Writer):
@@ -19,8 +20,7 @@ class OpenAICompletions(Writer):
 
     def __init__(self, *, base_url: str = OPENAI_URL, api_key: str | None, model: str) -> None:
         self.model = model
-        # OpenAI's reasoning models refuse the old name; Ollama does not know the new one, and goes on for ever.
-        self._limit = "max_completion_tokens" if base_url == OPENAI_URL else "max_tokens"
+        self._is_openai = base_url == OPENAI_URL
         self._api = JsonApi(
             name="The model", base_url=base_url, api_key=api_key, max_answer_bytes=MAX_ANSWER_BYTES
         )
@@ -65,5 +65,11 @@ class OpenAICompletions(Writer):
                 "type": "json_schema",
                 "json_schema": {"name": prompt.schema["title"], "strict": True, "schema": prompt.schema},
             },
-            self._limit: prompt.max_tokens,
+            **self._limit(prompt.max_tokens),
         }
+
+    def _limit(self, max_tokens: int) -> dict[str, int]:
+        """OpenAI's reasoning models refuse the old name; Ollama does not know the new one, and goes on for ever."""
+        if self._is_openai:
+            return {"max_completion_tokens": max_tokens + _REASONING_TOKENS}
+        return {"max_tokens": max_tokens}

@@ -40,7 +40,7 @@ def path_of(model: str, action: str) -> str:
 def _signature(url: str, body: bytes, *, region: str, find_credentials: FindCredentials) -> dict[str, str]:
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     request = AWSRequest(method="POST", url=url, data=body, headers={"Content-Type": "application/json"})
     try:
@@ -48,6 +48,6 @@ def _signature(url: str, body: bytes, *, region: str, find_credentials: FindCred
         if credentials is None:
             raise Misconfigured("There are no AWS credentials to ask Bedrock with.")
         SigV4Auth(credentials.get_frozen_credentials(), "bedrock", region).add_auth(request)
-    except BotoCoreError as error:
+    except (BotoCoreError, ClientError) as error:  # the latter from STS, for a role that is assumed
         raise Unavailable(f"The AWS credentials cannot be read ({type(error).__name__}).") from error
     return {name: request.headers[name] for name in _SIGNATURE if name in request.headers}

@@ -21,7 +21,7 @@ def fit_picture(jpeg: bytes, *, max_px: int, max_pixels: int) -> bytes:
                 return jpeg
             size = max(1, int(width * scale)), max(1, int(height * scale))
             smaller = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    except OSError as error:  # Pillow's errors of reading are
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadFile("The preview of this file cannot be read.", code="preview_unreadable") from error
     out = io.BytesIO()
     smaller.save(out, "JPEG", quality=90)

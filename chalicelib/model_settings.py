@@ -97,6 +97,7 @@ DIMENSIONS = {
     "voyage-4": (1024, 256, 512, 2048),
     "voyage-4-large": (1024, 256, 512, 2048),
     "voyage-4-lite": (1024, 256, 512, 2048),
+    "voyage-multimodal-3.5": (1024, 256, 512, 2048),
     "voyage-3.5": (1024, 256, 512, 2048),
     "voyage-3.5-lite": (1024, 256, 512, 2048),
     "amazon.titan-embed-text-v2:0": (1024, 256, 512),

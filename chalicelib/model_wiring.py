@@ -16,7 +16,7 @@ from chalicelib.providers.models.embedder import EmbeddingApi, HostedEmbedder
 from chalicelib.providers.models.embeddings_openai import OpenAIEmbeddings
 from chalicelib.providers.models.openai_completions import OPENAI_URL, OpenAICompletions
 from chalicelib.providers.models.rerankers import COHERE_URL, HostedReranker, HttpRerank, RerankApi
-from chalicelib.providers.models.voyage import VOYAGE_URL, VoyageEmbeddings
+from chalicelib.providers.models.voyage import VOYAGE_URL, VoyageEmbeddings, VoyageMultimodal
 from chalicelib.providers.models.writing import Writer
 from chalicelib.settings import Settings
 
@@ -61,14 +61,15 @@ def _embedding_api(chosen: Chosen, settings: Settings) -> EmbeddingApi:
     model, dimensions = chosen.model, settings.models.embedding_dimensions
     if chosen.provider == "voyage":
         voyage_key, url = settings.voyage_api_key or "", chosen.url or VOYAGE_URL
-        return VoyageEmbeddings(base_url=url, api_key=voyage_key, model=model, dimensions=dimensions)
+        made = VoyageMultimodal if "multimodal" in model else VoyageEmbeddings
+        return made(base_url=url, api_key=voyage_key, model=model, dimensions=dimensions)
     if chosen.provider == "openai":
         url = chosen.url or OPENAI_URL
         asked = dimensions if url == OPENAI_URL else None  # a server of one's own may know no such parameter
         key = settings.openai_api_key
         return OpenAIEmbeddings(base_url=url, api_key=key, model=model, dimensions=asked)
-    made = CohereEmbeddings if "cohere." in model else TitanEmbeddings
-    return made(model=model, dimensions=dimensions, **_bedrock(settings))
+    on_bedrock = CohereEmbeddings if "cohere." in model else TitanEmbeddings
+    return on_bedrock(model=model, dimensions=dimensions, **_bedrock(settings))
 
 
 def _rerank_api(chosen: Chosen, settings: Settings) -> RerankApi:

@@ -81,21 +81,32 @@ class Analyzer(Protocol):
         ...
 
 
+class Pictured(Struct, frozen=True, kw_only=True):
+    """A text and a picture that get one vector together."""
+
+    text: str
+    jpeg: bytes
+
+
 class Embedder(Protocol):
-    """Vectors are L2-normalised, so that a dot product is a cosine similarity."""
+    """Vectors are L2-normalised, so that a dot product is a cosine similarity.
+
+    `sees_pictures`: it takes Pictured as well, into the space of its texts.
+    """
 
     model: str
     dimensions: int
+    sees_pictures: bool
 
     def embed(
         self,
-        texts: Sequence[str],
+        texts: Sequence[str | Pictured],
         *,
         purpose: Purpose = "document",
         timeout_s: float,
         spend: Spend | None = None,
     ) -> list[list[float]]:
-        """One vector of `dimensions` floats a text, in order. As few calls as the provider's limits allow."""
+        """One vector of `dimensions` floats each, in order. As few calls as the provider's limits allow."""
         ...
 
 

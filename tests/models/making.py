@@ -16,7 +16,7 @@ from chalicelib.providers.models.embedder import EmbeddingApi, HostedEmbedder
 from chalicelib.providers.models.embeddings_openai import OpenAIEmbeddings
 from chalicelib.providers.models.openai_completions import OpenAICompletions
 from chalicelib.providers.models.rerankers import HostedReranker, HttpRerank
-from chalicelib.providers.models.voyage import VoyageEmbeddings
+from chalicelib.providers.models.voyage import VoyageEmbeddings, VoyageMultimodal
 
 KEY = "sk-very-secret-0123456789"
 AWS_SECRET = "very/secret/of/aws/0123456789"
@@ -89,6 +89,13 @@ EMBEDDERS = [
         name="voyage",
         role="embedder",
         make=lambda url: VoyageEmbeddings(base_url=f"{url}/v1", api_key=KEY, model="voyage-4", dimensions=2),
+    ),
+    Vendor(
+        name="voyage multimodal",
+        role="embedder",
+        make=lambda url: VoyageMultimodal(
+            base_url=f"{url}/v1", api_key=KEY, model="voyage-multimodal-3.5", dimensions=2
+        ),
     ),
     Vendor(
         name="openai",

@@ -17,6 +17,7 @@ from tests.support.model_server import ModelServer, model_server
 
 RECORDED = Path(__file__).with_name("sdk_requests.json")
 KEY, JPEG, TEXTS = "sk-of-the-recorder", b"jpeg of the recorder", ["red apples", "green pears"]
+PICTURE = Path(__file__).with_name("dot.jpg").read_bytes()
 DESCRIBED = {"category": "c", "summary": "s", "labels": ["l"], "text_in_image": "", "language": ""}
 HEADERS = ("authorization", "x-api-key", "anthropic-version", "anthropic-beta", "content-type")
 
@@ -85,6 +86,21 @@ def embed_voyage(server: ModelServer) -> Any:
     return [[list(map(float, vector)) for vector in found.embeddings], found.total_tokens]
 
 
+def embed_pictures_voyage(server: ModelServer) -> Any:
+    import voyageai
+
+    client = voyageai.Client(api_key=KEY, base_url=f"{server.url}/v1")
+    url = f"data:image/jpeg;base64,{b64encode(PICTURE).decode()}"
+    parts = [{"type": "text", "text": "A dot."}, {"type": "image_base64", "image_base64": url}]
+    found = client.multimodal_embed(
+        [{"content": parts}, {"content": [{"type": "text", "text": TEXTS[0]}]}],
+        model="voyage-multimodal-3.5",
+        input_type="document",
+        output_dimension=2,
+    )
+    return [[list(map(float, vector)) for vector in found.embeddings], found.total_tokens]
+
+
 def rerank_voyage(server: ModelServer) -> Any:
     import voyageai
 
@@ -105,6 +121,7 @@ ASKING = {
     "openai": (ask_openai, "openai"),
     "openai embeddings": (embed_openai, "openai"),
     "voyage embeddings": (embed_voyage, "voyageai"),
+    "voyage multimodal": (embed_pictures_voyage, "voyageai"),
     "voyage rerank": (rerank_voyage, "voyageai"),
     "cohere rerank": (rerank_cohere, "cohere"),
 }

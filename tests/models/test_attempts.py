@@ -182,7 +182,7 @@ def test_a_repair_is_one_of_the_three_calls(server: ModelServer) -> None:
 
 def test_each_batch_of_texts_is_an_attempt_of_its_own(server: ModelServer) -> None:
     server.script.extend([ERRORS["voyage"]["overloaded"]] * 2)
-    titan = EMBEDDERS[2]
+    titan = next(each for each in EMBEDDERS if each.name == "titan")
     embedder = HostedEmbedder(providers(titan.make(server.url)), dimensions=2)
     assert len(embedder.embed(["a", "b"], timeout_s=30)) == 2
     assert len(server.asked) == 4

@@ -50,7 +50,7 @@ every_vendor = pytest.mark.parametrize("vendor", VENDORS, ids=lambda each: f"{ea
 
 
 def errors_of(vendor: Vendor) -> dict[str, Reply]:
-    return ERRORS.get(vendor.name, ERRORS["bedrock"])
+    return ERRORS.get(vendor.name.removesuffix(" multimodal"), ERRORS["bedrock"])
 
 
 @pytest.fixture

@@ -1,16 +1,28 @@
 """Embedders and rerankers: what each is sent, how texts are split into calls, and vectors that are none."""
 
+import io
+from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from chalicelib import wiring
 from chalicelib.errors import Misconfigured, Unavailable
-from chalicelib.providers import Usage
+from chalicelib.model.search.filters import Filters
+from chalicelib.model.work.pipeline import Claim, ItemRef
+from chalicelib.ops.ingest.embed import embed_item
+from chalicelib.ops.search.rank import prepare_query, rank_pages
+from chalicelib.ops.work.stages import run_stage
+from chalicelib.providers import Pictured, Usage
 from chalicelib.providers.models.embedder import HostedEmbedder, split_texts
 from chalicelib.providers.models.embeddings_openai import OpenAIEmbeddings
+from chalicelib.providers.models.voyage import VoyageMultimodal
 from tests.models.making import EMBEDDERS, KEY, RERANKERS, Vendor, providers
+from tests.support.emulated import BUCKET
 from tests.support.model_server import ModelServer, Reply, embedding_list, model_server
+from tests.support.world import World, jpeg
 
 every_embedder = pytest.mark.parametrize("vendor", EMBEDDERS, ids=lambda each: each.name)
 
@@ -31,6 +43,17 @@ SENT: dict[str, tuple[str, Any]] = {
         {
             "input": ["red apples"],
             "model": "voyage-4",
+            "input_type": "query",
+            "truncation": True,
+            "output_dimension": 2,
+            "encoding_format": "base64",
+        },
+    ),
+    "voyage multimodal": (
+        "/v1/multimodalembeddings",
+        {
+            "inputs": [{"content": [{"type": "text", "text": "red apples"}]}],
+            "model": "voyage-multimodal-3.5",
             "input_type": "query",
             "truncation": True,
             "output_dimension": 2,
@@ -68,7 +91,8 @@ def test_what_an_embedder_is_sent_for_a_query(server: ModelServer, vendor: Vendo
 @every_embedder
 def test_documents_are_embedded_as_documents(server: ModelServer, vendor: Vendor) -> None:
     embedder(server, vendor).embed(["red apples"], timeout_s=9)
-    purpose = {"voyage": "document", "cohere on bedrock": "search_document"}.get(vendor.name)
+    purpose = {"cohere on bedrock": "search_document"}.get(vendor.name)
+    purpose = "document" if vendor.name.startswith("voyage") else purpose
     assert server.asked[0].body.get("input_type") == purpose
 
 
@@ -76,7 +100,7 @@ def test_documents_are_embedded_as_documents(server: ModelServer, vendor: Vendor
 def test_a_batch_of_chunks_is_one_call_where_the_provider_takes_one(
     server: ModelServer, vendor: Vendor
 ) -> None:
-    server.vector = lambda text: [1.0, float(len(text))]
+    server.vector = lambda text: [1.0, float(len(text if isinstance(text, str) else text[0]["text"]))]
     texts = ["word " * (1 + n % 60) for n in range(64)]  # what the pipeline asks for at once
     spent = list[Usage]()
     vectors = embedder(server, vendor).embed(texts, timeout_s=30, spend=spent.append)
@@ -141,3 +165,69 @@ def test_what_a_reranker_is_sent(server: ModelServer, vendor: Vendor) -> None:
         "cohere": ("/v2/rerank", {"model": "rerank-v3.5", **plain}),
         "bedrock": ("/model/cohere.rerank-v3-5:0/invoke", {**plain, "api_version": 2}),
     }[vendor.name]
+
+
+def test_a_picture_is_embedded_with_its_text(server: ModelServer) -> None:
+    api = VoyageMultimodal(
+        base_url=f"{server.url}/v1", api_key=KEY, model="voyage-multimodal-3.5", dimensions=2
+    )
+    seeing = HostedEmbedder(providers(api), dimensions=2)
+    small, large = jpeg(size=(64, 48)), jpeg(size=(2000, 1500))
+    pictures = [Pictured(text="A cat.", jpeg=each) for each in (small, large)]
+    assert seeing.sees_pictures
+    assert seeing.embed(["no picture", *pictures], timeout_s=9) == [[0.6, 0.8]] * 3
+    plain, first, second = (each["content"] for each in server.asked[0].body["inputs"])
+    assert plain == [{"type": "text", "text": "no picture"}]
+    assert first[0] == {"type": "text", "text": "A cat."}
+    sent = [
+        b64decode(each[1]["image_base64"].removeprefix("data:image/jpeg;base64,")) for each in (first, second)
+    ]
+    assert sent[0] == small
+    width, height = Image.open(io.BytesIO(sent[1])).size
+    assert 1_900_000 < width * height <= 2_000_000
+
+
+def colour(content: Any) -> list[float]:
+    """A space of three colours, which texts name and pictures show."""
+    for part in content:
+        if part["type"] == "image_base64":
+            picture = Image.open(io.BytesIO(b64decode(part["image_base64"].partition(",")[2])))
+            pixel: Any = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))
+            return [float(value) for value in pixel] + [0.0] * 253
+    words = " ".join(part["text"] for part in content).lower()
+    return [1.0 + 100 * (name in words) for name in ("red", "green", "blue")] + [0.0] * 253
+
+
+def test_an_image_is_found_by_what_it_shows(
+    world: World, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.vector = colour
+    for name, value in {
+        **{"VOYAGE_API_KEY": KEY, "EMBEDDING_PROVIDER": "voyage", "EMBEDDINGS_URL": f"{server.url}/v1"},
+        **{"EMBEDDING_MODEL": "voyage-multimodal-3.5", "EMBEDDING_DIMENSIONS": "256"},
+    }.items():
+        monkeypatch.setenv(name, value)
+    wiring.forget_all()
+    for name, shown in (("one", "red"), ("two", "lime"), ("three", "blue")):
+        world.deliver(world.put(f"alice/{name}.jpg", jpeg(shown)))
+        world.deliver(world.published()[-1])
+        ref = ItemRef(user_id="alice", item_id=name)
+
+        def work(claim: Claim) -> Any:
+            return embed_item(
+                claim,
+                db=world.db,
+                embedder=wiring.embedder(),
+                time_left_s=lambda: 60.0,
+                read_preview=wiring.blobs().get,
+            )
+
+        run_stage("embed", ref, work, bucket=BUCKET, db=world.db, bus=wiring.bus())
+    for query, item in (("something red", "one"), ("green things", "two"), ("blue", "three")):
+        question = prepare_query(query, embedder=wiring.embedder(), mode="semantic")
+        found = world.db.transact(
+            "alice",
+            lambda tx, q=question: rank_pages(tx, "alice", q, filters=Filters()),  # type: ignore[misc]
+        )
+        assert found and found.pages[0].key[0] == item, query
+    assert "red" not in str(world.sql("SELECT text FROM chunks"))

@@ -13,17 +13,17 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from chalicelib.model.prompts import ANALYSIS, ANALYZING_IMAGE
-from chalicelib.providers import Usage
+from chalicelib.providers import Pictured, Usage
 from chalicelib.providers.models.anthropic_messages import AnthropicMessages
 from chalicelib.providers.models.bedrock_converse import BedrockConverse
 from chalicelib.providers.models.bedrock_invoke import TitanEmbeddings
 from chalicelib.providers.models.embeddings_openai import OpenAIEmbeddings
 from chalicelib.providers.models.openai_completions import OpenAICompletions
 from chalicelib.providers.models.rerankers import HttpRerank
-from chalicelib.providers.models.voyage import VoyageEmbeddings
+from chalicelib.providers.models.voyage import VoyageEmbeddings, VoyageMultimodal
 from chalicelib.providers.models.writing import Prompt
 from tests.models.making import AWS, AWS_SECRET
-from tests.models.record_sdks import DESCRIBED, JPEG, KEY, RECORDED, TEXTS
+from tests.models.record_sdks import DESCRIBED, JPEG, KEY, PICTURE, RECORDED, TEXTS
 from tests.support.model_server import Asked, ModelServer, model_server
 
 SDKS: dict[str, Any] = json.loads(RECORDED.read_text())
@@ -77,6 +77,19 @@ def test_an_embedder_asks_and_understands_as_its_sdk(server: ModelServer, name: 
     vectors = api.fetch(TEXTS, purpose="document", timeout_s=9, spend=spent.append)
     same_as(name, server.asked[0])
     assert [[list(vector) for vector in vectors], spent[0].input_tokens] == SDKS[name]["understood"]
+
+
+def test_pictures_are_embedded_as_the_sdk_does_it(server: ModelServer) -> None:
+    api = VoyageMultimodal(
+        base_url=f"{server.url}/v1", api_key=KEY, model="voyage-multimodal-3.5", dimensions=2
+    )
+    inputs = [Pictured(text="A dot.", jpeg=PICTURE), TEXTS[0]]
+    spent = list[Usage]()
+    vectors = api.fetch(inputs, purpose="document", timeout_s=9, spend=spent.append)
+    same_as("voyage multimodal", server.asked[0])
+    assert [[list(vector) for vector in vectors], spent[0].input_tokens] == SDKS["voyage multimodal"][
+        "understood"
+    ]
 
 
 @pytest.mark.parametrize("name", ["voyage rerank", "cohere rerank"])

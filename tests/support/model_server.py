@@ -116,6 +116,9 @@ def _good(asked: Asked, server: ModelServer) -> Body:
         return bedrock_message(server.value(asked))
     if path.endswith("/invoke"):
         return _invoked(body, server)
+    if path.endswith("/multimodalembeddings"):
+        usage = {"text_tokens": 5, "image_pixels": 1120, "video_pixels": 0, "total_tokens": 7}
+        return embedding_list([server.vector(each["content"]) for each in body["inputs"]], usage)
     if path.endswith("/embeddings"):
         is_voyage = "input_type" in body
         usage = {"total_tokens": 7} if is_voyage else {"prompt_tokens": 7, "total_tokens": 7}

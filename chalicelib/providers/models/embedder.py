@@ -1,4 +1,7 @@
-"""Vectors of texts: split into the calls that the provider's limits ask for, checked and normalised."""
+"""Vectors of texts, and of pictures where the model sees them.
+
+They are split into the calls that the provider's limits ask for, checked and normalised.
+"""
 
 import math
 import sys
@@ -11,12 +14,13 @@ from typing import Any
 
 from chalicelib.errors import Misconfigured, Unavailable
 from chalicelib.model.ingest.chunking import estimate_tokens
-from chalicelib.providers import Purpose, Spend
+from chalicelib.providers import Pictured, Purpose, Spend
 from chalicelib.providers.models.attempts import Providers
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 # Tokenizers differ: a text may have twice as many tokens as estimated.
 _TOKENS_PER_ESTIMATED = 2
+PICTURE_TOKENS = 4_000  # more than a preview has at Voyage's 560 pixels a token, once it is made smaller
 
 
 class EmbeddingApi(ABC):
@@ -26,29 +30,34 @@ class EmbeddingApi(ABC):
     model: str
     max_texts: int
     max_tokens: int
+    sees_pictures = False
 
     @abstractmethod
     def fetch(
-        self, texts: Sequence[str], *, purpose: Purpose, timeout_s: float, spend: Spend | None
+        self, texts: Sequence[Any], *, purpose: Purpose, timeout_s: float, spend: Spend | None
     ) -> list[Sequence[float]]:
-        """Make one call; return a vector a text, in order. Raise Unavailable when the answer is not that."""
+        """Make one call; return a vector each, in order. Raise Unavailable when the answer is not that.
+
+        `texts` are str, and Pictured where the model sees pictures.
+        """
 
 
 class HostedEmbedder:
     def __init__(self, api: Providers[EmbeddingApi], *, dimensions: int) -> None:
         self.model = api.first.model
         self.dimensions = dimensions
+        self.sees_pictures = api.first.sees_pictures
         self._api = api
 
     def embed(
         self,
-        texts: Sequence[str],
+        texts: Sequence[str | Pictured],
         *,
         purpose: Purpose = "document",
         timeout_s: float,
         spend: Spend | None = None,
     ) -> list[list[float]]:
-        """One normalised vector a text, in order; see Embedder, and JsonApi.post for what is raised.
+        """One normalised vector each, in order; see Embedder, and JsonApi.post for what is raised.
 
         Raises Misconfigured, coded "wrong_dimensions", for vectors of another length than is configured.
         """
@@ -57,7 +66,9 @@ class HostedEmbedder:
         api = self._api.first
         for batch in split_texts(texts, max_texts=api.max_texts, max_tokens=api.max_tokens):
 
-            def fetch(api: EmbeddingApi, calls: Any, batch: Sequence[str] = batch) -> list[list[float]]:
+            def fetch(
+                api: EmbeddingApi, calls: Any, batch: Sequence[str | Pictured] = batch
+            ) -> list[list[float]]:
                 found = api.fetch(batch, purpose=purpose, timeout_s=calls.begin(), spend=spend)
                 return [self._normalised(vector) for vector in found]
 
@@ -79,11 +90,13 @@ class HostedEmbedder:
         return [value / length for value in vector]
 
 
-def split_texts(texts: Sequence[str], *, max_texts: int, max_tokens: int) -> Iterator[list[str]]:
+def split_texts(
+    texts: Sequence[str | Pictured], *, max_texts: int, max_tokens: int
+) -> Iterator[list[str | Pictured]]:
     """Yield the texts in order, in batches within both limits. A text that is too long by itself is a batch."""
-    batch, size = list[str](), 0
+    batch, size = list[str | Pictured](), 0
     for text in texts:
-        tokens = _TOKENS_PER_ESTIMATED * estimate_tokens(text)
+        tokens = _tokens(text)
         if batch and (len(batch) == max_texts or size + tokens > max_tokens):
             yield batch
             batch, size = [], 0
@@ -91,6 +104,12 @@ def split_texts(texts: Sequence[str], *, max_texts: int, max_tokens: int) -> Ite
         size += tokens
     if batch:
         yield batch
+
+
+def _tokens(text: str | Pictured) -> int:
+    if isinstance(text, Pictured):
+        return PICTURE_TOKENS + _tokens(text.text)
+    return _TOKENS_PER_ESTIMATED * estimate_tokens(text)
 
 
 def vectors_of_rows(answer: Any, count: int) -> list[Sequence[float]]:

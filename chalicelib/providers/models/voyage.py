@@ -1,20 +1,27 @@
-"""Voyage's /embeddings. Queries and documents are embedded differently, into one space."""
+"""Voyage's /embeddings, and /multimodalembeddings for texts and pictures in one space.
 
+Queries and documents are embedded differently, into one space too.
+"""
+
+from base64 import b64encode
 from collections.abc import Sequence
+from typing import Any
 
-from chalicelib.providers import Purpose, Spend
+from chalicelib.providers import Pictured, Purpose, Spend
 from chalicelib.providers.models.embedder import MAX_ANSWER_BYTES, EmbeddingApi, vectors_of_rows
+from chalicelib.providers.models.pictures import fit_picture
 from chalicelib.providers.models.provider_http import JsonApi
 from chalicelib.providers.models.writing import read_usage
 
 VOYAGE_URL = "https://api.voyageai.com/v1"
-DIMENSIONS = (256, 512, 1024, 2048)
+_MAX_PX, _MAX_PIXELS = 2_000, 2_000_000  # Voyage shrinks what has more pixels
 
 
 class VoyageEmbeddings(EmbeddingApi):
     """`base_url` ends before /embeddings."""
 
     provider = "voyage"
+    _path = "/embeddings"
     max_texts, max_tokens = 1000, 120_000  # the least that one of its models takes
 
     def __init__(self, *, base_url: str = VOYAGE_URL, api_key: str, model: str, dimensions: int) -> None:
@@ -25,18 +32,18 @@ class VoyageEmbeddings(EmbeddingApi):
         )
 
     def fetch(
-        self, texts: Sequence[str], *, purpose: Purpose, timeout_s: float, spend: Spend | None
+        self, texts: Sequence[Any], *, purpose: Purpose, timeout_s: float, spend: Spend | None
     ) -> list[Sequence[float]]:
         """Make one call. A text longer than the model's context is cut by Voyage."""
         payload = {
-            "input": list(texts),
+            **self._inputs(texts),
             "model": self.model,
             "input_type": purpose,
             "truncation": True,
             "output_dimension": self._dimensions,
             "encoding_format": "base64",
         }
-        answer = self._api.post("/embeddings", payload, timeout_s=timeout_s).body
+        answer = self._api.post(self._path, payload, timeout_s=timeout_s).body
         try:
             vectors = vectors_of_rows(answer, len(texts))
             usage = answer.get("usage") or {}
@@ -48,3 +55,24 @@ class VoyageEmbeddings(EmbeddingApi):
         if spend:
             spend(used)
         return vectors
+
+    def _inputs(self, texts: Sequence[Any]) -> dict[str, Any]:
+        return {"input": list(texts)}
+
+
+class VoyageMultimodal(VoyageEmbeddings):
+    """voyage-multimodal-3.5: a picture is found by what it shows."""
+
+    _path = "/multimodalembeddings"
+    sees_pictures = True
+
+    def _inputs(self, texts: Sequence[Any]) -> dict[str, Any]:
+        return {"inputs": [{"content": _content(text)} for text in texts]}
+
+
+def _content(text: str | Pictured) -> list[dict[str, str]]:
+    if isinstance(text, str):
+        return [{"type": "text", "text": text}]
+    jpeg = fit_picture(text.jpeg, max_px=_MAX_PX, max_pixels=_MAX_PIXELS)
+    url = f"data:image/jpeg;base64,{b64encode(jpeg).decode()}"
+    return [*_content(text.text), {"type": "image_base64", "image_base64": url}]

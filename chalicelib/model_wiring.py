@@ -65,7 +65,8 @@ def _embedding_api(chosen: Chosen, settings: Settings) -> EmbeddingApi:
         return made(base_url=url, api_key=voyage_key, model=model, dimensions=dimensions)
     if chosen.provider == "openai":
         url = chosen.url or OPENAI_URL
-        asked = dimensions if url == OPENAI_URL else None  # a server of one's own may know no such parameter
+        # Older models, and servers of one's own, know no such parameter.
+        asked = dimensions if url == OPENAI_URL and model.startswith("text-embedding-3") else None
         key = settings.openai_api_key
         return OpenAIEmbeddings(base_url=url, api_key=key, model=model, dimensions=asked)
     on_bedrock = CohereEmbeddings if "cohere." in model else TitanEmbeddings

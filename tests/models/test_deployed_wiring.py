@@ -63,8 +63,8 @@ def variables(vendor: str, url: str, key: str) -> dict[str, str]:
 
 
 def title_of(asked: Asked) -> str:
-    """The title of the schema that a request of any provider asks for."""
-    return re.findall(r'"title": "(analysis|page|question|answer)"', json.dumps(asked.body))[0]
+    """The title of the schema that a request of any provider asks for; Bedrock's tool is called by it."""
+    return re.findall(r'"(?:title|name)": "(analysis|page|question|answer)"', json.dumps(asked.body))[0]
 
 
 def written(asked: Asked) -> Any:

@@ -139,7 +139,9 @@ def test_bedrock_is_asked_as_boto3_asks_it(server: ModelServer) -> None:
     spent = list[Usage]()
     writer = BedrockConverse(base_url=server.url, model="eu.amazon.nova-2-lite-v1:0", **AWS)
     value = json.loads(writer.write(PROMPT, timeout_s=9, spend=spent.append))
-    tool = {"name": "analysis", "description": "Give the answer.", "inputSchema": {"json": ANALYSIS}}
+    properties = {name: dict(each) for name, each in ANALYSIS["properties"].items()}
+    schema = {"type": "object", "properties": properties, "required": ANALYSIS["required"]}
+    tool = {"name": "analysis", "description": "Give the answer.", "inputSchema": {"json": schema}}
     answer = boto3_client(server).converse(
         modelId="eu.amazon.nova-2-lite-v1:0",
         messages=[

@@ -18,6 +18,7 @@ from chalicelib.providers.models.anthropic_messages import AnthropicMessages
 from chalicelib.providers.models.bedrock_converse import BedrockConverse
 from chalicelib.providers.models.chat import HostedChat
 from chalicelib.providers.models.openai_completions import OPENAI_URL, OpenAICompletions
+from chalicelib.providers.models.writing import Prompt
 from tests.models.making import AWS, KEY, WRITERS, Vendor, ask, providers
 from tests.support.model_server import (
     Asked,
@@ -134,7 +135,8 @@ def test_what_openai_is_sent(server: ModelServer) -> None:
 
 def test_what_bedrock_is_sent(server: ModelServer) -> None:
     WRITERS[2].ask(server.url)
-    tool = {"name": "question", "description": "Give the answer.", "inputSchema": {"json": prompts.QUESTION}}
+    schema = {"type": "object", "properties": {"question": {"type": "string"}}, "required": ["question"]}
+    tool = {"name": "question", "description": "Give the answer.", "inputSchema": {"json": schema}}
     assert (server.asked[0].path, server.asked[0].body) == (
         "/model/eu.maker.model-v1:0/converse",
         {
@@ -378,3 +380,14 @@ def test_a_schema_is_one_that_a_model_can_be_held_to(schema: Any) -> None:
 )  # fmt: skip
 def test_a_mistake_is_named_by_its_place(value: Any, mistake: str | None) -> None:
     assert find_mistake(value, prompts.ANSWER) == mistake
+
+
+def test_bedrock_gets_nothing_in_a_schema_that_nova_does_not_take(server: ModelServer) -> None:
+    """Amazon documents: type, properties and required, at the top."""
+    prompt = Prompt(system="", text="", schema=prompts.ANSWER, max_tokens=9)
+    WRITERS[2].make(server.url).write(prompt, timeout_s=9, spend=None)
+    tool = server.asked[0].body["toolConfig"]["tools"][0]["toolSpec"]
+    sent, words = tool["inputSchema"]["json"], json.dumps(tool["inputSchema"])
+    assert sent.keys() == {"type", "properties", "required"}
+    assert "title" not in words and "additionalProperties" not in words
+    assert sent["properties"]["sentences"]["items"]["required"] == ["text", "citations"]

@@ -76,7 +76,11 @@ class Providers(Generic[T]):
             except Unavailable as error:
                 if behind == 0 or not calls.may_wait(0):
                     raise
-                log.warning("the provider failed, the next one is asked", extra={"error": error.code})
+                failed = getattr(self._clients[place], "provider", "")
+                log.warning(
+                    "the provider failed, the next one is asked",
+                    extra={"error": error.code, "provider": failed},
+                )
         raise AssertionError("there is a last provider")
 
     def _ask_one(self, place: int, ask: Callable[[T, Calls], R], calls: Calls, *, is_last: bool) -> R:

@@ -6,6 +6,7 @@ Claude 5 and later refuse to be forced. They are offered the tool, and text inst
 import json
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.errors import ModelRefused, Unavailable
@@ -68,7 +69,7 @@ def _payload(model: str, prompt: Prompt) -> dict[str, Any]:
     if prompt.jpeg is not None:
         source = {"bytes": b64encode(prompt.jpeg).decode()}
         content.insert(0, {"image": {"format": "jpeg", "source": source}})
-    tool = {"name": name, "description": "Give the answer.", "inputSchema": {"json": prompt.schema}}
+    tool = {"name": name, "description": "Give the answer.", "inputSchema": {"json": _plain(prompt.schema)}}
     choice: dict[str, Any] = {"auto": {}} if _UNFORCED.search(model) else {"tool": {"name": name}}
     return {
         "messages": [{"role": "user", "content": content}],
@@ -76,3 +77,11 @@ def _payload(model: str, prompt: Prompt) -> dict[str, Any]:
         "inferenceConfig": {"maxTokens": prompt.max_tokens},
         "toolConfig": {"tools": [{"toolSpec": tool}], "toolChoice": choice},
     }
+
+
+def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema with what Nova takes of one: no titles, and nothing of other members."""
+    plain = {name: schema[name] for name in ("type", "required") if name in schema}
+    if "properties" in schema:
+        plain["properties"] = {name: _plain(each) for name, each in schema["properties"].items()}
+    return plain | ({"items": _plain(schema["items"])} if "items" in schema else {})

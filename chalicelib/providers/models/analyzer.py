@@ -13,7 +13,7 @@ from chalicelib.providers.models.attempts import Calls, Providers
 from chalicelib.providers.models.pictures import fit_picture
 from chalicelib.providers.models.writing import Prompt, Writer, write_checked
 
-ANALYSIS_TOKENS = 4_096
+ANALYSIS_TOKENS = 16_384  # an image may be of a page
 PAGE_TOKENS = 16_384  # a newspaper's page has 30,000 characters
 # A document whose beginning has this many characters is described by them; its picture would add cost alone.
 ENOUGH_TEXT_CHARS = 500

@@ -13,6 +13,7 @@ Several providers with commas between them are asked in that order, the next whe
 first one's own.
 """
 
+import re
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -106,6 +107,7 @@ DIMENSIONS = {
     "cohere.embed-english-v3": (1024,),
 }
 OTHER_DIMENSIONS, MAX_DIMENSIONS = 1536, 4000
+_ON_BEDROCK = re.compile(r"titan-embed-text-v2|cohere\.embed-")
 # Nova 2 is reached through an inference profile, which keeps requests within a part of the world where there is one.
 _PROFILES = {"us-": "us.", "eu-": "eu.", "ap-northeast-1": "jp.", "ap-northeast-3": "jp."}
 
@@ -116,6 +118,8 @@ def choose_models(env: Mapping[str, str], *, local: bool, region: str) -> ModelS
     if len(embedders) > 1:
         raise InvalidSetting("EMBEDDING_PROVIDER: must be one: vectors of two models cannot be compared")
     embedder = embedders[0] if embedders else None
+    if embedder and embedder.provider == "bedrock" and not _ON_BEDROCK.search(embedder.model):
+        raise InvalidSetting("EMBEDDING_MODEL: must be amazon.titan-embed-text-v2:0 or one of Cohere's on Bedrock")
     return ModelSettings(
         analyzers=_chosen(env, ANALYZER, _writer_default(env, ANALYZER, local=local), region),
         chats=_chosen(env, CHAT, _writer_default(env, CHAT, local=local), region),

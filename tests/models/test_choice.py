@@ -87,6 +87,7 @@ def test_what_is_set_chooses_the_providers(
         ({"CHAT_PROVIDER": "bedrock", "CHAT_URL": URL}, "CHAT_URL"),
         ({"ANALYZER_PROVIDER": "local"}, "ANALYZER_URL"),
         ({"ANALYZER_PROVIDER": "local,bedrock", "ANALYZER_URL": URL}, "ANALYZER_URL"),
+        ({"EMBEDDING_MODEL": "amazon.titan-embed-image-v1"}, "EMBEDDING_MODEL"),
         ({**VOYAGE, "EMBEDDING_DIMENSIONS": "1536"}, "EMBEDDING_DIMENSIONS"),
         ({"EMBEDDING_DIMENSIONS": "2048"}, "EMBEDDING_DIMENSIONS"),
         ({"EMBEDDING_MODEL": "cohere.embed-multilingual-v3", "EMBEDDING_DIMENSIONS": "512"},

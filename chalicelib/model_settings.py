@@ -18,9 +18,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-
-class InvalidSetting(Exception):
-    """A variable is missing or wrong; the message starts with its name and never holds its value."""
+from chalicelib.errors import InvalidSetting
 
 
 class Chosen(Struct, frozen=True, kw_only=True):

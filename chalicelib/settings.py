@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
-from chalicelib.model_settings import InvalidSetting as InvalidSetting
+from chalicelib.errors import InvalidSetting as InvalidSetting
 from chalicelib.model_settings import ModelSettings, choose_models
 
 Environment = Literal["local", "dev", "staging", "production"]

@@ -22,8 +22,8 @@ ALLOWED = {
     "providers": {"model", "errors"},
     "providers.*": {"providers", "model", "errors"},
     "model": {"errors"},
-    "settings": {"model_settings"},
-    "model_settings": set(),
+    "settings": {"errors", "model_settings"},
+    "model_settings": {"errors"},
     "logs": {"model"},
     "errors": set(),
 }

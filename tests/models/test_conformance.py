@@ -1,14 +1,20 @@
 """One suite that each provider passes, against a server that speaks its documented wire format."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from chalicelib.errors import CollectionsError, InvalidInput, Misconfigured, Throttled, Unavailable
 from chalicelib.providers import Usage
-from tests.models.making import AWS_SECRET, KEY, VENDORS, Vendor, Waits
+from chalicelib.providers.models.anthropic_messages import AnthropicMessages
+from chalicelib.providers.models.embeddings_openai import OpenAIEmbeddings
+from chalicelib.providers.models.openai_completions import OpenAICompletions
+from chalicelib.providers.models.rerankers import HttpRerank
+from chalicelib.providers.models.voyage import VoyageEmbeddings, VoyageMultimodal
+from tests.models.making import AWS_SECRET, KEY, VENDORS, Vendor, Waits, ask, providers
 from tests.support.model_server import Drip, Hang, ModelServer, Reply, model_server
 
 VALUE = {"question": "Is it so?"}
@@ -145,6 +151,28 @@ def test_a_server_that_says_not_to_is_not_asked_again(server: ModelServer, vendo
 def test_a_wrong_key_is_our_setting(server: ModelServer, vendor: Vendor) -> None:
     server.script.append(errors_of(vendor)["key"])
     assert (type(fail(vendor, server)), len(server.asked)) == (Misconfigured, 1)
+
+
+KEYED: dict[str, tuple[str, Callable[..., Any]]] = {
+    "anthropic": ("writer", AnthropicMessages),
+    "openai": ("writer", OpenAICompletions),
+    "openai embeddings": ("embedder", OpenAIEmbeddings),
+    "voyage": ("embedder", partial(VoyageEmbeddings, dimensions=2)),
+    "voyage multimodal": ("embedder", partial(VoyageMultimodal, dimensions=2)),
+    "cohere": ("reranker", HttpRerank),
+}
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_who_holds_the_key_is_told_that_it_is_refused(server: ModelServer, name: str) -> None:
+    told = list[str]()
+    role, make = KEYED[name]
+    client = make(base_url=server.url, api_key=KEY, model="m", on_key_refused=lambda: told.append(name))
+    server.script.extend([Reply(403, {}), Reply(401, {})])
+    for expected in ([], [name]):
+        with pytest.raises(Misconfigured):
+            ask(role, providers(client))
+        assert told == expected
 
 
 @every_vendor

@@ -1,4 +1,4 @@
-"""Analyses as they are kept: what is too long is cut, and nothing in them cannot be stored."""
+"""Cuts analyses to what is kept, and removes characters that cannot be stored."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Descriptions of items and texts of pages, written by a model that can see."""
+"""Has a model that can see describe items and read pages."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Descriptions and pages' texts from a server that speaks POST /analyze and /read; locally, the keyless models.
+"""Gets descriptions and pages' texts from a server with POST /analyze and /read, such as the keyless models.
 
 An AnalysisRequest's fields, the preview as base64, go to /analyze, which answers an Analysis's fields; a page's
 picture goes to /read as {"page_jpeg": base64}, which answers {"text": what is written on it, in reading order}.

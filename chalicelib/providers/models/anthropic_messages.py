@@ -1,9 +1,10 @@
-"""Anthropic's /v1/messages. The schema goes into output_config.format, which all models since Claude 4.5 are held to.
+"""Asks Anthropic's /v1/messages. The schema goes into output_config.format, which Claude 4.5 and later keep to.
 
 A tool that must be called would do the same, but Claude 5.5 refuses a forced tool.
 """
 
 from base64 import b64encode
+from collections.abc import Callable
 from typing import Any
 
 from chalicelib.errors import ModelRefused, Unavailable
@@ -28,7 +29,14 @@ class AnthropicMessages(Writer):
     # What models before Claude 4.7 shrink a picture to. Later ones look at more, and charge for it.
     max_px, max_pixels = 1568, 1_150_000
 
-    def __init__(self, *, base_url: str = ANTHROPIC_URL, api_key: str, model: str) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str = ANTHROPIC_URL,
+        api_key: str,
+        model: str,
+        on_key_refused: Callable[[], None] = lambda: None,
+    ) -> None:
         self.model = model
         self._api = JsonApi(
             name="Anthropic",
@@ -36,6 +44,7 @@ class AnthropicMessages(Writer):
             api_key=None,
             max_answer_bytes=MAX_ANSWER_BYTES,
             headers={"x-api-key": api_key, "anthropic-version": VERSION},
+            on_key_refused=on_key_refused,
         )
 
     def write(self, prompt: Prompt, *, timeout_s: float, spend: Spend | None) -> str:

@@ -1,4 +1,4 @@
-"""Amazon Bedrock: requests signed with the function's role, sent through the app's own HTTP client.
+"""Signs requests to Amazon Bedrock with the function's role; the app's own HTTP client sends them.
 
 botocore signs (SigV4) and finds the credentials; it does not send. Its own client bounds only single waits, and a
 provider that drips its answer would outlast every deadline.

@@ -1,4 +1,4 @@
-"""Amazon Bedrock's Converse. The schema is that of a tool which the model must call; nothing runs it.
+"""Asks Amazon Bedrock's Converse. The schema is that of a tool which the model must call; nothing runs it.
 
 Claude 5 and later refuse to be forced. They are offered the tool, and text instead of a call is read as the answer.
 """

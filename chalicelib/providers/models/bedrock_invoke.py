@@ -1,4 +1,4 @@
-"""Embeddings and scores from Amazon Bedrock's InvokeModel, in the form of each model's maker."""
+"""Gets embeddings and scores from Amazon Bedrock's InvokeModel, in the form of each model's maker."""
 
 from abc import abstractmethod
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The chat model: whichever provider answers first, in the order of the setting."""
+"""Asks the chat models in the order of the setting, until one answers."""
 
 from collections.abc import Mapping
 from typing import Any

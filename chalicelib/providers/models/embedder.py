@@ -1,6 +1,6 @@
-"""Vectors of texts, and of pictures where the model sees them.
+"""Embeds texts, and pictures where the model sees them.
 
-They are split into the calls that the provider's limits ask for, checked and normalised.
+Texts are split into the calls that the provider's limits ask for. Vectors are checked and normalised.
 """
 
 import math

@@ -1,6 +1,6 @@
-"""/embeddings of OpenAI, and of every server that speaks it: Ollama, vLLM, the local models."""
+"""Gets vectors from /embeddings of OpenAI, or of another server that speaks it: Ollama, vLLM, the local models."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chalicelib.providers import Purpose, Spend
@@ -23,6 +23,7 @@ class OpenAIEmbeddings(EmbeddingApi):
         api_key: str | None,
         model: str,
         dimensions: int | None = None,
+        on_key_refused: Callable[[], None] = lambda: None,
     ) -> None:
         self.model = model
         self._dimensions = dimensions
@@ -31,6 +32,7 @@ class OpenAIEmbeddings(EmbeddingApi):
             base_url=base_url,
             api_key=api_key,
             max_answer_bytes=MAX_ANSWER_BYTES,
+            on_key_refused=on_key_refused,
         )
 
     def fetch(

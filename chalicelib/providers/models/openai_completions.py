@@ -1,6 +1,7 @@
-"""/chat/completions of OpenAI, and of every server that speaks it: Ollama, vLLM."""
+"""Asks /chat/completions of OpenAI, or of another server that speaks it: Ollama, vLLM."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from typing import Any
 
 from chalicelib.errors import ModelRefused, Unavailable
@@ -18,11 +19,22 @@ class OpenAICompletions(Writer):
     provider = "openai"
     max_px, max_pixels = 2048, 2048 * 2048  # what detail "high" shrinks a picture to first
 
-    def __init__(self, *, base_url: str = OPENAI_URL, api_key: str | None, model: str) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str = OPENAI_URL,
+        api_key: str | None,
+        model: str,
+        on_key_refused: Callable[[], None] = lambda: None,
+    ) -> None:
         self.model = model
         self._is_openai = base_url == OPENAI_URL
         self._api = JsonApi(
-            name="The model", base_url=base_url, api_key=api_key, max_answer_bytes=MAX_ANSWER_BYTES
+            name="The model",
+            base_url=base_url,
+            api_key=api_key,
+            max_answer_bytes=MAX_ANSWER_BYTES,
+            on_key_refused=on_key_refused,
         )
 
     def write(self, prompt: Prompt, *, timeout_s: float, spend: Spend | None) -> str:

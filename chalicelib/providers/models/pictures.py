@@ -1,4 +1,4 @@
-"""Pictures in the size that a model looks at: what is larger costs time and is shrunk by the provider anyway."""
+"""Makes pictures as small as a model looks at: the provider would shrink a larger one, and it takes longer to send."""
 
 import io
 import math

@@ -38,7 +38,10 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class JsonApi:
-    """A provider's HTTP API. `name` is what error messages call it; safe to share between threads."""
+    """A provider's HTTP API. `name` is what error messages call it; safe to share between threads.
+
+    `on_key_refused` is called for each 401.
+    """
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class JsonApi:
         max_answer_bytes: int,
         headers: Mapping[str, str] | None = None,
         sign: Sign | None = None,
+        on_key_refused: Callable[[], None] = lambda: None,
     ) -> None:
         try:
             if "?" in base_url:
@@ -57,6 +61,7 @@ class JsonApi:
         except ValueError:
             raise Misconfigured(f"The base URL of {name} must be http(s)://host[:port][/path].") from None
         self._name = name
+        self._on_key_refused = on_key_refused
         self._client = HttpClient(origin, keep=True)
         self._headers = {
             "Content-Type": "application/json",
@@ -77,6 +82,8 @@ class JsonApi:
         Raises Unavailable, Throttled or Misconfigured; InvalidInput for the provider's 400, 413, 415, 422.
         """
         status, headers, body = self._exchange(path, json.dumps(payload).encode(), timeout_s)
+        if status == 401:
+            self._on_key_refused()
         if status != 200:
             raise self._refusal(status, headers, body)
         try:

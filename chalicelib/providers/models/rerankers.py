@@ -1,8 +1,8 @@
-"""Scores from any server that speaks /rerank as Cohere, Jina and Voyage do; vLLM and others follow them."""
+"""Gets scores from any server that speaks /rerank as Cohere, Jina and Voyage do; vLLM and others follow them."""
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chalicelib.providers import Spend
@@ -43,10 +43,22 @@ class HostedReranker:
 class HttpRerank(RerankApi):
     """`base_url` ends before /rerank, as in https://api.cohere.com/v2."""
 
-    def __init__(self, *, provider: str = "cohere", base_url: str, api_key: str | None, model: str) -> None:
+    def __init__(
+        self,
+        *,
+        provider: str = "cohere",
+        base_url: str,
+        api_key: str | None,
+        model: str,
+        on_key_refused: Callable[[], None] = lambda: None,
+    ) -> None:
         self.provider, self.model = provider, model
         self._api = JsonApi(
-            name="The reranker", base_url=base_url, api_key=api_key, max_answer_bytes=_MAX_ANSWER_BYTES
+            name="The reranker",
+            base_url=base_url,
+            api_key=api_key,
+            max_answer_bytes=_MAX_ANSWER_BYTES,
+            on_key_refused=on_key_refused,
         )
 
     def fetch(

@@ -1,10 +1,10 @@
-"""Voyage's /embeddings, and /multimodalembeddings for texts and pictures in one space.
+"""Gets vectors from Voyage: /embeddings, and /multimodalembeddings for texts and pictures in one space.
 
 Queries and documents are embedded differently, into one space too.
 """
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chalicelib.providers import Pictured, Purpose, Spend
@@ -24,11 +24,23 @@ class VoyageEmbeddings(EmbeddingApi):
     _path = "/embeddings"
     max_texts, max_tokens = 1000, 120_000  # the least that one of its models takes
 
-    def __init__(self, *, base_url: str = VOYAGE_URL, api_key: str, model: str, dimensions: int) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str = VOYAGE_URL,
+        api_key: str,
+        model: str,
+        dimensions: int,
+        on_key_refused: Callable[[], None] = lambda: None,
+    ) -> None:
         self.model = model
         self._dimensions = dimensions
         self._api = JsonApi(
-            name="Voyage", base_url=base_url, api_key=api_key, max_answer_bytes=MAX_ANSWER_BYTES
+            name="Voyage",
+            base_url=base_url,
+            api_key=api_key,
+            max_answer_bytes=MAX_ANSWER_BYTES,
+            on_key_refused=on_key_refused,
         )
 
     def fetch(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class KeptEmbedder:
                 self._known = dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
         self._kept = len(self._known)
 
-    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
+    def embed(self, texts: Sequence[str], *, timeout_s: float, **_: Any) -> list[list[float]]:
         keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
         if new:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg2
@@ -49,7 +50,7 @@ class RandomEmbedder:
     def __init__(self) -> None:
         self._random = np.random.default_rng(7)
 
-    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
+    def embed(self, texts: Sequence[str], *, timeout_s: float, **_: Any) -> list[list[float]]:
         drawn = self._random.standard_normal((len(texts), DIMENSIONS)).astype(np.float16).astype(np.float32)
         return [list(map(float, row / np.linalg.norm(row))) for row in drawn]
 

@@ -8,8 +8,10 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
+from chalicelib.errors import InvalidSetting as InvalidSetting
+from chalicelib.model_settings import ModelSettings, choose_models
+
 Environment = Literal["local", "dev", "staging", "production"]
-ChatProvider = Literal["openai", "anthropic"]
 VERSION = "0.1.0"
 _UPSTREAM = re.compile(r"UPSTREAM_([A-Z][A-Z0-9_]*)_SERVICE_URL\Z")
 _URL = re.compile(
@@ -36,10 +38,6 @@ APP_MEMORY_MB = 192
 MIN_SECRET_BYTES = 32  # RFC 7518 3.2: as many as HS256's hash has
 
 
-class InvalidSetting(Exception):
-    """A variable is missing or wrong; the message starts with its name and never holds its value."""
-
-
 class Settings(Struct, frozen=True, kw_only=True):
     """Named after their variables. None: not set, and what needs it says so when it is used."""
 
@@ -54,18 +52,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     aws_region: str
     sessions_table: str
     rate_limits_table: str
-    embeddings_url: str | None
-    embedding_model: str
-    embedding_dimensions: int
-    chat_provider: ChatProvider | None
-    chat_url: str | None
-    chat_model: str | None
+    models: ModelSettings
     anthropic_api_key: str | None
     openai_api_key: str | None
-    rerank_url: str | None
-    rerank_model: str | None
+    voyage_api_key: str | None
     rerank_api_key: str | None
-    analyzer_url: str | None
+    bedrock_url: str | None
     upload_max_bytes: int
     decoder_memory_bytes: int
     upload_url_ttl_s: int
@@ -93,6 +85,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         if anonymous_user and environment in ("staging", "production"):
             raise InvalidSetting(f"ANONYMOUS_USER: {environment} does not run with an anonymous user")
         oidc_issuer = _issuer(env, "OIDC_ISSUER", local=environment == "local")
+        region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1"
         return cls(
             environment=environment,  # type: ignore[arg-type]
             log_level=_choice(env, "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
@@ -102,23 +95,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             database_pool_size=_integer(env, "DATABASE_POOL_SIZE", default=2, at_least=1, at_most=10),
             images_bucket=_required(env, "IMAGES_BUCKET"),
             aws_endpoint_url=env.get("AWS_ENDPOINT_URL") or None,
-            aws_region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION", "us-east-1"),
+            aws_region=region,
             sessions_table=env.get("SESSIONS_TABLE", f"collections-sessions-{environment}"),
             rate_limits_table=env.get("RATE_LIMITS_TABLE", f"collections-rate-limits-{environment}"),
-            embeddings_url=env.get("EMBEDDINGS_URL") or None,
-            embedding_model=env.get("EMBEDDING_MODEL", "text-embedding-3-small"),
-            embedding_dimensions=_integer(
-                env, "EMBEDDING_DIMENSIONS", default=1536, at_least=1, at_most=4000
-            ),
-            chat_provider=_chat_provider(env),
-            chat_url=env.get("CHAT_URL") or None,
-            chat_model=env.get("CHAT_MODEL") or None,
+            models=choose_models(env, local=environment == "local", region=region),
             anthropic_api_key=env.get("ANTHROPIC_API_KEY") or None,
             openai_api_key=env.get("OPENAI_API_KEY") or None,
-            rerank_url=env.get("RERANK_URL") or None,
-            rerank_model=_required(env, "RERANK_MODEL") if env.get("RERANK_URL") else None,
+            voyage_api_key=env.get("VOYAGE_API_KEY") or None,
             rerank_api_key=env.get("RERANK_API_KEY") or None,
-            analyzer_url=env.get("ANALYZER_URL") or None,
+            bedrock_url=env.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME") or None,  # botocore's name for it
             upload_max_bytes=_integer(
                 env, "UPLOAD_MAX_BYTES", default=200 * 1024 * 1024, at_least=1, at_most=5 * 1024**3
             ),
@@ -153,19 +138,6 @@ def _secret(env: Mapping[str, str], name: str, *, required: bool) -> str | None:
     if (value is None and required) or (value is not None and len(value.encode()) < MIN_SECRET_BYTES):
         raise InvalidSetting(f"{name}: must be set, to at least {MIN_SECRET_BYTES} random bytes")
     return value
-
-
-def _chat_provider(env: Mapping[str, str]) -> ChatProvider | None:
-    """Whose wire format CHAT_MODEL is asked in. None: answers are made of quotes, without a model."""
-    if not env.get("CHAT_MODEL"):
-        if env.get("CHAT_URL"):
-            raise InvalidSetting("CHAT_MODEL: must be set, to a model that the server at CHAT_URL has")
-        return None
-    if env.get("ANTHROPIC_API_KEY") and not env.get("CHAT_URL"):
-        return "anthropic"
-    if not env.get("CHAT_URL") and not env.get("OPENAI_API_KEY"):
-        raise InvalidSetting("CHAT_MODEL: needs CHAT_URL, ANTHROPIC_API_KEY or OPENAI_API_KEY")
-    return "openai"
 
 
 def _rates(

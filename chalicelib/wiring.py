@@ -223,53 +223,36 @@ def drawing_pool() -> "DrawingPool":
 
 @once
 def analyzer() -> Analyzer:
-    from chalicelib.providers.models.analyzer_http import HttpAnalyzer
+    from chalicelib.model_wiring import make_analyzer
 
-    url = settings().analyzer_url
-    if url is None:
-        raise Misconfigured("No analyzer is configured: set ANALYZER_URL.", code="no_analyzer")
-    return HttpAnalyzer(base_url=url, api_key=None)
-
-
-@once
-def embedder() -> Embedder:
-    from chalicelib.providers.models.embedder_openai import OpenAIEmbedder
-
-    url = settings().embeddings_url
-    if url is None:
-        raise Misconfigured("No embedder is configured: set EMBEDDINGS_URL.", code="no_embedder")
-    return OpenAIEmbedder(
-        base_url=url,
-        api_key=settings().openai_api_key,
-        model=settings().embedding_model,
-        dimensions=settings().embedding_dimensions,
-    )
+    return make_analyzer(settings())
 
 
 @once
 def chat_model() -> ChatModel | None:
     """None: answers are made of quotes."""
-    from chalicelib.providers.models.chat_anthropic import ANTHROPIC_URL, AnthropicChat
-    from chalicelib.providers.models.chat_openai import OPENAI_URL, OpenAIChat
+    if not settings().models.chats:
+        return None
+    from chalicelib.model_wiring import make_chat
 
-    found = settings()
-    model, key = found.chat_model or "", found.openai_api_key
-    if found.chat_provider == "anthropic":
-        return AnthropicChat(base_url=ANTHROPIC_URL, api_key=found.anthropic_api_key or "", model=model)
-    if found.chat_provider == "openai":
-        return OpenAIChat(base_url=found.chat_url or OPENAI_URL, api_key=key, model=model)
-    return None
+    return make_chat(settings())
+
+
+@once
+def embedder() -> Embedder:
+    from chalicelib.model_wiring import make_embedder
+
+    return make_embedder(settings())
 
 
 @once
 def reranker() -> Reranker | None:
     """None: search keeps the order it has."""
-    from chalicelib.providers.models.reranker_http import HttpReranker
-
-    found = settings()
-    if found.rerank_url is None or found.rerank_model is None:
+    if not settings().models.rerankers:
         return None
-    return HttpReranker(base_url=found.rerank_url, api_key=found.rerank_api_key, model=found.rerank_model)
+    from chalicelib.model_wiring import make_reranker
+
+    return make_reranker(settings())
 
 
 @once

@@ -5,9 +5,12 @@ one file per function and stage. A test compares the files with the tables here.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from chalicelib.model_settings import ANALYZER, CHAT, EMBEDDING, RERANK, Role
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text())
@@ -59,6 +62,14 @@ TABLES = [
     ("Sessions", "SESSIONS_TABLE", ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"]),
     ("RateLimits", "RATE_LIMITS_TABLE", ["GetItem", "UpdateItem"]),
 ]
+# Roles of the models that each function asks.
+MODELS = {
+    "api_handler": (EMBEDDING, CHAT, RERANK),
+    "RunnerLambda": (EMBEDDING, CHAT, RERANK),
+    "AnalyzerLambda": (ANALYZER,),
+    "EmbedderLambda": (EMBEDDING,),
+}
+_PROFILE = re.compile(r"(?:us|us-gov|eu|jp|au|ca|apac|global)\.(?=[a-z0-9]+\.)")
 FUNCTIONS = (*SENDERS, "sweeper", "dead_letters")
 
 
@@ -88,6 +99,32 @@ def parameter_prefix(stage: str) -> str:
     return "/collections" if stage == "dev" else f"/collections-{stage}"
 
 
+def bedrock_model(role: Role, stage: str) -> str | None:
+    """Return the Bedrock model of a role by the stage's variables; None where they choose other providers.
+
+    Stage local asks none. What a parameter of the template chooses instead is not known here.
+    """
+    variables = environment(stage)
+    unset = "none" if stage == "local" or role is RERANK else "bedrock"
+    providers = re.findall(r"[^\s,]+", variables.get(role.provider_variable) or unset)
+    models = re.findall(r"[^\s,]+", variables.get(role.model_variable) or "")
+    if "bedrock" not in providers:
+        return None
+    place = providers.index("bedrock")
+    return models[place] if place < len(models) else role.defaults["bedrock"]
+
+
+def arns_of_model(model: str) -> list[str]:
+    """Return the ARNs that InvokeModel is checked for: the model in every region, and its inference profiles."""
+    if model.startswith("arn:"):
+        return [model]
+    name = _PROFILE.sub("", model, count=1)
+    return [
+        f"arn:aws:bedrock:*::foundation-model/{name}",
+        f"arn:aws:bedrock:*:*:inference-profile/*.{name}",
+    ]
+
+
 def allow(sid: str, actions: list[str], resources: list[str], **condition: Any) -> dict[str, Any]:
     """Return an IAM statement that allows the actions. `condition` is its Condition block."""
     statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
@@ -104,6 +141,9 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
         present = {"Null": {"events:source": "false"}}
         bus = ["arn:aws:events:*:*:event-bus/default"]
         yield allow("Publish", ["events:PutEvents"], bus, condition=sources | present)
+    models = [bedrock_model(role, stage) for role in MODELS.get(function, ())]
+    if asked := sorted({arn for model in models if model for arn in arns_of_model(model)}):
+        yield allow("AskModels", ["bedrock:InvokeModel"], asked)
     for queue, consumer in CONSUMERS.items():
         if function == consumer:
             actions = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"]

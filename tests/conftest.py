@@ -160,6 +160,7 @@ def world(
             "EMBEDDING_MODEL": "test-embedding",
             "EMBEDDING_DIMENSIONS": str(DIMENSIONS),
             "ANALYZER_URL": providers.url,
+            "CHAT_PROVIDER": "none",
             "ANONYMOUS_USER": "alice",
             "SESSION_SECRET": "of-the-tests-and-known-to-everybody",
             "SESSIONS_TABLE": "collections-sessions-local",

@@ -6,7 +6,7 @@ exceptions. Unavailable, Throttled and Misconfigured are tried again, BadFile is
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -47,53 +47,104 @@ class FileReader(Protocol):
         ...
 
 
+class Usage(Struct, frozen=True, kw_only=True):
+    """The tokens of one call, as the provider reported them; 0 where it reports none.
+
+    The three counts of input do not overlap: `input_tokens` were neither read from the provider's cache
+    (`cached_tokens`) nor written to it (`cache_write_tokens`).
+    """
+
+    provider: str
+    model: str
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+
+
+# Takes the usage of each call that was answered, also of a call that ends in an error: both are charged.
+Spend = Callable[[Usage], None]
+Purpose = Literal["query", "document"]
+
+
 class Analyzer(Protocol):
-    def analyze(self, request: AnalysisRequest, *, timeout_s: float) -> Analysis:
-        """Describe one item. Idempotent; costs one provider call."""
+    def analyze(self, request: AnalysisRequest, *, timeout_s: float, spend: Spend | None = None) -> Analysis:
+        """Describe one item. Idempotent. Raises BadFile when the provider does not take or describe it."""
         ...
 
-    def read_page(self, page_jpeg: bytes, *, timeout_s: float) -> str:
-        """Return the text on a page, in reading order, "" when there is none. Idempotent; costs one provider call."""
+    def read_page(self, page_jpeg: bytes, *, timeout_s: float, spend: Spend | None = None) -> str:
+        """Return the text on a page, in reading order, "" when there is none. Idempotent.
+
+        Raises BadFile when the provider does not take or read it.
+        """
         ...
+
+
+class Pictured(Struct, frozen=True, kw_only=True):
+    """A text and a picture that get one vector together."""
+
+    text: str
+    jpeg: bytes
 
 
 class Embedder(Protocol):
-    """Makes vectors, L2-normalised, so that a dot product is a cosine similarity."""
+    """Makes vectors, L2-normalised, so that a dot product is a cosine similarity.
+
+    `sees_pictures`: it takes Pictured as well, into the space of its texts.
+    """
 
     model: str
     dimensions: int
+    sees_pictures: bool
 
-    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
-        """Return a vector of `dimensions` floats for each text, in order. Take at most 256 texts."""
+    def embed(
+        self,
+        texts: Sequence[str | Pictured],
+        *,
+        purpose: Purpose = "document",
+        timeout_s: float,
+        spend: Spend | None = None,
+    ) -> list[list[float]]:
+        """Return a vector of `dimensions` floats for each text, in order. Make as few calls as the limits allow."""
         ...
 
 
 class ChatAnswer(Struct, frozen=True, kw_only=True):
-    """An answer of a chat model. `value` is the JSON that it wrote; it is not checked against the schema."""
+    """An answer of a chat model. `value` is JSON that fits the schema; `provider` and `model` say who wrote it."""
 
     value: Any
-    input_tokens: int
-    output_tokens: int
+    provider: str
+    model: str
 
 
 class ChatModel(Protocol):
-    """Answers prompts. `provider` and `model` are stored with every answer."""
+    """Answers prompts. `provider` and `model` are those that are asked first."""
 
     provider: str
     model: str
 
     def complete(
-        self, system: str, prompt: str, *, schema: Mapping[str, Any], max_tokens: int, timeout_s: float
+        self,
+        system: str,
+        prompt: str,
+        *,
+        schema: Mapping[str, Any],
+        max_tokens: int,
+        timeout_s: float,
+        spend: Spend | None = None,
     ) -> ChatAnswer:
-        """Return an answer in JSON to a prompt. `schema` describes an object; its `title` is one word.
+        """Return an answer in JSON to a prompt. `schema` is one of model/prompts.py.
 
-        Raise ModelRefused, and Unavailable; its code is "model_cut_off" if the answer is longer than `max_tokens`.
+        Raise ModelRefused, and Unavailable: its code is "model_cut_off" if the answer is longer than `max_tokens`, and
+        "model_unusable" if it does not fit the schema.
         """
         ...
 
 
 class Reranker(Protocol):
-    def rerank(self, query: str, documents: Sequence[str], *, timeout_s: float) -> list[float]:
+    def rerank(
+        self, query: str, documents: Sequence[str], *, timeout_s: float, spend: Spend | None = None
+    ) -> list[float]:
         """Return a relevance score for each document, in their order; most models' scores are 0..1."""
         ...
 

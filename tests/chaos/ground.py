@@ -131,6 +131,7 @@ class Ground:
             "EMBEDDING_MODEL": "test-embedding",
             "EMBEDDING_DIMENSIONS": str(DIMENSIONS),
             "ANALYZER_URL": self.providers.url,
+            "CHAT_PROVIDER": "none",
             "ANONYMOUS_USER": "alice",
         }
 

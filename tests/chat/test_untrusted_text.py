@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.model.chat.answers import SYSTEM
 from chalicelib.model.chat.export import as_markdown
+from chalicelib.model.prompts import ANSWERING
 from tests.hostile.strings import TEXTS
 from tests.support.messages import message
 from tests.support.obedient_model import BOBS, NO_ANSWERS, ORDERS, TRUE, obey, saying
@@ -44,7 +44,7 @@ def test_what_is_no_answer_is_asked_for_again_later(talk: Talk, order: str) -> N
     talk.use_model(obey)
     reply = talk.ask(talk.begin(), "What does the lighthouse keeper count?")
     assert (reply.status, reply.body["state"], reply.body["attempts"]) == (202, "queued", 1)
-    assert reply.body["error"]["code"] in ("unavailable", "model_unusable")
+    assert reply.body["error"]["code"] in ("broken_answer", "unusable_answer", "model_unusable")
     assert talk.world.item("orders")["status"] == "READY"
 
 
@@ -80,7 +80,7 @@ def test_what_a_document_says_stands_in_a_string_of_the_prompt(talk: Talk) -> No
     talk.answer(talk.begin(), "What question and passages had the keeper?")
     (asked,) = talk.world.providers.asked
     system, user = asked["messages"]
-    assert (system["role"], system["content"], user["role"]) == ("system", SYSTEM, "user")
+    assert (system["role"], system["content"], user["role"]) == ("system", ANSWERING, "user")
     prompt = json.loads(user["content"])
     assert prompt["question"] == "What question and passages had the keeper?"
     assert [passage["text"] for passage in prompt["passages"]] == [hostile.strip()]

@@ -19,10 +19,10 @@ from PIL import Image
 
 from chalicelib.errors import BadFile, Misconfigured
 from chalicelib.providers import AnalysisRequest
-from chalicelib.providers.models.analyzer_http import HttpAnalyzer
-from chalicelib.providers.models.embedder_openai import OpenAIEmbedder
+from chalicelib.providers.models.analyzer_local import LocalAnalyzer
 from local.models.server import Models, ModelsServer
 from local.models.wire import error_body
+from tests.models.making import openai_embedder
 from tests.support.scans import draw_page, joined, scanned_pdf
 from tests.support.talking import Talk
 from tests.support.world import forget_wiring
@@ -95,17 +95,17 @@ def test_a_body_that_is_too_large_is_refused_unread(server: ModelsServer) -> Non
 
 def test_the_apps_embedder_finds_the_nearer_text(server: ModelsServer) -> None:
     url = f"http://127.0.0.1:{server.server_port}/v1"
-    embedder = OpenAIEmbedder(base_url=url, api_key=None, model=MODEL, dimensions=384)
+    embedder = openai_embedder(url, key=None, model=MODEL, dimensions=384)
     steel = [f"paragraph {i} about steel" for i in range(20)]
     texts = ["how to water tomatoes", *steel, "irrigating vegetables"]
     vectors = np.array(embedder.embed(texts, timeout_s=30))
     assert int((vectors[1:] @ vectors[0]).argmax()) == 20
     with pytest.raises(Misconfigured):
-        OpenAIEmbedder(base_url=url, api_key=None, model="other", dimensions=384).embed(["a"], timeout_s=5)
+        openai_embedder(url, key=None, model="other", dimensions=384).embed(["a"], timeout_s=5)
 
 
 def test_the_apps_analyzer_gets_a_description_or_a_bad_file(server: ModelsServer) -> None:
-    analyzer = HttpAnalyzer(base_url=f"http://127.0.0.1:{server.server_port}", api_key=None)
+    analyzer = LocalAnalyzer(base_url=f"http://127.0.0.1:{server.server_port}")
     text = "The harbour office is open on weekdays. Boats must leave the harbour before the storm arrives."
     request = AnalysisRequest(
         kind="pdf", name="a.pdf", media_type="application/pdf", preview_jpeg=None, text=text
@@ -117,7 +117,7 @@ def test_the_apps_analyzer_gets_a_description_or_a_bad_file(server: ModelsServer
 
 
 def test_the_apps_analyzer_reads_a_page_or_has_a_bad_file(server: ModelsServer) -> None:
-    analyzer = HttpAnalyzer(base_url=f"http://127.0.0.1:{server.server_port}", api_key=None)
+    analyzer = LocalAnalyzer(base_url=f"http://127.0.0.1:{server.server_port}")
     jpeg = io.BytesIO()
     draw_page(0, "The harbour office\nis open on Monday").save(jpeg, "JPEG")
     assert (

@@ -15,13 +15,15 @@ ALLOWED = {
     "app": {"api", "events", "logs", "settings", "wiring"},
     "api": {"ops", "model", "errors", "logs", "settings", "wiring"},
     "events": {"ops", "model", "errors", "logs", "settings", "wiring"},
-    "wiring": {"model", "errors", "logs", "settings", "stores", "providers", "providers.*"},
+    "wiring": {"model", "errors", "logs", "settings", "model_wiring", "stores", "providers", "providers.*"},
+    "model_wiring": {"errors", "settings", "model_settings", "providers", "providers.*"},
     "ops": {"model", "stores", "providers", "errors", "logs"},
     "stores": {"model", "errors"},
     "providers": {"model", "errors"},
     "providers.*": {"providers", "model", "errors"},
     "model": {"errors"},
-    "settings": set(),
+    "settings": {"errors", "model_settings"},
+    "model_settings": {"errors"},
     "logs": {"model"},
     "errors": set(),
 }
@@ -75,8 +77,7 @@ SUBJECTS = {
 NOT_SHIPPED = {"local", "bench", "tests", "deploy"}
 HEAVY = [
     *("boto3", "botocore", "psycopg2", "PIL", "numpy", "pypdfium2", "pillow_heif", "h11"),
-    "openai",
-    "anthropic",
+    *("openai", "anthropic", "voyageai", "cohere", "litellm"),
 ]
 SHIPPED = [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
 
@@ -162,3 +163,26 @@ def test_importing_the_app_loads_nothing_heavy() -> None:
     code = f"import app, sys; print(*sorted(set({HEAVY}) & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-B", "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (ran.returncode, ran.stdout.split(), ran.stderr) == (0, [], "")
+
+
+LIVE = """
+import os, sys
+for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "VOYAGE_API_KEY"):
+    os.environ[name] = "key of the tests"
+os.environ |= {"DATABASE_URL": "postgresql://", "IMAGES_BUCKET": "b", "SESSION_SECRET": "s" * 32}
+from chalice.test import Client  # which brings botocore
+from tempfile import mkdtemp
+before = set(sys.modules)
+import app
+with Client(app.app, project_dir=mkdtemp()) as client:
+    answer = client.http.get("/health/live")
+assert answer.status_code == 200, answer.body
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before} & set(HEAVY)
+print(*sorted(loaded), *sorted(name for name in sys.modules if name.startswith("chalicelib.providers.models")))
+"""
+
+
+def test_asking_whether_it_lives_loads_nothing_heavy_and_no_model() -> None:
+    code = f"HEAVY = {HEAVY}\n{LIVE}"
+    ran = subprocess.run([sys.executable, "-B", "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout.split()) == (0, []), ran.stderr

@@ -54,25 +54,47 @@ def test_the_api_knows_every_upstream_of_the_table_and_nobody_else_does() -> Non
 
 def test_who_asks_a_model_knows_where_it_is_and_nobody_else_does() -> None:
     given = GIVEN | {
+        "ChatProvider": "openai, anthropic",
         "ChatModel": "m",
+        "OpenaiApiKey": "key of the tests",
         "AnthropicApiKey": "key of the tests",
-        "EmbeddingsUrl": "https://e.example/v1",
+        "VoyageApiKey": "key of the tests",
+        "AnalyzerProvider": "anthropic",
+        "RerankProvider": "voyage",
     }
     asking = {"api_handler", "RunnerLambda"}
-    embedding = asking | {"EmbedderLambda"}
+    embedding, analyzing = asking | {"EmbedderLambda"}, {"api_handler", "AnalyzerLambda"}
     for function in FUNCTIONS:
         settings = Settings.from_env(variables(function, "production", **given))
-        assert (
-            (settings.chat_model == "m") == (settings.anthropic_api_key is not None) == (function in asking)
-        )
-        assert (settings.embeddings_url is not None) == (function in embedding)
-        assert settings.openai_api_key is None
+        models = settings.models
+        chats = [(each.provider, each.model) for each in models.chats]
+        expected = [("openai", "m"), ("anthropic", "claude-sonnet-5-5")] if function in asking else None
+        assert expected is None or chats == expected
+        assert (settings.voyage_api_key is not None) == (function in embedding)
+        assert (settings.anthropic_api_key is not None) == (function in asking | analyzing)
+        if function in embedding:
+            assert models.embedder and models.embedder.provider == "voyage"
+        if function in analyzing:
+            assert [each.provider for each in models.analyzers] == ["anthropic"]
+
+
+def test_a_new_stage_without_keys_asks_bedrock() -> None:
+    for function in ("api_handler", "AnalyzerLambda", "EmbedderLambda", "RunnerLambda"):
+        models = Settings.from_env(
+            variables(function, "production", **GIVEN) | {"AWS_REGION": "eu-west-1"}
+        ).models
+        nova = ("bedrock", "eu.amazon.nova-2-lite-v1:0")
+        assert [(each.provider, each.model) for each in (*models.analyzers, *models.chats)] == [nova, nova]
+        assert models.embedder and models.embedder.model == "amazon.titan-embed-text-v2:0"
+        assert (models.embedding_dimensions, models.rerankers) == (1024, ())
 
 
 def test_secrets_are_not_shown_and_none_is_too_short() -> None:
     parameters = overlay.template("production")["Parameters"]
     shown = {name for name, each in parameters.items() if not each.get("NoEcho")}
-    addresses = {"EmbeddingsUrl", "AnalyzerUrl", "ChatUrl", "ChatModel", "RerankUrl", "RerankModel"}
+    roles = ("Analyzer", "Chat", "Rerank", "Embedding")
+    addresses = {f"{role}{what}" for role in roles for what in ("Provider", "Model")}
+    addresses |= {"AnalyzerUrl", "ChatUrl", "RerankUrl", "EmbeddingsUrl", "EmbeddingDimensions"}
     assert shown == UPSTREAMS.keys() | addresses
     assert parameters["SessionSecret"]["MinLength"] == 32 and "Default" not in parameters["SessionSecret"]
     for name in ("UpstreamIdentitySecret", "SessionSecretPrevious"):

@@ -174,3 +174,35 @@ def test_who_sends_mail_may_send_it_as_the_stages_sender_alone(
         assert not allowed("api_handler", stage, "ses:SendEmail", identity + name)
     elsewhere = "arn:aws:ses:eu-west-1:999999999999:identity/example.org"
     assert not allowed("api_handler", stage, "ses:SendEmail", elsewhere)
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "local"])
+def test_who_asks_models_may_ask_the_stages_own_and_no_others(
+    stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def may(function: str, resource: str) -> bool:
+        return allowed(function, stage, "bedrock:InvokeModel", f"arn:aws:bedrock:eu-west-1:{resource}")
+
+    nova = (
+        ":foundation-model/amazon.nova-2-lite-v1:0",
+        f"{ACCOUNT}:inference-profile/eu.amazon.nova-2-lite-v1:0",
+    )
+    titan = (":foundation-model/amazon.titan-embed-text-v2:0",)
+    asked = {"api_handler": (*nova, *titan), "RunnerLambda": (*nova, *titan)}
+    asked |= {"AnalyzerLambda": nova, "EmbedderLambda": titan}
+    for function in FUNCTIONS:
+        own = asked.get(function, ())
+        assert {arn for arn in (*nova, *titan) if may(function, arn)} == set(own), function
+        assert not may(function, ":foundation-model/anthropic.claude-sonnet-5-5")
+        assert not may(function, f"{ACCOUNT}:inference-profile/eu.anthropic.claude-sonnet-5-5")
+    variables = CONFIG["stages"][stage]["environment_variables"]
+    monkeypatch.setitem(variables, "CHAT_PROVIDER", "anthropic, bedrock")
+    monkeypatch.setitem(variables, "CHAT_MODEL", "claude-sonnet-5-5, eu.anthropic.claude-sonnet-5-5")
+    monkeypatch.setitem(variables, "ANALYZER_PROVIDER", "openai")
+    assert may("RunnerLambda", ":foundation-model/anthropic.claude-sonnet-5-5")
+    assert may("RunnerLambda", f"{ACCOUNT}:inference-profile/eu.anthropic.claude-sonnet-5-5")
+    assert not any(may(function, nova[0]) for function in FUNCTIONS)
+
+
+def test_stage_local_asks_no_model_of_bedrock() -> None:
+    assert not any("bedrock" in text for name, text in files().items() if name.endswith("-local.json"))

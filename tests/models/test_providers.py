@@ -14,14 +14,15 @@ import pytest
 
 from chalicelib.errors import BadFile, CollectionsError, InvalidInput, Misconfigured, Throttled, Unavailable
 from chalicelib.providers import Analysis, AnalysisRequest
-from chalicelib.providers.models.analyzer_http import HttpAnalyzer
-from chalicelib.providers.models.embedder_openai import OpenAIEmbedder
+from chalicelib.providers.models.analyzer_local import LocalAnalyzer
+from chalicelib.providers.models.embedder import HostedEmbedder
+from tests.models.making import openai_embedder
 from tests.support.model_provider import KEY, HttpReply, Provider
 
 
 @pytest.fixture
-def embedder(provider: Provider) -> OpenAIEmbedder:
-    return OpenAIEmbedder(base_url=provider.url + "/v1/", api_key=KEY, model="m", dimensions=2)
+def embedder(provider: Provider) -> HostedEmbedder:
+    return openai_embedder(provider.url + "/v1/", key=KEY, model="m", dimensions=2)
 
 
 def embeddings(body: Any) -> HttpReply:
@@ -38,7 +39,7 @@ def fixed(status: int, answer: object, **headers: str) -> Callable[[Any], HttpRe
 
 
 def test_embed_returns_unit_vectors_in_the_order_of_the_texts(
-    provider: Provider, embedder: OpenAIEmbedder
+    provider: Provider, embedder: HostedEmbedder
 ) -> None:
     provider.answer = lambda body: fixed(
         200, {"data": [{"index": 1, "embedding": [0, 9]}, {"index": 0, "embedding": [3, 4]}]}
@@ -47,7 +48,7 @@ def test_embed_returns_unit_vectors_in_the_order_of_the_texts(
 
 
 def test_embed_sends_batches_of_256_and_the_key_on_one_connection(
-    provider: Provider, embedder: OpenAIEmbedder
+    provider: Provider, embedder: HostedEmbedder
 ) -> None:
     provider.answer = embeddings
     vectors = embedder.embed(["x" * (1 + i % 7) for i in range(300)], timeout_s=10)
@@ -60,7 +61,7 @@ def test_embed_sends_batches_of_256_and_the_key_on_one_connection(
 
 
 def test_embed_outlives_a_kept_connection_that_the_server_closed(
-    provider: Provider, embedder: OpenAIEmbedder
+    provider: Provider, embedder: HostedEmbedder
 ) -> None:
     provider.answer, provider.close_after_answer = embeddings, True
     for _ in range(3):
@@ -86,7 +87,7 @@ def test_embed_outlives_a_kept_connection_that_the_server_closed(
     ],
 )
 def test_each_status_becomes_its_error_without_the_key(
-    provider: Provider, embedder: OpenAIEmbedder, status: int, code: str | None, expected: type[Exception]
+    provider: Provider, embedder: HostedEmbedder, status: int, code: str | None, expected: type[Exception]
 ) -> None:
     message = f"Incorrect API key provided: {KEY}"
     provider.answer = fixed(status, {"error": {"message": message, "code": code}})
@@ -97,11 +98,12 @@ def test_each_status_becomes_its_error_without_the_key(
     assert KEY not in repr(raised.value)
 
 
-def test_retry_after_is_read_as_seconds_and_as_a_date(provider: Provider, embedder: OpenAIEmbedder) -> None:
+def test_retry_after_is_read_as_seconds_and_as_a_date(provider: Provider) -> None:
     moment = datetime.now(UTC) + timedelta(seconds=40)
     waits = []
     for header in ("17", format_datetime(moment, usegmt=True), "soon", "999999"):
         provider.answer = fixed(429, {}, **{"Retry-After": header})
+        embedder = openai_embedder(provider.url, key=KEY, model="m", dimensions=2)
         with pytest.raises(Throttled) as raised:
             embedder.embed(["a"], timeout_s=5)
         waits.append(raised.value.retry_after_s)
@@ -113,7 +115,6 @@ def test_retry_after_is_read_as_seconds_and_as_a_date(provider: Provider, embedd
     [
         ({"data": []}, "0 embeddings for 1 texts"),
         ({"data": [{"index": 5, "embedding": [1, 2]}]}, "1 embeddings for 1 texts"),
-        ({"data": [{"index": 0, "embedding": [1, 2, 3]}]}, "3 dimensions where 2"),
         ({"data": [{"index": 0, "embedding": [1, float("nan")]}]}, "no direction"),
         ({"data": [{"index": 0, "embedding": [0, 0]}]}, "no direction"),
         ({"data": [{"index": 0, "embedding": "%%%"}]}, "not a list of embeddings"),
@@ -125,15 +126,23 @@ def test_retry_after_is_read_as_seconds_and_as_a_date(provider: Provider, embedd
     ],
 )
 def test_an_unusable_answer_is_unavailable(
-    provider: Provider, embedder: OpenAIEmbedder, answer: object, says: str
+    provider: Provider, embedder: HostedEmbedder, answer: object, says: str
 ) -> None:
     provider.answer = fixed(200, answer)
     with pytest.raises(Unavailable, match=says):
         embedder.embed(["a"], timeout_s=5)
 
 
+def test_vectors_of_another_length_are_a_wrong_setting(provider: Provider, embedder: HostedEmbedder) -> None:
+    provider.answer = fixed(200, {"data": [{"index": 0, "embedding": [1, 2, 3]}]})
+    with pytest.raises(Misconfigured, match="3 dimensions where EMBEDDING_DIMENSIONS is 2") as raised:
+        embedder.embed(["a"], timeout_s=5)
+    assert raised.value.code == "wrong_dimensions"
+    assert len(provider.asked) == 1
+
+
 def test_an_answer_that_is_no_json_or_has_no_end_is_unavailable(provider: Provider) -> None:
-    analyzer = HttpAnalyzer(base_url=provider.url, api_key=None)
+    analyzer = LocalAnalyzer(base_url=provider.url)
     provider.answer = lambda body: (200, {}, b"<html>")
     with pytest.raises(Unavailable, match="not JSON"):
         analyzer.analyze(a_request(), timeout_s=5)
@@ -146,12 +155,12 @@ def test_an_answer_that_is_no_json_or_has_no_end_is_unavailable(provider: Provid
 
 def test_a_slow_and_an_absent_provider_are_unavailable(provider: Provider) -> None:
     provider.delay_s = 0.5
-    slow = OpenAIEmbedder(base_url=provider.url, api_key=KEY, model="m", dimensions=2)
+    slow = openai_embedder(provider.url, key=KEY, model="m", dimensions=2)
     with pytest.raises(Unavailable, match="in time"):
         slow.embed(["a"], timeout_s=0.1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    absent = OpenAIEmbedder(base_url=f"http://127.0.0.1:{port}", api_key=KEY, model="m", dimensions=2)
+    absent = openai_embedder(f"http://127.0.0.1:{port}", key=KEY, model="m", dimensions=2)
     with pytest.raises(Unavailable, match="cannot be reached"):
         absent.embed(["a"], timeout_s=1)
 
@@ -163,7 +172,7 @@ def test_a_slow_and_an_absent_provider_are_unavailable(provider: Provider) -> No
 )  # fmt: skip
 def test_a_base_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(Misconfigured):
-        OpenAIEmbedder(base_url=url, api_key=None, model="m", dimensions=2)
+        openai_embedder(url, key=None, model="m", dimensions=2)
 
 
 def a_request() -> AnalysisRequest:
@@ -178,7 +187,7 @@ def an_answer(**changes: object) -> dict[str, object]:
 
 def test_analyze_sends_the_request_and_returns_the_analysis(provider: Provider) -> None:
     provider.answer = fixed(200, an_answer(language="en"))
-    analysis = HttpAnalyzer(base_url=provider.url, api_key=None).analyze(a_request(), timeout_s=5)
+    analysis = LocalAnalyzer(base_url=provider.url).analyze(a_request(), timeout_s=5)
     assert analysis == Analysis(
         category="photograph", summary="A cat.", labels=("cat",), text_in_image="", language="en",
         provider="local", model="m",
@@ -192,7 +201,7 @@ def test_analyze_sends_the_request_and_returns_the_analysis(provider: Provider) 
 def test_analyze_bounds_what_comes_back(provider: Provider) -> None:
     labels = ["", "a\0b", "a\0b", *(f"{i}-" + "x" * 100 for i in range(50))]
     provider.answer = fixed(200, an_answer(category="c" * 99, summary="\0 s" * 2000, labels=labels))
-    analysis = HttpAnalyzer(base_url=provider.url, api_key=None).analyze(a_request(), timeout_s=5)
+    analysis = LocalAnalyzer(base_url=provider.url).analyze(a_request(), timeout_s=5)
     assert (len(analysis.category), len(analysis.labels), analysis.labels[0]) == (64, 32, "ab")
     assert len(analysis.summary) <= 2000
     assert max(map(len, analysis.labels)) == 64
@@ -205,18 +214,18 @@ def test_analyze_bounds_what_comes_back(provider: Provider) -> None:
 def test_an_analysis_of_the_wrong_form_is_unavailable(provider: Provider, answer: object) -> None:
     provider.answer = fixed(200, answer)
     with pytest.raises(Unavailable):
-        HttpAnalyzer(base_url=provider.url, api_key=None).analyze(a_request(), timeout_s=5)
+        LocalAnalyzer(base_url=provider.url).analyze(a_request(), timeout_s=5)
 
 
 def test_a_file_that_the_analyzer_refuses_is_a_bad_file(provider: Provider) -> None:
     provider.answer = fixed(422, {"error": {"code": "undecodable"}})
     with pytest.raises(BadFile) as raised:
-        HttpAnalyzer(base_url=provider.url, api_key=None).analyze(a_request(), timeout_s=5)
+        LocalAnalyzer(base_url=provider.url).analyze(a_request(), timeout_s=5)
     assert raised.value.code == "analyzer_refused"
 
 
 def test_a_page_that_is_read_is_sent_as_it_is_and_its_text_is_bounded(provider: Provider) -> None:
-    analyzer = HttpAnalyzer(base_url=provider.url, api_key=None)
+    analyzer = LocalAnalyzer(base_url=provider.url)
     provider.answer = fixed(200, {"text": "\0 One line.\nAnother. \n", "more": 1})
     assert analyzer.read_page(b"jpeg", timeout_s=5) == "One line.\nAnother."
     assert provider.asked == [("/read", None, {"page_jpeg": "anBlZw=="})]

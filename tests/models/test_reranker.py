@@ -9,8 +9,9 @@ from chalicelib import wiring
 from chalicelib.errors import InvalidInput, Misconfigured, Throttled, Unavailable
 from chalicelib.model.search.filters import Filters
 from chalicelib.ops.search.passages import find_passages
-from chalicelib.providers.models.reranker_http import HttpReranker
+from chalicelib.providers.models.rerankers import HostedReranker, HttpRerank
 from chalicelib.settings import InvalidSetting, Settings
+from tests.models.making import providers
 from tests.support.library_api import Api
 from tests.support.model_provider import KEY, Provider
 from tests.support.world import World, jpeg
@@ -21,12 +22,12 @@ def scores(rows: Any, key: str = "results") -> tuple[int, dict[str, str], bytes]
 
 
 @pytest.fixture
-def reranker(provider: Provider) -> HttpReranker:
-    return HttpReranker(base_url=f"{provider.url}/v2/", api_key=KEY, model="m")
+def reranker(provider: Provider) -> HostedReranker:
+    return HostedReranker(providers(HttpRerank(base_url=f"{provider.url}/v2/", api_key=KEY, model="m")))
 
 
 @pytest.mark.parametrize("key", ["results", "data"])
-def test_scores_come_in_the_documents_order(provider: Provider, reranker: HttpReranker, key: str) -> None:
+def test_scores_come_in_the_documents_order(provider: Provider, reranker: HostedReranker, key: str) -> None:
     rows = [{"index": 2, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.5}]
     provider.answer = lambda _: scores([*rows, {"index": 1, "relevance_score": -3}], key)
     assert reranker.rerank("q", ["a", "b", "c"], timeout_s=5) == [0.5, -3.0, 0.9]
@@ -52,7 +53,7 @@ def test_scores_come_in_the_documents_order(provider: Provider, reranker: HttpRe
     ],
 )
 def test_what_is_no_score_a_document_is_unavailable(
-    provider: Provider, reranker: HttpReranker, rows: Any
+    provider: Provider, reranker: HostedReranker, rows: Any
 ) -> None:
     provider.answer = lambda _: scores(rows)
     with pytest.raises(Unavailable):
@@ -60,7 +61,9 @@ def test_what_is_no_score_a_document_is_unavailable(
 
 
 @pytest.mark.parametrize("answer", [b"[]", b"7", b"{}", b"<html>"])
-def test_what_is_no_answer_is_unavailable(provider: Provider, reranker: HttpReranker, answer: bytes) -> None:
+def test_what_is_no_answer_is_unavailable(
+    provider: Provider, reranker: HostedReranker, answer: bytes
+) -> None:
     provider.answer = lambda _: (200, {}, answer)
     with pytest.raises(Unavailable):
         reranker.rerank("q", ["a"], timeout_s=5)
@@ -70,7 +73,7 @@ def test_what_is_no_answer_is_unavailable(provider: Provider, reranker: HttpRera
     ("status", "error"), [(401, Misconfigured), (422, InvalidInput), (429, Throttled), (500, Unavailable)]
 )
 def test_a_refusal_keeps_its_kind_and_no_secret(
-    provider: Provider, reranker: HttpReranker, status: int, error: type[Exception]
+    provider: Provider, reranker: HostedReranker, status: int, error: type[Exception]
 ) -> None:
     provider.answer = lambda _: (status, {}, json.dumps({"message": KEY}).encode())
     with pytest.raises(error) as refused:

@@ -47,6 +47,7 @@ def record(folder: Path) -> None:
                 "EMBEDDING_MODEL": "test-embedding",
                 "EMBEDDING_DIMENSIONS": str(DIMENSIONS),
                 "ANALYZER_URL": providers.url,
+                "CHAT_PROVIDER": "none",
                 "SESSION_SECRET": "of-the-tests-and-known-to-everybody",
             }
             db = Database(os.environ["DATABASE_URL"], max_size=2)

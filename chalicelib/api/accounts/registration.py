@@ -1,6 +1,6 @@
 """Registration: its terms, which a client reads before sign-in, and new accounts."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -13,7 +13,7 @@ from chalicelib.errors import Forbidden, InvalidInput
 from chalicelib.model.accounts import passwords
 from chalicelib.model.ingest.files import KIND_OF_MEDIA_TYPE
 from chalicelib.ops.accounts import accounts
-from chalicelib.settings import VERSION, ChatProvider
+from chalicelib.settings import VERSION, Settings
 
 routes = Routes("accounts")
 
@@ -57,14 +57,19 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Providers(msgspec.Struct, frozen=True, kw_only=True):
-    """Providers in use; null if not set. Tokens of `oidc_issuer` are accepted.
+    """Providers in use; null if not set. Of several providers of a role, the one that is asked first.
 
-    Without `chat_model`, answers are quotes.
+    Tokens of `oidc_issuer` are accepted. Without `chat_model`, answers are quotes.
     """
 
+    analyzer_provider: str | None
+    analyzer_model: str | None
+    embedding_provider: str | None
     embedding_model: str | None
-    chat_provider: ChatProvider | None
+    chat_provider: str | None
     chat_model: str | None
+    rerank_provider: str | None
+    rerank_model: str | None
     oidc_issuer: str | None
 
 
@@ -117,14 +122,24 @@ def get_registration(request: Request) -> Registration:
         ],
         media_types=sorted(KIND_OF_MEDIA_TYPE),
         job_kinds=[],
-        providers=Providers(
-            embedding_model=settings.embedding_model if settings.embeddings_url else None,
-            chat_provider=settings.chat_provider,
-            chat_model=settings.chat_model if settings.chat_provider else None,
-            oidc_issuer=settings.oidc_issuer,
-        ),
+        providers=_providers(settings),
         versions=Versions(app=VERSION),
     )
+
+
+def _providers(settings: Settings) -> Providers:
+    models = settings.models
+    embedders = () if models.embedder is None else (models.embedder,)
+    roles = {
+        "analyzer": models.analyzers,
+        "embedding": embedders,
+        "chat": models.chats,
+        "rerank": models.rerankers,
+    }
+    first = {role: chosen[0] if chosen else None for role, chosen in roles.items()}
+    named: dict[str, Any] = {f"{role}_provider": each and each.provider for role, each in first.items()}
+    named |= {f"{role}_model": each and each.model for role, each in first.items()}
+    return Providers(**named, oidc_issuer=settings.oidc_issuer)
 
 
 @routes.post(

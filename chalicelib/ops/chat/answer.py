@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.errors import InvalidInput, ModelRefused, Unavailable
-from chalicelib.model.chat import answers
+from chalicelib.model import prompts
 from chalicelib.model.chat.answers import Checked, Citation, Claimed, Draft, Rewritten, Sentence
 from chalicelib.model.chat.extraction import choose_sentences, sentences_of, shortlist, with_headings
 from chalicelib.model.chat.messages import Turn
@@ -25,7 +25,7 @@ from chalicelib.model.search.ranking import is_relevant
 from chalicelib.model.text import UNSTORABLE
 from chalicelib.ops.chat.verify import check_draft, read_evidence
 from chalicelib.ops.search.passages import Passage, find_passages
-from chalicelib.providers import ChatAnswer, ChatModel, Embedder, Reranker
+from chalicelib.providers import ChatAnswer, ChatModel, Embedder, Reranker, Usage
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
@@ -97,7 +97,7 @@ def answer_question(
     if passages and calls:
         try:
             draft = calls.ask(
-                answers.SYSTEM, _prompt(searched, passages), answers.SCHEMA, Draft, ANSWER_TOKENS
+                prompts.ANSWERING, _prompt(searched, passages), prompts.ANSWER, Draft, ANSWER_TOKENS
             )
         except ModelRefused:
             outcome = "refused"
@@ -121,8 +121,8 @@ def answer_question(
         citations=checked.citations,
         dropped=checked.dropped,
         missing=found.missing,
-        provider=chat.provider if chat else "extractive",
-        model=chat.model if chat else models.embedder.model,
+        provider=calls.provider if calls else "extractive",
+        model=calls.model if calls else models.embedder.model,
         input_tokens=calls.input_tokens if calls else 0,
         output_tokens=calls.output_tokens if calls else 0,
     )
@@ -143,6 +143,7 @@ class _ModelCalls:
     def __init__(self, chat: ChatModel, time_left_s: Callable[[], float]) -> None:
         self._chat = chat
         self._time_left_s = time_left_s
+        self.provider, self.model = chat.provider, chat.model
         self.input_tokens = self.output_tokens = 0
 
     def ask(self, system: str, prompt: str, schema: dict[str, object], shape: type[T], max_tokens: int) -> T:
@@ -151,16 +152,24 @@ class _ModelCalls:
         if left_s < LEAST_S:
             raise Unavailable("There is no time left to ask the model.", code="no_time_left")
         answer: ChatAnswer = self._chat.complete(
-            system, prompt, schema=schema, max_tokens=max_tokens, timeout_s=left_s
+            system,
+            prompt,
+            schema=schema,
+            max_tokens=max_tokens,
+            timeout_s=left_s,
+            spend=self._spend,
         )
-        self.input_tokens += answer.input_tokens
-        self.output_tokens += answer.output_tokens
+        self.provider, self.model = answer.provider, answer.model
         try:
             return msgspec.convert(answer.value, shape)
         except (msgspec.ValidationError, RecursionError) as error:
             raise Unavailable(
                 "The model did not answer in the form it was asked for.", code="model_unusable"
             ) from error
+
+    def _spend(self, usage: Usage) -> None:
+        self.input_tokens += usage.input_tokens + usage.cached_tokens + usage.cache_write_tokens
+        self.output_tokens += usage.output_tokens
 
 
 def _stand_alone(question: Question, calls: _ModelCalls | None) -> str:
@@ -171,7 +180,7 @@ def _stand_alone(question: Question, calls: _ModelCalls | None) -> str:
     history = [{"role": turn.role, "text": turn.content} for turn in _bounded(question.history)]
     prompt = json.dumps({"history": history, "question": question.text}, ensure_ascii=False)
     try:
-        answer = calls.ask(answers.REWRITING, prompt, answers.REWRITTEN, Rewritten, QUESTION_TOKENS)
+        answer = calls.ask(prompts.REWRITING, prompt, prompts.QUESTION, Rewritten, QUESTION_TOKENS)
     except ModelRefused:
         return by_words
     except Unavailable as error:

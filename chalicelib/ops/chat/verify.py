@@ -1,4 +1,7 @@
-"""Check a draft answer against the stored text: a sentence stays when its quotes are found there word for word."""
+"""Check a draft answer against the stored text.
+
+A sentence stays when its quotes are found there word for word, and when it does not stray from them.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,6 +18,7 @@ from chalicelib.model.chat.answers import (
 )
 from chalicelib.model.chat.citations import Source
 from chalicelib.model.chat.figures import has_unsupported_facts
+from chalicelib.model.chat.grounding import strays
 from chalicelib.ops.search.passages import Passage
 from chalicelib.stores.chat import citations
 from chalicelib.stores.chat.citations import StoredText, Window
@@ -75,7 +79,7 @@ def read_evidence(tx: Tx, user_id: str, passages: Sequence[Passage]) -> Evidence
 
 
 def check_draft(draft: Draft, evidence: Evidence, *, question: str) -> Checked:
-    """Return the answer without sentences that have no found quote, or a figure or address that no quote has."""
+    """Return the answer without sentences that no found quote bears out, or with a figure or address of their own."""
     content, kept = "", list[Citation]()
     dropped = max(0, len(draft.sentences) - MAX_SENTENCES)
     for sentence in draft.sentences[:MAX_SENTENCES]:
@@ -87,6 +91,7 @@ def check_draft(draft: Draft, evidence: Evidence, *, question: str) -> Checked:
             or len(text) > MAX_SENTENCE_CHARS
             or not found
             or has_unsupported_facts(text, _known(found, question))
+            or strays(text, [each.quote for each in found], known=_known(found, question))
         ):
             dropped += 1
             continue
@@ -103,7 +108,7 @@ def _found(sentence: Sentence, evidence: Evidence, start: int, end: int) -> list
 
 
 def _known(found: Sequence[Citation], question: str) -> Iterator[str]:
-    """Yield the texts that a sentence's figures and addresses may come from. A page number is none of them."""
+    """Yield the texts that a sentence's figures, addresses and names may come from. A page number is none of them."""
     yield question
     for citation in found:
         yield from (citation.quote, citation.item_name)

@@ -1,4 +1,7 @@
-"""Embed an item's chunks and index its pages."""
+"""Embed an item's chunks and index its pages.
+
+With a model that sees pictures, an image's caption is embedded together with the image: it is found by what it shows.
+"""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -7,8 +10,9 @@ from typing import TYPE_CHECKING
 from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.work.stages import WriteResults
-from chalicelib.providers import Embedder
+from chalicelib.providers import Embedder, Pictured
 from chalicelib.stores.ingest import chunks
+from chalicelib.stores.library import items
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.search import index
 from chalicelib.stores.search.index import PageBatch
@@ -23,13 +27,17 @@ RESERVE_S = 5.0  # no batch is started with less time than this
 
 
 def embed_item(
-    claim: Claim, *, db: "Database", embedder: Embedder, time_left_s: Callable[[], float]
+    claim: Claim,
+    *,
+    db: "Database",
+    embedder: Embedder,
+    time_left_s: Callable[[], float],
+    read_preview: Callable[[str], bytes] | None = None,
 ) -> WriteResults | None:
     """Embed the chunks that have no vector yet, then index the pages that are not indexed yet.
 
-    Store each batch at once.
-
-    Return the function that indexes the last pages, or None when time runs out; the next call continues there.
+    Store each batch at once. Return the function that indexes the last pages, or None when time runs out; the next
+    call continues there. `read_preview` returns the preview with a key, for an embedder that sees pictures.
     """
     ref = claim.ref
     set_id = db.transact(
@@ -42,8 +50,10 @@ def embed_item(
             break
         if time_left_s() < RESERVE_S:
             return None
-        ids, texts = zip(*unembedded, strict=True)
-        vectors = embedder.embed(texts, timeout_s=time_left_s())
+        ids = [n for n, _ in unembedded]
+        shown = _shown(ref, db, read_preview) if read_preview and embedder.sees_pictures else {}
+        inputs = [Pictured(text=text, jpeg=shown[n]) if n in shown else text for n, text in unembedded]
+        vectors = embedder.embed(inputs, timeout_s=time_left_s())
         db.transact(ref.user_id, _keep_vectors(claim, set_id, ids, vectors))
         after = ids[-1]
         log.info("embedding generated", extra={"chunks": len(ids), "embedding_model": embedder.model})
@@ -52,6 +62,18 @@ def embed_item(
             return None
         db.transact(ref.user_id, _keep_pages(claim, batch))
     return lambda tx: index.add_item(tx, ref)
+
+
+def _shown(ref: ItemRef, db: "Database", read_preview: Callable[[str], bytes]) -> dict[int, bytes]:
+    """Return the preview of an image by the ids of its captions; of a document, nothing."""
+
+    def find(tx: Tx) -> tuple[str | None, list[int]]:
+        item = items.get(tx, ref)
+        captions = [chunk.id for chunk in chunks.list_of_page(tx, ref, 1) if chunk.source == "caption"]
+        return (item.preview_key if item.kind == "image" else None), captions
+
+    key, captions = db.transact(ref.user_id, find)
+    return dict.fromkeys(captions, read_preview(key)) if key and captions else {}
 
 
 def _read_next(

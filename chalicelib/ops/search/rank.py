@@ -63,11 +63,11 @@ def prepare_query(query: str, *, embedder: Embedder, mode: Mode = "hybrid") -> P
     missing: tuple[str, ...] = ()
     if mode != "lexical":
         try:
-            vector = embedder.embed([query], timeout_s=EMBED_TIMEOUT_S)[0]
+            vector = embedder.embed([query], purpose="query", timeout_s=EMBED_TIMEOUT_S)[0]
         except (
             errors.InvalidInput,
             errors.Unavailable,
-        ) as error:  # it is too long, or the embedder is not available
+        ) as error:  # too long for the embedder, or it is not available
             if mode == "semantic":
                 raise
             log.warning("searching by words alone", extra={"error": error.code})

@@ -15,13 +15,11 @@ from chalicelib.model.search.filters import Filters
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest.embed import embed_item
 from chalicelib.ops.search.rank import prepare_query, rank_pages
-from chalicelib.ops.work.stages import run_stage
 from chalicelib.providers import Pictured, Usage
 from chalicelib.providers.models.embedder import HostedEmbedder, split_texts
 from chalicelib.providers.models.embeddings_openai import OpenAIEmbeddings
 from chalicelib.providers.models.voyage import VoyageMultimodal
 from tests.models.making import EMBEDDERS, KEY, RERANKERS, Vendor, providers
-from tests.support.emulated import BUCKET
 from tests.support.model_server import ModelServer, Reply, embedding_list, model_server
 from tests.support.world import World, jpeg
 
@@ -211,7 +209,7 @@ def test_an_image_is_found_by_what_it_shows(
     wiring.forget_all()
     for name, shown in (("one", "red"), ("two", "lime"), ("three", "blue")):
         world.deliver(world.put(f"alice/{name}.jpg", jpeg(shown)))
-        world.deliver(world.published()[-1])
+        world.step()
         ref = ItemRef(user_id="alice", item_id=name)
 
         def work(claim: Claim) -> Any:
@@ -223,7 +221,7 @@ def test_an_image_is_found_by_what_it_shows(
                 read_preview=wiring.blobs().get,
             )
 
-        run_stage("embed", ref, work, bucket=BUCKET, db=world.db, bus=wiring.bus())
+        world.do_stage("embed", ref, work)
     for query, item in (("something red", "one"), ("green things", "two"), ("blue", "three")):
         question = prepare_query(query, embedder=wiring.embedder(), mode="semantic")
         found = world.db.transact(

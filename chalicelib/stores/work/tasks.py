@@ -178,7 +178,14 @@ def cancel_run(tx: Tx, user_id: str, run_id: str) -> bool:
 
 def list_expired(tx: Tx, *, limit: int) -> list[Expired]:
     """Return running tasks whose lease is over, locked. System transaction."""
-    return tx.rows(Expired, SQL["list_expired"], limit=limit)
+    ids = lock_items(tx, [row["id"] for row in tx.all(SQL["find_expired"], limit=limit)])
+    return tx.rows(Expired, SQL["list_expired"], ids=ids)
+
+
+def lock_items(tx: Tx, ids: Sequence[int]) -> list[int]:
+    """Lock the items of these tasks, before the caller locks the tasks; return the ids. System transaction."""
+    tx.all(SQL["lock_items"], ids=list(ids))
+    return list(ids)
 
 
 def wake(tx: Tx, user_ids: Sequence[str]) -> list[Wake]:
@@ -204,7 +211,8 @@ def set_unwoken(tx: Tx, task: TaskRef) -> bool:
 def unwake_lost(tx: Tx, queue: Queue, *, messages: int, grace_s: float) -> int:
     """Have as many of the queue's tasks woken again as it has too few messages; return how many. System transaction."""
     kinds = [kind for kind, policy in POLICIES.items() if policy.queue == queue]
-    return tx.run(SQL["unwake_lost"], kinds=kinds, messages=messages, grace_s=grace_s)
+    found = tx.all(SQL["find_lost"], kinds=kinds, messages=messages, grace_s=grace_s)
+    return tx.run(SQL["unwake_lost"], ids=lock_items(tx, [row["id"] for row in found]), grace_s=grace_s)
 
 
 def prune_runs(tx: Tx) -> int:

@@ -197,9 +197,15 @@ def wake(tx: Tx, user_ids: Sequence[str]) -> list[Wake]:
     return [Wake(delay_s=row.pop("delay_s"), task=TaskRef(**row)) for row in rows]
 
 
-def list_waiting_users(tx: Tx, *, limit: int) -> list[str]:
-    """Return users who have tasks that no message wakes. System transaction."""
-    rows = tx.all(SQL["list_waiting_users"], limit=limit, max_delay_s=MAX_DELAY_S)
+def unmark(tx: Tx, woken: Sequence[TaskRef]) -> None:
+    """Undo what `wake` marked, in its transaction: their messages were not sent."""
+    if woken:
+        tx.run(SQL["unmark"], ids=[task.task_id for task in woken])
+
+
+def list_waiting_users(tx: Tx, *, after: str, limit: int) -> list[str]:
+    """Return users behind `after` who have tasks that no message wakes, in order. System transaction."""
+    rows = tx.all(SQL["list_waiting_users"], after=after, limit=limit, max_delay_s=MAX_DELAY_S)
     return [row["user_id"] for row in rows]
 
 

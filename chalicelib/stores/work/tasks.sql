@@ -151,9 +151,13 @@ FROM (SELECT id FROM due UNION ALL SELECT id FROM soon) c WHERE t.id = c.id
 RETURNING t.user_id, t.id AS task_id, t.stage AS kind,
           greatest(0, ceil(extract(epoch FROM t.run_after - clock_timestamp())))::int AS delay_s
 
+-- :name unmark
+UPDATE tasks SET woken_at = NULL WHERE id = ANY (%(ids)s)
+
 -- :name list_waiting_users
 SELECT DISTINCT user_id FROM tasks
-WHERE state = 'ready' AND woken_at IS NULL AND run_after <= clock_timestamp() + %(max_delay_s)s * interval '1 second'
+WHERE user_id > %(after)s AND state = 'ready' AND woken_at IS NULL
+  AND run_after <= clock_timestamp() + %(max_delay_s)s * interval '1 second'
 ORDER BY user_id LIMIT %(limit)s
 
 -- :name set_unwoken

@@ -74,9 +74,10 @@ def test_what_a_queue_refuses_of_a_batch_is_sent_later(world: World) -> None:
         def __getattr__(self, name: str) -> Any:
             return getattr(wiring._sqs(), name)
 
-        def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> Any:
-            sent = wiring._sqs().send_message_batch(QueueUrl=QueueUrl, Entries=Entries[:1] + Entries[2:])
-            refused = {"Id": Entries[1]["Id"], "SenderFault": False, "Code": "InternalError"}
+        def send_message_batch(self, **given: Any) -> Any:
+            first, second, *others = given["Entries"]
+            sent = wiring._sqs().send_message_batch(**given | {"Entries": [first, *others]})
+            refused = {"Id": second["Id"], "SenderFault": False, "Code": "InternalError"}
             return sent | {"Failed": [refused]}
 
     with pytest.raises(Unavailable):
@@ -114,7 +115,7 @@ def test_the_sweep_does_its_other_steps_without_the_queue(world: World) -> None:
     world.sql("UPDATE tasks SET woken_at = now() - interval '1 hour', run_after = now() - interval '1 hour'")
     delete_queue(world, "analyze")
     world.sql(
-        "INSERT INTO object_deletions (user_id, key, created_at) VALUES ('alice', 'alice/c.jpg', now() - interval '1 h')"
+        "INSERT INTO object_deletions (user_id, key) VALUES ('alice', 'alice/c.jpg')"
     )
     with pytest.raises(Misconfigured):
         world.sweep()

@@ -194,6 +194,7 @@ def wake(tx: Tx, user_ids: Sequence[str]) -> list[Wake]:
     at_once = [policy.at_once for policy in POLICIES.values()]
     bounds = {"kinds": list(POLICIES), "at_once": at_once, "max_delay_s": MAX_DELAY_S}
     rows = tx.all(SQL["wake"], user_ids=list(user_ids), **bounds)
+    rows.sort(key=lambda row: row["task_id"])
     return [Wake(delay_s=row.pop("delay_s"), task=TaskRef(**row)) for row in rows]
 
 

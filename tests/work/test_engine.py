@@ -259,3 +259,19 @@ def test_runs_of_the_release_before_move_over(talk: Talk) -> None:
     assert talk.world.sql("SELECT state FROM runs ORDER BY state") == [("queued",), ("running",)]
     talk.world.run()
     assert talk("GET", f"/api/v1/runs/{run_id}").body["state"] == "succeeded"
+
+
+def test_a_run_of_the_release_before_whose_last_worker_is_gone_has_failed(talk: Talk) -> None:
+    """Made ready with its attempts used up, it would wait for ever."""
+    talk.world.sql(
+        "INSERT INTO users (id) VALUES ('alice') ON CONFLICT DO NOTHING;"
+        "INSERT INTO runs (user_id, id, kind, state, input, attempt, created_at, lease_until)"
+        " SELECT 'alice', gen_random_uuid(), 'answer', 'running', '{}', n, now() - interval '9 min',"
+        "  now() - interval '5 min' FROM unnest(ARRAY[1, 6]) n"
+    )
+    talk.world.sweep()
+    found = talk("GET", "/api/v1/runs").body["data"]
+    assert {each["attempts"]: (each["state"], each["error"]["code"]) for each in found} == {
+        1: ("queued", "worker_lost"),
+        6: ("failed", "worker_lost"),
+    }

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.errors import LeaseLost, NotFound
-from chalicelib.model.library.items import ItemRef
+from chalicelib.model.library.items import ItemEvent, ItemRef
 from chalicelib.model.work.pipeline import Stage
 from chalicelib.model.work.tasks import MAX_DELAY_S, POLICIES, Claim, Kind, Queue, StoredRun, TaskRef, Wake
 from chalicelib.stores.postgres.sql import statements
@@ -84,6 +84,12 @@ def list_runs(
 ) -> list[StoredRun]:
     """Return the user's runs behind `after` (created_at, id), newest first."""
     return _list_runs(tx, user_id, state=state, after=after, limit=limit)
+
+
+def list_run_events(tx: Tx, user_id: str, run_id: str, *, after: int, limit: int) -> list[ItemEvent]:
+    """Return the events of the run behind the id `after`, oldest first."""
+    page = {"after": after, "limit": limit}
+    return tx.rows(ItemEvent, SQL["list_run_events"], user_id=user_id, run_id=run_id, **page)
 
 
 def claim(tx: Tx, task: TaskRef, *, lease_s: float | None = None) -> Claim | None:
@@ -178,8 +184,8 @@ def cancel_run(tx: Tx, user_id: str, run_id: str) -> bool:
 
 def list_expired(tx: Tx, *, limit: int) -> list[Expired]:
     """Return running tasks whose lease is over, locked. System transaction."""
-    ids = lock_items(tx, [row["id"] for row in tx.all(SQL["find_expired"], limit=limit)])
-    return tx.rows(Expired, SQL["list_expired"], ids=ids)
+    found = tx.all(SQL["find_expired"], kinds=list(POLICIES), limit=limit)
+    return tx.rows(Expired, SQL["list_expired"], ids=lock_items(tx, [row["id"] for row in found]))
 
 
 def lock_items(tx: Tx, ids: Sequence[int]) -> list[int]:

@@ -99,16 +99,24 @@ SET state = 'failed', token = NULL, lease_until = NULL, finished_at = now(), err
 WHERE user_id = %(user_id)s AND id = %(task_id)s
 
 -- :name cancel_run
-UPDATE tasks SET state = 'cancelled', token = NULL, lease_until = NULL, finished_at = clock_timestamp()
-WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND state IN ('ready', 'running')
+WITH cancelled AS (
+    UPDATE tasks SET state = 'cancelled', token = NULL, lease_until = NULL, finished_at = clock_timestamp()
+    WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND state IN ('ready', 'running')
+    RETURNING user_id, run_id, stage
+)
+INSERT INTO item_events (user_id, run_id, stage, event, message)
+SELECT user_id, run_id, stage, 'cancelled', 'Asked for by the user.' FROM cancelled
 
 -- Items are locked before their tasks, as everywhere, and in one order.
 -- :name lock_items
 SELECT 1 FROM tasks t JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id
 WHERE t.id = ANY (%(ids)s) ORDER BY i.user_id, i.id FOR UPDATE OF i
 
+-- Kinds that only a later release knows are left to it.
 -- :name find_expired
-SELECT id FROM tasks WHERE state = 'running' AND lease_until < clock_timestamp() ORDER BY lease_until LIMIT %(limit)s
+SELECT id FROM tasks
+WHERE state = 'running' AND lease_until < clock_timestamp() AND stage = ANY (%(kinds)s)
+ORDER BY lease_until LIMIT %(limit)s
 
 -- :name list_expired
 SELECT user_id, id AS task_id, stage AS kind, item_id, run_id::text, attempt
@@ -193,3 +201,7 @@ SELECT adopt_runs('1 minute')
 -- :name note
 INSERT INTO item_events (user_id, item_id, run_id, stage, event, attempt, message)
 VALUES (%(user_id)s, %(item_id)s, %(run_id)s::uuid, %(kind)s, %(event)s, %(attempt)s, %(message)s)
+
+-- :name list_run_events
+SELECT id, at, stage, event, attempt, message FROM item_events
+WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND id > %(after)s ORDER BY id LIMIT %(limit)s

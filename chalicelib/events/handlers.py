@@ -83,11 +83,11 @@ def _do(task: TaskRef, context: Any) -> None:
 
 
 def minute_passed() -> None:
-    db = wiring.pipeline_database()
-    counts = {
-        "woken": relay_wakes(db=db, queues=wiring.queues()),
-        "published": publish.relay_due_events(db=db, bus=wiring.bus()),
-    }
+    db, counts = wiring.pipeline_database(), {}
+    try:
+        counts["woken"] = relay_wakes(db=db, queues=wiring.queues())
+    finally:  # the bus does not wait for a queue
+        counts["published"] = publish.relay_due_events(db=db, bus=wiring.bus())
     log.info("relayed", extra=counts)
 
 

@@ -89,7 +89,7 @@ SILENT = {("POST", "/api/v1/api-keys"), ("POST", "/api/v1/documents"), ("POST", 
 SILENT |= {
     ("GET", f"/api/v1/documents/{{document_id}}/pages/{{n}}/{part}") for part in ("image", "thumbnail")
 }
-SILENT |= {("POST", "/api/v1/conversations")}
+SILENT |= {("POST", "/api/v1/conversations"), ("GET", "/api/v1/runs/{run_id}/timeline")}
 # A mail is on its way: to whom it went says nothing of who has the address.
 SILENT |= {("POST", "/api/v1/me/email")}
 # Open to everybody, and nobody's in particular; all others want to know who asks.

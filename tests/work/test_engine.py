@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib import wiring
-from chalicelib.errors import Unavailable
+from chalicelib.errors import CollectionsError, Unavailable
 from chalicelib.events import handlers
 from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work.tasks import POLICIES, Claim, TaskRef, Wake
@@ -25,6 +25,7 @@ from tests.support.world import World, jpeg
 
 __all__ = ["talk"]  # pytest finds fixtures by their names
 AT_ONCE = POLICIES["analyze"].at_once
+Sent = tuple[list[Wake], CollectionsError | None]
 ALICE_A = ItemRef(user_id="alice", item_id="a")
 
 
@@ -39,11 +40,12 @@ class DyingQueues(Queues):
         super().__init__(wiring._sqs, prefix="collections-local")
         self._sends = sends
 
-    def send(self, wakes: Sequence[Wake]) -> None:
+    def send(self, wakes: Sequence[Wake]) -> Sent:
         if self._sends:
             super().send(wakes)
         if wakes:
             raise Killed
+        return [], None
 
 
 def make_waiting(world: World, user: str, count: int) -> list[TaskRef]:
@@ -159,8 +161,8 @@ def test_a_queue_that_is_away_has_the_message_delivered_again(world: World) -> N
     (message,) = world.messages()
 
     class Away(Queues):
-        def send(self, wakes: Sequence[Wake]) -> None:
-            raise Unavailable("away")
+        def send(self, wakes: Sequence[Wake]) -> Sent:
+            return list(wakes), Unavailable("away")
 
     with pytest.raises(Unavailable):
         do(TaskRef(**json.loads(message["body"])["task"]), Away(wiring._sqs, prefix="x"))
@@ -176,8 +178,9 @@ def test_a_wait_is_a_delayed_message_and_a_long_one_is_the_relays(world: World) 
     delays: dict[int, int] = {}
 
     class Seen(Queues):
-        def send(self, wakes: Sequence[Wake]) -> None:
+        def send(self, wakes: Sequence[Wake]) -> Sent:
             delays.update({each.task.task_id: each.delay_s for each in wakes})
+            return [], None
 
     seen = Seen(wiring._sqs, prefix="x")
     wake("alice", db=world.db, queues=seen)
@@ -256,3 +259,19 @@ def test_runs_of_the_release_before_move_over(talk: Talk) -> None:
     assert talk.world.sql("SELECT state FROM runs ORDER BY state") == [("queued",), ("running",)]
     talk.world.run()
     assert talk("GET", f"/api/v1/runs/{run_id}").body["state"] == "succeeded"
+
+
+def test_a_run_of_the_release_before_whose_last_worker_is_gone_has_failed(talk: Talk) -> None:
+    """Made ready with its attempts used up, it would wait for ever."""
+    talk.world.sql(
+        "INSERT INTO users (id) VALUES ('alice') ON CONFLICT DO NOTHING;"
+        "INSERT INTO runs (user_id, id, kind, state, input, attempt, created_at, lease_until)"
+        " SELECT 'alice', gen_random_uuid(), 'answer', 'running', '{}', n, now() - interval '9 min',"
+        "  now() - interval '5 min' FROM unnest(ARRAY[1, 6]) n"
+    )
+    talk.world.sweep()
+    found = talk("GET", "/api/v1/runs").body["data"]
+    assert {each["attempts"]: (each["state"], each["error"]["code"]) for each in found} == {
+        1: ("queued", "worker_lost"),
+        6: ("failed", "worker_lost"),
+    }

@@ -202,9 +202,38 @@ def test_an_answer_deleted_since_is_no_more_in_its_run(talk: Talk, place: str) -
     assert "lighthouse" not in str(talk.world.sql("SELECT to_jsonb(t) FROM tasks t WHERE run_id IS NOT NULL"))
 
 
+def test_all_that_happened_to_a_run_is_its_timeline(talk: Talk, place: str) -> None:
+    run_id = queued(talk, place)
+    other = queued(talk, place)
+    talk.use_model(lambda asked: 503)
+    talk.deliver_run(run_id)
+    talk("POST", f"{RUNS}/{run_id}/cancel")
+    talk("POST", f"{RUNS}/{run_id}/cancel")
+    timeline = talk("GET", f"{RUNS}/{run_id}/timeline").body
+    told = [(each["stage"], each["event"], each["attempt"]) for each in timeline["data"]]
+    assert told == [("answer", "started", 1), ("answer", "retrying", 1), ("answer", "cancelled", None)]
+    first = talk("GET", f"{RUNS}/{run_id}/timeline?limit=2").body
+    rest = talk("GET", f"{RUNS}/{run_id}/timeline?after={first['next']}").body
+    assert (first["data"] + rest["data"], rest["has_more"]) == (timeline["data"], False)
+    assert talk("GET", f"{RUNS}/{other}/timeline").body["data"] == []
+    talk.be("bob")
+    assert talk("GET", f"{RUNS}/{run_id}/timeline").status == 404
+
+
+def test_runs_are_listed_by_their_state(talk: Talk, place: str) -> None:
+    ids = [queued(talk, place) for _ in range(3)]
+    talk.deliver_run(ids[0])
+    talk("POST", f"{RUNS}/{ids[1]}/cancel")
+    states = ("succeeded", "cancelled", "queued", "running", "failed")
+    found = {state: [run["id"] for run in talk("GET", f"{RUNS}?state={state}").body["data"]] for state in states}
+    assert found == {"succeeded": ids[:1], "cancelled": ids[1:2], "queued": ids[2:], "running": [], "failed": []}
+    assert talk("GET", f"{RUNS}?state=ready").status == 400
+
+
 @pytest.mark.parametrize("run_id", ["nonsense", "00000000-0000-4000-8000-000000000000", "%00"])
 def test_a_run_that_there_is_not(talk: Talk, run_id: str) -> None:
     assert talk("GET", f"{RUNS}/{run_id}").status == 404
+    assert talk("GET", f"{RUNS}/{run_id}/timeline").status == 404
     assert talk("POST", f"{RUNS}/{run_id}/cancel").status == 404
 
 
@@ -216,6 +245,9 @@ def test_a_kind_this_release_does_not_know_waits_for_one_that_does(talk: Talk, p
     with pytest.raises(InvalidInput):
         talk.world.deliver(later)
     assert states(talk) == [("ready", 0, None)]
+    talk.world.sql("UPDATE tasks SET state = 'running', lease_until = now() WHERE run_id IS NOT NULL")
+    talk.world.sweep()
+    assert states(talk) == [("running", 0, None)]
 
 
 def test_the_queue_being_away_is_the_relays_problem(talk: Talk, place: str) -> None:

@@ -9,6 +9,7 @@ from msgspec import Meta
 from chalicelib import wiring
 from chalicelib.api.chat.messages import Message, message_of
 from chalicelib.api.http.routes import Query, Request, Routes
+from chalicelib.api.library.items import PageQuery, Timeline, timeline_of
 from chalicelib.errors import Conflict
 from chalicelib.model.work.tasks import State as TaskState
 from chalicelib.model.work.tasks import StoredRun
@@ -110,6 +111,24 @@ def get_run(request: Request) -> Run:
         return run_of(run)
     found = conversations.find_answer(request.user_id, run.output, db=wiring.database())
     return run_of(run, message_of(found) if found else None)
+
+
+@routes.get(
+    "/api/v1/runs/{run_id}/timeline",
+    query=PageQuery,
+    returns=Timeline,
+    summary="All that happened to a run, in order.",
+)
+def get_run_timeline(request: Request) -> Timeline:
+    query: PageQuery = request.query
+    found, cursor = runs.read_timeline(
+        request.user_id,
+        request.path["run_id"],
+        after=query.after,
+        limit=query.limit,
+        db=wiring.database(),
+    )
+    return timeline_of(found, cursor)
 
 
 @routes.post(

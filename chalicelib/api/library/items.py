@@ -1,5 +1,6 @@
 """Items: list, read, their thumbnail, file, chunks and timeline; delete and process again."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from msgspec.structs import asdict
 from chalicelib import wiring
 from chalicelib.api.http.routes import Query, Request, Response, Routes
 from chalicelib.errors import NotFound
-from chalicelib.model.library.items import DescribedItem, ItemFilters, ItemRef, Status
+from chalicelib.model.library.items import DescribedItem, ItemEvent, ItemFilters, ItemRef, Status
 from chalicelib.ops.ingest import manage
 from chalicelib.ops.library import browse
 
@@ -259,6 +260,11 @@ def get_timeline(request: Request) -> Timeline:
     found, cursor = browse.read_timeline(
         _ref(request), after=query.after, limit=query.limit, db=wiring.database()
     )
+    return timeline_of(found, cursor)
+
+
+def timeline_of(found: Sequence[ItemEvent], cursor: str | None) -> Timeline:
+    """Return a page of the timeline of an item or a run."""
     names = TimelineEntry.__struct_fields__
     data = [TimelineEntry(**{name: getattr(event, name) for name in names}) for event in found]
     return Timeline(data=data, has_more=cursor is not None, next=cursor)

@@ -24,6 +24,7 @@ from chalicelib.ops.chat.answer import (
 )
 from chalicelib.ops.chat.conversations import MAX_MESSAGES, checked_id
 from chalicelib.ops.work.engine import Finish, Finished, TimeUp, run_task
+from chalicelib.ops.work.wake import wake_later
 from chalicelib.stores.chat import citations, conversations, messages
 from chalicelib.stores.library import collections, items
 from chalicelib.stores.postgres.tx import Tx
@@ -100,7 +101,7 @@ def answer_now(
             raise
 
     task = db.transact(user_id, lambda tx: tasks.get_run(tx, user_id, run_id)).task(user_id)
-    run_task(task, work, db=db, bus=bus, queues=queues, lease_s=REQUEST_LEASE_S)
+    run_task(task, work, db=db, bus=bus, queues=queues, lease_s=REQUEST_LEASE_S, wake=wake_later)
     return db.transact(user_id, lambda tx: tasks.get_run(tx, user_id, run_id))
 
 

@@ -33,14 +33,17 @@ def sweep(*, db: "Database", blobs: "Blobs", queues: "Queues", now: datetime) ->
 
     Return how many of each. Raise Unavailable when S3 or a queue is away, after all steps that do not need it.
     """
-    counts = {}
+    counts: dict[str, int] = {}
     try:
-        counts["found_objects"] = reconcile_objects(db=db, blobs=blobs, before=now - SETTLED_AFTER)
+        counts["lost_wake_ups"] = rewake_lost(db=db, queues=queues)
     finally:
-        counts |= _heal(db=db)
-        counts |= {"lost_wake_ups": rewake_lost(db=db, queues=queues)}
-    counts["deleted_objects"] = delete_objects(db=db, blobs=blobs)
-    return counts | {"aborted_uploads": abort_abandoned(db=db, blobs=blobs)}
+        try:
+            counts["found_objects"] = reconcile_objects(db=db, blobs=blobs, before=now - SETTLED_AFTER)
+        finally:
+            counts |= _heal(db=db)
+        counts["deleted_objects"] = delete_objects(db=db, blobs=blobs)
+        counts["aborted_uploads"] = abort_abandoned(db=db, blobs=blobs)
+    return counts
 
 
 def _heal(*, db: "Database") -> dict[str, int]:

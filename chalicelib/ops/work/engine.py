@@ -66,8 +66,13 @@ def run_task(
     bus: "Bus",
     queues: "Queues",
     lease_s: float | None = None,
+    wake: Callable[..., object] = wake,
 ) -> bool:
-    """Do the task if it can be claimed; return False when it cannot. Safe for messages that come late or twice."""
+    """Do the task if it can be claimed; return False when it cannot. Safe for messages that come late or twice.
+
+    Raise Unavailable or Misconfigured when the next messages cannot be sent, so that SQS delivers this one again. A
+    request, which no message has begun, gives `wake_later` as `wake` instead.
+    """
     with fields(user_id=task.user_id, stage=task.kind):
         claim = db.transact(task.user_id, lambda tx: _claim(tx, task, lease_s))
         events: Sequence[Outgoing] = ()

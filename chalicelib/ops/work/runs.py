@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import errors
 from chalicelib.model.ids import checked_uuid
+from chalicelib.model.library.items import ItemEvent
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
 from chalicelib.model.work.tasks import StoredRun
 from chalicelib.ops.work.wake import wake_later
@@ -33,6 +34,20 @@ def list_runs(
     )
     page, last = cut_page(found, limit)
     return page, encode_cursor(last.created_at, last.id) if last else None
+
+
+def read_timeline(
+    user_id: str, run_id: str, *, after: int, limit: int, db: "Database"
+) -> tuple[list[ItemEvent], str | None]:
+    """Return a page of what happened to the run, in order, and the cursor of the next page. Raise NotFound."""
+    known = _checked(run_id)
+
+    def read(tx: Tx) -> list[ItemEvent]:
+        tasks.get_run(tx, user_id, known)
+        return tasks.list_run_events(tx, user_id, known, after=after, limit=limit + 1)
+
+    page, last = cut_page(db.transact(user_id, read), limit)
+    return page, str(last.id) if last else None
 
 
 def cancel_run(user_id: str, run_id: str, *, db: "Database", queues: "Queues") -> StoredRun:

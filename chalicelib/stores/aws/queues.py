@@ -30,24 +30,41 @@ class Queues:
         self._prefix = prefix
         self._url = cache(self._find_url)
 
-    def send(self, wakes: Sequence[Wake]) -> None:
-        """Send a message for each; some may have been sent when it raises. Raise Unavailable or Misconfigured."""
+    def send(self, wakes: Sequence[Wake]) -> tuple[list[Wake], errors.CollectionsError | None]:
+        """Send a message for each. Return those that their queue did not take, and the first error.
+
+        Some of those may have been sent all the same. A queue that is away does not hold up the other queues.
+        """
+        unsent: list[Wake] = []
+        failed: dict[Queue, errors.CollectionsError] = {}
         for queue, batch in _batches(wakes):
-            entries = [
-                {
-                    "Id": str(number),
-                    "MessageBody": json.dumps({"task": asdict(wake.task)}),
-                    "MessageGroupId": _group(wake.task.user_id),
-                    "DelaySeconds": wake.delay_s,
-                }
-                for number, wake in enumerate(batch)
-            ]
-            with _translated():
-                sent = self._sqs().send_message_batch(QueueUrl=self._url(queue), Entries=entries)
-            if sent.get("Failed"):
-                raise errors.Unavailable(
-                    "The queue took only a part of the messages.", code="queue_unavailable"
-                )
+            if queue not in failed:
+                try:
+                    batch = self._send_batch(queue, batch)
+                except (errors.Unavailable, errors.Misconfigured) as error:
+                    failed[queue] = error
+                else:
+                    if batch:
+                        failed[queue] = errors.Unavailable(
+                            "The queue took only a part of the messages.", code="queue_unavailable"
+                        )
+            unsent += batch
+        return unsent, next(iter(failed.values()), None)
+
+    def _send_batch(self, queue: Queue, batch: Sequence[Wake]) -> list[Wake]:
+        """Return those that the queue refused. Raise Unavailable or Misconfigured."""
+        entries = [
+            {
+                "Id": str(number),
+                "MessageBody": json.dumps({"task": asdict(wake.task)}),
+                "MessageGroupId": _group(wake.task.user_id),
+                "DelaySeconds": wake.delay_s,
+            }
+            for number, wake in enumerate(batch)
+        ]
+        with _translated():
+            sent = self._sqs().send_message_batch(QueueUrl=self._url(queue), Entries=entries)
+        return [batch[int(refused["Id"])] for refused in sent.get("Failed", ())]
 
     def count(self, queue: Queue) -> int:
         """Return about how many messages wait in the queue, those that are not due included. Raise Unavailable."""

@@ -10,6 +10,7 @@ from msgspec.structs import asdict
 from chalicelib.model.failures import FailureFilters, StoredFailure
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.work import tasks
 
 SQL = statements(__file__)
 
@@ -25,8 +26,7 @@ def list_page(
 
 def redrive_tasks(tx: Tx, ids: Sequence[int]) -> int:
     """Make failed tasks ready with no attempts used; return how many. The relay wakes them."""
-    tx.run(SQL["lock_items"], ids=list(ids))
-    return tx.run(SQL["redrive_tasks"], ids=list(ids))
+    return tx.run(SQL["redrive_tasks"], ids=tasks.lock_items(tx, ids))
 
 
 def list_letters(tx: Tx, ids: Sequence[int]) -> list[Any]:

@@ -19,11 +19,6 @@ WHERE (%(id)s::text IS NULL OR id = %(id)s)
   AND (%(after_at)s::timestamptz IS NULL OR (failed_at, id) < (%(after_at)s, %(after_id)s))
 ORDER BY failed_at DESC, id DESC LIMIT %(limit)s
 
--- The items are locked before their tasks, as everywhere.
--- :name lock_items
-SELECT 1 FROM tasks t JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id
-WHERE t.id = ANY (%(ids)s) ORDER BY i.user_id, i.id FOR UPDATE OF i
-
 -- A task that is no failure any more is left alone.
 -- :name redrive_tasks
 WITH reset AS (

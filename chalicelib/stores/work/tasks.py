@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.errors import LeaseLost, NotFound
-from chalicelib.model.library.items import ItemRef
+from chalicelib.model.library.items import ItemEvent, ItemRef
 from chalicelib.model.work.pipeline import Stage
 from chalicelib.model.work.tasks import MAX_DELAY_S, POLICIES, Claim, Kind, Queue, StoredRun, TaskRef, Wake
 from chalicelib.stores.postgres.sql import statements
@@ -84,6 +84,12 @@ def list_runs(
 ) -> list[StoredRun]:
     """Return the user's runs behind `after` (created_at, id), newest first."""
     return _list_runs(tx, user_id, state=state, after=after, limit=limit)
+
+
+def list_run_events(tx: Tx, user_id: str, run_id: str, *, after: int, limit: int) -> list[ItemEvent]:
+    """Return the events of the run behind the id `after`, oldest first."""
+    page = {"after": after, "limit": limit}
+    return tx.rows(ItemEvent, SQL["list_run_events"], user_id=user_id, run_id=run_id, **page)
 
 
 def claim(tx: Tx, task: TaskRef, *, lease_s: float | None = None) -> Claim | None:
@@ -178,7 +184,14 @@ def cancel_run(tx: Tx, user_id: str, run_id: str) -> bool:
 
 def list_expired(tx: Tx, *, limit: int) -> list[Expired]:
     """Return running tasks whose lease is over, locked. System transaction."""
-    return tx.rows(Expired, SQL["list_expired"], limit=limit)
+    found = tx.all(SQL["find_expired"], kinds=list(POLICIES), limit=limit)
+    return tx.rows(Expired, SQL["list_expired"], ids=lock_items(tx, [row["id"] for row in found]))
+
+
+def lock_items(tx: Tx, ids: Sequence[int]) -> list[int]:
+    """Lock the items of these tasks, before the caller locks the tasks; return the ids. System transaction."""
+    tx.all(SQL["lock_items"], ids=list(ids))
+    return list(ids)
 
 
 def wake(tx: Tx, user_ids: Sequence[str]) -> list[Wake]:
@@ -187,12 +200,19 @@ def wake(tx: Tx, user_ids: Sequence[str]) -> list[Wake]:
     at_once = [policy.at_once for policy in POLICIES.values()]
     bounds = {"kinds": list(POLICIES), "at_once": at_once, "max_delay_s": MAX_DELAY_S}
     rows = tx.all(SQL["wake"], user_ids=list(user_ids), **bounds)
+    rows.sort(key=lambda row: row["task_id"])
     return [Wake(delay_s=row.pop("delay_s"), task=TaskRef(**row)) for row in rows]
 
 
-def list_waiting_users(tx: Tx, *, limit: int) -> list[str]:
-    """Return users who have tasks that no message wakes. System transaction."""
-    rows = tx.all(SQL["list_waiting_users"], limit=limit, max_delay_s=MAX_DELAY_S)
+def unmark(tx: Tx, woken: Sequence[TaskRef]) -> None:
+    """Undo what `wake` marked, in its transaction: their messages were not sent."""
+    if woken:
+        tx.run(SQL["unmark"], ids=[task.task_id for task in woken])
+
+
+def list_waiting_users(tx: Tx, *, after: str, limit: int) -> list[str]:
+    """Return users behind `after` who have tasks that no message wakes, in order. System transaction."""
+    rows = tx.all(SQL["list_waiting_users"], after=after, limit=limit, max_delay_s=MAX_DELAY_S)
     return [row["user_id"] for row in rows]
 
 
@@ -204,7 +224,8 @@ def set_unwoken(tx: Tx, task: TaskRef) -> bool:
 def unwake_lost(tx: Tx, queue: Queue, *, messages: int, grace_s: float) -> int:
     """Have as many of the queue's tasks woken again as it has too few messages; return how many. System transaction."""
     kinds = [kind for kind, policy in POLICIES.items() if policy.queue == queue]
-    return tx.run(SQL["unwake_lost"], kinds=kinds, messages=messages, grace_s=grace_s)
+    found = tx.all(SQL["find_lost"], kinds=kinds, messages=messages, grace_s=grace_s)
+    return tx.run(SQL["unwake_lost"], ids=lock_items(tx, [row["id"] for row in found]), grace_s=grace_s)
 
 
 def prune_runs(tx: Tx) -> int:

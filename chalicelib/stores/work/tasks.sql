@@ -99,13 +99,29 @@ SET state = 'failed', token = NULL, lease_until = NULL, finished_at = now(), err
 WHERE user_id = %(user_id)s AND id = %(task_id)s
 
 -- :name cancel_run
-UPDATE tasks SET state = 'cancelled', token = NULL, lease_until = NULL, finished_at = clock_timestamp()
-WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND state IN ('ready', 'running')
+WITH cancelled AS (
+    UPDATE tasks SET state = 'cancelled', token = NULL, lease_until = NULL, finished_at = clock_timestamp()
+    WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND state IN ('ready', 'running')
+    RETURNING user_id, run_id, stage
+)
+INSERT INTO item_events (user_id, run_id, stage, event, message)
+SELECT user_id, run_id, stage, 'cancelled', 'Asked for by the user.' FROM cancelled
+
+-- Items are locked before their tasks, as everywhere, and in one order.
+-- :name lock_items
+SELECT 1 FROM tasks t JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id
+WHERE t.id = ANY (%(ids)s) ORDER BY i.user_id, i.id FOR UPDATE OF i
+
+-- Kinds that only a later release knows are left to it.
+-- :name find_expired
+SELECT id FROM tasks
+WHERE state = 'running' AND lease_until < clock_timestamp() AND stage = ANY (%(kinds)s)
+ORDER BY lease_until LIMIT %(limit)s
 
 -- :name list_expired
 SELECT user_id, id AS task_id, stage AS kind, item_id, run_id::text, attempt
-FROM tasks WHERE state = 'running' AND lease_until < clock_timestamp()
-ORDER BY lease_until LIMIT %(limit)s
+FROM tasks WHERE id = ANY (%(ids)s) AND state = 'running' AND lease_until < clock_timestamp()
+ORDER BY lease_until
 FOR UPDATE SKIP LOCKED
 
 -- Wake-ups of one user are sent by one process at a time, so that they count each other. Several users are locked in
@@ -143,23 +159,33 @@ FROM (SELECT id FROM due UNION ALL SELECT id FROM soon) c WHERE t.id = c.id
 RETURNING t.user_id, t.id AS task_id, t.stage AS kind,
           greatest(0, ceil(extract(epoch FROM t.run_after - clock_timestamp())))::int AS delay_s
 
+-- :name unmark
+UPDATE tasks SET woken_at = NULL WHERE id = ANY (%(ids)s)
+
 -- :name list_waiting_users
 SELECT DISTINCT user_id FROM tasks
-WHERE state = 'ready' AND woken_at IS NULL AND run_after <= clock_timestamp() + %(max_delay_s)s * interval '1 second'
+WHERE user_id > %(after)s AND state = 'ready' AND woken_at IS NULL
+  AND run_after <= clock_timestamp() + %(max_delay_s)s * interval '1 second'
 ORDER BY user_id LIMIT %(limit)s
 
 -- :name set_unwoken
 UPDATE tasks SET woken_at = NULL WHERE user_id = %(user_id)s AND id = %(task_id)s AND state = 'ready'
 
 -- The queue holds fewer messages than tasks were woken: so many are lost. The oldest wake-ups are taken for those.
--- :name unwake_lost
+-- :name find_lost
 WITH woken AS (
     SELECT count(*) AS n FROM tasks WHERE state = 'ready' AND woken_at IS NOT NULL AND stage = ANY (%(kinds)s)
-), lost AS (
+)
+SELECT id FROM tasks
+WHERE state = 'ready' AND stage = ANY (%(kinds)s) AND woken_at < clock_timestamp() - %(grace_s)s * interval '1 second'
+  AND run_after <= clock_timestamp()
+ORDER BY woken_at LIMIT (SELECT greatest(0, n - %(messages)s) FROM woken)
+
+-- :name unwake_lost
+WITH lost AS (
     SELECT id FROM tasks
-    WHERE state = 'ready' AND stage = ANY (%(kinds)s) AND woken_at < clock_timestamp() - %(grace_s)s * interval '1 second'
-      AND run_after <= clock_timestamp()
-    ORDER BY woken_at LIMIT (SELECT greatest(0, n - %(messages)s) FROM woken) FOR UPDATE SKIP LOCKED
+    WHERE id = ANY (%(ids)s) AND state = 'ready' AND woken_at < clock_timestamp() - %(grace_s)s * interval '1 second'
+    FOR UPDATE SKIP LOCKED
 ), unwoken AS (
     UPDATE tasks t SET woken_at = NULL FROM lost WHERE t.id = lost.id RETURNING t.user_id, t.item_id, t.run_id, t.stage
 )
@@ -175,3 +201,7 @@ SELECT adopt_runs('1 minute')
 -- :name note
 INSERT INTO item_events (user_id, item_id, run_id, stage, event, attempt, message)
 VALUES (%(user_id)s, %(item_id)s, %(run_id)s::uuid, %(kind)s, %(event)s, %(attempt)s, %(message)s)
+
+-- :name list_run_events
+SELECT id, at, stage, event, attempt, message FROM item_events
+WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND id > %(after)s ORDER BY id LIMIT %(limit)s

@@ -68,7 +68,8 @@ CREATE VIEW failures WITH (security_invoker = true) AS
     FROM object_deletions WHERE attempts >= 3;
 GRANT SELECT ON failures TO collections_system;
 
--- Runs move over now; those that the release before still makes or works on are moved by the relay, a minute later.
+-- Runs move over now; those that the release before still makes or works on are moved by the sweep, a minute later. One
+-- whose worker is gone stays running, so that the sweep counts its attempts: it is tried again, or has failed.
 -- The next release drops the table and this function.
 CREATE FUNCTION adopt_runs(older_than interval) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public AS $$
     WITH moved AS (
@@ -76,10 +77,9 @@ CREATE FUNCTION adopt_runs(older_than interval) RETURNS bigint LANGUAGE sql SECU
         WHERE created_at <= now() - older_than AND (state <> 'running' OR lease_until < now())
         RETURNING *
     ), kept AS (
-        INSERT INTO tasks (user_id, run_id, stage, state, input, output, attempt, run_after, error_code, error_message,
+        INSERT INTO tasks (user_id, run_id, stage, state, lease_until, input, output, attempt, run_after, error_code, error_message,
                            last_error, created_at, started_at, finished_at)
-        SELECT user_id, id, kind,
-               CASE state WHEN 'queued' THEN 'ready' WHEN 'running' THEN 'ready' WHEN 'succeeded' THEN 'done' ELSE state END,
+        SELECT user_id, id, kind, CASE state WHEN 'queued' THEN 'ready' WHEN 'succeeded' THEN 'done' ELSE state END, lease_until,
                input, output, attempt, run_after, error_code, error_message, last_error, created_at, started_at, finished_at
         FROM moved ON CONFLICT (user_id, run_id) DO NOTHING
     )

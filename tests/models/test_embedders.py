@@ -208,7 +208,7 @@ def test_an_image_is_found_by_what_it_shows(
         monkeypatch.setenv(name, value)
     wiring.forget_all()
     for name, shown in (("one", "red"), ("two", "lime"), ("three", "blue")):
-        world.deliver(world.put(f"alice/{name}.jpg", jpeg(shown)))
+        world.step(world.put(f"alice/{name}.jpg", jpeg(shown)))
         world.step()
         ref = ItemRef(user_id="alice", item_id=name)
 

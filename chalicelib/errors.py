@@ -13,7 +13,8 @@
     ├── BadFile                 an uploaded file can never be processed; the reason code says why
     ├── Unavailable             a dependency is away; try again (retryable)
     │   ├── Throttled           a provider asks to slow down; retry_after_s says how long
-    │   └── Misconfigured       our key, our policy, our setting: no attempt of the item is burnt
+    │   └── Misconfigured       our key, our policy: no attempt of the item is burnt
+    │       └── InvalidSetting  a variable is missing or wrong; the log names it, the answer does not
     ├── ModelRefused            the chat model does not want to answer this
     ├── UpstreamFailed          a service behind the gateway gave no answer that can be handed on
     │   ├── UpstreamUnreachable it was not even asked: no connection
@@ -133,6 +134,14 @@ class Throttled(Unavailable):
 
 class Misconfigured(Unavailable):
     code = "misconfigured"
+
+
+class InvalidSetting(Misconfigured):
+    """A variable is missing or wrong. `reason` starts with its name and never holds its value; it is for the log."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.message = "This stage is not set up: a setting is missing or wrong. Its log names the setting."
 
 
 class ModelRefused(CollectionsError):

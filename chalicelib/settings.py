@@ -1,4 +1,7 @@
-"""Every setting, read once from the environment, refused at start with the variable's name."""
+"""Every setting, by the name of its variable; one that is missing or wrong is refused by that name.
+
+Where the values come from, wiring.py says: the environment, and Parameter Store for what is not there.
+"""
 
 import json
 import re
@@ -8,6 +11,8 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
+from chalicelib.errors import InvalidSetting as InvalidSetting
+
 Environment = Literal["local", "dev", "staging", "production"]
 ChatProvider = Literal["openai", "anthropic"]
 VERSION = "0.1.0"
@@ -16,6 +21,7 @@ _URL = re.compile(
     r"https?://(?:(?P<host>[A-Za-z0-9.-]{1,253})|\[(?P<six>[0-9A-Fa-f:.]{2,45})\])(?::(?P<port>[1-9][0-9]{0,4}))?"
     r"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)*/?\Z"
 )
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s,?#@]+\Z")
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+=-]{1,64}@[A-Za-z0-9.-]{1,189}\Z")
 _NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 # How often one may ask: "requests/window burst, requests/window sustained". See model/accounts/limits.py.
@@ -34,10 +40,6 @@ _RATE_LIMIT = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,4})([smhd]) ([1-9]\d{0,5})/
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 APP_MEMORY_MB = 192
 MIN_SECRET_BYTES = 32  # RFC 7518 3.2: as many as HS256's hash has
-
-
-class InvalidSetting(Exception):
-    """A variable is missing or wrong; the message starts with its name and never holds its value."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -95,8 +97,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         oidc_issuer = _issuer(env, "OIDC_ISSUER", local=environment == "local")
         return cls(
             environment=environment,  # type: ignore[arg-type]
-            log_level=_choice(env, "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
-            cors_origins=_string_list(env, "CORS_ORIGINS"),
+            log_level=_choice(
+                env,
+                "LOG_LEVEL",
+                ("DEBUG", "INFO", "WARNING", "ERROR"),
+                default="DEBUG" if environment == "dev" else "INFO",
+            ),
+            cors_origins=_origins(env, "CORS_ORIGINS"),
             anonymous_user=anonymous_user,
             database_url=_required(env, "DATABASE_URL"),
             database_pool_size=_integer(env, "DATABASE_POOL_SIZE", default=2, at_least=1, at_most=10),
@@ -282,7 +289,7 @@ def _identity_secret(env: Mapping[str, str]) -> str | None:
 
 
 def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    networks = _string_list(env, name)
+    networks = _string_list(env, name, '["10.0.0.0/16"]')
     try:
         return tuple(str(ip_network(network)) for network in networks)
     except ValueError as error:
@@ -312,11 +319,23 @@ def _decoder_memory_bytes(env: Mapping[str, str]) -> int:
     return min(most, max(64, size_mb - APP_MEMORY_MB)) * 1024**2
 
 
-def _string_list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+def _string_list(env: Mapping[str, str], name: str, example: str) -> tuple[str, ...]:
+    """Return a list that is written as JSON, or with commas."""
+    text = (env.get(name) or "").strip()
+    if not text.startswith("["):
+        return tuple(filter(None, (part.strip() for part in text.split(","))))
+    wrong = InvalidSetting(f"{name}: must be a JSON list of strings, or have commas between them: {example}")
     try:
-        values = json.loads(env.get(name) or "[]")
+        values = json.loads(text)
     except ValueError as error:
-        raise InvalidSetting(f'{name}: must be a JSON list of strings, for example ["*"]') from error
+        raise wrong from error
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise InvalidSetting(f'{name}: must be a JSON list of strings, for example ["*"]')
+        raise wrong
     return tuple(values)
+
+
+def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    origins = _string_list(env, name, '["https://www.example.org"]')
+    if not all(origin == "*" or _ORIGIN.match(origin) for origin in origins):
+        raise InvalidSetting(f"{name}: must be * or origins such as https://www.example.org, without a path")
+    return origins

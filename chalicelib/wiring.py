@@ -6,7 +6,7 @@ needs no database never loads its driver.
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from chalicelib import logs
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.aws.bus import Bus
     from chalicelib.stores.aws.dynamodb import Presence, Tables
     from chalicelib.stores.aws.local_copies import LocalCopies
+    from chalicelib.stores.aws.parameters import Parameters
     from chalicelib.stores.aws.queues import Queues
     from chalicelib.stores.postgres.postgres import Database
 
@@ -35,7 +36,14 @@ MAX_DRAWN_AT_ONCE = 8
 _making = threading.RLock()
 _all: "list[once[Any]]" = []
 # (connect, read) of one attempt of two: a request waits 10 s at most, the pipeline tries again by itself.
-_TIMEOUTS_S = {"s3": (2, 4), "events": (1, 3), "sqs": (1, 2), "dynamodb": (1, 1), "sesv2": (1, 3)}
+_TIMEOUTS_S = {
+    "s3": (2, 4),
+    "events": (1, 3),
+    "sqs": (1, 2),
+    "dynamodb": (1, 1),
+    "sesv2": (1, 3),
+    "ssm": (1, 2),
+}
 
 
 class once(Generic[T]):  # noqa: N801  used as a decorator
@@ -68,10 +76,54 @@ def forget_all() -> None:
 
 @once
 def settings() -> Settings:
-    """The settings; the first call also starts the logs."""
-    found = Settings.from_env(os.environ)
+    """The settings; the first call also starts the logs. Raise InvalidSetting, which the log is to name."""
+    try:
+        found = Settings.from_env(_variables())
+    except InvalidSetting:
+        logs.configure("INFO")
+        doubt_settings()  # whoever mends it is not to wait for the end of the TTL
+        raise
     logs.configure(found.log_level)
     return found
+
+
+def stage() -> str:
+    """Return the stage's name, also when its settings are wrong."""
+    return os.environ.get("ENVIRONMENT", "dev")
+
+
+def renew_settings() -> None:
+    """Make everything anew if Parameter Store has other values than before. It is asked every few minutes at most."""
+    stored = _parameters()
+    if stored is not None and stored.has_changed():
+        forget_all()
+
+
+def doubt_settings() -> None:
+    """Have Parameter Store read again soon: a provider refused our key, or a setting is wrong."""
+    stored = _parameters()
+    if stored is not None:
+        stored.doubt()
+
+
+def _variables() -> Mapping[str, str]:
+    """Return the environment, and what is not set there from Parameter Store."""
+    stored = _parameters()
+    given = {name: value for name, value in os.environ.items() if value}
+    return given if stored is None else {**stored.values(), **given}
+
+
+@once
+def _parameters() -> "Parameters | None":
+    """None: this process has no SETTINGS_PATH, and its environment is all it knows."""
+    from time import monotonic
+
+    path = os.environ.get("SETTINGS_PATH")
+    if not path:
+        return None
+    from chalicelib.stores.aws.parameters import Parameters
+
+    return Parameters(_ssm, path=path, clock=monotonic)
 
 
 @once
@@ -243,6 +295,7 @@ def embedder() -> Embedder:
         api_key=settings().openai_api_key,
         model=settings().embedding_model,
         dimensions=settings().embedding_dimensions,
+        on_key_refused=doubt_settings,
     )
 
 
@@ -255,9 +308,13 @@ def chat_model() -> ChatModel | None:
     found = settings()
     model, key = found.chat_model or "", found.openai_api_key
     if found.chat_provider == "anthropic":
-        return AnthropicChat(base_url=ANTHROPIC_URL, api_key=found.anthropic_api_key or "", model=model)
+        secret = found.anthropic_api_key or ""
+        return AnthropicChat(
+            base_url=ANTHROPIC_URL, api_key=secret, model=model, on_key_refused=doubt_settings
+        )
     if found.chat_provider == "openai":
-        return OpenAIChat(base_url=found.chat_url or OPENAI_URL, api_key=key, model=model)
+        url = found.chat_url or OPENAI_URL
+        return OpenAIChat(base_url=url, api_key=key, model=model, on_key_refused=doubt_settings)
     return None
 
 
@@ -269,7 +326,12 @@ def reranker() -> Reranker | None:
     found = settings()
     if found.rerank_url is None or found.rerank_model is None:
         return None
-    return HttpReranker(base_url=found.rerank_url, api_key=found.rerank_api_key, model=found.rerank_model)
+    return HttpReranker(
+        base_url=found.rerank_url,
+        api_key=found.rerank_api_key,
+        model=found.rerank_model,
+        on_key_refused=doubt_settings,
+    )
 
 
 @once
@@ -327,6 +389,11 @@ def _database(*, timeout_s: float) -> "Database":
 
 
 @once
+def _ssm() -> Any:
+    return _client("ssm")
+
+
+@once
 def _sqs() -> Any:
     return _client("sqs")
 
@@ -347,6 +414,6 @@ def _client(service: str) -> Any:
         read_timeout=read_s,
         retries={"mode": "standard", "total_max_attempts": 2},  # "max_attempts" would be one more
         signature_version="s3v4" if service == "s3" else None,
-        s3={"addressing_style": "path"} if settings().aws_endpoint_url else None,
+        s3={"addressing_style": "path"} if os.environ.get("AWS_ENDPOINT_URL") else None,
     )
     return boto3.client(service, config=config)

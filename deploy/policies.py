@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text())
 STAGES: tuple[str, ...] = tuple(CONFIG["stages"])
 # IAM fills this in, so that a bucket of the same name in another account cannot be reached.
+REFERENCE = "/aws/reference/secretsmanager"
 OWN_ACCOUNT = "${aws:PrincipalAccount}"
 
 # The function that takes each queue's messages.
@@ -55,10 +56,10 @@ BUCKET = {
     "AnalyzerLambda": [("ListBucket", ""), ("GetObject", "*")],
     "sweeper": [("ListBucket", ""), ("GetObject", "*"), ("DeleteObject", "*"), ("AbortMultipartUpload", "*")],
 }
-# The API's statements on DynamoDB: name, the variable that names the table, actions.
+# The API's statements on DynamoDB: name, table, actions.
 TABLES = [
-    ("Sessions", "SESSIONS_TABLE", ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"]),
-    ("RateLimits", "RATE_LIMITS_TABLE", ["GetItem", "UpdateItem"]),
+    ("Sessions", "sessions", ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"]),
+    ("RateLimits", "rate-limits", ["GetItem", "UpdateItem"]),
 ]
 FUNCTIONS = (*SENDERS, "dead_letters")
 
@@ -78,6 +79,11 @@ def lambda_name(function: str, stage: str) -> str:
 def queue_name(stage: str, queue: str) -> str:
     """Return the queue's name; it holds the stage, so that two stages live in one account."""
     return f"{CONFIG['app_name']}-{stage}-{queue}"
+
+
+def table_name(stage: str, table: str) -> str:
+    """Return the name that the app looks for, unless SESSIONS_TABLE or RATE_LIMITS_TABLE names another."""
+    return f"{CONFIG['app_name']}-{table}-{stage}"
 
 
 def queue_arn(stage: str, queue: str) -> str:
@@ -116,7 +122,7 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
             yield allow("Count", ["sqs:GetQueueAttributes"], queues)
     if function == "api_handler":
         for sid, name, actions in TABLES:
-            table = f"arn:aws:dynamodb:*:*:table/{environment(stage)[name]}"
+            table = f"arn:aws:dynamodb:*:*:table/{table_name(stage, name)}"
             yield allow(sid, [f"dynamodb:{action}" for action in actions], [table])
         if sender := environment(stage).get("MAIL_FROM"):
             # SES checks the identity that it finds: the address's own, or else its domain's.
@@ -134,9 +140,16 @@ def shared_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
     yield allow(
         "Log", ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], [logs, f"{logs}:*"]
     )
-    parameters = f"arn:aws:ssm:*:*:parameter{parameter_prefix(stage)}"
-    reads = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"]
-    yield allow("Secrets", reads, [parameters, f"{parameters}/*"])
+    prefix = parameter_prefix(stage)
+    parameters = f"arn:aws:ssm:*:*:parameter{prefix}"
+    yield allow("Settings", ["ssm:GetParametersByPath"], [parameters, f"{parameters}/*"])
+    # A parameter may stand for a secret of Secrets Manager, whose name begins with the stage's path.
+    yield allow(
+        "References", ["ssm:GetParameter"], [f"{parameters.removesuffix(prefix)}{REFERENCE}{prefix}/*"]
+    )
+    yield allow(
+        "Secrets", ["secretsmanager:GetSecretValue"], [f"arn:aws:secretsmanager:*:*:secret:{prefix[1:]}/*"]
+    )
     through_ssm = {
         "kms:ViaService": "ssm.*.amazonaws.com",
         "kms:EncryptionContext:PARAMETER_ARN": f"{parameters}/*",

@@ -34,15 +34,15 @@ def on_minute_passed(event):
     pass
 
 
-@app.on_sqs_message(queue="collections-dead-letters", batch_size=10, name="dead_letters")
+@app.on_sqs_message(queue="collections-local-dead-letters", batch_size=10, name="dead_letters")
 def on_dead_letter(event):
     pass
 """
 SETTINGS = {
+    "ENVIRONMENT": "local",
     "IMAGES_BUCKET": "other-bucket",
     "SESSIONS_TABLE": "sessions",
     "RATE_LIMITS_TABLE": "limits",
-    "DEAD_LETTER_QUEUE": "collections-dead-letters",
     "DATABASE_URL": "postgresql://a@127.0.0.1:8002/c",
 }
 
@@ -81,7 +81,7 @@ def test_the_declared_functions_rules_and_queues_are_deployed(tmp_path: Path) ->
         assert rules["collections-local-relay-event"]["ScheduleExpression"] == "rate(1 minute)"
         assert json.loads(rules["collections-local-analyzer-event"]["EventPattern"]) == {"source": ["me"]}
         [mapping] = aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
-        assert mapping["EventSourceArn"].endswith(":000000000000:collections-dead-letters")
+        assert mapping["EventSourceArn"].endswith(":000000000000:collections-local-dead-letters")
         destination = aws.client("lambda").get_function_event_invoke_config(
             FunctionName="collections-local-relay"
         )
@@ -92,3 +92,15 @@ def test_the_declared_functions_rules_and_queues_are_deployed(tmp_path: Path) ->
             for path in aws.client("apigateway").get_resources(restApiId=api["id"])["items"]
         }
         assert {"/a/{name}", "/{proxy+}"} <= paths
+
+
+def test_the_variables_of_dot_env_reach_the_local_stage_alone(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    (project / ".env").write_text(
+        '# keys\n\nANTHROPIC_API_KEY=sk-ant=x\nexport CHAT_MODEL="claude"\nIMAGES_BUCKET=mine\nnonsense\n'
+    )
+    places = Places(state=tmp_path / "state", project=project)
+    settings = stage_settings(make_stage_copy(places, Ports(api=9000)))
+    assert settings["ANTHROPIC_API_KEY"] == "sk-ant=x"
+    assert (settings["CHAT_MODEL"], settings["IMAGES_BUCKET"]) == ("claude", "mine")
+    assert not (places.stage_copy / ".env").exists()

@@ -21,7 +21,7 @@ ALLOWED = {
     "providers": {"model", "errors"},
     "providers.*": {"providers", "model", "errors"},
     "model": {"errors"},
-    "settings": set(),
+    "settings": {"errors"},
     "logs": {"model"},
     "errors": set(),
 }

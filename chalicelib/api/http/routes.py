@@ -27,6 +27,7 @@ Who the caller is, `Edge.identify` says, called with the headers before the hand
 "write", unless it is declared: "account" for the account itself.
 `keyed=True`: takes an Idempotency-Key (idempotency.py); all that creates does.
 `may_run=True`: takes `Prefer: respond-async`; `also` then has 202, a run.
+`always=True`: answers whatever the settings are, and so lets no other origin read the answer.
 `cost` is what a request counts as against the rate limits (model/accounts/limits.py): "plain" unless it is declared.
 """
 
@@ -80,14 +81,14 @@ class Caller(Struct, frozen=True, kw_only=True):
 
 
 class Edge(Struct, frozen=True, kw_only=True):
-    """The functions and settings that app.py gives to the HTTP edge.
+    """The functions that app.py gives to the HTTP edge.
 
     `identify` returns the caller of a request's headers; it raises Unauthenticated. `admit_address` counts a request
     before the caller is known, `admit_caller` afterwards; both raise RateLimited.
     """
 
     identify: Callable[[Mapping[str, str]], Caller]
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: Callable[[], tuple[str, ...]] = tuple
     admit_address: Callable[[str, Cost], Admission | None] = lambda _address, _cost: None
     admit_caller: Callable[[Caller, Cost], Admission | None] = lambda _caller, _cost: None
 
@@ -140,6 +141,7 @@ class Route(Struct, frozen=True, kw_only=True):
     admin: bool
     keyed: bool
     may_run: bool
+    always: bool
     scope: Scope
     cost: Cost
     max_body_bytes: int
@@ -186,6 +188,7 @@ class Routes:
         admin: bool = False,
         keyed: bool = False,
         may_run: bool = False,
+        always: bool = False,
         scope: Scope | None = None,
         cost: Cost = "plain",
         max_body_bytes: int = 1_000_000,
@@ -209,6 +212,7 @@ class Routes:
                 admin=admin,
                 keyed=keyed,
                 may_run=may_run,
+                always=always,
                 scope=scope or ("admin" if admin else "read" if method == "GET" else "write"),
                 cost=cost,
                 max_body_bytes=max_body_bytes,

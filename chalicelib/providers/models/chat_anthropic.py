@@ -1,6 +1,6 @@
 """Answers from Anthropic's /v1/messages. The schema is that of a tool which the model must call; nothing runs it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalicelib.errors import InvalidInput, ModelRefused, Unavailable
@@ -19,7 +19,9 @@ class AnthropicChat:
 
     provider = "anthropic"
 
-    def __init__(self, *, base_url: str, api_key: str, model: str) -> None:
+    def __init__(
+        self, *, base_url: str, api_key: str, model: str, on_key_refused: Callable[[], None] = lambda: None
+    ) -> None:
         self.model = model
         self._api = JsonApi(
             name="The chat model",
@@ -27,6 +29,7 @@ class AnthropicChat:
             api_key=None,
             max_answer_bytes=_MAX_ANSWER_BYTES,
             headers={"x-api-key": api_key, "anthropic-version": VERSION},
+            on_key_refused=on_key_refused,
         )
 
     def complete(

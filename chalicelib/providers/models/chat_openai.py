@@ -1,7 +1,7 @@
 """Answers from any server that speaks OpenAI's /chat/completions: OpenAI, Ollama, vLLM."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalicelib.errors import InvalidInput, ModelRefused, Unavailable
@@ -17,12 +17,23 @@ class OpenAIChat:
 
     provider = "openai"
 
-    def __init__(self, *, base_url: str, api_key: str | None, model: str) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str | None,
+        model: str,
+        on_key_refused: Callable[[], None] = lambda: None,
+    ) -> None:
         self.model = model
         # OpenAI's reasoning models refuse the old name; Ollama does not know the new one, and goes on for ever.
         self._limit = "max_completion_tokens" if base_url == OPENAI_URL else "max_tokens"
         self._api = JsonApi(
-            name="The chat model", base_url=base_url, api_key=api_key, max_answer_bytes=_MAX_ANSWER_BYTES
+            name="The chat model",
+            base_url=base_url,
+            api_key=api_key,
+            max_answer_bytes=_MAX_ANSWER_BYTES,
+            on_key_refused=on_key_refused,
         )
 
     def complete(

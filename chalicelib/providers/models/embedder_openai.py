@@ -5,7 +5,7 @@ import sys
 import time
 from array import array
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chalicelib.errors import Unavailable
@@ -18,7 +18,15 @@ _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 class OpenAIEmbedder:
     """`base_url` ends before /embeddings, as in https://api.openai.com/v1."""
 
-    def __init__(self, *, base_url: str, api_key: str | None, model: str, dimensions: int) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str | None,
+        model: str,
+        dimensions: int,
+        on_key_refused: Callable[[], None] = lambda: None,
+    ) -> None:
         self.model = model
         self.dimensions = dimensions
         self._api = JsonApi(
@@ -26,6 +34,7 @@ class OpenAIEmbedder:
             base_url=base_url,
             api_key=api_key,
             max_answer_bytes=_MAX_ANSWER_BYTES,
+            on_key_refused=on_key_refused,
         )
 
     def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:

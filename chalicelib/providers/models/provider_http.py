@@ -7,7 +7,7 @@ anything the provider wrote except its plain error code, so that no key can leak
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -23,7 +23,10 @@ _MISCONFIGURED_CODES = {"insufficient_quota", "invalid_api_key", "model_not_foun
 
 
 class JsonApi:
-    """A provider's HTTP API. `name` is what error messages call it; safe to share between threads."""
+    """A provider's HTTP API. `name` is what error messages call it; safe to share between threads.
+
+    `on_key_refused` is called for each 401.
+    """
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class JsonApi:
         api_key: str | None,
         max_answer_bytes: int,
         headers: Mapping[str, str] | None = None,
+        on_key_refused: Callable[[], None] = lambda: None,
     ) -> None:
         try:
             if "?" in base_url:
@@ -41,6 +45,7 @@ class JsonApi:
         except ValueError:
             raise Misconfigured(f"The base URL of {name} must be http(s)://host[:port][/path].") from None
         self._name = name
+        self._on_key_refused = on_key_refused
         self._client = HttpClient(origin, keep=True)
         self._headers = {
             "Content-Type": "application/json",
@@ -60,6 +65,8 @@ class JsonApi:
         Unavailable, Throttled or Misconfigured; InvalidInput for the provider's 400, 413, 415, 422.
         """
         status, retry_after, answer = self._exchange(path, json.dumps(payload).encode(), timeout_s)
+        if status == 401:
+            self._on_key_refused()
         if status != 200:
             raise self._refusal(status, retry_after, answer)
         try:

@@ -1,7 +1,7 @@
 """Scores from any server that speaks /rerank as Cohere, Jina and Voyage do; vLLM and others follow them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from chalicelib.providers.models.provider_http import JsonApi
 
@@ -11,10 +11,21 @@ _MAX_ANSWER_BYTES = 8 * 1024 * 1024  # some send the documents back
 class HttpReranker:
     """`base_url` ends before /rerank, as in https://api.cohere.com/v2."""
 
-    def __init__(self, *, base_url: str, api_key: str | None, model: str) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str | None,
+        model: str,
+        on_key_refused: Callable[[], None] = lambda: None,
+    ) -> None:
         self._model = model
         self._api = JsonApi(
-            name="The reranker", base_url=base_url, api_key=api_key, max_answer_bytes=_MAX_ANSWER_BYTES
+            name="The reranker",
+            base_url=base_url,
+            api_key=api_key,
+            max_answer_bytes=_MAX_ANSWER_BYTES,
+            on_key_refused=on_key_refused,
         )
 
     def rerank(self, query: str, documents: Sequence[str], *, timeout_s: float) -> list[float]:

@@ -108,13 +108,13 @@ def functions(resources: dict[str, Any]) -> dict[str, Any]:
     return {name: each for name, each in resources.items() if each["Type"] == "AWS::Serverless::Function"}
 
 
-def test_the_parameters_reach_the_functions(package: Path, resources: dict[str, Any]) -> None:
-    declared = json.loads((package / "sam.json").read_text())["Parameters"]
+def test_functions_carry_no_setting_but_where_the_others_are(
+    package: Path, resources: dict[str, Any]
+) -> None:
+    assert "Parameters" not in json.loads((package / "sam.json").read_text())
     for name, each in functions(resources).items():
         variables = each["Properties"]["Environment"]["Variables"]
-        named = {value["Ref"] for value in variables.values() if isinstance(value, dict) and "Ref" in value}
-        assert {"DatabaseUrl", "SessionSecret"} <= named <= declared.keys(), name
-        assert variables["ENVIRONMENT"] == "dev"
+        assert variables == {"ENVIRONMENT": "dev", "SETTINGS_PATH": "/collections"}, name
 
 
 def test_what_the_gateway_answers_by_itself_is_a_problem_like_ours(resources: dict[str, Any]) -> None:

@@ -5,8 +5,9 @@ from fnmatch import fnmatchcase
 import pytest
 
 from app import app
-from deploy import failure_destinations, overlay
-from deploy.policies import CONFIG, FUNCTIONS, ROOT, STAGES, files, policy
+from deploy import base, failure_destinations, overlay
+from deploy.policies import CONFIG, CONSUMERS, FUNCTIONS, ROOT, STAGES, files, policy
+from deploy.queues import resource_id
 
 ACCOUNT = "123456789012"
 
@@ -65,15 +66,16 @@ def test_a_stage_cannot_reach_another_stage(function: str) -> None:
 
 def used_by_any_function(stage: str) -> list[tuple[str, str]]:
     """One action on each kind of thing that belongs to a stage alone."""
-    names = CONFIG["stages"][stage]["environment_variables"]
     region = f"us-east-1:{ACCOUNT}"
     secrets = "/collections" if stage == "dev" else f"/collections-{stage}"
     return [
         ("s3:GetObject", f"arn:aws:s3:::collections-images-{stage}-{ACCOUNT}/user/cat.jpg"),
         ("s3:PutObject", f"arn:aws:s3:::collections-images-{stage}-{ACCOUNT}/_derived/user/cat.webp"),
-        ("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:table/{names['SESSIONS_TABLE']}"),
-        ("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:table/{names['RATE_LIMITS_TABLE']}"),
-        ("ssm:GetParameter", f"arn:aws:ssm:{region}:parameter{secrets}/DATABASE_URL"),
+        ("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:table/collections-sessions-{stage}"),
+        ("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:table/collections-rate-limits-{stage}"),
+        ("ssm:GetParametersByPath", f"arn:aws:ssm:{region}:parameter{secrets}/DATABASE_URL"),
+        ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{region}:secret:{secrets[1:]}/key-a1B2c3"),
+        ("sqs:SendMessage", f"arn:aws:sqs:{region}:collections-{stage}-process"),
     ]
 
 
@@ -86,14 +88,14 @@ def test_the_probes_above_do_find_what_is_allowed() -> None:
 @pytest.mark.parametrize(
     ("function", "action", "key", "expected"),
     [
-        ("image_processor", "s3:PutObject", "_derived/user/cat.webp", True),
-        ("image_processor", "s3:PutObject", "user/cat.jpg", False),
-        ("image_processor", "s3:DeleteObject", "user/cat.jpg", False),
-        ("analyzer", "s3:GetObject", "_derived/user/cat.webp", True),
-        ("analyzer", "s3:GetObject", "user/scan.pdf", True),
-        ("analyzer", "s3:PutObject", "user/cat.jpg", False),
-        ("embedder", "s3:PutObject", "_derived/user/cat.webp", False),
-        ("embedder", "s3:GetObject", "user/cat.jpg", False),
+        ("ImageProcessorLambda", "s3:PutObject", "_derived/user/cat.webp", True),
+        ("ImageProcessorLambda", "s3:PutObject", "user/cat.jpg", False),
+        ("ImageProcessorLambda", "s3:DeleteObject", "user/cat.jpg", False),
+        ("AnalyzerLambda", "s3:GetObject", "_derived/user/cat.webp", True),
+        ("AnalyzerLambda", "s3:GetObject", "user/scan.pdf", True),
+        ("AnalyzerLambda", "s3:PutObject", "user/cat.jpg", False),
+        ("EmbedderLambda", "s3:PutObject", "_derived/user/cat.webp", False),
+        ("EmbedderLambda", "s3:GetObject", "user/cat.jpg", False),
         ("api_handler", "s3:DeleteObject", "user/cat.jpg", True),
         ("sweeper", "s3:DeleteObject", "_derived/user/cat.webp", True),
         ("relay", "s3:GetObject", "user/cat.jpg", False),
@@ -105,23 +107,28 @@ def test_who_may_touch_which_objects(function: str, action: str, key: str, expec
     assert not allowed(function, "dev", action, f"{bucket}-999999999999/{key}")
 
 
+def named(resource: str, prop: str, stage: str) -> str:
+    """Return the name that the base stack gives to a resource in this stage."""
+    text: str = base.template()["Resources"][resource]["Properties"][prop]["Fn::Sub"]
+    return text.replace("${Stage}", stage).replace("${AWS::AccountId}", ACCOUNT)
+
+
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "local"])
-def test_the_template_makes_what_the_policies_name(stage: str) -> None:
-    resources = overlay.template(stage)["Resources"]
+def test_the_base_stack_makes_what_the_policies_name(stage: str) -> None:
     region = f"us-east-1:{ACCOUNT}"
-    bucket = resources["ImagesBucket"]["Properties"]["BucketName"]["Fn::Sub"]
-    objects = f"arn:aws:s3:::{bucket.replace('${AWS::AccountId}', ACCOUNT)}/user/cat.jpg"
+    objects = f"arn:aws:s3:::{named('ImagesBucket', 'BucketName', stage)}/user/cat.jpg"
     assert allowed("api_handler", stage, "s3:PutObject", objects)
     for name in ("SessionsTable", "RateLimitsTable"):
-        table = f"arn:aws:dynamodb:{region}:table/{resources[name]['Properties']['TableName']}"
+        table = f"arn:aws:dynamodb:{region}:table/{named(name, 'TableName', stage)}"
         assert allowed("api_handler", stage, "dynamodb:GetItem", table)
-    queue = f"arn:aws:sqs:{region}:{resources['DeadLetterQueue']['Properties']['QueueName']}"
-    assert allowed("dead_letters", stage, "sqs:ReceiveMessage", queue)
-    assert allowed("analyzer", stage, "sqs:SendMessage", queue)
+    for queue, consumer in CONSUMERS.items():
+        arn = f"arn:aws:sqs:{region}:{named(resource_id(queue), 'QueueName', stage)}"
+        assert allowed(consumer, stage, "sqs:ReceiveMessage", arn)
+        assert allowed("dispatcher", stage, "sqs:SendMessage", arn)
 
 
 def test_the_template_and_the_deploy_command_give_up_alike() -> None:
-    config = overlay.template("dev")["Resources"]["Analyzer"]["Properties"]["EventInvokeConfig"]
+    config = overlay.template("dev")["Resources"]["Dispatcher"]["Properties"]["EventInvokeConfig"]
     limits = (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"])
     assert limits == (failure_destinations.RETRIES, failure_destinations.MAX_EVENT_AGE_S)
 

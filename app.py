@@ -130,3 +130,12 @@ def on_five_minutes_passed(event: Any) -> None:
 def on_dead_letter(event: Any) -> None:
     for record in event:
         handlers.dead_letter(record.to_dict()["messageId"], record.body)
+
+
+@app.lambda_function(name="operate")
+def operate(event: Any, context: Any) -> dict[str, Any]:
+    from chalicelib.events import (
+        operating,
+    )  # it brings the database's driver along, which the others may not need
+
+    return operating.operate(event)

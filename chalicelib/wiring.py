@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.aws.local_copies import LocalCopies
     from chalicelib.stores.aws.parameters import Parameters
     from chalicelib.stores.aws.queues import Queues
-    from chalicelib.stores.postgres.postgres import Database
+    from chalicelib.stores.postgres.postgres import Database, OperatorsDatabase
 
 
 T = TypeVar("T")
@@ -114,13 +114,55 @@ def _variables() -> Mapping[str, str]:
 
 
 @once
+def owner_url() -> str:
+    """Return MIGRATION_DATABASE_URL, with which only the operating function logs in."""
+    found = _operators_variables().get("MIGRATION_DATABASE_URL")
+    if not found:
+        raise InvalidSetting("MIGRATION_DATABASE_URL: must be set, to the URL of the database's owner")
+    return found
+
+
+@once
+def operators_database() -> "OperatorsDatabase":
+    from chalicelib.stores.postgres.postgres import OperatorsDatabase
+
+    return OperatorsDatabase(owner_url(), max_size=1, timeout_s=30.0)
+
+
+def operators_links() -> Links:
+    """Return the signer of links, also for a stage that sends no mail."""
+    url = _variables().get("CONSOLE_URL")
+    if not url:
+        raise InvalidSetting("CONSOLE_URL: must be set, to the console's address, where links lead")
+    return Links(secrets=signing().secrets, console_url=url.rstrip("/"))
+
+
+def store_setting(name: str, secret: str) -> None:
+    """Write a secret of the stage into Parameter Store, from which all functions read it."""
+    stored = _parameters()
+    if stored is None:
+        raise InvalidSetting("SETTINGS_PATH: must be set, to the path of the stage's parameters")
+    stored.write(name, secret)
+
+
+@once
+def _operators_variables() -> Mapping[str, str]:
+    """Return the environment, and the operators' own parameters, which no other function may read."""
+    if not os.environ.get("SETTINGS_PATH"):
+        return os.environ
+    return {**_parameters_at(f"/collections-{stage()}-operate").values(), **os.environ}
+
+
+@once
 def _parameters() -> "Parameters | None":
     """None: this process has no SETTINGS_PATH, and its environment is all it knows."""
+    path = os.environ.get("SETTINGS_PATH")
+    return _parameters_at(path) if path else None
+
+
+def _parameters_at(path: str) -> "Parameters":
     from time import monotonic
 
-    path = os.environ.get("SETTINGS_PATH")
-    if not path:
-        return None
     from chalicelib.stores.aws.parameters import Parameters
 
     return Parameters(_ssm, path=path, clock=monotonic)

@@ -61,7 +61,7 @@ TABLES = [
     ("Sessions", "sessions", ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"]),
     ("RateLimits", "rate-limits", ["GetItem", "UpdateItem"]),
 ]
-FUNCTIONS = (*SENDERS, "dead_letters")
+FUNCTIONS = (*SENDERS, "dead_letters", "operate")
 
 
 def environment(stage: str) -> Mapping[str, str]:
@@ -95,6 +95,11 @@ def parameter_prefix(stage: str) -> str:
     return "/collections" if stage == "dev" else f"/collections-{stage}"
 
 
+def operators_prefix(stage: str) -> str:
+    """Return the path of the owner's settings. It is not below the stage's, which every function may read."""
+    return f"/collections-{stage}-operate"
+
+
 def allow(sid: str, actions: list[str], resources: list[str], **condition: Any) -> dict[str, Any]:
     """Return an IAM statement that allows the actions. `condition` is its Condition block."""
     statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
@@ -120,6 +125,8 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
         yield allow("Queue", ["sqs:GetQueueUrl", "sqs:SendMessage"], queues)
         if function == "sweeper":
             yield allow("Count", ["sqs:GetQueueAttributes"], queues)
+    if function == "operate":
+        yield from operators_statements(stage)
     if function == "api_handler":
         for sid, name, actions in TABLES:
             table = f"arn:aws:dynamodb:*:*:table/{table_name(stage, name)}"
@@ -132,6 +139,18 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
     elif function not in CONSUMERS.values():
         # Lambda sends an event whose attempts are used up, with the function's role.
         yield allow("GiveUp", ["sqs:SendMessage"], [queue_arn(stage, DEAD_LETTERS)])
+
+
+def operators_statements(stage: str) -> Iterator[dict[str, Any]]:
+    """Yield the statements of the operating function: the owner's settings, the app's password, and the doctor's."""
+    own = f"arn:aws:ssm:*:*:parameter{operators_prefix(stage)}"
+    yield allow("OwnersSettings", ["ssm:GetParametersByPath"], [own, f"{own}/*"])
+    setting = f"arn:aws:ssm:*:*:parameter{parameter_prefix(stage)}/DATABASE_URL"
+    yield allow("StorePassword", ["ssm:PutParameter"], [setting])
+    tables = [f"arn:aws:dynamodb:*:*:table/{table_name(stage, name)}" for _, name, _ in TABLES]
+    yield allow("Tables", ["dynamodb:GetItem"], tables)
+    queues = [queue_arn(stage, queue) for queue in CONSUMERS]
+    yield allow("Queues", ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"], queues)
 
 
 def shared_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:

@@ -31,7 +31,8 @@ def test_the_committed_files_are_those_of_the_table() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_function_of_the_app_has_its_policy_memory_and_timeout(stage: str) -> None:
-    functions = {"api_handler"} | {source.name for source in app.event_sources}
+    declared = [*app.event_sources, *app.pure_lambda_functions]
+    functions = {"api_handler"} | {function.name for function in declared}
     assert functions == set(FUNCTIONS) == set(CONFIG["lambda_functions"])
     policies = {name: entry["iam_policy_file"] for name, entry in stage_config(stage).items()}
     assert policies == {function: f"policy-{function}-{stage}.json" for function in functions}

@@ -44,6 +44,16 @@ class Parameters:
         before = self._values
         return before is not None and self.values() != before
 
+    def write(self, name: str, secret: str) -> None:
+        """Keep a secret under this name. Raise Unavailable or Misconfigured."""
+        try:
+            self._client().put_parameter(
+                Name=self._path + name, Value=secret, Type="SecureString", Overwrite=True
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise _translated(error) from error
+        self._due_at = float("-inf")
+
     def doubt(self) -> None:
         """Have the next call read again, but not before MIN_INTERVAL_S have passed: a key or a value was refused."""
         self._due_at = min(self._due_at, self._read_at + MIN_INTERVAL_S)

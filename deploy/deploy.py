@@ -38,6 +38,7 @@ from deploy.policies import (
     queue_name,
 )
 from deploy.script import Stopped, account, ask, parameters, put_secret, say, told
+from deploy.throttling import limit_rate
 
 # Flag, parameter of the base stack, question. Only what guides ask for is asked for.
 QUESTIONS = (
@@ -154,11 +155,11 @@ def migrate_before_new_code(stage: str) -> None:
     say(f"migrated: {', '.join(operate(stage, 'migrate')['applied']) or 'nothing to do'}")
 
 
-def api_url(stage: str) -> str:
-    """Return the address of the deployed API."""
+def deployed_api(stage: str) -> tuple[str, str]:
+    """Return the id and the address of the deployed API."""
     deployed = json.loads((ROOT / ".chalice" / "deployed" / f"{stage}.json").read_text())
-    (url,) = (each["rest_api_url"] for each in deployed["resources"] if "rest_api_url" in each)
-    return str(url).rstrip("/")
+    (api,) = (each for each in deployed["resources"] if "rest_api_url" in each)
+    return api["rest_api_id"], api["rest_api_url"].rstrip("/")
 
 
 def prepare_database(ssm: Any, stage: str) -> None:
@@ -192,7 +193,14 @@ def deploy_app(ssm: Any, stage: str) -> str:
         stage=stage,
         queue=queue_name(stage, DEAD_LETTERS),
     )
-    url = api_url(stage)
+    api_id, url = deployed_api(stage)
+    entry = PROJECT["stages"][stage]
+    limit_rate(
+        boto3.client("apigateway"),
+        api_id=api_id,
+        stage=entry["api_gateway_stage"],
+        traced=bool(entry.get("xray")),
+    )
     if "CONSOLE_URL" not in parameters(ssm, parameter_prefix(stage)):
         put_secret(ssm, parameter_prefix(stage), "CONSOLE_URL", url)
     prepare_database(ssm, stage)

@@ -3,14 +3,34 @@
 What outlives the code, the bucket and the database among it, is in deploy/base.yaml.
 """
 
+import json
 from typing import Any
 
 from deploy.failure_destinations import MAX_EVENT_AGE_S, RETRIES
 from deploy.gateway_responses import GATEWAY_RESPONSES
 from deploy.network import DUALSTACK
 from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, FUNCTIONS, environment, lambda_name, queue_name
+from deploy.throttling import BURST_LIMIT, RATE_LIMIT
 
 Resource = dict[str, Any]
+PARAMETERS = {
+    "RateLimit": {
+        "Type": "Number",
+        "Default": RATE_LIMIT,
+        "Description": "Requests a second, of all callers.",
+    },
+    "BurstLimit": {
+        "Type": "Number",
+        "Default": BURST_LIMIT,
+        "Description": "Requests at once, of all callers.",
+    },
+    "EnableAccessLogs": {
+        "Type": "String",
+        "AllowedValues": ["true", "false"],
+        "Default": "false",
+        "Description": "A line a request. API Gateway must have a role for logs in this account and region.",
+    },
+}
 
 
 def template(stage: str) -> dict[str, Any]:
@@ -21,10 +41,44 @@ def template(stage: str) -> dict[str, Any]:
         resources["ApiHandlerLogGroup"] = {
             "Properties": {"LogGroupName": f"/aws/lambda/{lambda_name('api_handler', stage)}"}
         }
-    resources["RestAPI"] = {"Properties": {"DefinitionBody": GATEWAY_RESPONSES}}
+    resources["RestAPI"] = {"Properties": {"DefinitionBody": GATEWAY_RESPONSES, **api_extras(stage)}}
+    resources["ApiAccessLogs"] = {
+        "Type": "AWS::Logs::LogGroup",
+        "Condition": "HasAccessLogs",
+        "Properties": {
+            "LogGroupName": f"/aws/apigateway/{CONFIG['app_name']}-{stage}",
+            "RetentionInDays": CONFIG["stages"][stage].get("log_retention_in_days", 30),
+        },
+    }
     url = {"Fn::Sub": "https://${RestAPI}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + api_stage(stage)}
     outputs = {name: {"Value": url} for name in ("ApiEndpoint", "StageUrl")}
-    return {"Resources": resources, "Outputs": outputs}
+    return {
+        "Parameters": PARAMETERS,
+        "Conditions": {"HasAccessLogs": {"Fn::Equals": [{"Ref": "EnableAccessLogs"}, "true"]}},
+        "Resources": resources,
+        "Outputs": outputs,
+    }
+
+
+def api_extras(stage: str) -> Resource:
+    """Return the limits, the tracing and the access logs of the API's stage."""
+    limits = {"ThrottlingRateLimit": {"Ref": "RateLimit"}, "ThrottlingBurstLimit": {"Ref": "BurstLimit"}}
+    fields = (
+        "requestId",
+        "identity.sourceIp",
+        "httpMethod",
+        "path",
+        "status",
+        "responseLatency",
+        "requestTime",
+    )
+    line = json.dumps({field.rpartition(".")[2]: f"$context.{field}" for field in fields})
+    logs = {"DestinationArn": {"Fn::GetAtt": ["ApiAccessLogs", "Arn"]}, "Format": line}
+    return {
+        "MethodSettings": [{"ResourcePath": "/*", "HttpMethod": "*", **limits}],
+        "TracingEnabled": bool(CONFIG["stages"][stage].get("xray")),
+        "AccessLogSetting": {"Fn::If": ["HasAccessLogs", logs, {"Ref": "AWS::NoValue"}]},
+    }
 
 
 def api_stage(stage: str) -> str:

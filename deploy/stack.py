@@ -35,11 +35,11 @@ def bring_up(cloudformation: Any, stage: str, parameters: Mapping[str, str], *, 
     is_new = before in (None, "REVIEW_IN_PROGRESS")
     given = list(_given(cloudformation, name, {"Stage": stage, **parameters}, is_new=is_new))
     change_set = _propose(cloudformation, stage, given, is_new=is_new)
-    changes = _described(cloudformation, name, change_set) if change_set else []
-    for line in changes:
+    changes = _described(cloudformation, name, change_set) if change_set else None
+    for line in changes or ():
         say(f"  {line}")
-    if dry_run or not changes:
-        say(f"{name}: {'nothing was done' if dry_run else 'nothing to change'}")
+    if dry_run or changes is None:
+        say(f"{name}: {'nothing to change' if changes is None else 'nothing was done'}")
         if change_set:
             cloudformation.delete_change_set(StackName=name, ChangeSetName=change_set)
         if is_new:
@@ -91,14 +91,17 @@ def _given(
             yield {"ParameterKey": key, "UsePreviousValue": True}
 
 
-def _described(cloudformation: Any, name: str, change_set: str) -> list[str]:
-    """Wait for the change set. Return a line for each change, none if there is nothing to change."""
+def _described(cloudformation: Any, name: str, change_set: str) -> list[str] | None:
+    """Wait for the change set. Return a line for each resource that changes, None if nothing is to change.
+
+    The list is empty when only an output or a parameter changes.
+    """
     while True:
         found = cloudformation.describe_change_set(StackName=name, ChangeSetName=change_set)
         if found["Status"] == "FAILED":
             reason = found.get("StatusReason", "")
             if "didn't contain changes" in reason or "No updates are" in reason:
-                return []
+                return None
             raise Stopped(f"CloudFormation refuses the change of {name}: {reason}")
         if found["Status"] == "CREATE_COMPLETE":
             changes = [each["ResourceChange"] for each in found.get("Changes", [])]

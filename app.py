@@ -138,4 +138,4 @@ def operate(event: Any, context: Any) -> dict[str, Any]:
         operating,
     )  # it brings the database's driver along, which the others may not need
 
-    return operating.operate(event)
+    return operating.operate(event, context)

@@ -13,7 +13,7 @@ import app
 from chalicelib.events.operating import Refused
 from chalicelib.stores.postgres.migrate import MIGRATIONS
 from deploy.policies import FUNCTIONS, STAGES, environment, policy
-from tests.conftest import create_database
+from tests.conftest import create_database, with_database
 from tests.support.people import PASSWORD, People, people
 from tests.support.world import World, forget_wiring
 
@@ -90,6 +90,36 @@ def test_a_new_stage_gets_its_schema_its_app_and_its_first_administrator(
     with pytest.raises(Refused, match="There is an administrator already"):
         operator("first-admin", email="eve@example.org")
     assert operator("invite", email="bob@example.org")["printed"].startswith(f"{CONSOLE}/#/invite/")
+    kept = [line.split()[2:4] for line in operator("audit")["printed"].splitlines()]
+    assert kept[:3] == [
+        ["invite", "bob@example.org"],
+        ["first-admin", "eve@example.org"],
+        ["first-admin", "ann@example.org"],
+    ]
+    assert kept[-1] == ["migrate", "-"] and ["set-app-password", "-"] in kept
+    assert not {"doctor", "list-admins", "audit"} & {command for command, _ in kept}
+
+
+def test_what_was_done_is_kept_before_it_is_done_and_cannot_be_changed(
+    operator: Operator, postgres_url: str
+) -> None:
+    with pytest.raises(Refused, match="not migrated"):
+        operator("make-admin", email="ann@example.org")
+    operator("migrate")
+    with pytest.raises(Refused, match="has no account"):
+        operator("make-admin", email="ann@example.org")
+    assert "make-admin ann@example.org" in operator("audit")["printed"]
+    connection = psycopg2.connect(with_database(postgres_url, "operated"))
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE ROLE auditor; GRANT collections_operator TO auditor; GRANT ALL ON audit_log TO auditor"
+        )
+        cursor.execute("SET LOCAL ROLE auditor")
+        for change in ("DELETE FROM audit_log", "UPDATE audit_log SET command = 'x'"):
+            cursor.execute(change)
+            assert cursor.rowcount == 0
+        cursor.execute("RESET ROLE; REVOKE ALL ON audit_log FROM auditor; DROP ROLE auditor")
+    connection.close()
 
 
 @pytest.mark.parametrize(

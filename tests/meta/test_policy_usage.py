@@ -35,12 +35,12 @@ from tests.support.world import World, jpeg
 CONSOLE = "http://127.0.0.1:8000"
 PDF = (ROOT / "samples" / "balcony-tomatoes.pdf").read_bytes()
 # Allowed and never recorded: Lambda writes logs, makes network interfaces, polls the queue and sends
-# failures to it in the function's name; X-Ray's daemon sends traces; no code reads Parameter Store yet.
+# failures to it in the function's name; X-Ray's daemon sends traces; stage local has no Parameter Store.
 UNRECORDED = {
     *("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
     *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface"),
     *("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
-    *("ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "kms:Decrypt"),
+    *("ssm:GetParameter", "ssm:GetParametersByPath", "secretsmanager:GetSecretValue", "kms:Decrypt"),
 }
 POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 UNRECORDED_OF = {

@@ -32,7 +32,7 @@ STAGE = os.environ.get("ENVIRONMENT", "local")
 def edge() -> Edge:
     return Edge(
         identify=identify,
-        cors_origins=wiring.settings().cors_origins,
+        cors_origins=lambda: wiring.settings().cors_origins,
         admit_address=admit_address,
         admit_caller=admit_caller,
     )
@@ -46,6 +46,12 @@ for module in (failures, registration, proofs, sessions, me, api_keys):
 app.add(console(wiring.storage_origins))
 app.add(documented(app.declared, version=VERSION))
 app.pass_on(gateway(wiring.upstreams))
+
+
+@app.middleware("all")
+def renew_settings(event: Any, get_response: Any) -> Any:
+    wiring.renew_settings()
+    return get_response(event)
 
 
 @app.on_cw_event(
@@ -124,3 +130,12 @@ def on_five_minutes_passed(event: Any) -> None:
 def on_dead_letter(event: Any) -> None:
     for record in event:
         handlers.dead_letter(record.to_dict()["messageId"], record.body)
+
+
+@app.lambda_function(name="operate")
+def operate(event: Any, context: Any) -> dict[str, Any]:
+    from chalicelib.events import (
+        operating,
+    )  # it brings the database's driver along, which the others may not need
+
+    return operating.operate(event, context)

@@ -70,7 +70,9 @@ def our_app() -> App:
     def search(request: Request) -> Thing:
         return Thing(request.body.query, "a thing")
 
-    edge = Edge(identify=lambda headers: Caller(user_id="ada"), cors_origins=("https://console.example",))
+    edge = Edge(
+        identify=lambda headers: Caller(user_id="ada"), cors_origins=lambda: ("https://console.example",)
+    )
     app = App(app_name="ours", edge=lambda: edge)
     app.add(routes)
     return app

@@ -56,7 +56,9 @@ def gateway_app(url: str) -> App:
         send=HttpUpstream(origin, rules=AddressRules(allow_loopback=True)).send,
         clock=monotonic,
     )
-    edge = Edge(identify=lambda _headers: Caller(user_id="ada"), cors_origins=("https://console.example",))
+    edge = Edge(
+        identify=lambda _headers: Caller(user_id="ada"), cors_origins=lambda: ("https://console.example",)
+    )
     app = App(app_name="bench", edge=lambda: edge)
     app.pass_on(gateway(lambda: {"user": upstream}, [GatewayRoute(upstream="user", prefix="/users")]))
     return app

@@ -1,4 +1,7 @@
-"""Every setting, read once from the environment, refused at start with the variable's name."""
+"""Every setting, by the name of its variable; one that is missing or wrong is refused by that name.
+
+Where the values come from, wiring.py says: the environment, and Parameter Store for what is not there.
+"""
 
 import json
 import re
@@ -18,6 +21,7 @@ _URL = re.compile(
     r"https?://(?:(?P<host>[A-Za-z0-9.-]{1,253})|\[(?P<six>[0-9A-Fa-f:.]{2,45})\])(?::(?P<port>[1-9][0-9]{0,4}))?"
     r"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)*/?\Z"
 )
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s,?#@]+\Z")
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+=-]{1,64}@[A-Za-z0-9.-]{1,189}\Z")
 _NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 # How often one may ask: "requests/window burst, requests/window sustained". See model/accounts/limits.py.
@@ -88,8 +92,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1"
         return cls(
             environment=environment,  # type: ignore[arg-type]
-            log_level=_choice(env, "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
-            cors_origins=_string_list(env, "CORS_ORIGINS"),
+            log_level=_choice(
+                env,
+                "LOG_LEVEL",
+                ("DEBUG", "INFO", "WARNING", "ERROR"),
+                default="DEBUG" if environment == "dev" else "INFO",
+            ),
+            cors_origins=_origins(env, "CORS_ORIGINS"),
             anonymous_user=anonymous_user,
             database_url=_required(env, "DATABASE_URL"),
             database_pool_size=_integer(env, "DATABASE_POOL_SIZE", default=2, at_least=1, at_most=10),
@@ -257,7 +266,7 @@ def _identity_secret(env: Mapping[str, str]) -> str | None:
 
 
 def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    networks = _string_list(env, name)
+    networks = _string_list(env, name, '["10.0.0.0/16"]')
     try:
         return tuple(str(ip_network(network)) for network in networks)
     except ValueError as error:
@@ -287,11 +296,23 @@ def _decoder_memory_bytes(env: Mapping[str, str]) -> int:
     return min(most, max(64, size_mb - APP_MEMORY_MB)) * 1024**2
 
 
-def _string_list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+def _string_list(env: Mapping[str, str], name: str, example: str) -> tuple[str, ...]:
+    """Return a list that is written as JSON, or with commas."""
+    text = (env.get(name) or "").strip()
+    if not text.startswith("["):
+        return tuple(filter(None, (part.strip() for part in text.split(","))))
+    wrong = InvalidSetting(f"{name}: must be a JSON list of strings, or have commas between them: {example}")
     try:
-        values = json.loads(env.get(name) or "[]")
+        values = json.loads(text)
     except ValueError as error:
-        raise InvalidSetting(f'{name}: must be a JSON list of strings, for example ["*"]') from error
+        raise wrong from error
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise InvalidSetting(f'{name}: must be a JSON list of strings, for example ["*"]')
+        raise wrong
     return tuple(values)
+
+
+def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    origins = _string_list(env, name, '["https://www.example.org"]')
+    if not all(origin == "*" or _ORIGIN.match(origin) for origin in origins):
+        raise InvalidSetting(f"{name}: must be * or origins such as https://www.example.org, without a path")
+    return origins

@@ -6,7 +6,7 @@ needs no database never loads its driver.
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from chalicelib import logs
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from chalicelib.stores.aws.bus import Bus
     from chalicelib.stores.aws.dynamodb import Presence, Tables
     from chalicelib.stores.aws.local_copies import LocalCopies
+    from chalicelib.stores.aws.parameters import Parameters
     from chalicelib.stores.aws.queues import Queues
-    from chalicelib.stores.postgres.postgres import Database
+    from chalicelib.stores.postgres.postgres import Database, OperatorsDatabase
 
 
 T = TypeVar("T")
@@ -35,7 +36,14 @@ MAX_DRAWN_AT_ONCE = 8
 _making = threading.RLock()
 _all: "list[once[Any]]" = []
 # (connect, read) of one attempt of two: a request waits 10 s at most, the pipeline tries again by itself.
-_TIMEOUTS_S = {"s3": (2, 4), "events": (1, 3), "sqs": (1, 2), "dynamodb": (1, 1), "sesv2": (1, 3)}
+_TIMEOUTS_S = {
+    "s3": (2, 4),
+    "events": (1, 3),
+    "sqs": (1, 2),
+    "dynamodb": (1, 1),
+    "sesv2": (1, 3),
+    "ssm": (1, 2),
+}
 
 
 class once(Generic[T]):  # noqa: N801  used as a decorator
@@ -68,10 +76,96 @@ def forget_all() -> None:
 
 @once
 def settings() -> Settings:
-    """Return the settings; the first call also starts the logs."""
-    found = Settings.from_env(os.environ)
+    """Return the settings; the first call also starts the logs. Raise InvalidSetting, which the log is to name."""
+    try:
+        found = Settings.from_env(_variables())
+    except InvalidSetting:
+        logs.configure("INFO")
+        doubt_settings()  # whoever mends it is not to wait for the end of the TTL
+        raise
     logs.configure(found.log_level)
     return found
+
+
+def stage() -> str:
+    """Return the stage's name, also when its settings are wrong."""
+    return os.environ.get("ENVIRONMENT", "dev")
+
+
+def renew_settings() -> None:
+    """Make everything anew if Parameter Store has other values than before. It is asked every few minutes at most."""
+    stored = _parameters()
+    if stored is not None and stored.has_changed():
+        forget_all()
+
+
+def doubt_settings() -> None:
+    """Have Parameter Store read again soon: a provider refused our key, or a setting is wrong."""
+    stored = _parameters()
+    if stored is not None:
+        stored.doubt()
+
+
+def _variables() -> Mapping[str, str]:
+    """Return the environment, and what is not set there from Parameter Store."""
+    stored = _parameters()
+    given = {name: value for name, value in os.environ.items() if value}
+    return given if stored is None else {**stored.values(), **given}
+
+
+@once
+def owner_url() -> str:
+    """Return MIGRATION_DATABASE_URL, with which only the operating function logs in."""
+    found = _operators_variables().get("MIGRATION_DATABASE_URL")
+    if not found:
+        raise InvalidSetting("MIGRATION_DATABASE_URL: must be set, to the URL of the database's owner")
+    return found
+
+
+@once
+def operators_database() -> "OperatorsDatabase":
+    from chalicelib.stores.postgres.postgres import OperatorsDatabase
+
+    return OperatorsDatabase(owner_url(), max_size=1, timeout_s=30.0)
+
+
+def operators_links() -> Links:
+    """Return the signer of links, also for a stage that sends no mail."""
+    url = _variables().get("CONSOLE_URL")
+    if not url:
+        raise InvalidSetting("CONSOLE_URL: must be set, to the console's address, where links lead")
+    return Links(secrets=signing().secrets, console_url=url.rstrip("/"))
+
+
+def store_setting(name: str, secret: str) -> None:
+    """Write a secret of the stage into Parameter Store, from which all functions read it."""
+    stored = _parameters()
+    if stored is None:
+        raise InvalidSetting("SETTINGS_PATH: must be set, to the path of the stage's parameters")
+    stored.write(name, secret)
+
+
+@once
+def _operators_variables() -> Mapping[str, str]:
+    """Return the environment, and the operators' own parameters, which no other function may read."""
+    if not os.environ.get("SETTINGS_PATH"):
+        return os.environ
+    return {**_parameters_at(f"/collections-{stage()}-operate").values(), **os.environ}
+
+
+@once
+def _parameters() -> "Parameters | None":
+    """None: this process has no SETTINGS_PATH, and its environment is all it knows."""
+    path = os.environ.get("SETTINGS_PATH")
+    return _parameters_at(path) if path else None
+
+
+def _parameters_at(path: str) -> "Parameters":
+    from time import monotonic
+
+    from chalicelib.stores.aws.parameters import Parameters
+
+    return Parameters(_ssm, path=path, clock=monotonic)
 
 
 @once
@@ -225,7 +319,7 @@ def drawing_pool() -> "DrawingPool":
 def analyzer() -> Analyzer:
     from chalicelib.model_wiring import make_analyzer
 
-    return make_analyzer(settings())
+    return make_analyzer(settings(), doubt_settings)
 
 
 @once
@@ -235,14 +329,14 @@ def chat_model() -> ChatModel | None:
         return None
     from chalicelib.model_wiring import make_chat
 
-    return make_chat(settings())
+    return make_chat(settings(), doubt_settings)
 
 
 @once
 def embedder() -> Embedder:
     from chalicelib.model_wiring import make_embedder
 
-    return make_embedder(settings())
+    return make_embedder(settings(), doubt_settings)
 
 
 @once
@@ -252,7 +346,7 @@ def reranker() -> Reranker | None:
         return None
     from chalicelib.model_wiring import make_reranker
 
-    return make_reranker(settings())
+    return make_reranker(settings(), doubt_settings)
 
 
 @once
@@ -310,6 +404,11 @@ def _database(*, timeout_s: float) -> "Database":
 
 
 @once
+def _ssm() -> Any:
+    return _client("ssm")
+
+
+@once
 def _sqs() -> Any:
     return _client("sqs")
 
@@ -330,6 +429,6 @@ def _client(service: str) -> Any:
         read_timeout=read_s,
         retries={"mode": "standard", "total_max_attempts": 2},  # "max_attempts" would be one more
         signature_version="s3v4" if service == "s3" else None,
-        s3={"addressing_style": "path"} if settings().aws_endpoint_url else None,
+        s3={"addressing_style": "path"} if os.environ.get("AWS_ENDPOINT_URL") else None,
     )
     return boto3.client(service, config=config)

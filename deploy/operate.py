@@ -18,17 +18,9 @@ from collections.abc import Mapping, Sequence
 from chalicelib.api.http.fields import ADDRESS
 from chalicelib.errors import CollectionsError, Unavailable
 from chalicelib.model.accounts.signed_links import Links
-from chalicelib.ops.accounts import operate
+from chalicelib.ops.accounts.operate import COMMANDS, run_command
 from chalicelib.settings import MIN_SECRET_BYTES
 from chalicelib.stores.postgres.postgres import OperatorsDatabase
-
-COMMANDS = {
-    "make-admin": "make an account an administrator's",
-    "revoke-admin": "make an administrator's account a user's again",
-    "invite": "print a link that makes an account, good for 7 days",
-    "reset-link": "print a link that sets an account's password, good for an hour",
-    "list-admins": "print all administrators",
-}
 
 
 class Wrong(Exception):
@@ -55,16 +47,7 @@ def _run(command: str, email: str, env: Mapping[str, str]) -> str:
     """Run the command. Return the text to print."""
     db = OperatorsDatabase(_required(env, "MIGRATION_DATABASE_URL"), max_size=1, timeout_s=30.0)
     try:
-        if command == "make-admin":
-            operate.make_admin(email, db=db)
-            return f"{email} is an administrator"
-        if command == "revoke-admin":
-            operate.revoke_admin(email, db=db)
-            return f"{email} is not an administrator"
-        if command == "list-admins":
-            return "\n".join(each.email or each.user_id for each in operate.list_admins(db=db)) or "nobody"
-        make = operate.invitation_link if command == "invite" else operate.reset_link
-        return make(email, now_s=int(time.time()), db=db, links=_links(env))
+        return run_command(command, email, now_s=int(time.time()), db=db, links=lambda: _links(env))
     finally:
         db.close()
 
@@ -98,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, does in COMMANDS.items():
         command = commands.add_parser(name, help=does, description=does)
         if name != "list-admins":
-            command.add_argument("email", type=_address if name == "invite" else str, metavar="EMAIL")
+            command.add_argument(
+                "email", type=_address if name in ("first-admin", "invite") else str, metavar="EMAIL"
+            )
     return parser
 
 

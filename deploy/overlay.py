@@ -1,19 +1,36 @@
-"""Adds to Chalice's template the other resources of a stage; deploy.package merges them.
+"""Adds to Chalice's template what Chalice has no setting for; deploy.package merges it.
 
-The bucket, the tables and the queue are kept if the stack is deleted. The network, the database, alarms and
-dashboards are not here yet.
+What outlives the code, the bucket and the database among it, is in deploy/base.yaml.
 """
 
+import json
 from typing import Any
 
-from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIBUTE, definition
+from deploy.failure_destinations import MAX_EVENT_AGE_S, RETRIES
 from deploy.gateway_responses import GATEWAY_RESPONSES
-from deploy.parameters import parameters, variables
+from deploy.network import DUALSTACK
 from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, FUNCTIONS, environment, lambda_name, queue_name
-from deploy.queues import attributes, redrive_policy
+from deploy.throttling import BURST_LIMIT, RATE_LIMIT
 
 Resource = dict[str, Any]
-KEEP = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+PARAMETERS = {
+    "RateLimit": {
+        "Type": "Number",
+        "Default": RATE_LIMIT,
+        "Description": "Requests a second, of all callers.",
+    },
+    "BurstLimit": {
+        "Type": "Number",
+        "Default": BURST_LIMIT,
+        "Description": "Requests at once, of all callers.",
+    },
+    "EnableAccessLogs": {
+        "Type": "String",
+        "AllowedValues": ["true", "false"],
+        "Default": "false",
+        "Description": "A line a request. API Gateway must have a role for logs in this account and region.",
+    },
+}
 
 
 def template(stage: str) -> dict[str, Any]:
@@ -24,23 +41,49 @@ def template(stage: str) -> dict[str, Any]:
         resources["ApiHandlerLogGroup"] = {
             "Properties": {"LogGroupName": f"/aws/lambda/{lambda_name('api_handler', stage)}"}
         }
-    names = environment(stage)
-    return {
-        "Parameters": parameters(),
-        "Resources": resources
-        | {
-            "RestAPI": {"Properties": {"DefinitionBody": GATEWAY_RESPONSES}},
-            "ImagesBucket": bucket(stage),
-            "SessionsTable": table(definition(names["SESSIONS_TABLE"], SESSIONS_KEY), stage),
-            "RateLimitsTable": table(definition(names["RATE_LIMITS_TABLE"], RATE_LIMITS_KEY), stage),
-            **{queue_id(name): queue(stage, name) for name in CONSUMERS},
-        },
-        "Outputs": {
-            "ImagesBucketName": {"Value": {"Ref": "ImagesBucket"}},
-            "SessionsTableName": {"Value": {"Ref": "SessionsTable"}},
-            "RateLimitsTableName": {"Value": {"Ref": "RateLimitsTable"}},
+    resources["RestAPI"] = {"Properties": {"DefinitionBody": GATEWAY_RESPONSES, **api_extras(stage)}}
+    resources["ApiAccessLogs"] = {
+        "Type": "AWS::Logs::LogGroup",
+        "Condition": "HasAccessLogs",
+        "Properties": {
+            "LogGroupName": f"/aws/apigateway/{CONFIG['app_name']}-{stage}",
+            "RetentionInDays": CONFIG["stages"][stage].get("log_retention_in_days", 30),
         },
     }
+    url = {"Fn::Sub": "https://${RestAPI}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + api_stage(stage)}
+    outputs = {name: {"Value": url} for name in ("ApiEndpoint", "StageUrl")}
+    return {
+        "Parameters": PARAMETERS,
+        "Conditions": {"HasAccessLogs": {"Fn::Equals": [{"Ref": "EnableAccessLogs"}, "true"]}},
+        "Resources": resources,
+        "Outputs": outputs,
+    }
+
+
+def api_extras(stage: str) -> Resource:
+    """Return the limits, the tracing and the access logs of the API's stage."""
+    limits = {"ThrottlingRateLimit": {"Ref": "RateLimit"}, "ThrottlingBurstLimit": {"Ref": "BurstLimit"}}
+    fields = (
+        "requestId",
+        "identity.sourceIp",
+        "httpMethod",
+        "path",
+        "status",
+        "responseLatency",
+        "requestTime",
+    )
+    line = json.dumps({field.rpartition(".")[2]: f"$context.{field}" for field in fields})
+    logs = {"DestinationArn": {"Fn::GetAtt": ["ApiAccessLogs", "Arn"]}, "Format": line}
+    return {
+        "MethodSettings": [{"ResourcePath": "/*", "HttpMethod": "*", **limits}],
+        "TracingEnabled": bool(CONFIG["stages"][stage].get("xray")),
+        "AccessLogSetting": {"Fn::If": ["HasAccessLogs", logs, {"Ref": "AWS::NoValue"}]},
+    }
+
+
+def api_stage(stage: str) -> str:
+    """Return the path of the stage at the API's address."""
+    return str(CONFIG["stages"][stage]["api_gateway_stage"])
 
 
 def logical_id(function: str) -> str:
@@ -51,76 +94,23 @@ def logical_id(function: str) -> str:
 
 
 def function_extras(function: str, stage: str) -> Resource:
-    """Return a function's extra properties: its name, its variables, and the destination of failed events.
-
-    The name is the one that its policy uses.
-    """
-    properties: dict[str, Any] = {
-        "FunctionName": lambda_name(function, stage),
-        "Environment": {"Variables": {"IMAGES_BUCKET": bucket_name(stage), **variables(function)}},
-    }
-    consumed = [queue_id(queue) for queue, consumer in CONSUMERS.items() if consumer == function]
-    if consumed:
-        # Chalice names the queue of the event source, so CloudFormation sees no order between them.
-        return {"DependsOn": consumed, "Properties": properties}
-    if function != "api_handler":
-        # The same as deploy.failure_destinations sets after `chalice deploy`; a test compares the two.
-        queue_arn = {"Fn::GetAtt": [queue_id(DEAD_LETTERS), "Arn"]}
+    """Return a function's extra properties: its name, which its policy uses, and where failed events go."""
+    properties: dict[str, Any] = {"FunctionName": lambda_name(function, stage)}
+    if DUALSTACK in environment(stage):
+        properties["VpcConfig"] = {"Ipv6AllowedForDualStack": True}
+    if function != "api_handler" and function not in CONSUMERS.values():
+        # The same as deploy.failure_destinations sets after `chalice deploy`.
         properties["EventInvokeConfig"] = {
-            "MaximumRetryAttempts": 2,
-            "MaximumEventAgeInSeconds": 3600,
-            "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": queue_arn}},
+            "MaximumRetryAttempts": RETRIES,
+            "MaximumEventAgeInSeconds": MAX_EVENT_AGE_S,
+            "DestinationConfig": {
+                "OnFailure": {"Type": "SQS", "Destination": queue_arn(stage, DEAD_LETTERS)}
+            },
         }
     return {"Properties": properties}
 
 
-def bucket_name(stage: str) -> Resource:
-    return {"Fn::Sub": f"collections-images-{stage}-${{AWS::AccountId}}"}
-
-
-def bucket(stage: str) -> Resource:
-    """Return the images bucket: private, encrypted, with events to EventBridge, and CORS for uploads by browsers."""
-    encryption = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-    cors = {"AllowedMethods": ["GET", "POST", "PUT"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}
-    cors["ExposedHeaders"] = ["ETag"]  # identifies the parts of an upload
-    unfinished = {"DaysAfterInitiation": 1}
-    properties = {
-        "BucketName": bucket_name(stage),
-        "NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
-        "PublicAccessBlockConfiguration": {
-            "BlockPublicAcls": True,
-            "BlockPublicPolicy": True,
-            "IgnorePublicAcls": True,
-            "RestrictPublicBuckets": True,
-        },
-        "BucketEncryption": {"ServerSideEncryptionConfiguration": [encryption]},
-        "CorsConfiguration": {"CorsRules": [cors]},
-        "LifecycleConfiguration": {
-            "Rules": [{"Id": "unfinished", "Status": "Enabled", "AbortIncompleteMultipartUpload": unfinished}]
-        },
-    }
-    return {"Type": "AWS::S3::Bucket", **KEEP, "Properties": properties}
-
-
-def table(defined: Resource, stage: str) -> Resource:
-    """Return a table whose rows expire."""
-    properties = {
-        **defined,
-        "TimeToLiveSpecification": {"AttributeName": TTL_ATTRIBUTE, "Enabled": True},
-        "SSESpecification": {"SSEEnabled": True},
-        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": stage == "production"},
-    }
-    return {"Type": "AWS::DynamoDB::Table", **KEEP, "Properties": properties}
-
-
-def queue_id(queue: str) -> str:
-    """Return the name of the queue's resource."""
-    return "".join(part.capitalize() for part in queue.split("-")) + "Queue"
-
-
-def queue(stage: str, name: str) -> Resource:
-    """Return a queue; one of work sends what its worker has failed on too often to the dead letters."""
-    properties = {"QueueName": queue_name(stage, name), "SqsManagedSseEnabled": True, **attributes(name)}
-    if name != DEAD_LETTERS:
-        properties["RedrivePolicy"] = redrive_policy({"Fn::GetAtt": [queue_id(DEAD_LETTERS), "Arn"]})
-    return {"Type": "AWS::SQS::Queue", **KEEP, "Properties": properties}
+def queue_arn(stage: str, queue: str) -> Resource:
+    """Return the ARN of a queue of the base stack."""
+    name = queue_name(stage, queue)
+    return {"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}"}

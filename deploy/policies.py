@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text())
 STAGES: tuple[str, ...] = tuple(CONFIG["stages"])
 # IAM fills this in, so that a bucket of the same name in another account cannot be reached.
+REFERENCE = "/aws/reference/secretsmanager"
 OWN_ACCOUNT = "${aws:PrincipalAccount}"
 
 # The function that takes each queue's messages.
@@ -57,10 +58,10 @@ BUCKET = {
     "AnalyzerLambda": [("ListBucket", ""), ("GetObject", "*")],
     "sweeper": [("ListBucket", ""), ("GetObject", "*"), ("DeleteObject", "*"), ("AbortMultipartUpload", "*")],
 }
-# The API's statements on DynamoDB: name, the variable that names the table, actions.
+# The API's statements on DynamoDB: name, table, actions.
 TABLES = [
-    ("Sessions", "SESSIONS_TABLE", ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"]),
-    ("RateLimits", "RATE_LIMITS_TABLE", ["GetItem", "UpdateItem"]),
+    ("Sessions", "sessions", ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"]),
+    ("RateLimits", "rate-limits", ["GetItem", "UpdateItem"]),
 ]
 # Roles of the models that each function asks.
 MODELS = {
@@ -70,7 +71,7 @@ MODELS = {
     "EmbedderLambda": (EMBEDDING,),
 }
 _PROFILE = re.compile(r"(?:us|us-gov|eu|jp|au|ca|apac|global)\.(?=[a-z0-9]+\.)")
-FUNCTIONS = (*SENDERS, "sweeper", "dead_letters")
+FUNCTIONS = (*SENDERS, "sweeper", "dead_letters", "operate")
 
 
 def environment(stage: str) -> Mapping[str, str]:
@@ -90,6 +91,11 @@ def queue_name(stage: str, queue: str) -> str:
     return f"{CONFIG['app_name']}-{stage}-{queue}"
 
 
+def table_name(stage: str, table: str) -> str:
+    """Return the name that the app looks for, unless SESSIONS_TABLE or RATE_LIMITS_TABLE names another."""
+    return f"{CONFIG['app_name']}-{table}-{stage}"
+
+
 def queue_arn(stage: str, queue: str) -> str:
     return f"arn:aws:sqs:*:*:{queue_name(stage, queue)}"
 
@@ -102,7 +108,7 @@ def parameter_prefix(stage: str) -> str:
 def bedrock_model(role: Role, stage: str) -> str | None:
     """Return the Bedrock model of a role by the stage's variables; None where they choose other providers.
 
-    Stage local asks none. What a parameter of the template chooses instead is not known here.
+    Stage local asks none. What Parameter Store says instead is not known here.
     """
     variables = environment(stage)
     unset = "none" if stage == "local" or role is RERANK else "bedrock"
@@ -123,6 +129,11 @@ def arns_of_model(model: str) -> list[str]:
         f"arn:aws:bedrock:*::foundation-model/{name}",
         f"arn:aws:bedrock:*:*:inference-profile/*.{name}",
     ]
+
+
+def operators_prefix(stage: str) -> str:
+    """Return the path of the owner's settings. It is not below the stage's, which every function may read."""
+    return f"/collections-{stage}-operate"
 
 
 def allow(sid: str, actions: list[str], resources: list[str], **condition: Any) -> dict[str, Any]:
@@ -154,9 +165,11 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
     if function == "sweeper":
         queues = [queue_arn(stage, queue) for queue in CONSUMERS if queue != DEAD_LETTERS]
         yield allow("Count", ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"], queues)
+    if function == "operate":
+        yield from operators_statements(stage)
     if function == "api_handler":
         for sid, name, actions in TABLES:
-            table = f"arn:aws:dynamodb:*:*:table/{environment(stage)[name]}"
+            table = f"arn:aws:dynamodb:*:*:table/{table_name(stage, name)}"
             yield allow(sid, [f"dynamodb:{action}" for action in actions], [table])
         if sender := environment(stage).get("MAIL_FROM"):
             # SES checks the identity that it finds: the address's own, or else its domain's.
@@ -168,15 +181,34 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
         yield allow("GiveUp", ["sqs:SendMessage"], [queue_arn(stage, DEAD_LETTERS)])
 
 
+def operators_statements(stage: str) -> Iterator[dict[str, Any]]:
+    """Yield the statements of the operating function: the owner's settings, the app's password, and the doctor's."""
+    own = f"arn:aws:ssm:*:*:parameter{operators_prefix(stage)}"
+    yield allow("OwnersSettings", ["ssm:GetParametersByPath"], [own, f"{own}/*"])
+    setting = f"arn:aws:ssm:*:*:parameter{parameter_prefix(stage)}/DATABASE_URL"
+    yield allow("StorePassword", ["ssm:PutParameter"], [setting])
+    tables = [f"arn:aws:dynamodb:*:*:table/{table_name(stage, name)}" for _, name, _ in TABLES]
+    yield allow("Tables", ["dynamodb:GetItem"], tables)
+    queues = [queue_arn(stage, queue) for queue in CONSUMERS]
+    yield allow("Queues", ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"], queues)
+
+
 def shared_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
     """Yield the statements that every function needs: log, read its secrets, reach a database in a VPC, trace."""
     logs = f"arn:aws:logs:*:*:log-group:/aws/lambda/{lambda_name(function, stage)}"
     yield allow(
         "Log", ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], [logs, f"{logs}:*"]
     )
-    parameters = f"arn:aws:ssm:*:*:parameter{parameter_prefix(stage)}"
-    reads = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"]
-    yield allow("Secrets", reads, [parameters, f"{parameters}/*"])
+    prefix = parameter_prefix(stage)
+    parameters = f"arn:aws:ssm:*:*:parameter{prefix}"
+    yield allow("Settings", ["ssm:GetParametersByPath"], [parameters, f"{parameters}/*"])
+    # A parameter may stand for a secret of Secrets Manager, whose name begins with the stage's path.
+    yield allow(
+        "References", ["ssm:GetParameter"], [f"{parameters.removesuffix(prefix)}{REFERENCE}{prefix}/*"]
+    )
+    yield allow(
+        "Secrets", ["secretsmanager:GetSecretValue"], [f"arn:aws:secretsmanager:*:*:secret:{prefix[1:]}/*"]
+    )
     through_ssm = {
         "kms:ViaService": "ssm.*.amazonaws.com",
         "kms:EncryptionContext:PARAMETER_ARN": f"{parameters}/*",

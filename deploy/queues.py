@@ -1,23 +1,22 @@
-"""The queues of a stage: one for each worker function, and one of dead letters, for the overlay and the emulator."""
+"""The attributes of the base stack's queues, for the emulator, which makes queues without CloudFormation."""
 
 from typing import Any
 
-from deploy.policies import CONFIG, CONSUMERS
+from deploy import base
 
-RETENTION_S = 14 * 24 * 3600
-# A message comes again when its worker was cut off or met a bug, else never. The ledger counts the attempts.
-MAX_RECEIVE_COUNT = 5
+
+def resource_id(queue: str) -> str:
+    """Return the name of the queue's resource in the template."""
+    return "".join(part.capitalize() for part in queue.split("-")) + "Queue"
 
 
 def attributes(queue: str) -> dict[str, Any]:
-    """Return the queue's attributes, all but its redrive policy.
-
-    Its visibility timeout is six times the timeout of its consumer, as Lambda's guide recommends.
-    """
-    timeout_s = CONFIG["lambda_functions"][CONSUMERS[queue]]["lambda_timeout"]
-    return {"MessageRetentionPeriod": RETENTION_S, "VisibilityTimeout": 6 * timeout_s}
+    """Return the queue's attributes, all but its redrive policy."""
+    properties = base.template()["Resources"][resource_id(queue)]["Properties"]
+    return {name: properties[name] for name in ("MessageRetentionPeriod", "VisibilityTimeout")}
 
 
-def redrive_policy(dead_letters_arn: Any) -> dict[str, Any]:
+def redrive_policy(queue: str, dead_letters_arn: str) -> dict[str, Any]:
     """Return the redrive policy of a queue of work."""
-    return {"deadLetterTargetArn": dead_letters_arn, "maxReceiveCount": MAX_RECEIVE_COUNT}
+    policy = base.template()["Resources"][resource_id(queue)]["Properties"]["RedrivePolicy"]
+    return {**policy, "deadLetterTargetArn": dead_letters_arn}

@@ -35,12 +35,12 @@ def create_base(settings: Mapping[str, str], *, aws_port: int) -> None:
 
 
 def create_queues(stage: str, *, aws_port: int) -> None:
-    """Create the queues of work, and the one of dead letters, as deploy/overlay.py has them."""
+    """Create the queues of work, and the one of dead letters, as deploy/base.yaml has them."""
     dead_letters = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue_name(stage, DEAD_LETTERS)}"
     for queue in (DEAD_LETTERS, *QUEUES):
         given = {name: str(value) for name, value in attributes(queue).items()}
         if queue != DEAD_LETTERS:
-            given["RedrivePolicy"] = json.dumps(redrive_policy(dead_letters))
+            given["RedrivePolicy"] = json.dumps(redrive_policy(queue, dead_letters))
         client("sqs", aws_port).create_queue(QueueName=queue_name(stage, queue), Attributes=given)
 
 

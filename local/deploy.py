@@ -30,9 +30,25 @@ def make_stage_copy(folders: Folders, ports: Ports) -> Path:
         if (folders.project / directory).exists():
             shutil.copytree(folders.project / directory, copy / directory, ignore=ignored)
     (copy / "requirements.txt").touch()
-    config = copy / ".chalice" / "config.json"
-    config.write_text(ports.rewrite(config.read_text()))
+    config = json.loads(ports.rewrite((copy / ".chalice" / "config.json").read_text()))
+    config["stages"][STAGE]["environment_variables"] |= dot_env(folders.project)
+    (copy / ".chalice" / "config.json").write_text(json.dumps(config, indent=2))
     return copy
+
+
+def dot_env(project: Path) -> dict[str, str]:
+    """Return the variables of the project's file .env: a NAME=value a line, # before a comment.
+
+    Only the local stack reads it. A value may stand in quotes.
+    """
+    path = project / ".env"
+    lines = path.read_text().splitlines() if path.exists() else []
+    pairs = (line.removeprefix("export ").partition("=") for line in map(str.strip, lines))
+    return {
+        name.strip(): value.strip().strip("\"'")
+        for name, equals, value in pairs
+        if equals and not name.startswith("#")
+    }
 
 
 def deploy(stage_copy: Path, *, aws_port: int, log: Path) -> None:

@@ -81,7 +81,7 @@ def _upload(path: Path, api_url: str) -> None:
     body = {"filename": path.name, "content_type": media_type, "size_bytes": path.stat().st_size}
     upload = _call(f"{api_url}/api/v1/uploads", body)
     if upload.get("item") is None:
-        form, content_type = _form(upload["fields"], path, media_type)
+        form, content_type = multipart_form(upload["fields"], path, media_type)
         _send(Request(upload["url"], form, {"Content-Type": content_type}, method="POST"))
 
 
@@ -194,7 +194,7 @@ def _send(request: Request) -> bytes:
         ) from error
 
 
-def _form(fields: Mapping[str, str], path: Path, media_type: str) -> tuple[bytes, str]:
+def multipart_form(fields: Mapping[str, str], path: Path, media_type: str) -> tuple[bytes, str]:
     """Return a multipart form and its content type. The file is the last field, as S3 requires."""
     boundary = uuid.uuid4().hex
     parts = [

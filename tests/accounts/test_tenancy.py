@@ -9,7 +9,7 @@ from tests.support.world import World, jpeg
 
 # No tenant's: the catalogue of models, and what migrations have run.
 SHARED = {"embedding_sets", "schema_migrations"}
-OPERATORS = {"dead_letters", "sweep_cursors"}
+OPERATORS = {"audit_log", "dead_letters", "sweep_cursors"}
 
 
 def tables(url: str) -> dict[str, tuple[bool, bool]]:

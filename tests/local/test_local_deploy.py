@@ -39,10 +39,10 @@ def on_dead_letter(event):
     pass
 """
 SETTINGS = {
+    "ENVIRONMENT": "local",
     "IMAGES_BUCKET": "other-bucket",
     "SESSIONS_TABLE": "sessions",
     "RATE_LIMITS_TABLE": "limits",
-    "ENVIRONMENT": "local",
     "DATABASE_URL": "postgresql://a@127.0.0.1:8002/c",
 }
 
@@ -92,3 +92,15 @@ def test_the_declared_functions_rules_and_queues_are_deployed(tmp_path: Path) ->
             for path in aws.client("apigateway").get_resources(restApiId=api["id"])["items"]
         }
         assert {"/a/{name}", "/{proxy+}"} <= paths
+
+
+def test_the_variables_of_dot_env_reach_the_local_stage_alone(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    (project / ".env").write_text(
+        '# keys\n\nANTHROPIC_API_KEY=sk-ant=x\nexport CHAT_MODEL="claude"\nIMAGES_BUCKET=mine\nnonsense\n'
+    )
+    folders = Folders(state=tmp_path / "state", project=project)
+    settings = stage_settings(make_stage_copy(folders, Ports(api=9000)))
+    assert settings["ANTHROPIC_API_KEY"] == "sk-ant=x"
+    assert (settings["CHAT_MODEL"], settings["IMAGES_BUCKET"]) == ("claude", "mine")
+    assert not (folders.stage_copy / ".env").exists()

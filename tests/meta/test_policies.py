@@ -6,8 +6,9 @@ import pytest
 
 from app import app
 from chalicelib.model.work.tasks import POLICIES
-from deploy import failure_destinations, overlay
+from deploy import base, failure_destinations, overlay
 from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, FUNCTIONS, ROOT, STAGES, files, policy
+from deploy.queues import resource_id
 
 ACCOUNT = "123456789012"
 
@@ -31,7 +32,8 @@ def test_the_committed_files_are_those_of_the_table() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_function_of_the_app_has_its_policy_memory_and_timeout(stage: str) -> None:
-    functions = {"api_handler"} | {source.name for source in app.event_sources}
+    declared = [*app.event_sources, *app.pure_lambda_functions]
+    functions = {"api_handler"} | {function.name for function in declared}
     assert functions == set(FUNCTIONS) == set(CONFIG["lambda_functions"])
     policies = {name: entry["iam_policy_file"] for name, entry in stage_config(stage).items()}
     assert policies == {function: f"policy-{function}-{stage}.json" for function in functions}
@@ -66,7 +68,6 @@ def test_a_stage_cannot_reach_another_stage(function: str) -> None:
 
 def used_by_any_function(stage: str) -> list[tuple[str, str]]:
     """Return one action on each kind of thing that belongs to a stage alone."""
-    names = CONFIG["stages"][stage]["environment_variables"]
     region = f"us-east-1:{ACCOUNT}"
     secrets = "/collections" if stage == "dev" else f"/collections-{stage}"
     return [
@@ -74,9 +75,11 @@ def used_by_any_function(stage: str) -> list[tuple[str, str]]:
         *(("sqs:SendMessage", f"arn:aws:sqs:{region}:collections-{stage}-{queue}") for queue in CONSUMERS),
         *(("sqs:ReceiveMessage", f"arn:aws:sqs:{region}:collections-{stage}-{queue}") for queue in CONSUMERS),
         ("s3:PutObject", f"arn:aws:s3:::collections-images-{stage}-{ACCOUNT}/_derived/user/cat.webp"),
-        ("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:table/{names['SESSIONS_TABLE']}"),
-        ("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:table/{names['RATE_LIMITS_TABLE']}"),
-        ("ssm:GetParameter", f"arn:aws:ssm:{region}:parameter{secrets}/DATABASE_URL"),
+        ("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:table/collections-sessions-{stage}"),
+        ("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:table/collections-rate-limits-{stage}"),
+        ("ssm:GetParametersByPath", f"arn:aws:ssm:{region}:parameter{secrets}/DATABASE_URL"),
+        ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{region}:secret:{secrets[1:]}/key-a1B2c3"),
+        ("sqs:SendMessage", f"arn:aws:sqs:{region}:collections-{stage}-process"),
     ]
 
 
@@ -108,33 +111,29 @@ def test_who_may_touch_which_objects(function: str, action: str, key: str, expec
     assert not allowed(function, "dev", action, f"{bucket}-999999999999/{key}")
 
 
+def named(resource: str, prop: str, stage: str) -> str:
+    """Return the name that the base stack gives to a resource in this stage."""
+    text: str = base.template()["Resources"][resource]["Properties"][prop]["Fn::Sub"]
+    return text.replace("${Stage}", stage).replace("${AWS::AccountId}", ACCOUNT)
+
+
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "local"])
-def test_the_template_makes_what_the_policies_name(stage: str) -> None:
-    resources = overlay.template(stage)["Resources"]
+def test_the_base_stack_makes_what_the_policies_name(stage: str) -> None:
     region = f"us-east-1:{ACCOUNT}"
-    bucket = resources["ImagesBucket"]["Properties"]["BucketName"]["Fn::Sub"]
-    objects = f"arn:aws:s3:::{bucket.replace('${AWS::AccountId}', ACCOUNT)}/user/cat.jpg"
+    objects = f"arn:aws:s3:::{named('ImagesBucket', 'BucketName', stage)}/user/cat.jpg"
     assert allowed("api_handler", stage, "s3:PutObject", objects)
     for name in ("SessionsTable", "RateLimitsTable"):
-        table = f"arn:aws:dynamodb:{region}:table/{resources[name]['Properties']['TableName']}"
+        table = f"arn:aws:dynamodb:{region}:table/{named(name, 'TableName', stage)}"
         assert allowed("api_handler", stage, "dynamodb:GetItem", table)
-    for name, consumer in CONSUMERS.items():
-        queue = f"arn:aws:sqs:{region}:{resources[overlay.queue_id(name)]['Properties']['QueueName']}"
-        assert allowed(consumer, stage, "sqs:ReceiveMessage", queue)
-        assert allowed("dispatcher", stage, "sqs:SendMessage", queue)
-        assert allowed("api_handler", stage, "sqs:SendMessage", queue) == (name != DEAD_LETTERS)
-        assert not allowed("dead_letters", stage, "sqs:SendMessage", queue)
+    for queue, consumer in CONSUMERS.items():
+        arn = f"arn:aws:sqs:{region}:{named(resource_id(queue), 'QueueName', stage)}"
+        assert allowed(consumer, stage, "sqs:ReceiveMessage", arn)
+        assert allowed("dispatcher", stage, "sqs:SendMessage", arn)
+        assert allowed("api_handler", stage, "sqs:SendMessage", arn) == (queue != DEAD_LETTERS)
+        assert not allowed("dead_letters", stage, "sqs:SendMessage", arn)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_queues_wait_long_enough_and_give_up_to_the_dead_letters(stage: str) -> None:
-    resources = overlay.template(stage)["Resources"]
-    for name, consumer in CONSUMERS.items():
-        properties = resources[overlay.queue_id(name)]["Properties"]
-        assert properties["VisibilityTimeout"] >= 6 * CONFIG["lambda_functions"][consumer]["lambda_timeout"]
-        assert properties["MessageRetentionPeriod"] == 14 * 24 * 3600
-        assert properties["QueueName"] == f"collections-{stage}-{name}"
-        assert ("RedrivePolicy" in properties) == (name != DEAD_LETTERS)
+def test_leases_outlast_the_functions_that_hold_them() -> None:
     for kind, policy_of in POLICIES.items():
         timeout_s = CONFIG["lambda_functions"][CONSUMERS[policy_of.queue]]["lambda_timeout"]
         assert policy_of.lease_s > timeout_s, kind

@@ -36,15 +36,15 @@ from tests.support.world import World, jpeg
 CONSOLE = "http://127.0.0.1:8000"
 PDF = (ROOT / "samples" / "balcony-tomatoes.pdf").read_bytes()
 # Allowed and never recorded: Lambda writes logs, makes network interfaces, polls the queue and sends failures to it in
-# the function's name; X-Ray's daemon sends traces; no code reads Parameter Store yet; stage local, in which this is
-# recorded, asks no model of Bedrock (tests/models does).
+# the function's name; X-Ray's daemon sends traces; stage local, in which this is recorded, has no Parameter Store and
+# asks no model of Bedrock (tests/models does).
 UNRECORDED = {
     "bedrock:InvokeModel",
     *("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
     *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface"),
     *("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
     "sqs:GetQueueUrl",  # asked once a process, by whichever function needs it first
-    *("ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "kms:Decrypt"),
+    *("ssm:GetParameter", "ssm:GetParametersByPath", "secretsmanager:GetSecretValue", "kms:Decrypt"),
 }
 POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 # What Lambda asks of the dead letters' queue in a function's name when an event's attempts are used up.

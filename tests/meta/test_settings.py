@@ -31,7 +31,9 @@ def test_a_decoder_gets_what_its_function_has_to_spare(function_mb: str | None, 
         ("IMAGES_BUCKET", ""),
         ("ENVIRONMENT", "prod"),
         ("LOG_LEVEL", "LOUD"),
-        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://a.example/path"),
+        ("CORS_ORIGINS", "example.org"),
+        ("CORS_ORIGINS", "[*"),
         ("CORS_ORIGINS", "[1]"),
         ("EMBEDDING_DIMENSIONS", "0"),
         ("EMBEDDING_DIMENSIONS", "many"),
@@ -45,6 +47,14 @@ def test_a_wrong_setting_is_refused_by_name_without_its_value(name: str, value: 
         Settings.from_env({**SETTINGS, name: value})
     assert str(refused.value).startswith(f"{name}: ")
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ['["https://a.example", "http://localhost:3000"]', "https://a.example,http://localhost:3000, "]
+)
+def test_origins_are_a_json_list_or_have_commas(text: str) -> None:
+    found = Settings.from_env({**SETTINGS, "CORS_ORIGINS": text}).cors_origins
+    assert found == ("https://a.example", "http://localhost:3000")
 
 
 def test_production_refuses_an_anonymous_user() -> None:

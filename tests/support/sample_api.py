@@ -142,7 +142,7 @@ def identify(headers: Any) -> Caller:
 
 
 def sample_app(*, cors_origins: tuple[str, ...] = (ORIGIN,)) -> App:
-    edge = Edge(identify=identify, cors_origins=cors_origins)
+    edge = Edge(identify=identify, cors_origins=lambda: cors_origins)
     app = App(app_name="collections", edge=lambda: edge)
     app.add(routes)
     app.add(documented(app.declared, version="0.1.0"))

@@ -127,7 +127,7 @@ def identify(headers: Mapping[str, str]) -> Caller:
 
 
 def gateway_app(*services: UpstreamService, routes: Sequence[GatewayRoute] = ROUTES) -> App:
-    edge = Edge(identify=identify, cors_origins=(ORIGIN,))
+    edge = Edge(identify=identify, cors_origins=lambda: (ORIGIN,))
     app = App(app_name="collections", edge=lambda: edge)
     named = {each.name: each for each in services}
     app.pass_on(gateway(lambda: named, routes))

@@ -114,9 +114,7 @@ def test_the_sweep_does_its_other_steps_without_the_queue(world: World) -> None:
     world.put("alice/b.jpg", jpeg("blue"))
     world.sql("UPDATE tasks SET woken_at = now() - interval '1 hour', run_after = now() - interval '1 hour'")
     delete_queue(world, "analyze")
-    world.sql(
-        "INSERT INTO object_deletions (user_id, key) VALUES ('alice', 'alice/c.jpg')"
-    )
+    world.sql("INSERT INTO object_deletions (user_id, key) VALUES ('alice', 'alice/c.jpg')")
     with pytest.raises(Misconfigured):
         world.sweep()
     assert unwoken(world) == [("alice", "process", 2)], "the lost one, and the one whose event was lost"

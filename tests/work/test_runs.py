@@ -225,8 +225,16 @@ def test_runs_are_listed_by_their_state(talk: Talk, place: str) -> None:
     talk.deliver_run(ids[0])
     talk("POST", f"{RUNS}/{ids[1]}/cancel")
     states = ("succeeded", "cancelled", "queued", "running", "failed")
-    found = {state: [run["id"] for run in talk("GET", f"{RUNS}?state={state}").body["data"]] for state in states}
-    assert found == {"succeeded": ids[:1], "cancelled": ids[1:2], "queued": ids[2:], "running": [], "failed": []}
+    found = {
+        state: [run["id"] for run in talk("GET", f"{RUNS}?state={state}").body["data"]] for state in states
+    }
+    assert found == {
+        "succeeded": ids[:1],
+        "cancelled": ids[1:2],
+        "queued": ids[2:],
+        "running": [],
+        "failed": [],
+    }
     assert talk("GET", f"{RUNS}?state=ready").status == 400
 
 

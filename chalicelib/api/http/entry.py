@@ -4,7 +4,7 @@ app.py:
 
     @cache
     def edge() -> Edge:          # called by requests only: `chalice package` imports app.py without settings
-        return Edge(identify=..., cors_origins=wiring.settings().cors_origins)
+        return Edge(identify=..., cors_origins=...)
 
     app = App(app_name="collections", edge=edge)
     app.add(items.routes)
@@ -53,6 +53,7 @@ class App(Chalice):
         self.api.binary_types = ["*/*"]  # API Gateway then passes every body on in base64, unchanged
         self.edge = edge
         self.declared: list[Route] = []
+        self._always: set[str] = set()
 
     def add(self, routes: Routes) -> None:
         """Serve and document these routes. HEAD is served as GET; `_answer` removes the body."""
@@ -64,6 +65,8 @@ class App(Chalice):
             )
             serve(self._view(route))
             self.declared.append(route)
+            if route.always:
+                self._always.add(route.path)
 
     def pass_on(self, answer: Callable[[Any, Callable[[], Edge]], ChaliceResponse]) -> None:
         """Serve every path that no other route serves by `answer`. These are upstreams' paths and not documented."""
@@ -96,7 +99,8 @@ class App(Chalice):
         request_context["requestId"] = request_id
         cors: dict[str, str] = {}
         try:
-            cors = _cors(self.edge().cors_origins, headers.get("origin"))
+            is_settled = request_context.get("resourcePath") not in self._always
+            cors = _cors(self.edge().cors_origins() if is_settled else (), headers.get("origin"))
             answer = self._dispatch(event, context)
         except Exception as error:  # noqa: BLE001  answered, and logged when it is a 500
             answer = problem_response(error, request_id=request_id).to_dict()

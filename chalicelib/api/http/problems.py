@@ -54,6 +54,7 @@ STATUS_OF_ERROR: dict[type[Exception], HTTPStatus] = {
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Throttled: HTTPStatus.SERVICE_UNAVAILABLE,  # a provider throttles the app, which is not the caller's fault
     errors.Misconfigured: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.InvalidSetting: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ModelRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UpstreamFailed: HTTPStatus.BAD_GATEWAY,
     errors.UpstreamUnreachable: HTTPStatus.BAD_GATEWAY,

@@ -27,6 +27,7 @@ all responses (request id, CORS, no-store, nosniff).
 administrators' routes, else "write".
 `keyed=True`: the route takes an Idempotency-Key (idempotency.py). All routes that create something do.
 `may_run=True`: the route takes `Prefer: respond-async`; `also` then has 202, a run.
+`always=True`: the route responds whatever the settings are, and so no other origin may read the response.
 `cost` is the request's cost against the rate limits (model/accounts/limits.py), "plain" if it is not declared.
 """
 
@@ -80,14 +81,14 @@ class Caller(Struct, frozen=True, kw_only=True):
 
 
 class Edge(Struct, frozen=True, kw_only=True):
-    """The functions and settings that app.py gives to the HTTP edge.
+    """The functions that app.py gives to the HTTP edge.
 
     `identify` returns the caller of a request's headers; it raises Unauthenticated. `admit_address` counts a request
     before the caller is known, `admit_caller` afterwards; both raise RateLimited.
     """
 
     identify: Callable[[Mapping[str, str]], Caller]
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: Callable[[], tuple[str, ...]] = tuple
     admit_address: Callable[[str, Cost], Admission | None] = lambda _address, _cost: None
     admit_caller: Callable[[Caller, Cost], Admission | None] = lambda _caller, _cost: None
 
@@ -140,6 +141,7 @@ class Route(Struct, frozen=True, kw_only=True):
     admin: bool
     keyed: bool
     may_run: bool
+    always: bool
     scope: Scope
     cost: Cost
     max_body_bytes: int
@@ -186,6 +188,7 @@ class Routes:
         admin: bool = False,
         keyed: bool = False,
         may_run: bool = False,
+        always: bool = False,
         scope: Scope | None = None,
         cost: Cost = "plain",
         max_body_bytes: int = 1_000_000,
@@ -209,6 +212,7 @@ class Routes:
                 admin=admin,
                 keyed=keyed,
                 may_run=may_run,
+                always=always,
                 scope=scope or ("admin" if admin else "read" if method == "GET" else "write"),
                 cost=cost,
                 max_body_bytes=max_body_bytes,

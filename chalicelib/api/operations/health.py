@@ -1,14 +1,17 @@
 """Health: alive, ready, and what each part says of itself."""
 
+import logging
 from typing import Literal
 
 import msgspec
 
 from chalicelib import wiring
 from chalicelib.api.http.routes import Request, Response, Routes
+from chalicelib.errors import CollectionsError
 from chalicelib.ops.operations import health
 from chalicelib.settings import VERSION
 
+log = logging.getLogger("collections")
 routes = Routes("health")
 
 
@@ -30,13 +33,21 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     returns=Health,
     public=True,
     cost="none",
+    always=True,
     summary="How the app is; 200 also when a part is away.",
 )
 def get_health(request: Request) -> Health:
     return _health()
 
 
-@routes.get("/health/live", returns=Live, public=True, cost="none", summary="Whether this process answers.")
+@routes.get(
+    "/health/live",
+    returns=Live,
+    public=True,
+    cost="none",
+    always=True,
+    summary="Whether this process answers.",
+)
 def get_liveness(request: Request) -> Live:
     return Live()
 
@@ -47,7 +58,8 @@ def get_liveness(request: Request) -> Live:
     also={503: Health},
     public=True,
     cost="none",
-    summary="Whether Postgres and DynamoDB answer.",
+    always=True,
+    summary="Whether the settings are right, and Postgres and DynamoDB answer.",
 )
 def get_readiness(request: Request) -> Response:
     found = _health()
@@ -55,7 +67,12 @@ def get_readiness(request: Request) -> Response:
 
 
 def _health() -> Health:
-    settings = wiring.settings()
+    try:
+        settings = wiring.settings()
+    except CollectionsError as error:
+        log.warning("no settings", exc_info=error)
+        checks = {"settings": error.code}
+        return Health(status="degraded", environment=wiring.stage(), version=VERSION, checks=checks)
     checks = health.check_parts(
         db=wiring.database(),
         tables=wiring.tables(),

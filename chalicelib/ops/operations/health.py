@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import CollectionsError
+from chalicelib.model.work.tasks import QUEUES
 
 if TYPE_CHECKING:
     from chalicelib.stores.aws.dynamodb import Tables
+    from chalicelib.stores.aws.queues import Queues
     from chalicelib.stores.postgres.postgres import Database
 
 
@@ -30,3 +32,14 @@ def _check_tables(tables: "Tables", names: Sequence[str]) -> str:
     except CollectionsError as error:
         return error.code
     return "ok"
+
+
+def check_queues(queues: "Queues") -> dict[str, str]:
+    """The word ok, or the error's code, for each queue of work; with it how many messages wait."""
+    found = {}
+    for name in QUEUES:
+        try:
+            found[f"queue {name}"] = f"ok, {queues.count(name)} waiting"
+        except CollectionsError as error:
+            found[f"queue {name}"] = error.code
+    return found

@@ -49,6 +49,21 @@ def migrate(admin_url: str, *, lock_timeout_s: int = 10) -> list[str]:
         conn.close()
 
 
+def find_missing(admin_url: str) -> list[str]:
+    """Return the names of the migrations that have not run."""
+    conn = psycopg2.connect(admin_url, connect_timeout=10)
+    try:
+        with conn, conn.cursor() as cursor:
+            cursor.execute("SELECT to_regclass('schema_migrations') IS NOT NULL")
+            done: set[str] = set()
+            if cursor.fetchone() == (True,):
+                cursor.execute("SELECT name FROM schema_migrations")
+                done = {name for (name,) in cursor.fetchall()}
+        return [name for name, _ in _migrations() if name not in done]
+    finally:
+        conn.close()
+
+
 def set_app_password(admin_url: str, password: str) -> None:
     """Let the app's role log in with this password."""
     conn = psycopg2.connect(admin_url, connect_timeout=10)

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Writes a stage's settings into Parameter Store. --help lists the flags; without them it asks.
+exec "$(dirname "$0")/run.sh" deploy.update_parameters "$@"

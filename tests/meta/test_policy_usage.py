@@ -202,7 +202,8 @@ def use_conversations(world: Recorded) -> None:
     assert world.sql(f"SELECT woken_at IS NOT NULL FROM tasks WHERE run_id = '{runs[3]}'") == [(True,)]
     world.run()
     world.request("GET", "/api/v1/runs")
-    world.request("GET", "/api/v1/runs/{run_id}", run_id=runs[1])
+    for part in ("", "/timeline"):
+        world.request("GET", "/api/v1/runs/{run_id}" + part, run_id=runs[1])
     for part in ("", "/messages", "/export"):
         world.request("GET", one + part, conversation_id=talk)
     world.request("GET", "/api/v1/conversations")

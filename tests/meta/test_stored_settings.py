@@ -169,7 +169,9 @@ def tick() -> dict[str, Any]:
 def test_a_key_that_a_provider_refuses_is_read_anew(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chalicelib.stores.aws.parameters.MIN_INTERVAL_S", 0.0)
     url = f"{stage.world.providers.url}/v1"
-    stage.put(EMBEDDINGS_URL=url, EMBEDDING_DIMENSIONS="64", OPENAI_API_KEY="sk-old-old-old")
+    stage.put(
+        EMBEDDINGS_URL=url, EMBEDDING_MODEL="m", EMBEDDING_DIMENSIONS="64", OPENAI_API_KEY="sk-old-old-old"
+    )
     stage.world.providers.fail_with = [401]
     embedder = wiring.embedder()
     stage.put(OPENAI_API_KEY="sk-new-new-new")

@@ -32,6 +32,8 @@ KNOWN = {
     "AWS_REGION",
     "DECODER_MEMORY_BYTES",
     "MAIL_FOLDER",
+    "MAIL_FROM",
+    "CHAT_PROVIDER",
     "UPSTREAM_URLS",
     "RATES",
 }
@@ -53,6 +55,8 @@ PLACEHOLDERS = {"DATABASE_URL": "postgresql://x", "IMAGES_BUCKET": "x", "SESSION
 def check(stage: str, values: Mapping[str, str], existing: Mapping[str, str]) -> None:
     """Raise Stopped for a name that is not known, or a value that the app would refuse."""
     for name in values:
+        if name == "MAIL_FROM":
+            raise Stopped("MAIL_FROM stands in .chalice/config.json: the function's right to send names it.")
         if name not in KNOWN and not UPSTREAM.match(name):
             raise Stopped(f"{name} is no setting of this app. Known are {', '.join(sorted(KNOWN))}.")
     together = {**PLACEHOLDERS, **existing, **values, "ENVIRONMENT": stage}

@@ -291,9 +291,13 @@ def use_what_heals(world: Recorded) -> None:
     assert world.sql("SELECT count(*) FROM dead_letters") == [(1,)]
 
 
-def test_each_function_may_do_what_it_does_and_nothing_else(recorded: Recorded) -> None:
+def test_each_function_may_do_what_it_does_and_nothing_else(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for use in (use_pipeline, use_hand_made_events, use_api, use_what_heals):
         use(recorded)
+    monkeypatch.setenv("MIGRATION_DATABASE_URL", recorded.admin_url)
+    recorded.invoke("operate", {"command": "doctor"})
     recorder = recorded.recorder
     assert recorder.strange == set(), "add it to tests.support.recording.OPERATIONS with what IAM asks for it"
     assert recorder.operations == set(OPERATIONS) == operations_in_the_code(recorded)

@@ -124,6 +124,7 @@ def test_settings_are_written_by_flags_and_listed_without_their_values(scripts: 
         ("CORS_ORIGINS=a.example", "CORS_ORIGINS: must be"),
         ("SESSION_SECRET=short", "SESSION_SECRET: must be set, to at least 32"),
         ("UPSTREAM_USER_SERVICE_URL=ftp://x", "UPSTREAM_USER_SERVICE_URL: must be http"),
+        ("MAIL_FROM=a@example.org", "MAIL_FROM stands in .chalice/config.json"),
         ("CORS_ORIGINS", "give it as NAME=value"),
     ],
 )

@@ -189,7 +189,7 @@ def operators_statements(stage: str) -> Iterator[dict[str, Any]]:
     yield allow("StorePassword", ["ssm:PutParameter"], [setting])
     tables = [f"arn:aws:dynamodb:*:*:table/{table_name(stage, name)}" for _, name, _ in TABLES]
     yield allow("Tables", ["dynamodb:GetItem"], tables)
-    queues = [queue_arn(stage, queue) for queue in CONSUMERS]
+    queues = [queue_arn(stage, queue) for queue in CONSUMERS if queue != DEAD_LETTERS]
     yield allow("Queues", ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"], queues)
 
 

@@ -227,7 +227,9 @@ def test_the_zip_runs_by_itself(package: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(package / "deployment.zip") as zipped:
         zipped.extractall(tmp_path)
     dependencies = "psycopg2, pgvector, PIL.Image, pillow_heif, pypdfium2"
-    code = f"import sys; sys.path.insert(0, '.'); import app, {dependencies}"
+    code = f"""import io, sys; sys.path.insert(0, '.'); import app, {dependencies}
+for format in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "JPEG2000", "BMP"):
+    PIL.Image.new("RGB", (99, 99)).save(into := io.BytesIO(), format); PIL.Image.open(into).load()"""
     command = [make_environment(find_python()), "-I", "-S", "-B", "-c", code]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")

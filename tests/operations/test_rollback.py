@@ -15,7 +15,9 @@ THEN = statements(
 )
 B: dict[str, Any] = {"user_id": "alice", "item_id": "b", "stage": "process"}
 # As docs/developing.md says.
-GO_BACK = "UPDATE tasks SET woken_at = now() - interval '1 hour' WHERE state = 'ready' AND item_id IS NOT NULL"
+GO_BACK = (
+    "UPDATE tasks SET woken_at = now() - interval '1 hour' WHERE state = 'ready' AND item_id IS NOT NULL"
+)
 
 
 class ReleaseBefore:
@@ -53,7 +55,9 @@ def before(world: World, app_url: str) -> Iterator[ReleaseBefore]:
     release.connection.close()
 
 
-def test_the_release_before_works_on_stages_and_leaves_runs_alone(world: World, before: ReleaseBefore) -> None:
+def test_the_release_before_works_on_stages_and_leaves_runs_alone(
+    world: World, before: ReleaseBefore
+) -> None:
     lost = {"grace_s": 300, "limit": 100}
     assert before.as_system("list_lost", **lost) == before.as_system("list_expired", limit=100) == []
     world.sql(GO_BACK)

@@ -36,7 +36,11 @@ class Function:
         self._lock = threading.Lock()
         queue: Any = sqs_backends[ACCOUNT][REGION].get_queue("collections-local-embed")
         mapping = SimpleNamespace(
-            event_source_arn="embed", function_arn="f", batch_size=1, enabled=True, function_response_types=None
+            event_source_arn="embed",
+            function_arn="f",
+            batch_size=1,
+            enabled=True,
+            function_response_types=None,
         )
         self.poller = QueuePoller(mapping, queue, places=PLACES, invoke=self._invoke)
 
@@ -109,5 +113,3 @@ def test_anothers_single_task_has_the_next_free_place(world: World, function: Fu
     )
     assert len(function.turns) <= 1.1 * (count + 2 * GUESTS), "messages are not amplified"
     assert world.aws.received("collections-local-dead-letters") == []
-
-

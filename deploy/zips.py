@@ -30,8 +30,9 @@ def unwanted(path: Path) -> list[str]:
 def compile_zip(path: Path, python: Path) -> None:
     """Add bytecode that Python uses without checking the source, leave out what is UNUSED, and sort the files.
 
-    Equal content makes an equal file. Lambda's disk is read-only. Without bytecode each cold start would compile everything again: importing all
-    dependencies takes 300 ms, with bytecode 150 ms. `python` must have the version that the zip runs on.
+    Equal content makes an equal file. Lambda's disk is read-only. Without bytecode each cold start would compile
+    everything again: importing all dependencies takes 300 ms, with bytecode 150 ms. `python` must have the version that
+    the zip runs on.
     """
     compile_all = [str(python), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     with tempfile.TemporaryDirectory() as directory:

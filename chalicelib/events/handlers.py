@@ -83,11 +83,12 @@ def _do(task: TaskRef, context: Any) -> None:
 
 
 def minute_passed() -> None:
-    db, counts = wiring.pipeline_database(), {}
+    db = wiring.pipeline_database()
+    counts: dict[str, int] = {}
     try:
-        counts["woken"] = relay_wakes(db=db, queues=wiring.queues())
+        counts |= {"woken": relay_wakes(db=db, queues=wiring.queues())}
     finally:  # the bus does not wait for a queue
-        counts["published"] = publish.relay_due_events(db=db, bus=wiring.bus())
+        counts |= {"published": publish.relay_due_events(db=db, bus=wiring.bus())}
     log.info("relayed", extra=counts)
 
 

@@ -114,6 +114,10 @@ def test_without_s3_the_sweep_heals_what_needs_none(world: World) -> None:
         sweep(db=world.db, blobs=blobs_away(), queues=wiring.queues(), now=datetime.now(UTC))
     handlers.minute_passed()
     assert len(world.messages()) == 1
+    world.sql("UPDATE tasks SET state = 'running', lease_until = now(), attempt = 1 WHERE stage = 'analyze'")
+    with pytest.raises(Unavailable):
+        sweep(db=world.db, blobs=blobs_away(), queues=wiring.queues(), now=datetime.now(UTC))
+    assert world.sql("SELECT state FROM tasks WHERE stage = 'analyze'") == [("ready",)], "its worker is gone"
 
 
 def blobs_away() -> Blobs:

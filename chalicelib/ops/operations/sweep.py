@@ -35,7 +35,7 @@ def sweep(*, db: "Database", blobs: "Blobs", queues: "Queues", now: datetime) ->
     """
     counts: dict[str, int] = {}
     try:
-        counts["lost_wake_ups"] = rewake_lost(db=db, queues=queues)
+        counts |= {"lost_wake_ups": rewake_lost(db=db, queues=queues)}
     finally:
         try:
             counts["found_objects"] = reconcile_objects(db=db, blobs=blobs, before=now - SETTLED_AFTER)

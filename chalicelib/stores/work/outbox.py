@@ -51,6 +51,7 @@ def claim_due(tx: Tx, *, limit: int) -> list[Outgoing]:
 def set_published(tx: Tx, ids: Sequence[int]) -> None:
     """Mark the events that the bus has accepted."""
     if ids:
+        tx.all(SQL["lock_items"], ids=list(ids))
         tx.run(SQL["set_published"], ids=list(ids))
 
 

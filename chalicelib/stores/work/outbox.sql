@@ -14,6 +14,11 @@ WHERE id IN (SELECT id FROM outbox
              ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING id, source, detail_type, detail
 
+-- Items before their events: who deletes an item locks it first, and its events with it.
+-- :name lock_items
+SELECT 1 FROM outbox o JOIN items i ON i.user_id = o.user_id AND i.id = o.item_id
+WHERE o.id = ANY (%(ids)s) ORDER BY i.user_id, i.id FOR KEY SHARE OF i
+
 -- :name set_published
 WITH sent AS (
     UPDATE outbox SET published_at = clock_timestamp(), locked_until = NULL

@@ -134,8 +134,7 @@ def on_dead_letter(event: Any) -> None:
 
 @app.lambda_function(name="operate")
 def operate(event: Any, context: Any) -> dict[str, Any]:
-    from chalicelib.events import (
-        operating,
-    )  # it brings the database's driver along, which the others may not need
+    # It needs the database's driver at import, which the other functions load only when they need it.
+    from chalicelib.events import operating
 
     return operating.operate(event, context)

@@ -14,10 +14,9 @@ from chalicelib.events.operating import Refused
 from chalicelib.stores.postgres.migrate import MIGRATIONS
 from deploy.policies import FUNCTIONS, STAGES, environment, policy
 from tests.conftest import create_database, with_database
-from tests.support.people import PASSWORD, People, people
+from tests.support.people import PASSWORD, People
 from tests.support.world import World, forget_wiring
 
-__all__ = ["people"]
 SECRET = "a secret of the tests, 32 bytes long"
 CONSOLE = "https://app.example.org/dev"
 

@@ -3,9 +3,7 @@
 import pytest
 
 from chalicelib.model.chat.grounding import LEAST_SHARE, share_of_words, strays
-from tests.support.talking import Talk, document, talk
-
-__all__ = ["talk"]  # pytest finds fixtures by their names
+from tests.support.talking import Talk, document
 
 KEEPER = "The lighthouse keeper counts the ships every evening."
 TRUE_QUOTES = [

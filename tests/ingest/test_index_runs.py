@@ -12,9 +12,9 @@ from chalicelib.ops.ingest.manage import delete_item, reprocess_item
 from chalicelib.stores.postgres.postgres import Database
 from chalicelib.stores.search import index
 from tests.support.long_pdf import make_long_pdf
+from tests.support.racing import expire_leases
 from tests.support.reading import ALICE_A, TEXTS, Killed
 from tests.support.world import World
-from tests.work.test_races import expire_leases
 
 INDEX = "SELECT p.number, t.term, t.tf, t.dl FROM pages p JOIN postings t ON t.page_id = p.id ORDER BY 1, 2"
 COUNTED = "SELECT owner, term, count(*)::int FROM postings GROUP BY 1, 2 ORDER BY 1, 2"

@@ -10,9 +10,9 @@ from chalicelib import wiring
 from chalicelib.ops.ingest.manage import delete_item, reprocess_item
 from chalicelib.stores.postgres.postgres import Database
 from tests.support.long_pdf import make_long_pdf
+from tests.support.racing import expire_leases
 from tests.support.reading import ALICE_A, CHUNKS, TEXTS, Reader, in_one_go, put, read, state
 from tests.support.world import World
-from tests.work.test_races import expire_leases
 
 
 @pytest.fixture

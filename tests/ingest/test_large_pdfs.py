@@ -10,9 +10,9 @@ from chalicelib.errors import Unavailable
 from chalicelib.model.ingest.files import FileLimits
 from chalicelib.model.work.tasks import POLICIES
 from tests.support.long_pdf import make_long_pdf
+from tests.support.racing import expire_leases
 from tests.support.reading import CHUNKS, TEXTS, Killed, Reader, forget, in_one_go, put, read, state
 from tests.support.world import World
-from tests.work.test_races import expire_leases
 
 MAX_ATTEMPTS = POLICIES["process"].max_attempts
 

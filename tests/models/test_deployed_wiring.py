@@ -15,10 +15,8 @@ import pytest
 from chalicelib import wiring
 from chalicelib.model import prompts
 from tests.support.model_server import Asked, ModelServer, Reply, model_server
-from tests.support.talking import Talk, document, talk
+from tests.support.talking import Talk, document
 from tests.support.world import jpeg
-
-__all__ = ["talk"]  # pytest finds fixtures by their names
 
 DIMENSIONS = 256
 TRUE = "The lighthouse keeper counts the ships every evening."

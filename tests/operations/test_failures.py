@@ -1,13 +1,10 @@
 """What the operator sees of failures, and what trying them again does."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from chalice.test import Client
 
 import app
 from chalicelib import wiring
@@ -20,38 +17,12 @@ from chalicelib.ops.work.stages import WriteResults
 from chalicelib.stores.ingest import uploads
 from chalicelib.stores.work import outbox
 from tests.support.emulated import BUCKET
+from tests.support.failing import Call, failures, relay_and_run
 from tests.support.world import World, jpeg
 
 MAX_ATTEMPTS = POLICIES["analyze"].max_attempts
 ALICE_A = ItemRef(user_id="alice", item_id="a")
 EVENT_DETAIL = {"item_id": "a", "user_id": "alice", "bucket": BUCKET, "original_key": "alice/a.jpg"}
-Call = Callable[..., tuple[int, Any]]
-
-
-@pytest.fixture
-def call(world: World, tmp_path: Path) -> Call:
-    app.edge.cache_clear()
-    client = Client(app.app, project_dir=str(tmp_path))
-
-    def send(method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        raw = json.dumps(body).encode() if body is not None else b""
-        answer = client.http.request(method, path, headers=headers, body=raw)
-        return answer.status_code, json.loads(answer.body) if answer.body else None
-
-    return send
-
-
-def failures(call: Call, query: str = "") -> list[dict[str, Any]]:
-    status, answer = call("GET", f"/api/v1/failures{query}")
-    assert status == 200, answer
-    return answer["data"]
-
-
-def relay_and_run(world: World) -> None:
-    """A minute passes."""
-    handlers.minute_passed()
-    world.run()
 
 
 def letter(event: Any, *, message_id: str = "m-1") -> str:

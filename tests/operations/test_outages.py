@@ -3,14 +3,12 @@
 import http.client
 import json
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,8 +21,9 @@ from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest.analyze import analyze_item
 from chalicelib.ops.work.stages import WriteResults
 from local.children import free_port, kill_group, module_command, spawn
-from tests.support.tcp_proxy import Mood, TcpProxy, tcp_proxy
-from tests.support.world import World, forget_wiring, jpeg
+from tests.support.moods import through_all_moods
+from tests.support.tcp_proxy import Mood, TcpProxy
+from tests.support.world import World, jpeg
 
 PROJECT = Path(app.__file__).parent
 HANGS_S = 50  # ten times the promised 5 s, which test_the_api_gives_the_database_less_than_5_s holds to
@@ -46,18 +45,6 @@ class Told:
     status: int
     headers: Any
     body: Any
-
-
-@pytest.fixture
-def postgres(world: World, app_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TcpProxy]:
-    """What the app takes for its Postgres; the world's own connections go past it."""
-    port = urlsplit(app_url).port
-    assert port
-    with tcp_proxy(port) as proxy:
-        monkeypatch.setenv("DATABASE_URL", app_url.replace(f":{port}/", f":{proxy.port}/"))
-        monkeypatch.setenv("DATABASE_POOL_SIZE", "10")
-        forget_wiring()
-        yield proxy
 
 
 @pytest.fixture
@@ -159,28 +146,6 @@ def test_locks_of_a_transaction_that_nobody_will_end_are_free_in_10_s(
     postgres.when(b"FOR UPDATE", "hang")
     assert says_away(ask(api_port, "POST", "/api/v1/items/a/reprocess"))
     assert ask(api_port, "POST", "/api/v1/items/a/reprocess").status == 202
-
-
-MOODS: list[Mood] = ["pass", "reset", "pass", "refuse", "pass", "close", "slice", "hang", "pass"]
-
-
-def through_all_moods(postgres: TcpProxy, work: Callable[[], Any], *, hang_s: float = 0.4) -> list[Any]:
-    """What 40 threads were told that kept at it while the moods changed."""
-    over, told = threading.Event(), []
-
-    def keep_asking() -> None:
-        while not over.is_set():
-            told.append(work())
-
-    with ThreadPoolExecutor(40) as pool:
-        threads = [pool.submit(keep_asking) for _ in range(40)]
-        for mood in MOODS:
-            postgres.be(mood)
-            time.sleep(hang_s if mood == "hang" else 0.4)
-        over.set()
-    for thread in threads:
-        thread.result()
-    return told
 
 
 def test_40_callers_get_10_connections_at_most_and_nothing_but_answers(

@@ -10,7 +10,7 @@ import pytest
 from chalice.test import Client
 
 import app
-from tests.library.test_api_items import Api
+from tests.support.library_api import Api
 from tests.support.tcp_proxy import Mood, TcpProxy, tcp_proxy
 from tests.support.world import World, forget_wiring, jpeg
 

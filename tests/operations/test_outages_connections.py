@@ -11,11 +11,9 @@ import pytest
 
 from chalicelib.errors import Unavailable
 from chalicelib.stores.postgres.postgres import Database
-from tests.operations.test_outages import postgres, through_all_moods
+from tests.support.moods import through_all_moods
 from tests.support.tcp_proxy import Mood, TcpProxy
 from tests.support.world import World
-
-__all__ = ["postgres"]  # pytest finds fixtures by their names
 
 
 def meet_in_transactions(db: Database, number: int) -> None:

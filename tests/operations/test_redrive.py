@@ -2,12 +2,10 @@
 
 from chalicelib.model.failures import FailureFilters
 from chalicelib.ops.operations.failures import redrive_failures
-from tests.operations.test_failures import Call, call, failures, relay_and_run
 from tests.support.emulated import BUCKET
+from tests.support.failing import Call, failures, relay_and_run
+from tests.support.racing import at_once
 from tests.support.world import World
-from tests.work.test_races import at_once
-
-__all__ = ["call"]  # pytest finds fixtures by their names
 
 
 def test_redrive_by_filter_takes_what_matches_and_is_harmless_twice(world: World, call: Call) -> None:

@@ -18,12 +18,11 @@ from chalicelib.ops.work.stages import stage_work
 from chalicelib.ops.work.wake import wake
 from chalicelib.stores.aws.queues import Queues
 from chalicelib.stores.work import tasks
-from tests.chat.test_untrusted_text import TRUE
 from tests.support.emulated import BUCKET
-from tests.support.talking import Talk, document, talk
+from tests.support.obedient_model import TRUE
+from tests.support.talking import Talk, document
 from tests.support.world import World, jpeg
 
-__all__ = ["talk"]  # pytest finds fixtures by their names
 AT_ONCE = POLICIES["analyze"].at_once
 Sent = tuple[list[Wake], CollectionsError | None]
 ALICE_A = ItemRef(user_id="alice", item_id="a")

@@ -9,12 +9,10 @@ from typing import Any
 import app
 from chalicelib import errors
 from chalicelib.events import handlers
-from tests.hostile.asking import Ask, ask, proper
+from tests.hostile.asking import Ask, proper
 from tests.hostile.strings import TEXTS
 from tests.support.sample_api import rest_event, v2_event
 from tests.support.world import World, jpeg
-
-__all__ = ["ask"]  # pytest finds fixtures by their names
 
 
 def pieces(event: dict[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:

@@ -1,7 +1,7 @@
 """Workers that are late, and workers that meet."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import psycopg2
 
@@ -14,27 +14,10 @@ from chalicelib.ops.ingest.manage import delete_item
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.stores.library import items
 from chalicelib.stores.work import tasks
+from tests.support.racing import at_once, expire_leases
 from tests.support.world import World, jpeg
 
 ALICE_A = ItemRef(user_id="alice", item_id="a")
-
-
-def at_once(*works: Callable[[], object]) -> None:
-    barrier = threading.Barrier(len(works))
-
-    def run(work: Callable[[], object]) -> None:
-        barrier.wait()
-        work()
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def expire_leases(world: World) -> None:
-    world.sql("UPDATE tasks SET lease_until = now() - interval '1 s' WHERE state = 'running'")
 
 
 def another_worker_takes_over(world: World) -> None:

@@ -12,11 +12,9 @@ from chalicelib.model.work.tasks import TaskRef
 from chalicelib.ops.chat import ask
 from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.work.engine import run_task
-from tests.chat.test_untrusted_text import obey
-from tests.support.talking import Talk, talk
-from tests.work.test_runs import QUESTION, place, queued, states
-
-__all__ = ["place", "talk"]  # pytest finds fixtures by their names
+from tests.support.asking import QUESTION, queued, states
+from tests.support.obedient_model import obey
+from tests.support.talking import Talk
 
 KEY = {"Idempotency-Key": "k-1"}
 

@@ -10,30 +10,9 @@ from chalicelib.api.chat import conversations as routes
 from chalicelib.api.http.openapi import document as document_of
 from chalicelib.errors import InvalidInput
 from chalicelib.events import handlers
-from tests.chat.test_untrusted_text import TRUE, obey
-from tests.support.talking import TALKS, Talk, document, talk
-
-__all__ = ["talk"]  # pytest finds fixtures by their names
-
-RUNS = "/api/v1/runs"
-ASYNC = {"Prefer": "respond-async"}
-QUESTION = "What does the lighthouse keeper count?"
-
-
-@pytest.fixture
-def place(talk: Talk) -> str:
-    talk.world.ingest("alice/orders.pdf", document(TRUE))
-    return talk.begin()
-
-
-def queued(talk: Talk, place: str) -> str:
-    return str(talk.ask(place, QUESTION, headers=ASYNC).body["id"])
-
-
-def states(talk: Talk) -> list[tuple[Any, ...]]:
-    return talk.world.sql(
-        "SELECT state, attempt, error_code FROM tasks WHERE run_id IS NOT NULL ORDER BY created_at"
-    )
+from tests.support.asking import ASYNC, QUESTION, RUNS, queued, states
+from tests.support.obedient_model import TRUE, obey
+from tests.support.talking import TALKS, Talk
 
 
 def test_an_answer_that_nobody_waits_for(talk: Talk, place: str) -> None:

@@ -91,6 +91,11 @@ RERANK = Role(
     url="RERANK_URL",
     of_url="cohere",
 )
+ROLES = (ANALYZER, CHAT, EMBEDDING, RERANK)
+VARIABLES = (
+    *(name for role in ROLES for name in (role.provider_variable, role.model_variable, role.url)),
+    "EMBEDDING_DIMENSIONS",
+)
 # The first is what the model answers unasked.
 DIMENSIONS = {
     "voyage-4": (1024, 256, 512, 2048),

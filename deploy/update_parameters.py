@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 import boto3
 
+from chalicelib.model_settings import VARIABLES
 from chalicelib.settings import InvalidSetting, Settings
 from deploy.policies import STAGES, operators_prefix, parameter_prefix
 from deploy.script import Stopped, account, ask, parameters, put_secret, say, told
@@ -22,10 +23,10 @@ from deploy.script import Stopped, account, ask, parameters, put_secret, say, to
 # The owner's: only the operating function reads them.
 OWNERS = ("MIGRATION_DATABASE_URL", "MASTER_PASSWORD")
 # Named by the guides; what reads them comes later.
-EARLY = ("VOYAGE_API_KEY", "LANGSMITH_API_KEY")
+EARLY = ("LANGSMITH_API_KEY",)
 KNOWN = {
     *(name.upper() for name in Settings.__struct_fields__),
-    *("RATE_LIMITS", *EARLY, *OWNERS),
+    *("RATE_LIMITS", *VARIABLES, *EARLY, *OWNERS),
 } - {
     "ENVIRONMENT",
     "AWS_ENDPOINT_URL",
@@ -33,7 +34,8 @@ KNOWN = {
     "DECODER_MEMORY_BYTES",
     "MAIL_FOLDER",
     "MAIL_FROM",
-    "CHAT_PROVIDER",
+    "BEDROCK_URL",
+    "MODELS",
     "UPSTREAM_URLS",
     "RATES",
 }
@@ -44,8 +46,6 @@ QUESTIONS = {
     "ANTHROPIC_API_KEY": "Anthropic API key",
     "OPENAI_API_KEY": "OpenAI API key",
     "VOYAGE_API_KEY": "Voyage AI API key",
-    "EMBEDDINGS_URL": "Embeddings, such as https://api.openai.com/v1",
-    "CHAT_MODEL": "Chat model, empty for answers made of quotes",
     "CORS_ORIGINS": "Sites whose pages may call the API, with commas",
 }
 # Stand for what is not set yet, so that one value can be checked alone.

@@ -275,9 +275,9 @@ def emulated_account(
             parts.callback(stop)
         rehearsal = Rehearsal(copy, ports, emulator)
         command = module_command("local.models.server", "--port", str(ports.models))
-        leash = module_command("local.leash", "SIGTERM", "")
+        watcher = module_command("local.parent_watch", "SIGTERM", "")
         log = folders.logs / "models.log"
-        models = Child("models", lambda: spawn([*leash, *command], log=log, env=os.environ), rehearsal.say)
+        models = Child("models", lambda: spawn([*watcher, *command], log=log, env=os.environ), rehearsal.say)
         parts.callback(models.stop, grace_s=20.0)
 
         def database(stage: str) -> str:

@@ -137,7 +137,7 @@ def test_a_wrong_setting_is_refused_before_it_is_written(scripts: Scripts, flag:
 
 
 def test_a_person_is_asked_and_what_is_secret_is_not_shown(scripts: Scripts) -> None:
-    answers = f"postgresql://owner:hunter22@db/c\n{SECRET}\n\n\n\n\nhttps://a.example\n"
+    answers = f"postgresql://owner:hunter22@db/c\n{SECRET}\n\n\nhttps://a.example\n"
     code, printed = scripts.at_terminal("update-parameters.sh", "--stage", "staging", answers=answers)
     assert code == 0, printed
     assert scripts.stored("/collections-staging") == {

@@ -595,10 +595,12 @@ def test_nothing_is_followed_in_an_export() -> None:
     ],
 )
 def test_long_texts_take_time_in_proportion(piece: str) -> None:
+    """Ten times the text may take 50 times the CPU time, the best of three; the square of it would take 100 times."""
+
     def seconds(length: int) -> float:
         start = process_time()
         addresses_in(piece * (length // len(piece)))
         return process_time() - start
 
     seconds(100)
-    assert seconds(10_000) < 0.2 + 40 * seconds(1_000)
+    assert min(seconds(10_000) for _ in range(3)) < 0.5 + 50 * min(seconds(1_000) for _ in range(3))

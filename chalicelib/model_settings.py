@@ -1,4 +1,4 @@
-"""Which provider each model is asked of: one setting a role, with defaults by the keys that are there.
+"""Choose the provider of each model: one setting a role, with defaults by the keys that are set.
 
     role       provider                                    model             address
     analyzer   ANALYZER_PROVIDER: anthropic openai         ANALYZER_MODEL    ANALYZER_URL

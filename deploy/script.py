@@ -1,4 +1,4 @@
-"""What the scripts of this folder share: whom they work for, how they ask, and how they say what is missing."""
+"""Parts that the scripts of this folder share: flags, questions, and messages about what is missing."""
 
 import getpass
 import sys

@@ -110,7 +110,7 @@ class Embedder(Protocol):
 
 
 class ChatAnswer(Struct, frozen=True, kw_only=True):
-    """An answer of a chat model. `value` is JSON that fits the schema; `provider` and `model` say who wrote it."""
+    """Reply of a chat model. `value` is JSON that fits the schema; `provider` and `model` say who wrote it."""
 
     value: Any
     provider: str

@@ -144,7 +144,7 @@ def count_calls(ground: Ground) -> tuple[dict[str, str], list[str]]:
 
 
 def count_messages(ground: Ground) -> tuple[dict[str, str], list[str]]:
-    """What the queues were sent, against the tasks that were ever woken."""
+    """Compare the messages that the queues were sent with the tasks that were ever woken."""
     ((tasks,),) = ground.sql("SELECT count(*) FROM tasks WHERE attempt > 0 OR woken_at IS NOT NULL")
     sent = sum(queue.sent for queue in ground.queues.values())
     return compare("messages / tasks", sent, tasks, MOST_MESSAGES)

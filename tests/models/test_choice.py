@@ -1,4 +1,4 @@
-"""Which provider each role is asked of: the defaults by the keys that are there, and what is refused by name."""
+"""Choice of a provider for each role: the defaults by the keys that are set, and what is refused by name."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What we send is what the official SDKs send, and we understand what they understand (record_sdks.py, boto3)."""
+"""Our requests equal those of the official SDKs, and we parse what they parse (record_sdks.py, boto3)."""
 
 import json
 from base64 import b64encode

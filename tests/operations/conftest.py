@@ -32,7 +32,7 @@ def call(world: World, tmp_path: Path) -> Call:
 
 @pytest.fixture
 def postgres(world: World, app_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TcpProxy]:
-    """What the app takes for its Postgres; the world's own connections go past it."""
+    """Yield a proxy that the app uses as its Postgres; the world's own connections go past it."""
     port = urlsplit(app_url).port
     assert port
     with tcp_proxy(port) as proxy:

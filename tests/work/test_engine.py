@@ -2,11 +2,14 @@
 
 import json
 import random
+import re
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from moto.sqs.models import sqs_backends
 
 from chalicelib import wiring
 from chalicelib.errors import CollectionsError, Unavailable
@@ -18,6 +21,7 @@ from chalicelib.ops.work.stages import stage_work
 from chalicelib.ops.work.wake import wake
 from chalicelib.stores.aws.queues import Queues
 from chalicelib.stores.work import tasks
+from local.layout import ACCOUNT, REGION
 from tests.support.emulated import BUCKET
 from tests.support.obedient_model import TRUE
 from tests.support.talking import Talk, document
@@ -128,6 +132,16 @@ def test_a_task_without_a_place_waits_for_one_without_a_message(world: World) ->
     world.sql(f"UPDATE tasks SET lease_until = now() - interval '1 s' WHERE id = {waiting[0].task_id}")
     handlers.minute_passed()
     assert woken(world) == [waiting[-1].task_id], "a dead worker's place is free when its lease is over"
+
+
+def test_messages_of_one_user_are_one_group(world: World) -> None:
+    for user, count in (("alice", 3), ("bob", 2), ("carol", 1)):
+        make_waiting(world, user, count)
+    handlers.minute_passed()
+    queue = sqs_backends[ACCOUNT][REGION].get_queue("collections-local-analyze")
+    groups = Counter(message.group_id for message in queue._messages)
+    assert sorted(groups.values()) == [1, 2, 3]
+    assert all(re.fullmatch("[0-9a-f]{32}", group) for group in groups)
 
 
 def test_another_users_places_are_their_own(world: World) -> None:

@@ -42,7 +42,7 @@ log = logging.getLogger("collections.work")
 
 
 class Finished(Struct, frozen=True, kw_only=True):
-    """What a finished task leaves: a run's output, and events that are published after the commit."""
+    """Result of a finished task: a run's output, and events that are published after the commit."""
 
     output: Mapping[str, Any] | None = None
     events: Sequence[Outgoing] = ()

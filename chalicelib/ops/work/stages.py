@@ -1,4 +1,4 @@
-"""What a stage means for its item: its status, the next stage, the event that tells of the stage's end."""
+"""Finish the stage of an item: its status, the next stage, and the event that tells of the stage's end."""
 
 import logging
 from collections.abc import Callable

@@ -7,12 +7,19 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-LIMIT_BYTES = 22_000_000
+from deploy.hollow import hollow
+
+LIMIT_BYTES = 20_000_000
 # Parts of Pillow that nothing here opens, and the libraries that only they load: AVIF, colour profiles, fonts, Tk.
+# cffi's compiler, with its C parser: argon2's bindings are compiled, and need _cffi_backend alone. Type stubs.
 UNUSED = re.compile(
     r"PIL/_(avif|imagingcms|imagingft|imagingtk)\."
     r"|(pillow|Pillow)\.libs/lib(avif|lcms2|freetype|harfbuzz|brotli\w*|png16)-"
+    r"|(cffi|pycparser)(-[\d.]+\.dist-info)?/"
+    r"|.*\.pyi$"
 )
+# The encoder of pillow-heif, which must be there for the decoder to load, and how the names begin that it looks up.
+HOLLOWED, LOOKED_UP = re.compile(r"pillow_heif\.libs/libx265-"), b"x265_"
 # Names that must not be in the zip: tests, docs, caches, secrets, and code that does not run on Lambda.
 UNWANTED = re.compile(
     r"(^|/)(tests?|docs?|__pycache__|\.git|\.venv|\.local|\.chalice)/"
@@ -28,7 +35,7 @@ def unwanted(path: Path) -> list[str]:
 
 
 def compile_zip(path: Path, python: Path) -> None:
-    """Add bytecode that Python uses without checking the source, leave out what is UNUSED, and sort the files.
+    """Add bytecode that Python uses without checking the source, leave out what is UNUSED or HOLLOWED, sort the files.
 
     Equal content makes an equal file. Lambda's disk is read-only. Without bytecode each cold start would compile
     everything again: importing all dependencies takes 300 ms, with bytecode 150 ms. `python` must have the version that
@@ -38,6 +45,8 @@ def compile_zip(path: Path, python: Path) -> None:
     with tempfile.TemporaryDirectory() as directory:
         with zipfile.ZipFile(path) as package:
             package.extractall(directory, [name for name in package.namelist() if not UNUSED.match(name)])
+            for name in filter(HOLLOWED.match, package.namelist()):
+                Path(directory, name).write_bytes(hollow(package.read(name), keep=LOOKED_UP))
         subprocess.run([*compile_all, "-s", directory, "-p", "/var/task", directory], check=True)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as package:
             for file in sorted(Path(directory).rglob("*")):

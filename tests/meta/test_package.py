@@ -16,11 +16,12 @@ import pytest
 from chalicelib.api.http.problems import STATUS_OF_ERROR, UPLOADS_PATH, Problem
 from chalicelib.model.gateway.gateway_routes import ROUTES
 from chalicelib.model.work.tasks import POLICIES
-from deploy import base, zips
+from deploy import base, hollow, zips
 from deploy.overlay import logical_id
 from deploy.package import CannotPackage, build, find_python, make_environment
 from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, ROOT
 from deploy.queues import resource_id
+from tests.support.heif_files import plain_heic
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,12 @@ def test_unwanted_files_are_noticed(tmp_path: Path) -> None:
         for name in [*bad, "app.py", "chalicelib/console/index.html", "chalicelib/stores/library/items.sql"]:
             zipped.writestr(name, "")
     assert zips.unwanted(path) == bad
+
+
+def test_only_a_library_of_lambdas_machines_is_emptied() -> None:
+    for strange in (b"", b"MZ" + bytes(99), hollow.ELF_64 + bytes(99)):
+        with pytest.raises(ValueError, match="no ELF library"):
+            hollow.hollow(strange.ljust(20, b"\0"), keep=b"x")
 
 
 def test_wheels_and_functions_agree_on_the_version_of_python(
@@ -229,7 +236,13 @@ def test_the_zip_runs_by_itself(package: Path, tmp_path: Path) -> None:
     dependencies = "psycopg2, pgvector, PIL.Image, pillow_heif, pypdfium2"
     code = f"""import io, sys; sys.path.insert(0, '.'); import app, {dependencies}
 for format in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "JPEG2000", "BMP"):
-    PIL.Image.new("RGB", (99, 99)).save(into := io.BytesIO(), format); PIL.Image.open(into).load()"""
+    PIL.Image.new("RGB", (99, 99)).save(into := io.BytesIO(), format); PIL.Image.open(into).load()
+pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
+assert PIL.Image.open("made.heic").convert("RGB").getpixel((50, 50))[0] > 200
+try: PIL.Image.new("RGB", (99, 99)).save(io.BytesIO(), "HEIF")
+except RuntimeError as error: assert "x265" in str(error)
+from argon2 import PasswordHasher; PasswordHasher().hash("a password")"""
+    (tmp_path / "made.heic").write_bytes(plain_heic((99, 99)))
     command = [make_environment(find_python()), "-I", "-S", "-B", "-c", code]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -19,7 +19,7 @@ from chalicelib.api.http.fields import ADDRESS
 from chalicelib.errors import CollectionsError, Unavailable
 from chalicelib.model.accounts.signed_links import Links
 from chalicelib.ops.accounts.operate import COMMANDS, run_command
-from chalicelib.settings import MIN_SECRET_BYTES
+from chalicelib.settings.readers import MIN_SECRET_BYTES
 from chalicelib.stores.postgres.postgres import OperatorsDatabase
 
 

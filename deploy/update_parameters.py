@@ -15,8 +15,8 @@ from collections.abc import Mapping
 
 import boto3
 
-from chalicelib.model_settings import VARIABLES
 from chalicelib.settings import InvalidSetting, Settings
+from chalicelib.settings.models import VARIABLES
 from deploy.policies import STAGES, operators_prefix, parameter_prefix
 from deploy.script import Stopped, account, ask, parameters, put_secret, say, told
 

@@ -15,6 +15,7 @@ from chalicelib.errors import CollectionsError, InvalidInput
 from chalicelib.events import contracts
 from chalicelib.ops.accounts import operate as accounts
 from chalicelib.ops.operations import audit, health, provision
+from chalicelib.wiring import operators
 
 log = logging.getLogger("collections.operate")
 COMMANDS = {
@@ -53,7 +54,7 @@ def operate(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _run(asked: Command, request_id: str) -> dict[str, Any]:
-    owner_url, db = wiring.owner_url(), wiring.operators_database()
+    owner_url, db = operators.owner_url(), operators.operators_database()
     if asked.command == "doctor":
         return _doctor(owner_url)
     if asked.command == "audit":
@@ -65,14 +66,14 @@ def _run(asked: Command, request_id: str) -> dict[str, Any]:
     if asked.command == "migrate":
         return {"applied": applied}
     if asked.command == "set-app-password":
-        wiring.store_setting("DATABASE_URL", provision.renew_app_password(owner_url))
+        operators.store_setting("DATABASE_URL", provision.renew_app_password(owner_url))
         return {"stored": "DATABASE_URL"}
     text = accounts.run_command(
         asked.command,
         asked.email,
         now_s=int(time()),
         db=db,
-        links=wiring.operators_links,
+        links=operators.operators_links,
     )
     return {"printed": text}
 

@@ -19,7 +19,8 @@ from chalicelib.model.accounts.limits import (
     caller_limits,
     find_refusal,
 )
-from chalicelib.settings import RATE_LIMITS, InvalidSetting, Settings
+from chalicelib.settings import InvalidSetting, Settings
+from chalicelib.settings.rates import RATE_LIMITS
 from tests.support.rates import ENVIRONMENT, RATES
 
 NOW = 1_790_000_000 * MICROSECONDS

@@ -18,6 +18,7 @@ from chalicelib import wiring
 from chalicelib.events import handlers
 from chalicelib.model.ingest.files import DecodedFile
 from chalicelib.providers.ingest.decoder import Decoder
+from chalicelib.wiring import clients
 
 RAISES = b"<poison: the reader raises>"
 KILLS = b"<poison: the reader kills its process>"
@@ -74,8 +75,8 @@ def nurse(nursery: socket.socket) -> None:
     # Slow to make and without connections yet: every worker begins with them.
     _ = (
         wiring.blobs(),
-        wiring._events(),
-        wiring._sqs(),
+        clients.events(),
+        clients.sqs(),
         wiring.queues(),
         wiring.analyzer(),
         wiring.embedder(),

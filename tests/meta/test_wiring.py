@@ -3,7 +3,7 @@
 import threading
 import time
 
-from chalicelib.wiring import forget_all, once
+from chalicelib.wiring.once import forget_all, once
 
 
 def test_many_threads_get_one_thing() -> None:

@@ -6,11 +6,11 @@ import pytest
 
 from chalicelib import wiring
 from chalicelib.errors import Misconfigured
-from chalicelib.model_settings import DIMENSIONS, ModelSettings
 from chalicelib.providers.models.analyzer import HostedAnalyzer
 from chalicelib.providers.models.analyzer_local import LocalAnalyzer
 from chalicelib.providers.models.bedrock_invoke import CohereEmbeddings, TitanEmbeddings
 from chalicelib.settings import InvalidSetting, Settings
+from chalicelib.settings.models import DIMENSIONS, ModelSettings
 from tests.support.settings import SETTINGS
 
 ANTHROPIC = {"ANTHROPIC_API_KEY": "sk-ant-of-the-tests"}

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from chalicelib.model_settings import choose_models
-from chalicelib.model_wiring import make_analyzer, make_chat, make_embedder, make_reranker
 from chalicelib.providers import AnalysisRequest, Usage
 from chalicelib.settings import Settings
+from chalicelib.settings.models import choose_models
+from chalicelib.wiring.models import make_analyzer, make_chat, make_embedder, make_reranker
 from tests.support.settings import SETTINGS
 
 pytestmark = pytest.mark.slow

@@ -21,6 +21,7 @@ from chalicelib.ops.work.stages import stage_work
 from chalicelib.ops.work.wake import wake
 from chalicelib.stores.aws.queues import Queues
 from chalicelib.stores.work import tasks
+from chalicelib.wiring import clients
 from local.layout import ACCOUNT, REGION
 from tests.support.emulated import BUCKET
 from tests.support.obedient_model import TRUE
@@ -40,7 +41,7 @@ class DyingQueues(Queues):
     """Queues whose process dies before or after a message is sent."""
 
     def __init__(self, *, sends: bool) -> None:
-        super().__init__(wiring._sqs, prefix="collections-local")
+        super().__init__(clients.sqs, prefix="collections-local")
         self._sends = sends
 
     def send(self, wakes: Sequence[Wake]) -> Sent:
@@ -179,7 +180,7 @@ def test_a_queue_that_is_away_has_the_message_delivered_again(world: World) -> N
             return list(wakes), Unavailable("away")
 
     with pytest.raises(Unavailable):
-        do(TaskRef(**json.loads(message["body"])["task"]), Away(wiring._sqs, prefix="x"))
+        do(TaskRef(**json.loads(message["body"])["task"]), Away(clients.sqs, prefix="x"))
     world.deliver(message)
     assert woken(world) == [world.task(ALICE_A, "analyze").task_id]
 
@@ -196,7 +197,7 @@ def test_a_wait_is_a_delayed_message_and_a_long_one_is_the_relays(world: World) 
             delays.update({each.task.task_id: each.delay_s for each in wakes})
             return [], None
 
-    seen = Seen(wiring._sqs, prefix="x")
+    seen = Seen(clients.sqs, prefix="x")
     wake("alice", db=world.db, queues=seen)
     assert 290 < delays.pop(first.task_id) <= 300
     assert second.task_id not in delays and [*delays.values()] == [0]

@@ -10,6 +10,7 @@ from chalicelib.events import handlers
 from chalicelib.model.work.tasks import POLICIES
 from chalicelib.ops.work.wake import USERS_AT_ONCE, wake
 from chalicelib.stores.aws.queues import Queues
+from chalicelib.wiring import clients
 from tests.support.talking import Talk
 from tests.support.world import World, jpeg
 
@@ -72,11 +73,11 @@ def test_what_a_queue_refuses_of_a_batch_is_sent_later(world: World) -> None:
         """SQS, which takes all of a batch but one message."""
 
         def __getattr__(self, name: str) -> Any:
-            return getattr(wiring._sqs(), name)
+            return getattr(clients.sqs(), name)
 
         def send_message_batch(self, **given: Any) -> Any:
             first, second, *others = given["Entries"]
-            sent = wiring._sqs().send_message_batch(**given | {"Entries": [first, *others]})
+            sent = clients.sqs().send_message_batch(**given | {"Entries": [first, *others]})
             refused = {"Id": second["Id"], "SenderFault": False, "Code": "InternalError"}
             return sent | {"Failed": [refused]}
 

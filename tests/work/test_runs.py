@@ -10,6 +10,7 @@ from chalicelib.api.chat import conversations as routes
 from chalicelib.api.http.openapi import document as document_of
 from chalicelib.errors import InvalidInput
 from chalicelib.events import handlers
+from chalicelib.wiring import clients
 from tests.support.asking import ASYNC, QUESTION, RUNS, queued, states
 from tests.support.obedient_model import TRUE, obey
 from tests.support.talking import TALKS, Talk
@@ -240,13 +241,13 @@ def test_a_kind_this_release_does_not_know_waits_for_one_that_does(talk: Talk, p
 def test_the_queue_being_away_is_the_relays_problem(talk: Talk, place: str) -> None:
     talk.monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     wiring.settings.forget()
-    wiring._sqs.forget()
+    clients.sqs.forget()
     wiring.queues.forget()
     assert talk.ask(place, QUESTION, headers=ASYNC).status == 202
     assert talk.world.messages() == []
     talk.monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{talk.world.aws.emulator.port}")
     wiring.settings.forget()
-    wiring._sqs.forget()
+    clients.sqs.forget()
     wiring.queues.forget()
     handlers.minute_passed()
     talk.world.step()

@@ -1,10 +1,9 @@
-"""Assembles the models of each role from the settings. wiring.py imports it when a model is asked for first."""
+"""Assembles the models of each role from the settings. It is imported when a model is asked for first."""
 
 from collections.abc import Callable
 from typing import Any
 
 from chalicelib.errors import Misconfigured
-from chalicelib.model_settings import Chosen
 from chalicelib.providers import Analyzer, ChatModel, Embedder, Reranker
 from chalicelib.providers.models.analyzer import HostedAnalyzer
 from chalicelib.providers.models.analyzer_local import LocalAnalyzer
@@ -20,6 +19,7 @@ from chalicelib.providers.models.rerankers import COHERE_URL, HostedReranker, Ht
 from chalicelib.providers.models.voyage import VOYAGE_URL, VoyageEmbeddings, VoyageMultimodal
 from chalicelib.providers.models.writing import Writer
 from chalicelib.settings import Settings
+from chalicelib.settings.models import Chosen
 
 KeyRefused = Callable[[], None]  # called when a provider refuses our key
 

@@ -1,20 +1,24 @@
 """One place of assembly: what is made once a process, and nothing is made before it is asked for.
 
-The only module that imports heavy libraries, and it does so inside functions: a request that
+The only package that imports heavy libraries, and it does so inside functions: a request that
 needs no database never loads its driver.
 """
 
 import os
-import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING
 
-from chalicelib import logs
 from chalicelib.errors import Forbidden, Misconfigured
 from chalicelib.model.accounts.signed_links import Links
 from chalicelib.model.accounts.tokens import Signing
 from chalicelib.providers import Analyzer, ChatModel, Embedder, Mailer, Reranker, Upstream
-from chalicelib.settings import InvalidSetting, Settings
+from chalicelib.settings import InvalidSetting
+from chalicelib.wiring.clients import client, events, sqs
+from chalicelib.wiring.configuration import doubt_settings as doubt_settings
+from chalicelib.wiring.configuration import renew_settings as renew_settings
+from chalicelib.wiring.configuration import settings as settings
+from chalicelib.wiring.configuration import stage as stage
+from chalicelib.wiring.once import forget_all as forget_all
+from chalicelib.wiring.once import once
 
 if TYPE_CHECKING:
     from chalicelib.providers.accounts.oidc import OidcIssuer
@@ -26,146 +30,10 @@ if TYPE_CHECKING:
     from chalicelib.stores.aws.bus import Bus
     from chalicelib.stores.aws.dynamodb import Presence, Tables
     from chalicelib.stores.aws.local_copies import LocalCopies
-    from chalicelib.stores.aws.parameters import Parameters
     from chalicelib.stores.aws.queues import Queues
-    from chalicelib.stores.postgres.postgres import Database, OperatorsDatabase
+    from chalicelib.stores.postgres.postgres import Database
 
-
-T = TypeVar("T")
 MAX_DRAWN_AT_ONCE = 8
-_making = threading.RLock()
-_all: "list[once[Any]]" = []
-# (connect, read) of one attempt of two: a request waits 10 s at most, the pipeline tries again by itself.
-_TIMEOUTS_S = {
-    "s3": (2, 4),
-    "events": (1, 3),
-    "sqs": (1, 2),
-    "dynamodb": (1, 1),
-    "sesv2": (1, 3),
-    "ssm": (1, 2),
-}
-
-
-class once(Generic[T]):  # noqa: N801  used as a decorator
-    """Makes its value at the first call and keeps it. functools.cache lets two threads make two pools."""
-
-    def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
-        self._made: list[T] = []
-        _all.append(self)
-
-    def __call__(self) -> T:
-        with _making:
-            if not self._made:
-                self._made.append(self._make())
-            return self._made[0]
-
-    def forget(self) -> list[T]:
-        """Make a new value next time; return the old one, for the caller to close."""
-        made, self._made = self._made, []
-        return made
-
-
-def forget_all() -> None:
-    """Close what has been made so far; the next calls make everything anew, from the environment as it is then."""
-    for each in _all:
-        for made in each.forget():
-            if hasattr(made, "close"):
-                made.close()
-
-
-@once
-def settings() -> Settings:
-    """Return the settings; the first call also starts the logs. Raise InvalidSetting, which the log is to name."""
-    try:
-        found = Settings.from_env(_variables())
-    except InvalidSetting:
-        logs.configure("INFO")
-        doubt_settings()  # whoever mends it is not to wait for the end of the TTL
-        raise
-    logs.configure(found.log_level)
-    return found
-
-
-def stage() -> str:
-    """Return the stage's name, also when its settings are wrong."""
-    return os.environ.get("ENVIRONMENT", "dev")
-
-
-def renew_settings() -> None:
-    """Make everything anew if Parameter Store has other values than before. It is asked every few minutes at most."""
-    stored = _parameters()
-    if stored is not None and stored.has_changed():
-        forget_all()
-
-
-def doubt_settings() -> None:
-    """Have Parameter Store read again soon: a provider refused our key, or a setting is wrong."""
-    stored = _parameters()
-    if stored is not None:
-        stored.doubt()
-
-
-def _variables() -> Mapping[str, str]:
-    """Return the environment, and what is not set there from Parameter Store."""
-    stored = _parameters()
-    given = {name: value for name, value in os.environ.items() if value}
-    return given if stored is None else {**stored.values(), **given}
-
-
-@once
-def owner_url() -> str:
-    """Return MIGRATION_DATABASE_URL, with which only the operating function logs in."""
-    found = _operators_variables().get("MIGRATION_DATABASE_URL")
-    if not found:
-        raise InvalidSetting("MIGRATION_DATABASE_URL: must be set, to the URL of the database's owner")
-    return found
-
-
-@once
-def operators_database() -> "OperatorsDatabase":
-    from chalicelib.stores.postgres.postgres import OperatorsDatabase
-
-    return OperatorsDatabase(owner_url(), max_size=1, timeout_s=30.0)
-
-
-def operators_links() -> Links:
-    """Return the signer of links, also for a stage that sends no mail."""
-    url = _variables().get("CONSOLE_URL")
-    if not url:
-        raise InvalidSetting("CONSOLE_URL: must be set, to the console's address, where links lead")
-    return Links(secrets=signing().secrets, console_url=url.rstrip("/"))
-
-
-def store_setting(name: str, secret: str) -> None:
-    """Write a secret of the stage into Parameter Store, from which all functions read it."""
-    stored = _parameters()
-    if stored is None:
-        raise InvalidSetting("SETTINGS_PATH: must be set, to the path of the stage's parameters")
-    stored.write(name, secret)
-
-
-@once
-def _operators_variables() -> Mapping[str, str]:
-    """Return the environment, and the operators' own parameters, which no other function may read."""
-    if not os.environ.get("SETTINGS_PATH"):
-        return os.environ
-    return {**_parameters_at(f"/collections-{stage()}-operate").values(), **os.environ}
-
-
-@once
-def _parameters() -> "Parameters | None":
-    """None: this process has no SETTINGS_PATH, and its environment is all it knows."""
-    path = os.environ.get("SETTINGS_PATH")
-    return _parameters_at(path) if path else None
-
-
-def _parameters_at(path: str) -> "Parameters":
-    from time import monotonic
-
-    from chalicelib.stores.aws.parameters import Parameters
-
-    return Parameters(_ssm, path=path, clock=monotonic)
 
 
 @once
@@ -184,7 +52,7 @@ def pipeline_database() -> "Database":
 def blobs() -> "Blobs":
     from chalicelib.stores.aws.blobs import Blobs
 
-    return Blobs(_client("s3"), bucket=settings().images_bucket)
+    return Blobs(client("s3"), bucket=settings().images_bucket)
 
 
 @once
@@ -198,14 +66,14 @@ def local_copies() -> "LocalCopies":
 def bus() -> "Bus":
     from chalicelib.stores.aws.bus import Bus
 
-    return Bus(_events)
+    return Bus(events)
 
 
 @once
 def queues() -> "Queues":
     from chalicelib.stores.aws.queues import Queues
 
-    return Queues(_sqs, prefix=f"collections-{settings().environment}")
+    return Queues(sqs, prefix=f"collections-{settings().environment}")
 
 
 @once
@@ -213,7 +81,7 @@ def tables() -> "Tables":
     from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, Tables
 
     return Tables(
-        _client("dynamodb"),
+        client("dynamodb"),
         {settings().sessions_table: SESSIONS_KEY, settings().rate_limits_table: RATE_LIMITS_KEY},
     )
 
@@ -231,7 +99,7 @@ def dynamodb_presence() -> "Presence":
 def sessions() -> "Sessions":
     from chalicelib.stores.accounts.sessions import Sessions
 
-    return Sessions(_client("dynamodb"), table=settings().sessions_table, presence=dynamodb_presence())
+    return Sessions(client("dynamodb"), table=settings().sessions_table, presence=dynamodb_presence())
 
 
 @once
@@ -241,7 +109,7 @@ def rate_limits() -> "RateLimits":
     from chalicelib.stores.accounts.rate_limits import RateLimits
 
     return RateLimits(
-        _client("dynamodb"),
+        client("dynamodb"),
         table=settings().rate_limits_table,
         presence=dynamodb_presence(),
         clock_us=lambda: time_ns() // 1000,
@@ -279,7 +147,7 @@ def mailer() -> Mailer | None:
     if found.mail_from is not None:
         from chalicelib.providers.accounts.mailer_ses import SesMailer
 
-        return SesMailer(_client("sesv2"), sender=found.mail_from)
+        return SesMailer(client("sesv2"), sender=found.mail_from)
     return None
 
 
@@ -317,7 +185,7 @@ def drawing_pool() -> "DrawingPool":
 
 @once
 def analyzer() -> Analyzer:
-    from chalicelib.model_wiring import make_analyzer
+    from chalicelib.wiring.models import make_analyzer
 
     return make_analyzer(settings(), doubt_settings)
 
@@ -327,14 +195,14 @@ def chat_model() -> ChatModel | None:
     """None: answers are made of quotes."""
     if not settings().models.chats:
         return None
-    from chalicelib.model_wiring import make_chat
+    from chalicelib.wiring.models import make_chat
 
     return make_chat(settings(), doubt_settings)
 
 
 @once
 def embedder() -> Embedder:
-    from chalicelib.model_wiring import make_embedder
+    from chalicelib.wiring.models import make_embedder
 
     return make_embedder(settings(), doubt_settings)
 
@@ -344,7 +212,7 @@ def reranker() -> Reranker | None:
     """None: search keeps the order it has."""
     if not settings().models.rerankers:
         return None
-    from chalicelib.model_wiring import make_reranker
+    from chalicelib.wiring.models import make_reranker
 
     return make_reranker(settings(), doubt_settings)
 
@@ -401,34 +269,3 @@ def _database(*, timeout_s: float) -> "Database":
     from chalicelib.stores.postgres.postgres import Database
 
     return Database(settings().database_url, max_size=settings().database_pool_size, timeout_s=timeout_s)
-
-
-@once
-def _ssm() -> Any:
-    return _client("ssm")
-
-
-@once
-def _sqs() -> Any:
-    return _client("sqs")
-
-
-@once
-def _events() -> Any:
-    return _client("events")
-
-
-def _client(service: str) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    connect_s, read_s = _TIMEOUTS_S[service]
-    # Path-style and SigV4 presigning work on AWS and on the emulator alike.
-    config = Config(
-        connect_timeout=connect_s,
-        read_timeout=read_s,
-        retries={"mode": "standard", "total_max_attempts": 2},  # "max_attempts" would be one more
-        signature_version="s3v4" if service == "s3" else None,
-        s3={"addressing_style": "path"} if os.environ.get("AWS_ENDPOINT_URL") else None,
-    )
-    return boto3.client(service, config=config)

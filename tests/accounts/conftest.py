@@ -12,7 +12,7 @@ from chalicelib.model.accounts.passwords import hash_password
 from chalicelib.model.ingest import files
 from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, definition
 from local.base import create_queues
-from tests.support.counted_limits import TABLE
+from tests.support.counted_limits import TABLE, Counted, counted_store
 from tests.support.emulated import Emulated, emulated_aws
 from tests.support.hall import Hall
 from tests.support.issuer import Issuer, issuer_server
@@ -70,3 +70,13 @@ def hall(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         hall.ids[user] = hall.make_ids(user)
     yield hall
     app.edge.cache_clear()
+
+
+@pytest.fixture
+def store(aws: Emulated) -> Counted:
+    return counted_store(aws.emulator.port)
+
+
+@pytest.fixture
+def another(aws: Emulated) -> Counted:
+    return counted_store(aws.emulator.port)

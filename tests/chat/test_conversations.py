@@ -1,119 +1,15 @@
-"""Conversations over HTTP, answered without a model: quotes of the user's own items, and nothing else."""
+"""Conversations: asking, listing, reading, deleting, and the mistakes that are refused."""
 
-import io
 import threading
 from typing import Any
 
 import pytest
-from PIL import Image, ImageChops
 
 from chalicelib import wiring
 from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.chat.ask import Asked, answer_now, queue_answer
-from tests.support.talking import TALKS, Talk, document
-
-PAGES = (
-    "Tomatoes on a balcony need a pot of forty litres.\nWater them every morning in summer, and twice in a heat wave.",
-    "Frost kills tomato plants within one night.\nBring the pots inside before the first frost of October.",
-)
-TOMATOES = document(*PAGES)
-
-
-def test_an_answer_quotes_the_page_it_is_from(talk: Talk) -> None:
-    talk.world.ingest("alice/garden.pdf", TOMATOES)
-    answer = talk.answer(talk.begin(), "When does frost kill tomato plants?")
-    assert (answer["outcome"], answer["provider"], answer["role"]) == ("answered", "extractive", "assistant")
-    first = answer["citations"][0]
-    assert first["quote"] == "Frost kills tomato plants within one night."
-    assert (first["item_id"], first["item_name"], first["page"]) == ("garden", "garden.pdf", 2)
-    assert (first["source"], first["verified"], first["stale"]) == ("text", True, False)
-    assert answer["content"][first["answer_start"] : first["answer_end"]] == first["quote"]
-    page = "/api/v1/documents/garden/pages/2"
-    span = f"{first['page_start']}-{first['page_end']}"
-    assert (first["page_url"], first["page_image_url"]) == (page, f"{page}/image?highlight={span}")
-    assert first["thumbnail_url"] == f"{page}/thumbnail"
-    assert answer["content_type"] == "text/plain"
-    ((stored,),) = talk.world.sql("SELECT string_agg(text, ' ' ORDER BY ordinal) FROM chunks WHERE page = 2")
-    assert stored[first["page_start"] : first["page_end"]] == first["quote"]
-
-
-def test_a_citation_leads_to_its_page_with_just_the_quote_marked(talk: Talk) -> None:
-    talk.world.ingest("alice/garden.pdf", TOMATOES)
-    cited = talk.answer(talk.begin(), "When does frost kill tomato plants?")["citations"][0]
-    text = talk("GET", cited["page_url"]).body["text"]
-    assert text[cited["page_start"] : cited["page_end"]] == cited["quote"]
-    rest = f"{cited['page_url']}/image?highlight={cited['page_end'] + 1}-{len(text)}"
-    plain, marked, other = (
-        _picture(talk, url) for url in (f"{cited['page_url']}/image", cited["page_image_url"], rest)
-    )
-    (top, bottom), (next_top, next_bottom) = (_changed_rows(plain, each) for each in (marked, other))
-    assert 0 < top < bottom <= next_top < next_bottom < plain.height
-
-
-def _picture(talk: Talk, url: str) -> Image.Image:
-    answer = talk.client.http.get(url, headers={"Accept": "image/*"})
-    assert answer.status_code == 200, answer.body
-    return Image.open(io.BytesIO(answer.body)).convert("RGB")
-
-
-def _changed_rows(plain: Image.Image, marked: Image.Image) -> tuple[int, int]:
-    """Return the first and the last row, by more than a JPEG's noise."""
-    changed = ImageChops.difference(plain, marked).convert("L").point(lambda value: 255 * (value > 10))
-    box = changed.getbbox()
-    assert box is not None
-    return box[1], box[3]
-
-
-def test_nothing_relevant_is_said_to_be_nothing(talk: Talk) -> None:
-    talk.world.ingest("alice/garden.pdf", TOMATOES)
-    answer = talk.answer(talk.begin(), "Which quarterly dividends did shareholders receive?")
-    assert (answer["outcome"], answer["citations"], answer["dropped"]) == ("nothing_relevant", [], 0)
-    assert answer["content"] == "I found nothing in your items that answers this."
-
-
-@pytest.mark.parametrize("status", [413, 422, 503])
-def test_what_the_embedder_does_not_take_is_answered_by_words(talk: Talk, status: int) -> None:
-    talk.world.ingest("alice/garden.pdf", TOMATOES)
-    talk.world.providers.fail_with = [status, status]
-    answer = talk.answer(talk.begin(), "When does frost kill tomato plants?")
-    assert talk.world.providers.fail_with == []
-    assert (answer["outcome"], answer["missing"]) == ("answered", ["semantic"])
-
-
-def test_without_any_items_nothing_is_found(talk: Talk) -> None:
-    assert talk.answer(talk.begin(), "What is there?")["outcome"] == "nothing_relevant"
-
-
-def test_a_follow_up_is_searched_for_with_the_words_before_it(talk: Talk) -> None:
-    talk.world.ingest("alice/garden.pdf", TOMATOES)
-    place = talk.begin()
-    talk.answer(place, "What kills tomato plants?")
-    answer = talk.answer(place, "And what about frost?")
-    assert answer["question"] == "And what about frost? kills tomato plants"
-    assert answer["citations"][0]["page"] == 2
-
-
-def test_it_can_be_bounded_to_items(talk: Talk) -> None:
-    talk.world.ingest("alice/garden.pdf", TOMATOES)
-    talk.world.ingest("alice/other.pdf", document("Frost kills tomato plants, says a neighbour."))
-    place = talk.begin()
-    answer = talk.answer(place, "When does frost kill tomato plants?", item_ids=["other"])
-    assert {citation["item_id"] for citation in answer["citations"]} == {"other"}
-    assert talk.messages(place)[0]["item_ids"] == ["other"]
-
-
-def test_it_can_be_bounded_to_a_collection(talk: Talk) -> None:
-    talk.world.ingest("alice/garden.pdf", TOMATOES)
-    talk.world.ingest("alice/other.pdf", document("Frost kills tomato plants, says a neighbour."))
-    collection = "00000000-0000-4000-8000-000000000001"
-    talk.world.sql(
-        f"INSERT INTO collections (user_id, id, name) VALUES ('alice', '{collection}', 'c');"
-        f"INSERT INTO collection_items VALUES ('alice', '{collection}', 'other')"
-    )
-    place = talk.begin()
-    answer = talk.answer(place, "When does frost kill tomato plants?", collection_id=collection)
-    assert {citation["item_id"] for citation in answer["citations"]} == {"other"}
-    assert talk.messages(place)[0]["collection_id"] == collection
+from tests.chat.garden import TOMATOES
+from tests.support.talking import TALKS, Talk
 
 
 @pytest.mark.parametrize(
@@ -248,43 +144,6 @@ def test_a_conversation_is_full_when_its_questions_answers_would_be_too_many(tal
     assert (reply.status, reply.code) == (409, "conversation_full")
 
 
-@pytest.mark.parametrize("fate", ["changed", "deleted", "read otherwise", "read in part", "not read yet"])
-def test_a_citation_is_stale_once_its_item_is_not_what_it_was(talk: Talk, fate: str) -> None:
-    talk.world.ingest("alice/garden.pdf", TOMATOES)
-    place = talk.begin()
-    talk.answer(place, "When does frost kill tomato plants?")
-    if fate == "changed":
-        talk.world.ingest("alice/garden.pdf", document(*PAGES, "The pages before are what they were."))
-    elif fate == "read otherwise":
-        talk.world.sql("UPDATE chunks SET text = replace(text, 'night', 'weeks')")
-    elif fate == "read in part":
-        talk.world.sql("UPDATE chunks SET text = left(text, 20), char_end = char_start + 20")
-    elif fate == "not read yet":
-        talk.world.sql("DELETE FROM chunks")
-    else:
-        assert talk("DELETE", "/api/v1/items/garden").status == 204
-    answer = talk.messages(place)[1]
-    first = answer["citations"][0]
-    assert answer["stale"]
-    assert (first["stale"], first["quote"]) == (True, "Frost kills tomato plants within one night.")
-    assert {first[f"{what}_url"] is None for what in ("thumbnail", "page", "page_image")} == {
-        fate == "deleted"
-    }
-
-
-def test_a_quote_over_several_chunks_is_found_and_is_not_stale(talk: Talk) -> None:
-    rows = [f"Frost number {n} of the long winter killed the tomato plants of yard {n}." for n in range(60)]
-    talk.world.ingest("alice/garden.pdf", document("\n".join(rows)))
-    quote = " ".join(rows[10:30])
-    talk.use_model(
-        lambda _: {"sentences": [{"text": "Frost killed.", "citations": [{"passage": 1, "quote": quote}]}]}
-    )
-    (cited,) = talk.answer(talk.begin(), "Which frost of winter killed the tomato plants?")["citations"]
-    within = f"char_start BETWEEN {cited['page_start']} AND {cited['page_end']}"
-    assert talk.world.sql(f"SELECT count(*) > 1 FROM chunks WHERE {within}") == [(True,)]
-    assert (" ".join(cited["quote"].split()), cited["stale"]) == (quote, False)
-
-
 def test_anothers_items_are_not_there_to_be_asked(talk: Talk) -> None:
     talk.world.ingest("bob/his.pdf", TOMATOES)
     talk.world.sql(
@@ -294,16 +153,6 @@ def test_anothers_items_are_not_there_to_be_asked(talk: Talk) -> None:
     for bound in ({"item_ids": ["his"]}, {"collection_id": "00000000-0000-4000-8000-000000000001"}):
         assert talk.ask(place, "When does frost kill tomato plants?", **bound).status == 404
     assert talk.messages(place) == []
-
-
-def test_anothers_text_is_never_quoted(talk: Talk) -> None:
-    talk.world.ingest("bob/garden.pdf", TOMATOES)
-    talk.world.ingest(
-        "alice/garden.pdf", document("Alice keeps a diary of the weather and little else in it.")
-    )
-    answer = talk.answer(talk.begin(), "When does frost kill tomato plants?")
-    assert "night" not in str(answer)
-    assert answer["citations"] == []
 
 
 def test_registration_says_who_answers(talk: Talk) -> None:

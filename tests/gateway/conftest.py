@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.gateway.counting import Counting
 from tests.support.upstreams import RawUpstream, raw_upstream
 
 
@@ -11,3 +12,9 @@ from tests.support.upstreams import RawUpstream, raw_upstream
 def there() -> Iterator[RawUpstream]:
     with raw_upstream() as found:
         yield found
+
+
+@pytest.fixture
+def counting() -> Iterator[Counting]:
+    with raw_upstream() as upstream:
+        yield Counting(upstream)

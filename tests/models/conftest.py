@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.models.written import VALUE
 from tests.support.model_provider import Provider
+from tests.support.model_server import ModelServer, model_server
 
 
 @pytest.fixture
@@ -14,3 +16,10 @@ def provider() -> Iterator[Provider]:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    with model_server() as server:
+        server.value = lambda asked: VALUE
+        yield server

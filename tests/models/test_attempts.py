@@ -1,6 +1,6 @@
 """How the providers of a role are asked: calls within a deadline, waits, fallbacks in order, rests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -12,9 +12,8 @@ from chalicelib.providers.models.chat import HostedChat
 from chalicelib.providers.models.embedder import HostedEmbedder
 from tests.models.making import EMBEDDERS, WRITERS, ask, providers
 from tests.models.test_conformance import ERRORS
-from tests.support.model_server import Hang, ModelServer, Reply, anthropic_message, model_server
-
-VALUE = {"question": "Is it so?"}
+from tests.models.written import VALUE
+from tests.support.model_server import Hang, ModelServer, Reply, anthropic_message
 
 
 class Time:
@@ -28,13 +27,6 @@ class Time:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
-
-
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with model_server() as server:
-        server.value = lambda asked: VALUE
-        yield server
 
 
 def away(*, retry_after_s: float | None = None) -> Unavailable:

@@ -1,7 +1,7 @@
 """One suite that each provider passes, against a server that speaks its documented wire format."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,9 +15,9 @@ from chalicelib.providers.models.openai_completions import OpenAICompletions
 from chalicelib.providers.models.rerankers import HttpRerank
 from chalicelib.providers.models.voyage import VoyageEmbeddings, VoyageMultimodal
 from tests.models.making import AWS_SECRET, KEY, VENDORS, Vendor, Waits, ask, providers
-from tests.support.model_server import Drip, Hang, ModelServer, Reply, model_server
+from tests.models.written import VALUE
+from tests.support.model_server import Drip, Hang, ModelServer, Reply
 
-VALUE = {"question": "Is it so?"}
 GOOD: dict[str, Any] = {"writer": VALUE, "embedder": [[0.6, 0.8]], "reranker": [0.5, 1.0]}
 # How each says that it is asked too often, that it is overloaded, and that our key is wrong.
 ERRORS: dict[str, dict[str, Reply]] = {
@@ -57,13 +57,6 @@ every_vendor = pytest.mark.parametrize("vendor", VENDORS, ids=lambda each: f"{ea
 
 def errors_of(vendor: Vendor) -> dict[str, Reply]:
     return ERRORS.get(vendor.name.removesuffix(" multimodal"), ERRORS["bedrock"])
-
-
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with model_server() as server:
-        server.value = lambda asked: VALUE
-        yield server
 
 
 def fail(

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,14 +23,7 @@ from chalicelib.providers.models.bedrock_converse import BedrockConverse
 from chalicelib.providers.models.pictures import fit_picture
 from chalicelib.providers.models.provider_http import JsonApi
 from tests.models.making import AWS, WRITERS, ask, providers
-from tests.support.model_server import ModelServer, Reply, model_server
-
-
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with model_server() as server:
-        server.value = lambda asked: {"question": "Is it so?"}
-        yield server
+from tests.support.model_server import ModelServer, Reply
 
 
 @pytest.mark.parametrize("reason", get_args(Reason))

@@ -1,8 +1,13 @@
 """The store of rate limits with a clock that the test moves and a count of its writes."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
 from chalicelib.model.accounts.limits import MICROSECONDS, Admission, Limit
@@ -56,3 +61,36 @@ def counted_store(port: int) -> Counted:
 def row(aws: Emulated, key: str) -> dict[str, Any]:
     item = aws.client("dynamodb").get_item(TableName=TABLE, Key={"id": {"S": key}}).get("Item", {})
     return {name: next(iter(value.values())) for name, value in item.items()}
+
+
+@contextmanager
+def answering(store: Counted, status: int, body: dict[str, Any]) -> Iterator[list[int]]:
+    """DynamoDB gives this answer; a number is added for each time it is asked."""
+    asked: list[int] = []
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        asked.append(1)
+        raw = SimpleNamespace(stream=lambda: iter([json.dumps(body).encode()]))
+        return AWSResponse(request.url, status, {}, raw)
+
+    events = store.dynamodb.meta.events
+    events.register_first("before-send.dynamodb.UpdateItem", answer)
+    yield asked
+    events.unregister("before-send.dynamodb.UpdateItem", answer)
+
+
+@contextmanager
+def while_asked(store: Counted, happens: Any) -> Iterator[None]:
+    """Something happens once, after the next update left the process and before DynamoDB has it."""
+    done: list[bool] = []
+
+    def happen(**_: Any) -> None:
+        if not done:
+            done.append(True)
+            happens()
+
+    events = store.dynamodb.meta.events
+    events.register_first("before-send.dynamodb.UpdateItem", happen)
+    yield
+    events.unregister("before-send.dynamodb.UpdateItem", happen)
+    assert done

@@ -1,0 +1,20 @@
+"""A request as it arrived at an upstream."""
+
+from tests.support.upstreams import RawUpstream
+
+FORWARDED = [
+    'Forwarded: for=192.0.2.7;host="api.example.com";proto=https',
+    "X-Forwarded-For: 192.0.2.7",
+    "X-Forwarded-Host: api.example.com",
+    "X-Forwarded-Port: 443",
+    "X-Forwarded-Proto: https",
+    "X-Request-Id: aws-request-id",
+]
+
+
+def arrived(found: RawUpstream) -> tuple[str, list[str], bytes]:
+    """Return the one request's first line, its headers in order, its body."""
+    [request] = found.requests
+    head, _, body = request.partition(b"\r\n\r\n")
+    line, *headers = head.decode("latin-1").split("\r\n")
+    return line, headers, body

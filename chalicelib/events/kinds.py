@@ -4,10 +4,13 @@ from collections.abc import Callable, Mapping
 
 from chalicelib import wiring
 from chalicelib.model.ingest.files import FileLimits
+from chalicelib.model.usage.usage import Owner
 from chalicelib.model.work.tasks import Claim, Kind
 from chalicelib.ops.chat import ask
 from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.ingest import analyze, embed, ingest
+from chalicelib.ops.usage.meter import Meter
+from chalicelib.ops.usage.metered import MeteredAnalyzer, MeteredEmbedder
 from chalicelib.ops.work.engine import Finish, Work
 from chalicelib.ops.work.stages import WriteResults, stage_work
 
@@ -41,7 +44,7 @@ def _analyze(claim: Claim, time_left_s: TimeLeft) -> WriteResults | None:
         blobs=wiring.blobs(),
         copies=wiring.local_copies(),
         render=wiring.decoder().render_page,
-        analyzer=wiring.analyzer(),
+        analyzer=MeteredAnalyzer(wiring.analyzer(), _meter(_owner_of_stage(claim))),
         limits=_limits(),
         time_left_s=time_left_s,
     )
@@ -49,13 +52,29 @@ def _analyze(claim: Claim, time_left_s: TimeLeft) -> WriteResults | None:
 
 def _embed(claim: Claim, time_left_s: TimeLeft) -> WriteResults | None:
     return embed.embed_item(
-        claim, db=wiring.pipeline_database(), embedder=wiring.embedder(), time_left_s=time_left_s
+        claim,
+        db=wiring.pipeline_database(),
+        embedder=MeteredEmbedder(wiring.embedder(), _meter(_owner_of_stage(claim))),
+        time_left_s=time_left_s,
     )
 
 
 def _answer(claim: Claim, time_left_s: TimeLeft) -> Finish:
     models = Models(embedder=wiring.embedder(), reranker=wiring.reranker(), chat=wiring.chat_model())
-    return ask.work_out_answer(claim, db=wiring.pipeline_database(), models=models, time_left_s=time_left_s)
+    return ask.work_out_answer(
+        claim,
+        db=wiring.pipeline_database(),
+        models=models.metered(_meter(ask.owner_of_answer(claim.user_id, claim.run))),
+        time_left_s=time_left_s,
+    )
+
+
+def _owner_of_stage(claim: Claim) -> Owner:
+    return Owner(user_id=claim.user_id, item_id=claim.item_id)
+
+
+def _meter(owner: Owner) -> Meter:
+    return Meter(owner, db=wiring.pipeline_database())
 
 
 def _limits() -> FileLimits:

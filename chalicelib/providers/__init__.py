@@ -14,6 +14,7 @@ from chalicelib.model.accounts.mails import Mail
 from chalicelib.model.gateway.gateway import Outbound, UpstreamAnswer
 from chalicelib.model.ingest.files import DecodedFile, Kind, Page, ReadBounds
 from chalicelib.model.library.items import Analysis as Analysis
+from chalicelib.model.usage.usage import Usage as Usage
 
 # Takes a local path, a page, width_px, spans and timeout_s; see decoder.Decoder.render_page.
 Render = Callable[..., bytes]
@@ -45,21 +46,6 @@ class FileReader(Protocol):
     ) -> tuple[Page, ...]:
         """Return the pages of a document's next batch, at least one. Their text has at most `text_size_left`."""
         ...
-
-
-class Usage(Struct, frozen=True, kw_only=True):
-    """The tokens of one call, as the provider reported them; 0 where it reports none.
-
-    The three counts of input do not overlap: `input_tokens` were neither read from the provider's cache
-    (`cached_tokens`) nor written to it (`cache_write_tokens`).
-    """
-
-    provider: str
-    model: str
-    input_tokens: int = 0
-    cached_tokens: int = 0
-    cache_write_tokens: int = 0
-    output_tokens: int = 0
 
 
 # Takes the usage of each call that was answered, also of a call that ends in an error: both are charged.

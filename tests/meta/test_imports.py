@@ -34,6 +34,7 @@ SUBJECTS = {
         "search": {"http", "library"},
         "chat": {"http", "library", "search"},
         "operations": {"http"},
+        "usage": {"http"},
     },
     "ops": {
         "accounts": set(),
@@ -41,8 +42,9 @@ SUBJECTS = {
         "ingest": {"work"},
         "library": {"ingest"},
         "search": set(),
-        "chat": {"search", "work"},
+        "chat": {"search", "usage", "work"},
         "operations": {"ingest", "work"},
+        "usage": set(),
     },
     "model": {
         "library": set(),
@@ -52,6 +54,7 @@ SUBJECTS = {
         "search": {"ingest"},
         "chat": {"ingest", "search"},
         "gateway": set(),
+        "usage": set(),
     },
     "stores": {
         "postgres": set(),
@@ -63,6 +66,7 @@ SUBJECTS = {
         "chat": {"postgres"},
         "work": {"postgres"},
         "operations": {"postgres", "work"},
+        "usage": {"postgres"},
     },
     "providers": {
         "http": set(),

@@ -71,14 +71,20 @@ def fail(
     return error
 
 
+INPUT = {
+    "cohere": 0,
+    "voyage multimodal": 5,
+}  # Cohere charges by the search, Voyage by the pixels of a picture
+
+
 @every_vendor
 def test_an_answer_and_the_tokens_it_took(server: ModelServer, vendor: Vendor) -> None:
     spent = list[Usage]()
     assert vendor.ask(server.url, spend=spent.append) == GOOD[vendor.role]
     (usage,) = spent
     counts = (usage.input_tokens, usage.cached_tokens, usage.cache_write_tokens, usage.output_tokens)
-    free = vendor.role == "reranker" and vendor.name == "cohere"  # it charges by the search
-    assert counts == ((10, 4, 2, 3) if vendor.role == "writer" else (0 if free else 7, 0, 0, 0))
+    assert counts == ((10, 4, 2, 3) if vendor.role == "writer" else (INPUT.get(vendor.name, 7), 0, 0, 0))
+    assert usage.pixels == (1120 if vendor.name == "voyage multimodal" else 0)
     assert usage.model and usage.provider in ("anthropic", "openai", "bedrock", "voyage", "cohere")
     assert len(server.asked) == 1
 

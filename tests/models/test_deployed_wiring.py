@@ -3,79 +3,26 @@
 The key is random, the stand-in's errors repeat it, and it turns up nowhere: in no log, answer, event or row.
 """
 
-import hashlib
-import json
-import re
 import secrets
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from chalicelib import wiring
 from chalicelib.model import prompts
-from tests.support.model_server import Asked, ModelServer, Reply, model_server
+from tests.support.model_server import ModelServer, Reply, model_server
 from tests.support.talking import Talk, document
+from tests.support.vendors import (
+    CAT,
+    DIMENSIONS,
+    SCHEMAS,
+    TRUE,
+    bag_of_words,
+    title_of,
+    variables,
+    written,
+)
 from tests.support.world import jpeg
-
-DIMENSIONS = 256
-TRUE = "The lighthouse keeper counts the ships every evening."
-CAT = {
-    "category": "photograph",
-    "summary": "A cat sleeps on a garden wall.",
-    "labels": ["cat", "wall"],
-    "text_in_image": "KEEP OUT",
-    "language": "en",
-}
-LETTER = {**CAT, "category": "letter", "summary": "About ships.", "labels": ["ships"], "text_in_image": ""}
-SCHEMAS = {
-    "analysis": lambda prompt: CAT if prompt["name"] == "cat.jpg" else LETTER,
-    "page": lambda prompt: {"text": "A scanned page."},
-    "question": lambda prompt: {"question": prompt["question"]},
-    "answer": lambda prompt: {
-        "sentences": [{"text": "The keeper counts the ships.", "citations": [{"passage": 1, "quote": TRUE}]}]
-    },
-}
-
-
-def variables(vendor: str, url: str, key: str) -> dict[str, str]:
-    if vendor == "anthropic and voyage":
-        return {
-            **{"ANTHROPIC_API_KEY": key, "ANALYZER_PROVIDER": "anthropic", "ANALYZER_URL": url},
-            **{"CHAT_PROVIDER": "anthropic", "CHAT_URL": url, "CHAT_MODEL": ""},
-            **{"VOYAGE_API_KEY": key, "EMBEDDING_PROVIDER": "voyage", "EMBEDDINGS_URL": f"{url}/v1"},
-            **{"RERANK_PROVIDER": "voyage", "RERANK_URL": f"{url}/v1", "EMBEDDING_MODEL": ""},
-        }
-    if vendor == "openai":
-        return {
-            **{"OPENAI_API_KEY": key, "ANALYZER_PROVIDER": "openai", "ANALYZER_URL": f"{url}/v1"},
-            **{"ANALYZER_MODEL": "gpt-4o", "CHAT_PROVIDER": "openai", "CHAT_URL": f"{url}/v1"},
-            **{"CHAT_MODEL": "gpt-4o", "EMBEDDING_PROVIDER": "openai", "EMBEDDINGS_URL": f"{url}/v1"},
-        }
-    return {
-        **{"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url, "AWS_SECRET_ACCESS_KEY": key},
-        **{"ANALYZER_PROVIDER": "bedrock", "ANALYZER_URL": "", "CHAT_PROVIDER": "bedrock"},
-        **{"EMBEDDING_PROVIDER": "bedrock", "EMBEDDINGS_URL": "", "EMBEDDING_MODEL": ""},
-        **{"RERANK_PROVIDER": "bedrock"},
-    }
-
-
-def title_of(asked: Asked) -> str:
-    """The title of the schema that a request of any provider asks for; Bedrock's tool is called by it."""
-    return re.findall(r'"(?:title|name)": "(analysis|page|question|answer)"', json.dumps(asked.body))[0]
-
-
-def written(asked: Asked) -> Any:
-    content = asked.body["messages"][-1]["content"]
-    text = content if isinstance(content, str) else content[-1]["text"]
-    return SCHEMAS[title_of(asked)](json.loads(text))
-
-
-def bag_of_words(text: Any) -> list[float]:
-    vector = [1e-3] * DIMENSIONS
-    for word in re.findall(r"\w+", str(text).lower()):
-        vector[hashlib.sha256(word.encode()).digest()[0]] += 1.0
-    return vector
 
 
 @pytest.fixture

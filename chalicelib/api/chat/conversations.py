@@ -18,7 +18,8 @@ from chalicelib.model.chat.conversations import StoredConversation
 from chalicelib.model.work.tasks import StoredRun
 from chalicelib.ops.chat import ask, conversations
 from chalicelib.ops.chat.answer import Models
-from chalicelib.ops.chat.ask import Asked
+from chalicelib.ops.chat.ask import Asked, owner_of_answer
+from chalicelib.ops.usage.meter import Meter
 from chalicelib.ops.work import runs
 from chalicelib.ops.work.wake import wake_later
 
@@ -192,7 +193,7 @@ def create_message(request: Request) -> Response | Message:
         db=db,
         bus=wiring.bus(),
         queues=queues,
-        models=models,
+        models=models.metered(Meter(owner_of_answer(user_id, run_id), db=db)),
         time_left_s=lambda: give_up_at - monotonic(),
     )
     found = conversations.find_answer(user_id, run.output, db=db) if run.output else None

@@ -16,7 +16,10 @@ from chalicelib.model.paging import window_in_utc
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.language import language_of
 from chalicelib.model.search.ranking import Mode
+from chalicelib.model.usage.usage import Owner
 from chalicelib.ops.search import search
+from chalicelib.ops.usage.meter import Meter
+from chalicelib.ops.usage.metered import MeteredEmbedder, MeteredReranker
 
 routes = Routes("search")
 ItemId = Annotated[str, Meta(min_length=1, max_length=220)]
@@ -79,6 +82,7 @@ def search_items(request: Request) -> SearchResponse:
     assert body.query is not None
     if not body.query.strip():
         raise InvalidInput("There is nothing to search for.", field="query")
+    meter, reranker = Meter(Owner(user_id=request.user_id), db=wiring.database()), wiring.reranker()
     answer = search.search_items(
         request.user_id,
         body.query,
@@ -87,8 +91,8 @@ def search_items(request: Request) -> SearchResponse:
         mode=body.mode,
         facets=body.facets,
         db=wiring.database(),
-        embedder=wiring.embedder(),
-        reranker=wiring.reranker(),
+        embedder=MeteredEmbedder(wiring.embedder(), meter),
+        reranker=MeteredReranker(reranker, meter) if reranker else None,
     )
     return response_of(answer, explain=body.explain, language=language_of(body.query))
 

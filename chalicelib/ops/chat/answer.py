@@ -25,6 +25,8 @@ from chalicelib.model.search.ranking import is_relevant
 from chalicelib.model.text import UNSTORABLE
 from chalicelib.ops.chat.verify import check_draft, read_evidence
 from chalicelib.ops.search.passages import Passage, find_passages
+from chalicelib.ops.usage.meter import Meter
+from chalicelib.ops.usage.metered import MeteredChat, MeteredEmbedder, MeteredReranker
 from chalicelib.providers import ChatAnswer, ChatModel, Embedder, Reranker, Usage
 
 if TYPE_CHECKING:
@@ -54,6 +56,14 @@ class Models(Struct, frozen=True, kw_only=True):
     embedder: Embedder
     reranker: Reranker | None = None
     chat: ChatModel | None = None
+
+    def metered(self, meter: Meter) -> "Models":
+        """Return the same models, with their calls written to the ledger."""
+        return Models(
+            embedder=MeteredEmbedder(self.embedder, meter),
+            reranker=MeteredReranker(self.reranker, meter) if self.reranker else None,
+            chat=MeteredChat(self.chat, meter) if self.chat else None,
+        )
 
 
 class Answered(Struct, frozen=True, kw_only=True):
@@ -168,7 +178,7 @@ class _ModelCalls:
             ) from error
 
     def _spend(self, usage: Usage) -> None:
-        self.input_tokens += usage.input_tokens + usage.cached_tokens + usage.cache_write_tokens
+        self.input_tokens += usage.prompt_tokens
         self.output_tokens += usage.output_tokens
 
 

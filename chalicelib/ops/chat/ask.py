@@ -13,6 +13,7 @@ from msgspec import Struct
 from chalicelib.errors import Conflict, Unavailable
 from chalicelib.model.chat.messages import StoredMessage
 from chalicelib.model.search.filters import Filters
+from chalicelib.model.usage.usage import Owner
 from chalicelib.model.work.tasks import Claim, StoredRun
 from chalicelib.ops.chat.answer import (
     HISTORY_MESSAGES,
@@ -78,6 +79,11 @@ def queue_answer(user_id: str, run_id: str, asked: Asked, *, is_woken: bool, db:
         conversations.touch(tx, user_id, conversation_id)
 
     db.transact(user_id, write)
+
+
+def owner_of_answer(user_id: str, run_id: str) -> Owner:
+    """Return whom the calls of models for this run's answer are made for."""
+    return Owner(user_id=user_id, run_id=run_id, message_id=_derived(run_id, "answer"))
 
 
 def answer_now(

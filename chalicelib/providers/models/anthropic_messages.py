@@ -53,13 +53,15 @@ class AnthropicMessages(Writer):
         try:
             reason, usage = answer["stop_reason"], answer.get("usage") or {}
             texts = [str(block["text"]) for block in answer["content"] if block["type"] == "text"]
+            hour = (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0
             used = read_usage(
                 self.provider,
                 self.model,
-                input_=usage.get("input_tokens"),
-                cached=usage.get("cache_read_input_tokens"),
-                cache_write=usage.get("cache_creation_input_tokens"),
-                output=usage.get("output_tokens"),
+                input_tokens=usage.get("input_tokens"),
+                cached_tokens=usage.get("cache_read_input_tokens"),
+                cache_write_tokens=int(usage.get("cache_creation_input_tokens") or 0) - hour,
+                cache_write_1h_tokens=hour,
+                output_tokens=usage.get("output_tokens"),
             )
         except (LookupError, TypeError, AttributeError, ValueError):
             raise self._api.unusable("something that is not a message") from None

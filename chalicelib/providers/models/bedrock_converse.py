@@ -47,10 +47,10 @@ class BedrockConverse(Writer):
             used = read_usage(
                 self.provider,
                 self.model,
-                input_=usage["inputTokens"],
-                cached=usage.get("cacheReadInputTokens"),
-                cache_write=usage.get("cacheWriteInputTokens"),
-                output=usage["outputTokens"],
+                input_tokens=usage["inputTokens"],
+                cached_tokens=usage.get("cacheReadInputTokens"),
+                cache_write_tokens=usage.get("cacheWriteInputTokens"),
+                output_tokens=usage["outputTokens"],
             )
         except (LookupError, TypeError, AttributeError, ValueError):
             raise self._api.unusable("something that is not a message") from None

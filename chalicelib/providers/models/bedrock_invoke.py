@@ -43,7 +43,7 @@ class _BedrockEmbeddings(EmbeddingApi):
         answer = self._api.post(path_of(self.model, "invoke"), payload, timeout_s=timeout_s)
         try:
             vectors = self._vectors(answer.body)
-            used = read_usage(self.provider, self.model, input_=self._tokens(answer))
+            used = read_usage(self.provider, self.model, input_tokens=self._tokens(answer))
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError):
             raise self._api.unusable("something that is not a list of embeddings") from None
         if len(vectors) != len(texts):
@@ -118,7 +118,7 @@ class BedrockRerank(RerankApi):
         answer = self._api.post(path_of(self.model, "invoke"), payload, timeout_s=timeout_s)
         try:
             scores = scores_of_rows(answer.body["results"], len(documents))
-            used = read_usage(self.provider, self.model, input_=answer.headers.get(INPUT_TOKENS))
+            used = read_usage(self.provider, self.model, input_tokens=answer.headers.get(INPUT_TOKENS))
         except (LookupError, TypeError):
             raise self._api.unusable("something that is not a list of scores") from None
         except ValueError as error:

@@ -27,6 +27,7 @@ class OpenAIEmbeddings(EmbeddingApi):
     ) -> None:
         self.model = model
         self._dimensions = dimensions
+        self._is_local = api_key is None
         self._api = JsonApi(
             name="The embedding provider",
             base_url=base_url,
@@ -46,7 +47,9 @@ class OpenAIEmbeddings(EmbeddingApi):
         try:
             vectors = vectors_of_rows(answer, len(texts))
             usage = answer.get("usage") or {}
-            used = read_usage(self.provider, self.model, input_=usage.get("prompt_tokens"))
+            used = read_usage(
+                self.provider, self.model, is_local=self._is_local, input_tokens=usage.get("prompt_tokens")
+            )
         except AttributeError:
             raise self._api.unusable("something that is not a list of embeddings") from None
         except ValueError as error:

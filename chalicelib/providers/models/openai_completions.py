@@ -29,6 +29,7 @@ class OpenAICompletions(Writer):
     ) -> None:
         self.model = model
         self._is_openai = base_url == OPENAI_URL
+        self._is_local = api_key is None
         self._api = JsonApi(
             name="The model",
             base_url=base_url,
@@ -49,10 +50,11 @@ class OpenAICompletions(Writer):
             used = read_usage(
                 self.provider,
                 self.model,
-                input_=(usage.get("prompt_tokens") or 0) - cached - cache_write,
-                cached=cached,
-                cache_write=cache_write,
-                output=usage.get("completion_tokens"),
+                input_tokens=(usage.get("prompt_tokens") or 0) - cached - cache_write,
+                cached_tokens=cached,
+                cache_write_tokens=cache_write,
+                output_tokens=usage.get("completion_tokens"),
+                is_local=self._is_local,
             )
         except (LookupError, TypeError, AttributeError, ValueError):
             raise self._api.unusable("something that is not a completion") from None

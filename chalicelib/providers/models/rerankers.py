@@ -53,6 +53,7 @@ class HttpRerank(RerankApi):
         on_key_refused: Callable[[], None] = lambda: None,
     ) -> None:
         self.provider, self.model = provider, model
+        self._is_local = api_key is None
         self._api = JsonApi(
             name="The reranker",
             base_url=base_url,
@@ -72,7 +73,9 @@ class HttpRerank(RerankApi):
             rows = answer["results"] if "results" in answer else answer["data"]
             scores = scores_of_rows(rows, len(documents))
             usage = answer.get("usage") or {}
-            used = read_usage(self.provider, self.model, input_=usage.get("total_tokens"))
+            used = read_usage(
+                self.provider, self.model, is_local=self._is_local, input_tokens=usage.get("total_tokens")
+            )
         except (LookupError, TypeError, AttributeError):
             raise self._api.unusable("something that is not a list of scores") from None
         except ValueError as error:

@@ -59,7 +59,7 @@ class VoyageEmbeddings(EmbeddingApi):
         try:
             vectors = vectors_of_rows(answer, len(texts))
             usage = answer.get("usage") or {}
-            used = read_usage(self.provider, self.model, input_=usage.get("total_tokens"))
+            used = read_usage(self.provider, self.model, **self._counts(usage))
         except AttributeError:
             raise self._api.unusable("something that is not a list of embeddings") from None
         except ValueError as error:
@@ -71,6 +71,9 @@ class VoyageEmbeddings(EmbeddingApi):
     def _inputs(self, texts: Sequence[Any]) -> dict[str, Any]:
         return {"input": list(texts)}
 
+    def _counts(self, usage: dict[str, Any]) -> dict[str, Any]:
+        return {"input_tokens": usage.get("total_tokens")}
+
 
 class VoyageMultimodal(VoyageEmbeddings):
     """voyage-multimodal-3.5: a picture is found by what it shows."""
@@ -80,6 +83,10 @@ class VoyageMultimodal(VoyageEmbeddings):
 
     def _inputs(self, texts: Sequence[Any]) -> dict[str, Any]:
         return {"inputs": [{"content": _content(text)} for text in texts]}
+
+    def _counts(self, usage: dict[str, Any]) -> dict[str, Any]:
+        """Voyage's total counts pictures as tokens, but it charges for their pixels."""
+        return {"input_tokens": usage.get("text_tokens"), "pixels": usage.get("image_pixels")}
 
 
 def _content(text: str | Pictured) -> list[dict[str, str]]:

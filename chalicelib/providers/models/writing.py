@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.errors import Unavailable
 from chalicelib.model.prompts import REPAIRING
@@ -61,7 +62,8 @@ def write_checked(writer: Writer, prompt: Prompt, calls: Calls, spend: Spend | N
         schema=prompt.schema,
         max_tokens=prompt.max_tokens,
     )
-    value, mistake = _parse(writer.write(repair, timeout_s=calls.begin(), spend=spend), prompt.schema)
+    text = writer.write(repair, timeout_s=calls.begin(), spend=_as_repair(spend))
+    value, mistake = _parse(text, prompt.schema)
     if mistake is None:
         return value
     raise Unavailable(
@@ -69,18 +71,14 @@ def write_checked(writer: Writer, prompt: Prompt, calls: Calls, spend: Spend | N
     )
 
 
-def read_usage(
-    provider: str, model: str, *, input_: Any, cached: Any = 0, cache_write: Any = 0, output: Any = 0
-) -> Usage:
-    """Return the usage that a provider reports. Raises ValueError for what is no number."""
-    return Usage(
-        provider=provider,
-        model=model,
-        input_tokens=token_count(input_),
-        cached_tokens=token_count(cached),
-        cache_write_tokens=token_count(cache_write),
-        output_tokens=token_count(output),
-    )
+def read_usage(provider: str, model: str, *, is_local: bool = False, **counts: Any) -> Usage:
+    """Return the usage that a provider reports, its counts by the names of Usage. Raise ValueError for no number."""
+    numbers: dict[str, Any] = {name: token_count(count) for name, count in counts.items()}
+    return Usage(provider=provider, model=model, is_local=is_local, **numbers)
+
+
+def _as_repair(spend: Spend | None) -> Spend | None:
+    return spend and (lambda usage: spend(replace(usage, is_repair=True)))
 
 
 def _parse(text: str, schema: Mapping[str, Any]) -> tuple[Any, str | None]:

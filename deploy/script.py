@@ -29,12 +29,12 @@ def told() -> Iterator[None]:
     except Stopped as error:
         sys.exit(f"Stopped: {error}")
     except (NoCredentialsError, NoRegionError, ClientError, BotoCoreError) as error:
-        sys.exit(f"Stopped: {_reason(error)}")
+        sys.exit(f"Stopped: {reason(error)}")
     except KeyboardInterrupt:
         sys.exit("Stopped by you. Run it again to go on.")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     if isinstance(error, NoCredentialsError):
         return "there are no AWS credentials. Run aws configure, or set AWS_PROFILE."
     if isinstance(error, NoRegionError):

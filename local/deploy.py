@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from deploy import dot_env
 from deploy.failure_destinations import set_failure_destinations
 from deploy.policies import DEAD_LETTERS, queue_name
 from local.base import client
@@ -31,28 +32,18 @@ def make_stage_copy(folders: Folders, ports: Ports) -> Path:
             shutil.copytree(folders.project / directory, copy / directory, ignore=ignored)
     (copy / "requirements.txt").touch()
     config = json.loads(ports.rewrite((copy / ".chalice" / "config.json").read_text()))
-    config["stages"][STAGE]["environment_variables"] |= dot_env(folders.project)
+    # Here alone a .env is read: what is deployed has Parameter Store.
+    if (own := folders.project / ".env").exists():
+        try:
+            config["stages"][STAGE]["environment_variables"] |= dot_env.read(own)
+        except dot_env.WrongLine as error:
+            raise StartFailed(str(error)) from error
     (copy / ".chalice" / "config.json").write_text(json.dumps(config, indent=2))
     return copy
 
 
-def dot_env(project: Path) -> dict[str, str]:
-    """Return the variables of the project's file .env: a NAME=value a line, # before a comment.
-
-    Only the local stack reads it. A value may stand in quotes.
-    """
-    path = project / ".env"
-    lines = path.read_text().splitlines() if path.exists() else []
-    pairs = (line.removeprefix("export ").partition("=") for line in map(str.strip, lines))
-    return {
-        name.strip(): value.strip().strip("\"'")
-        for name, equals, value in pairs
-        if equals and not name.startswith("#")
-    }
-
-
-def deploy(stage_copy: Path, *, aws_port: int, log: Path) -> None:
-    """Run `chalice deploy --stage local`, then set the functions' failure destinations.
+def deploy(stage_copy: Path, *, aws_port: int, log: Path, stage: str = STAGE) -> None:
+    """Run `chalice deploy` for the stage, then set the functions' failure destinations.
 
     Raise StartFailed if the deployment fails.
     """
@@ -64,7 +55,7 @@ def deploy(stage_copy: Path, *, aws_port: int, log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", CHALICE, "deploy", "--stage", STAGE],
+            [sys.executable, "-P", "-c", CHALICE, "deploy", "--stage", stage],
             cwd=stage_copy,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -79,6 +70,6 @@ def deploy(stage_copy: Path, *, aws_port: int, log: Path) -> None:
         client("lambda", aws_port),
         client("sqs", aws_port),
         app=config["app_name"],
-        stage=STAGE,
-        queue=queue_name(STAGE, DEAD_LETTERS),
+        stage=stage,
+        queue=queue_name(stage, DEAD_LETTERS),
     )

@@ -1,9 +1,14 @@
 """`chalice deploy` into the emulator: what app.py declares is what gets delivered."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 from local.base import create_base
+from local.children import REPOSITORY, StartFailed
 from local.deploy import deploy, make_stage_copy
 from local.layout import Folders, Ports, stage_settings
 from tests.support.emulated import emulated_aws
@@ -97,10 +102,29 @@ def test_the_declared_functions_rules_and_queues_are_deployed(tmp_path: Path) ->
 def test_the_variables_of_dot_env_reach_the_local_stage_alone(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     (project / ".env").write_text(
-        '# keys\n\nANTHROPIC_API_KEY=sk-ant=x\nexport CHAT_MODEL="claude"\nIMAGES_BUCKET=mine\nnonsense\n'
+        '# keys\n\nANTHROPIC_API_KEY=sk-ant=x\nexport CHAT_MODEL="claude"\nIMAGES_BUCKET=mine\n'
     )
     folders = Folders(state=tmp_path / "state", project=project)
     settings = stage_settings(make_stage_copy(folders, Ports(api=9000)))
     assert settings["ANTHROPIC_API_KEY"] == "sk-ant=x"
     assert (settings["CHAT_MODEL"], settings["IMAGES_BUCKET"]) == ("claude", "mine")
     assert not (folders.stage_copy / ".env").exists()
+    (project / ".env").write_text("sk-ant-without-a-name")
+    with pytest.raises(StartFailed, match=r"^\.env, line 1: must be NAME=value$"):
+        make_stage_copy(folders, Ports(api=9000))
+
+
+def test_no_function_and_no_program_of_a_stage_reads_dot_env(tmp_path: Path) -> None:
+    """Neither a deployed function, nor the code that it shares with the local stack, looks for the file."""
+    (tmp_path / ".env").write_text("LOG_LEVEL=nonsense\nDATABASE_URL=postgresql://of-dot-env/x\n")
+    needed = {"DATABASE_URL": "postgresql://mine", "IMAGES_BUCKET": "b", "SESSION_SECRET": "s" * 32}
+    code = "from chalicelib import wiring; print(wiring.settings().database_url, wiring.settings().log_level)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(REPOSITORY), **needed},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.stdout.split(), ran.stderr) == (["postgresql://mine", "DEBUG"], "")

@@ -96,7 +96,7 @@ class Emulated:
 
 
 @contextmanager
-def emulated_aws(state: Path, *, concurrency: int = 1) -> Iterator[Emulated]:
+def emulated_aws(state: Path, *, concurrency: int = 1, project: Path = FUNCTIONS) -> Iterator[Emulated]:
     """Give an account that has only the images' bucket, with objects from `state`. Retries come after 50 ms.
 
     The process has one emulator, so there can be one account at a time.
@@ -105,7 +105,7 @@ def emulated_aws(state: Path, *, concurrency: int = 1) -> Iterator[Emulated]:
     runtime_api = _runtime_api()
     workers = Workers(
         runtime_api=runtime_api,
-        project=FUNCTIONS,
+        project=project,
         logs=state / "logs",
         aws_port=lambda: emulator.port,
         concurrency={"": concurrency},

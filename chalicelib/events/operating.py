@@ -81,6 +81,8 @@ def _run(asked: Command, request_id: str) -> dict[str, Any]:
 def _doctor(owner_url: str) -> dict[str, Any]:
     """Return "ok" or what is wrong, by part."""
     checks = provision.check_schema(owner_url)
+    if checks.get("migrations") == "ok":
+        checks |= health.check_work(db=operators.operators_database(), now_s=time)
     try:
         settings = wiring.settings()
     except CollectionsError as error:

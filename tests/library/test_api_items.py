@@ -6,6 +6,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from chalicelib import wiring
 from tests.support.library_api import Api, upload
 from tests.support.world import World, jpeg
 
@@ -244,3 +245,35 @@ def test_health(world: World, api: Api) -> None:
     assert api("GET", "/health/ready")[0] == 200
     _, answer, _ = api("GET", "/health")
     assert (answer["status"], answer["environment"], answer["version"]) == ("healthy", "local", "0.1.0")
+    assert set(answer["checks"].values()) == {"ok"}
+    assert {"cache", "workflow", "database"} <= answer["parts"].keys() == answer["checks"].keys()
+    assert answer["parts"]["embedder"] == "openai test-embedding"
+    assert answer["parts"]["chat"] == "quotes from the files, without a model"
+
+
+def test_health_without_models_says_so(world: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANALYZER_URL")
+    monkeypatch.delenv("EMBEDDINGS_URL")
+    monkeypatch.delenv("EMBEDDING_MODEL")
+    wiring.settings.forget()
+    status, answer, _ = api("GET", "/health/ready")
+    assert (status, answer["status"]) == (503, "degraded")
+    assert (answer["checks"]["analyzer"], answer["checks"]["embedder"]) == (
+        "not_configured",
+        "not_configured",
+    )
+
+
+def test_health_says_when_nobody_takes_back_leases_or_sends_events(world: World, api: Api) -> None:
+    world.put("alice/a.jpg", b"")
+    world.deliver(world.put("alice/a.jpg", b"x"))
+    world.sql("UPDATE tasks SET state = 'running', lease_until = now() - interval '29 minutes'")
+    assert api("GET", "/health")[1]["checks"]["workflow"] == "ok"
+    world.sql("UPDATE tasks SET lease_until = now() - interval '31 minutes'")
+    assert api("GET", "/health")[1]["checks"]["workflow"] == "sweeper_is_late"
+    world.sql("UPDATE tasks SET lease_until = now()")
+    world.sql(
+        "INSERT INTO outbox (user_id, item_id, source, detail_type, detail, due_at)"
+        " VALUES ('alice', 'a', 's', 'd', '{}', now() - interval '31 minutes')"
+    )
+    assert api("GET", "/health")[1]["checks"]["workflow"] == "relay_is_late"

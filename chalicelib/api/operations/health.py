@@ -1,6 +1,7 @@
 """Health: alive, ready, and what each part says of itself."""
 
 import logging
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -10,9 +11,17 @@ from chalicelib.api.http.routes import Request, Response, Routes
 from chalicelib.errors import CollectionsError
 from chalicelib.ops.operations import health
 from chalicelib.settings import VERSION
+from chalicelib.settings.models import Chosen, ModelSettings
 
 log = logging.getLogger("collections")
 routes = Routes("health")
+# Under the names of the guides, which have other things there: Redis, LangGraph, Pinecone.
+PARTS = {
+    "database": "PostgreSQL with pgvector",
+    "cache": "the table cache_entries in PostgreSQL",
+    "workflow": "the tables tasks and outbox in PostgreSQL; messages of SQS wake the work",
+    "dynamodb": "sessions and rate limits",
+}
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,24 +29,27 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """`checks`: "ok", or a short reason, by part."""
+    """`checks`: "ok", or a short reason, by part; `parts`: what each part really is."""
 
     status: Literal["healthy", "degraded"]
     environment: str
     version: str
     checks: dict[str, str]
+    parts: dict[str, str]
 
 
 @routes.get(
     "/health",
     returns=Health,
+    also={503: Health},
     public=True,
     cost="none",
     always=True,
-    summary="How the app is; 200 also when a part is away.",
+    summary="How the app is; 200 also when a part is away, 503 when a setting is wrong.",
 )
-def get_health(request: Request) -> Health:
-    return _health()
+def get_health(request: Request) -> Response:
+    found = _health()
+    return Response(found, status=503 if "settings" in found.checks else 200)
 
 
 @routes.get(
@@ -71,17 +83,42 @@ def _health() -> Health:
         settings = wiring.settings()
     except CollectionsError as error:
         log.warning("no settings", exc_info=error)
-        checks = {"settings": error.code}
-        return Health(status="degraded", environment=wiring.stage(), version=VERSION, checks=checks)
+        return Health(
+            status="degraded",
+            environment=wiring.stage(),
+            version=VERSION,
+            checks={"settings": error.code},
+            parts={},
+        )
     checks = health.check_parts(
         db=wiring.database(),
         tables=wiring.tables(),
         names=(settings.sessions_table, settings.rate_limits_table),
     )
+    models = _models(settings.models)
+    checks |= {role: "ok" if said else "not_configured" for role, said in models.items()}
     healthy = all(answer == "ok" for answer in checks.values())
     return Health(
         status="healthy" if healthy else "degraded",
         environment=settings.environment,
         version=VERSION,
         checks=checks,
+        parts={**PARTS, **{role: said or "none" for role, said in models.items()}},
     )
+
+
+def _models(chosen: ModelSettings) -> dict[str, str]:
+    """Return the providers and models of each role, in the order they are asked; empty for none.
+
+    Without a chat model answers are made of quotes: a stage chooses that by CHAT_PROVIDER=none, and local begins so.
+    """
+    embedders = [chosen.embedder] if chosen.embedder else []
+    return {
+        "analyzer": _named(chosen.analyzers),
+        "embedder": _named(embedders),
+        "chat": _named(chosen.chats) or "quotes from the files, without a model",
+    }
+
+
+def _named(models: Sequence[Chosen]) -> str:
+    return ", then ".join(f"{each.provider} {each.model}" for each in models)

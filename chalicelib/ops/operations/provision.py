@@ -5,7 +5,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg2
 
-from chalicelib.stores.postgres.migrate import APP_ROLE, find_missing, migrate, set_app_password
+from chalicelib.stores.postgres.migrate import (
+    APP_ROLE,
+    find_extension,
+    find_missing,
+    migrate,
+    set_app_password,
+)
 
 
 def migrate_database(owner_url: str) -> list[str]:
@@ -25,8 +31,11 @@ def renew_app_password(owner_url: str) -> str:
 def check_schema(owner_url: str) -> dict[str, str]:
     """Return "ok" or what is wrong, for the owner's login, the migrations and pgvector."""
     try:
-        missing = find_missing(owner_url)
+        missing, extension = find_missing(owner_url), find_extension(owner_url, "vector")
     except psycopg2.OperationalError:
         return {"owner": "MIGRATION_DATABASE_URL: nobody answers there, or the password is another"}
-    migrations = f"missing: {', '.join(missing)}; run migrate" if missing else "ok"
-    return {"owner": "ok", "migrations": migrations}
+    return {
+        "owner": "ok",
+        "migrations": f"missing: {', '.join(missing)}; run migrate" if missing else "ok",
+        "pgvector": f"ok, {extension}" if extension else "the extension vector is not there; run migrate",
+    }

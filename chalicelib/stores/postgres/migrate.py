@@ -64,6 +64,18 @@ def find_missing(admin_url: str) -> list[str]:
         conn.close()
 
 
+def find_extension(admin_url: str, name: str) -> str | None:
+    """Return the version of an extension of the database, None if it has none."""
+    conn = psycopg2.connect(admin_url, connect_timeout=10)
+    try:
+        with conn, conn.cursor() as cursor:
+            cursor.execute("SELECT extversion FROM pg_extension WHERE extname = %s", (name,))
+            found = cursor.fetchone()
+        return str(found[0]) if found else None
+    finally:
+        conn.close()
+
+
 def set_app_password(admin_url: str, password: str) -> None:
     """Let the app's role log in with this password."""
     conn = psycopg2.connect(admin_url, connect_timeout=10)

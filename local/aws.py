@@ -1,5 +1,6 @@
 """Emulates AWS: moto's server on one port, with S3 stored on disk and events really delivered."""
 
+import json
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from local.object_store import ObjectStore
 from local.s3_access import Refused, check_post_form, check_presigned_url
 from local.schedules import Scheduler
 
+ACCOUNT_SETTINGS = "/2016-08-19/account-settings"
 MAX_BODY_BYTES = 210 * 1024 * 1024
 
 Environ = dict[str, Any]
@@ -58,6 +60,7 @@ class Emulator:
         """Start again as an empty account on the same port. No request may be in progress."""
         self.objects = ObjectStore(files)
         self.delivery = delivery
+        self.concurrency = 1000
         self.bus = EventBus(delivery.deliver)
         self.scheduler = Scheduler(self.bus.send_to_targets)
         self._now = now
@@ -97,6 +100,8 @@ class Emulator:
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = ACCOUNT
         try:
             self._admit(environ)
+            if environ["PATH_INFO"].rstrip("/") == ACCOUNT_SETTINGS:
+                return self._answer_settings(start_response)
             body, status, headers = run_wsgi_app(self._moto, environ, buffered=True)
             header_list = headers.to_wsgi_list()
         except Refused as refusal:
@@ -105,6 +110,12 @@ class Emulator:
             self.bus.publish(event)
         start_response(status, header_list)
         return body
+
+    def _answer_settings(self, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer Lambda's GetAccountSettings, which moto has not."""
+        limit = {"ConcurrentExecutions": self.concurrency, "UnreservedConcurrentExecutions": self.concurrency}
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps({"AccountLimit": limit}).encode()]
 
     def _admit(self, environ: Environ) -> None:
         """Raise Refused for a body that is too large, and for an S3 request without a valid signature."""

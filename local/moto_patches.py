@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from moto import backends
 from moto.apigateway.models import APIGatewayBackend
 from moto.awslambda.models import LambdaBackend
+from moto.core.responses import ActionResult
 from moto.dynamodb.responses import DynamoHandler
 from moto.events.models import EventsBackend
 from moto.moto_api._internal.models import moto_api_backend
@@ -27,6 +28,7 @@ from local.layout import ACCOUNT, REGION
 _put_rest_api = APIGatewayBackend.put_rest_api
 _import_rest_api = APIGatewayBackend.import_rest_api
 _create_event_source_mapping = LambdaBackend.create_event_source_mapping
+_get_bucket_notification = S3Response.get_bucket_notification
 _bucket_response_post = S3Response._bucket_response_post
 _upload_part = S3Backend.upload_part
 _complete_multipart_upload = S3Backend.complete_multipart_upload
@@ -61,6 +63,7 @@ def install(hooks: Hooks) -> None:
     # deliver, and "<id>" in a detail is replaced.
     _replace(EventsBackend, "put_events", lambda _, events: hooks.put_events(events))
     _replace(S3Response, "_bucket_response_post", _checked_post(hooks))
+    _replace(S3Response, "get_bucket_notification", _get_notification)
     _replace(S3Backend, "upload_part", _if_under_way(_upload_part))
     _replace(S3Backend, "complete_multipart_upload", _if_under_way(_complete_multipart_upload))
     _replace(LambdaBackend, "invoke", _invoke(hooks))
@@ -102,6 +105,15 @@ def _if_under_way(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(self, bucket_name, multipart_id, *values, **named)
 
     return call
+
+
+def _get_notification(self: Any) -> Any:
+    """Return the bucket's notifications; moto leaves out that EventBridge has them. A bucket of ours has no others."""
+    found = self.backend.get_bucket_notification_configuration(self.bucket_name)
+    if found is None or found.event_bridge is None:
+        return _get_bucket_notification(self)
+    self.data["Action"] = "GetBucketNotificationConfiguration"
+    return self.serialized(ActionResult({"EventBridgeConfiguration": {}}))
 
 
 def _invoke(hooks: Hooks) -> Callable[..., Any]:

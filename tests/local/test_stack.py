@@ -179,7 +179,14 @@ def test_the_page_is_served_at_the_root(stack: Running) -> None:
     assert b"<title>Collections" in page.read()
 
 
-def test_no_process_of_the_stack_runs_with_the_superusers_url(stack: Running) -> None:
+def test_the_doctor_finds_the_running_stack_well(stack: Running) -> None:
+    command = [str(PROJECT / "collections"), "doctor", "--port", str(stack.ports.api), "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert len(json.loads(ran.stdout)["findings"]) > 50
+
+
+def test_no_process_of_the_stack_but_operate_has_the_superusers_url(stack: Running) -> None:
     config = json.loads((stack.state / "stage" / ".chalice" / "config.json").read_text())
     url = config["stages"]["local"]["environment_variables"]["DATABASE_URL"]
     assert url.startswith("postgresql://collections_app:")

@@ -1,0 +1,1 @@
+"""The command line `./collections`, for operators: on the local stack, or in an AWS account."""

@@ -83,7 +83,13 @@ BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
         {"content": ids["item_id"], "collection_id": ids["collection_id"]},
     ],
 }
-QUERIES = {("POST", "/api/v1/documents"): "?filename=new.pdf"}
+QUERIES = {
+    ("POST", "/api/v1/documents"): "?filename=new.pdf",
+    ("GET", "/api/v1/usage"): "?group_by=item",
+}
+CALLED = """INSERT INTO usage_ledger (user_id, item_id, operation, provider, model, input_tokens, cached_tokens,
+    cache_write_tokens, cache_write_1h_tokens, output_tokens, pixels, cost_usd, price_since, latency_ms)
+    VALUES ('{0}', '{1}', 'analyze', 'anthropic', 'm', 1, 0, 0, 0, 1, 0, 0.5, '2026-01-01', 1)"""
 # A new key says nothing of whose it is, nor do a new document, a new collection and a picture.
 SILENT = {("POST", "/api/v1/api-keys"), ("POST", "/api/v1/documents"), ("POST", "/api/v1/collections")}
 SILENT |= {
@@ -141,6 +147,7 @@ class Hall:
         self.ask(user, FILL_COLLECTION, collection, {"item_ids": [item_id]})
         upload = self.ask(user, UPLOAD, {}, {**NEW, "filename": f"{user}secret.jpg"})
         key = self.ask(user, NEW_KEY, {}, {"name": f"{user}secret", "scopes": ["read"]})
+        self.world.sql(CALLED.format(user, item_id))
         (task,) = self.world.sql(f"SELECT id FROM tasks WHERE item_id = '{item_id}' AND stage = 'embed'")
         return {
             "item_id": item_id,

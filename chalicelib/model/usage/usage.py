@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+Grouping = Literal["day", "model", "operation", "item", "user"]
 Operation = Literal["analyze", "read_page", "embed", "rerank", "chat", "repair"]
 
 
@@ -62,3 +63,23 @@ class Spent(Struct, frozen=True, kw_only=True):
     cost_usd: Decimal
     calls: int
     unpriced_calls: int
+
+
+class Sums(Spent, frozen=True, kw_only=True):
+    """The sums of many calls: of their tokens too, none of which is counted twice, and the mean of their latencies."""
+
+    input_tokens: int
+    cached_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    pixels: int
+    latency_ms: int
+
+
+class Group(Sums, frozen=True, kw_only=True):
+    """The sums of a day in UTC ("2026-11-26"), a model ("anthropic/claude-haiku-5-5"), an operation, an item or a user.
+
+    The key is "" for calls that were made for no item.
+    """
+
+    key: str

@@ -1,0 +1,62 @@
+"""Read the ledger: what a user's calls of models have used and cost, or those of the whole stage."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from chalicelib.errors import InvalidInput
+from chalicelib.model.paging import cut_page, window_in_utc
+from chalicelib.model.usage.usage import Group, Grouping, Sums
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.usage import ledger
+
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres.postgres import Database
+
+USUAL_DAYS, MOST_DAYS = 30, 366
+
+
+class UsageReport(Struct, frozen=True, kw_only=True):
+    """A page of groups, whether more follow, and the sums of all groups. The window includes `since`, not `until`."""
+
+    since: datetime
+    until: datetime
+    groups: list[Group]
+    has_more: bool
+    total: Sums
+
+
+def read_usage(
+    user_id: str | None,
+    *,
+    by: Grouping,
+    since: datetime | None,
+    until: datetime | None,
+    now: datetime,
+    skipped: int,
+    limit: int,
+    db: "Database",
+) -> UsageReport:
+    """Return what was used from `since` until `until`, without them in the last 30 days.
+
+    Without a user, what all users have used. Raise InvalidInput for an empty window, or one of more than 366 days.
+    """
+    since, until = window_in_utc(since, until)
+    until = until or now
+    try:
+        since = since or until - timedelta(days=USUAL_DAYS)
+    except OverflowError:
+        raise InvalidInput("until must be later than the year 1.", field="until") from None
+    if not timedelta(0) < until - since <= timedelta(days=MOST_DAYS):
+        said = f"since must be before until, and at most {MOST_DAYS} days before it."
+        raise InvalidInput(said, field="since")
+    window = {"since": since, "until": until}
+
+    def read(tx: Tx) -> tuple[list[Group], Sums]:
+        page = ledger.list_groups(tx, user_id, by=by, **window, skipped=skipped, limit=limit + 1)
+        return page, ledger.sum_between(tx, user_id, **window)
+
+    found, total = db.transact_as_system(read) if user_id is None else db.transact(user_id, read)
+    groups, last = cut_page(found, limit)
+    return UsageReport(**window, groups=groups, has_more=last is not None, total=total)

@@ -14,10 +14,9 @@ from chalicelib.model.ingest.files import FileLimits
 from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from chalicelib.stores.postgres.postgres import Database
-from local.base import create_tables
 from local.layout import aws_environment
 from local.postgres import start_postgres, stop_postgres
-from tests.support.emulated import BUCKET, emulated_aws
+from tests.support.emulated import BUCKET, TABLES, emulated_aws
 from tests.support.memory import memory_folder
 from tests.support.provider_server import DIMENSIONS, provider_server
 from tests.support.world import World, forget_wiring
@@ -163,10 +162,8 @@ def world(
             "CHAT_PROVIDER": "none",
             "ANONYMOUS_USER": "alice",
             "SESSION_SECRET": "of-the-tests-and-known-to-everybody",
-            "SESSIONS_TABLE": "collections-sessions-local",
-            "RATE_LIMITS_TABLE": "collections-rate-limits-local",
+            **TABLES,
         }
-        create_tables(environment, aws_port=aws.emulator.port)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         forget_wiring()

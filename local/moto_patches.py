@@ -8,12 +8,15 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Protocol
 
 from moto import backends
 from moto.apigateway.models import APIGatewayBackend
 from moto.awslambda.models import LambdaBackend
+from moto.core import responses
 from moto.core.responses import ActionResult
+from moto.core.utils import camelcase_to_underscores, method_names_from_class
 from moto.dynamodb.responses import DynamoHandler
 from moto.events.models import EventsBackend
 from moto.moto_api._internal.models import moto_api_backend
@@ -21,6 +24,7 @@ from moto.s3 import notifications
 from moto.s3.exceptions import NoSuchUpload
 from moto.s3.models import S3Backend
 from moto.s3.responses import S3Response
+from moto.sqs import models as sqs_models
 from moto.sqs.models import Message, sqs_backends
 
 from local.layout import ACCOUNT, REGION
@@ -33,6 +37,8 @@ _bucket_response_post = S3Response._bucket_response_post
 _upload_part = S3Backend.upload_part
 _complete_multipart_upload = S3Backend.complete_multipart_upload
 _call_dynamodb = DynamoHandler.call_action
+_spelled = cache(camelcase_to_underscores)
+_method_names = cache(method_names_from_class)
 _dynamodb = threading.Lock()
 _modules = frozenset(backends.list_of_moto_modules())
 
@@ -71,6 +77,10 @@ def install(hooks: Hooks) -> None:
     _replace(DynamoHandler, "call_action", _call_dynamodb_alone)
     _replace(APIGatewayBackend, "import_rest_api", _import)
     _replace(APIGatewayBackend, "put_rest_api", _put)
+    # moto spells the same names anew, letter by letter, and lists the methods of its classes, with every request.
+    _replace(responses, "camelcase_to_underscores", _spelled)
+    _replace(sqs_models, "camelcase_to_underscores", _spelled)
+    _replace(responses, "method_names_from_class", _method_names)
     # moto asks all messages of a queue for the time twice whenever one is sent, 10 us each.
     _replace(Message, "visible", property(lambda message: time.time() * 1000 > message.visible_at))
     _replace(Message, "delayed", property(lambda message: time.time() * 1000 < message.delayed_until))

@@ -27,6 +27,12 @@ from chalicelib.settings import VERSION
 
 # Chalice loads the stage's variables before this file.
 STAGE = os.environ.get("ENVIRONMENT", "local")
+# An account's id follows, so that a stage dev has nothing of the bucket of a stage dev-x.
+OWN_BUCKETS = [{"prefix": f"collections-images-{STAGE}-{digit}"} for digit in range(10)]
+# How often work is looked for that no message and no event has told of. Each look wakes a database that has paused,
+# which a database of dev does when nobody is connected for ten minutes.
+RELAYED = "rate(1 hour)" if STAGE == "dev" else "rate(1 minute)"
+SWEPT = "rate(1 hour)" if STAGE == "dev" else "rate(5 minutes)"
 
 
 @cache
@@ -62,7 +68,7 @@ def renew_settings(event: Any, get_response: Any) -> Any:
                 "source": ["aws.s3"],
                 "detail-type": ["Object Created"],
                 "detail": {
-                    "bucket": {"name": [{"prefix": f"collections-images-{STAGE}-"}]},
+                    "bucket": {"name": OWN_BUCKETS},
                     "object": {"key": [{"anything-but": {"prefix": "_derived/"}}]},
                 },
             },
@@ -76,10 +82,7 @@ def renew_settings(event: Any, get_response: Any) -> Any:
                 "detail-type": ["ImageProcessed", "DocumentProcessed", "AnalysisComplete"],
                 "detail": {
                     "is_queued": [{"exists": False}],
-                    "bucket": [
-                        {"prefix": f"collections-images-{STAGE}-"},
-                        {"anything-but": {"prefix": "collections-images-"}},
-                    ],
+                    "bucket": [*OWN_BUCKETS, {"anything-but": {"prefix": "collections-images-"}}],
                 },
             },
         ]
@@ -117,12 +120,12 @@ def on_run_woken(event: Any) -> None:
     handlers.tasks_woken(event.to_dict(), event.context)
 
 
-@app.schedule("rate(1 minute)", name="relay")
+@app.schedule(RELAYED, name="relay")
 def on_minute_passed(event: Any) -> None:
     handlers.minute_passed()
 
 
-@app.schedule("rate(5 minutes)", name="sweeper")
+@app.schedule(SWEPT, name="sweeper")
 def on_five_minutes_passed(event: Any) -> None:
     handlers.five_minutes_passed(event.to_dict())
 

@@ -41,7 +41,8 @@ def _event_driven_functions(aws_lambda: Any, *, prefix: str) -> Iterator[str]:
     for page in aws_lambda.get_paginator("list_functions").paginate():
         for function in page["Functions"]:
             name = function["FunctionName"]
-            if name.startswith(prefix):
+            # Names of functions have no dash: what has one belongs to another stage, such as dev-x beside dev.
+            if name.startswith(prefix) and "-" not in name.removeprefix(prefix):
                 mappings = aws_lambda.list_event_source_mappings(FunctionName=function["FunctionArn"])
                 if not mappings["EventSourceMappings"]:
                     yield name

@@ -14,6 +14,7 @@ from chalicelib.model.library.items import DERIVED_PREFIX, ItemRef, parse_key
 from chalicelib.model.work.tasks import TaskRef
 from chalicelib.ops.ingest import analyze, ingest
 from chalicelib.ops.operations import deadletters, sweep
+from chalicelib.ops.operations.backlog import measure_backlog
 from chalicelib.ops.work import publish
 from chalicelib.ops.work.engine import run_task
 from chalicelib.ops.work.wake import relay_wakes, wake
@@ -88,7 +89,10 @@ def minute_passed() -> None:
     try:
         counts |= {"woken": relay_wakes(db=db, queues=wiring.queues())}
     finally:  # the bus does not wait for a queue
-        counts |= {"published": publish.relay_due_events(db=db, bus=wiring.bus())}
+        try:
+            counts |= {"published": publish.relay_due_events(db=db, bus=wiring.bus())}
+        finally:  # what could not be relayed is what the alarm is for
+            logs.write_metrics(measure_backlog(db=db), stage=wiring.stage())
     log.info("relayed", extra=counts)
 
 

@@ -1,6 +1,7 @@
 """The base stack: what outlives the code, made from its template in the emulator where that can, linted where not."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from chalicelib.logs import METRICS_NAMESPACE
 from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIBUTE, definition
 from deploy import base
 from deploy.network import DUALSTACK, write_network
-from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, STAGES, parameter_prefix
+from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, FUNCTIONS, STAGES, parameter_prefix
 from deploy.queues import attributes, resource_id
 from tests.support.emulated import Emulated, emulated_aws
 
@@ -95,6 +97,87 @@ def test_every_name_holds_the_stage() -> None:
             given = resource.get("Properties", {}).get(field)
             if given is not None and "Ref" not in given:
                 assert "${Stage}" in given["Fn::Sub"], (name, field)
+
+
+def test_a_stages_name_has_no_dash_that_would_make_it_the_beginning_of_anothers() -> None:
+    pattern = base.template()["Parameters"]["Stage"]["AllowedPattern"]
+    assert [bool(re.fullmatch(pattern, name)) for name in ("dev", "production", "dev-x", "Dev")] == [
+        *(True, True),
+        *(False, False),
+    ]
+    assert all(re.fullmatch(pattern, stage) for stage in STAGES)
+    assert not any("-" in function for function in FUNCTIONS)
+
+
+def alarms() -> dict[str, Any]:
+    found = {name: each["Properties"] for name, each in RESOURCES.items() if name.endswith("Alarm")}
+    assert all(RESOURCES[name]["Type"] == "AWS::CloudWatch::Alarm" for name in found)
+    return found
+
+
+def test_there_is_an_alarm_for_all_that_can_go_wrong_unseen() -> None:
+    watched = {
+        (metric["Namespace"], metric["MetricName"]): (alarm["Threshold"], alarm.get("Period", 300))
+        for alarm in alarms().values()
+        for metric in [
+            each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each
+        ]
+        or [alarm]
+    }
+    assert watched == {
+        ("AWS/Lambda", "Errors"): (5, 300),
+        ("AWS/Lambda", "Throttles"): (5, 300),
+        ("AWS/Lambda", "Duration"): (114_000, 300),
+        ("AWS/Lambda", "AsyncEventsDropped"): (0, 300),
+        ("AWS/Lambda", "Invocations"): (0, 300),  # of the function that takes dead letters
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): (0, 300),  # the dead letters that it has not taken
+        ("AWS/SQS", "ApproximateAgeOfOldestMessage"): (900, 300),
+        ("AWS/ApiGateway", "5XXError"): (5, 300),
+        ("AWS/ApiGateway", "Latency"): (10_000, 300),
+        ("Collections", "OutboxAge"): (900, 300),
+        ("Collections", "WorkAge"): (3600, 300),
+    }
+    assert all(alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}] for alarm in alarms().values())
+    assert RESOURCES["Budget"]["Type"] == "AWS::Budgets::Budget"
+
+
+def test_each_alarm_looks_at_every_function_that_can_have_it() -> None:
+    def functions(name: str) -> set[str]:
+        stats = [each["MetricStat"]["Metric"] for each in alarms()[name]["Metrics"] if "MetricStat" in each]
+        names = [
+            each["Value"]["Fn::Sub"]
+            for metric in stats
+            for each in metric["Dimensions"]
+            if each["Name"] == "FunctionName"
+        ]
+        return {
+            each.removeprefix("collections-${Stage}").removeprefix("-") or "api_handler" for each in names
+        }
+
+    called = set(FUNCTIONS) - {"operate"}  # whose caller sees its errors
+    assert functions("ErrorsAlarm") == functions("ThrottlesAlarm") == called
+    workers = {consumer for queue, consumer in CONSUMERS.items() if queue != DEAD_LETTERS}
+    assert functions("WorkersDurationAlarm") == workers
+    assert functions("DroppedEventsAlarm") == called - set(CONSUMERS.values()) - {"api_handler"}
+
+
+def test_the_alarms_on_waiting_work_are_on_metrics_that_the_relay_writes() -> None:
+    of_relay = [alarm for alarm in alarms().values() if alarm.get("Namespace") == METRICS_NAMESPACE]
+    assert {alarm["MetricName"] for alarm in of_relay} == {"OutboxAge", "WorkAge"}
+    assert all(alarm["Dimensions"] == [{"Name": "Stage", "Value": {"Ref": "Stage"}}] for alarm in of_relay)
+
+
+def test_what_costs_money_or_needs_a_quota_is_off_by_default() -> None:
+    declared = base.template()["Parameters"]
+    assert {
+        name: declared[name]["Default"] for name in ("ReservedConcurrency", "ProvisionedConcurrency")
+    } == {
+        "ReservedConcurrency": 0,
+        "ProvisionedConcurrency": 0,
+    }
+    for name in ("EnableWaf", "EnableAlarms", "EnablePitr"):
+        assert declared[name]["Default"] == "false"
+    assert (declared["DomainName"]["Default"], declared["MonthlyBudgetUsd"]["Default"]) == ("", 0)
 
 
 def test_what_is_deleted_outside_dev_is_asked_for_twice() -> None:

@@ -11,6 +11,7 @@ from tests.support.emulated import BUCKET
 from tests.support.world import World, jpeg
 
 OTHERS = BUCKET.replace("-local-", "-dev-")
+NAMESAKES = BUCKET.replace("-local-", "-local-x-")
 # Word for word the one of guide 1.
 GUIDES = {"item_id": "test", "user_id": "user123", "bucket": "test", "original_key": "test.jpg"}
 
@@ -40,6 +41,8 @@ def hand_made(**detail: Any) -> dict[str, Any]:
         (created(BUCKET, "alice/a.jpg"), True),
         (created(BUCKET, "_derived/alice/a.webp"), False),
         (created(OTHERS, "alice/a.jpg"), False),
+        (created(NAMESAKES, "alice/a.jpg"), False),
+        (hand_made(bucket=NAMESAKES), False),
         (hand_made(), True),
         (hand_made(bucket=BUCKET), True),
         (hand_made(bucket=OTHERS), False),

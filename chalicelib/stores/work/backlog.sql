@@ -1,0 +1,8 @@
+-- Work that a worker has and holds is not waiting; work whose worker has died has waited since its lease ended.
+-- :name get_ages
+SELECT coalesce(extract(epoch FROM clock_timestamp() - (SELECT min(due_at) FROM outbox WHERE published_at IS NULL)), 0)::float8
+           AS outbox_s,
+       coalesce(extract(epoch FROM clock_timestamp() - least(
+           (SELECT min(run_after) FROM tasks WHERE state = 'ready'),
+           (SELECT min(lease_until) FROM tasks WHERE state = 'running'))), 0)::float8
+           AS work_s

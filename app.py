@@ -22,6 +22,7 @@ from chalicelib.api.library import collections, dependents, documents, items, up
 from chalicelib.api.operations import failures, health
 from chalicelib.api.search import search
 from chalicelib.api.usage import usage
+from chalicelib.api.webhooks import deliveries, webhooks
 from chalicelib.events import handlers
 from chalicelib.settings import VERSION
 
@@ -48,7 +49,7 @@ def edge() -> Edge:
 app = App(app_name="collections", edge=edge)
 for module in (health, items, dependents, documents, collections, uploads, search, conversations, runs):
     app.add(module.routes)
-for module in (failures, usage, registration, proofs, sessions, me, api_keys):
+for module in (failures, usage, registration, proofs, sessions, me, api_keys, webhooks, deliveries):
     app.add(module.routes)
 app.add(console(wiring.storage_origins))
 app.add(documented(app.declared, version=VERSION))

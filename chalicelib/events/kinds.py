@@ -1,6 +1,7 @@
 """The kinds of tasks, and the op that does each: a new kind is an entry here and its policy in model/work/tasks.py."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from chalicelib import wiring
 from chalicelib.model.ingest.files import FileLimits
@@ -11,6 +12,7 @@ from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.ingest import analyze, embed, ingest
 from chalicelib.ops.usage.meter import Meter
 from chalicelib.ops.usage.metered import MeteredAnalyzer, MeteredEmbedder
+from chalicelib.ops.webhooks.deliver import deliver_event
 from chalicelib.ops.work.engine import Finish, Work
 from chalicelib.ops.work.stages import WriteResults, stage_work
 
@@ -69,6 +71,16 @@ def _answer(claim: Claim, time_left_s: TimeLeft) -> Finish:
     )
 
 
+def _webhook(claim: Claim, time_left_s: TimeLeft) -> Finish:
+    return deliver_event(
+        claim,
+        db=wiring.pipeline_database(),
+        send=wiring.webhook_sender().send,
+        clock=lambda: datetime.now(UTC),
+        time_left_s=time_left_s,
+    )
+
+
 def _owner_of_stage(claim: Claim) -> Owner:
     return Owner(user_id=claim.user_id, item_id=claim.item_id)
 
@@ -86,4 +98,4 @@ STAGES: Mapping[str, Callable[[Claim, TimeLeft], WriteResults | None]] = {
     "analyze": _analyze,
     "embed": _embed,
 }
-RUNS: Mapping[str, Callable[[Claim, TimeLeft], Finish | None]] = {"answer": _answer}
+RUNS: Mapping[str, Callable[[Claim, TimeLeft], Finish | None]] = {"answer": _answer, "webhook": _webhook}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chalicelib.providers.accounts.oidc import OidcIssuer
     from chalicelib.providers.ingest.decoder import Decoder
     from chalicelib.providers.ingest.drawing_pool import DrawingPool
+    from chalicelib.providers.webhooks.sender import WebhookSender
     from chalicelib.stores.accounts.rate_limits import RateLimits
     from chalicelib.stores.accounts.sessions import Sessions
     from chalicelib.stores.aws.blobs import Blobs
@@ -246,6 +247,14 @@ def upstreams() -> dict[str, Upstream]:
             clock=monotonic,
         )
     return services
+
+
+@once
+def webhook_sender() -> "WebhookSender":
+    from chalicelib.providers.http.dial import AddressRules
+    from chalicelib.providers.webhooks.sender import WebhookSender
+
+    return WebhookSender(AddressRules(allow_loopback=settings().environment == "local"))
 
 
 def storage_origins() -> tuple[str, ...]:

@@ -79,6 +79,7 @@ def use_api(world: Recorded) -> None:
     world.request("POST", "/api/v1/items/{item_id}/reprocess", item_id="garden")
     world.remove("alice/garden.jpg")
     world.request("DELETE", "/api/v1/items/{item_id}", item_id="garden")
+    use_webhooks(world)
     use_failures(world)
     use_accounts(world)
     for method in app.app.routes["/{proxy+}"].keys() - {"OPTIONS"}:
@@ -146,6 +147,21 @@ def use_conversations(world: Recorded) -> None:
     world.request("GET", "/api/v1/conversations")
     world.request("PATCH", one, {"title": "Tomatoes"}, conversation_id=talk)
     world.request("DELETE", one, conversation_id=talk)
+
+
+def use_webhooks(world: Recorded) -> None:
+    """One that nobody listens to, with a test that is sent twice."""
+    one, new = "/api/v1/webhooks/{webhook_id}", {"url": "http://127.0.0.1:9/", "events": ["run.failed"]}
+    hook = {"webhook_id": json.loads(world.request("POST", "/api/v1/webhooks", new))["id"]}
+    world.request("GET", "/api/v1/webhooks")
+    world.request("GET", one, **hook)
+    world.request("POST", one + "/secret", {}, **hook)
+    sent = json.loads(world.request("POST", one + "/test", **hook))["id"]
+    world.run()
+    world.request("GET", one + "/deliveries", **hook)
+    world.request("POST", one + "/deliveries/{delivery_id}/redeliver", delivery_id=sent, **hook)
+    world.request("PATCH", one, {"description": "mine"}, **hook)
+    world.request("DELETE", one, **hook)
 
 
 def use_failures(world: Recorded) -> None:

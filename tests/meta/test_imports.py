@@ -35,6 +35,7 @@ SUBJECTS = {
         "chat": {"http", "library", "search"},
         "operations": {"http"},
         "usage": {"http"},
+        "webhooks": {"http"},
     },
     "ops": {
         "accounts": set(),
@@ -45,6 +46,7 @@ SUBJECTS = {
         "chat": {"search", "usage", "work"},
         "operations": {"ingest", "work"},
         "usage": set(),
+        "webhooks": {"work"},
     },
     "model": {
         "library": set(),
@@ -55,6 +57,7 @@ SUBJECTS = {
         "chat": {"ingest", "search"},
         "gateway": set(),
         "usage": set(),
+        "webhooks": {"gateway"},
     },
     "stores": {
         "postgres": set(),
@@ -67,6 +70,7 @@ SUBJECTS = {
         "work": {"postgres"},
         "operations": {"postgres", "work"},
         "usage": {"postgres"},
+        "webhooks": {"postgres"},
     },
     "providers": {
         "http": set(),
@@ -74,6 +78,7 @@ SUBJECTS = {
         "gateway": {"http"},
         "ingest": set(),
         "models": {"http"},
+        "webhooks": {"http"},
     },
 }
 NOT_SHIPPED = {"local", "bench", "tests", "deploy"}

@@ -44,6 +44,8 @@ MISSING: Ids = {
     "collection_id": "00000000-0000-4000-8000-000000000000",
     "conversation_id": "00000000-0000-4000-8000-000000000000",
     "run_id": "00000000-0000-4000-8000-000000000000",
+    "webhook_id": "00000000-0000-4000-8000-000000000000",
+    "delivery_id": "00000000-0000-4000-8000-000000000000",
 }
 BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
     ("POST", "/api/v1/search"): lambda ids: [
@@ -71,6 +73,9 @@ BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
     ("POST", "/api/v1/sessions/refresh"): lambda ids: [{"refresh_token": ids["email"]}],
     ("POST", "/api/v1/api-keys"): lambda ids: [{"name": "new", "scopes": ["read"]}],
     ("PATCH", "/api/v1/me"): lambda ids: [{}],
+    ("POST", "/api/v1/webhooks"): lambda ids: [{"url": "http://127.0.0.1:9/", "events": ["run.failed"]}],
+    ("PATCH", "/api/v1/webhooks/{webhook_id}"): lambda ids: [{"enabled": True}],
+    ("POST", "/api/v1/webhooks/{webhook_id}/secret"): lambda ids: [{"keep_old_hours": 0}],
     ("POST", "/api/v1/documents"): lambda ids: [f"%PDF-1.4 new {next(_numbers)}".encode()],
     ("POST", "/api/v1/collections"): lambda ids: [{"name": f"new {next(_numbers)}"}],
     ("PATCH", "/api/v1/collections/{collection_id}"): lambda ids: [{"description": "new"}],
@@ -96,6 +101,7 @@ SILENT |= {
     ("GET", f"/api/v1/documents/{{document_id}}/pages/{{n}}/{part}") for part in ("image", "thumbnail")
 }
 SILENT |= {("POST", "/api/v1/conversations"), ("GET", "/api/v1/runs/{run_id}/timeline")}
+SILENT |= {("POST", "/api/v1/webhooks")}
 # A mail is on its way: to whom it went says nothing of who has the address.
 SILENT |= {("POST", "/api/v1/me/email")}
 # Open to everybody, and nobody's in particular; all others want to know who asks.
@@ -163,7 +169,17 @@ class Hall:
             "n": "1",
             **collection,
             **self.talk(user, item_id),
+            **self.hook(user),
         }
+
+    def hook(self, user: str) -> Ids:
+        """Return a webhook with a delivery that tells whose they are."""
+        new = {"url": f"http://127.0.0.1:9/{user}secret", "events": ["item.ready"]}
+        hook = {"webhook_id": json.loads(self.ask(user, NEW_HOOK, {}, new).text)["id"]}
+        sent = json.loads(self.ask(user, TEST_HOOK, hook, None).text)["id"]
+        data = json.dumps({"name": f"{user}secret"})
+        self.world.sql(f"UPDATE webhook_deliveries SET data = '{data}' WHERE id = '{sent}'")
+        return {**hook, "delivery_id": sent}
 
     def talk(self, user: str, item_id: str) -> Ids:
         """Return a conversation with an answer, whose run is still to be done and tells whose it is."""
@@ -217,7 +233,7 @@ class Hall:
         return {table: self.world.sql(one.format(table, user))[0][0] for (table,) in tables}
 
 
-UPLOAD, SEARCH, NEW_KEY, NEW_COLLECTION, FILL_COLLECTION, NEW_TALK, ASK = (
+UPLOAD, SEARCH, NEW_KEY, NEW_COLLECTION, FILL_COLLECTION, NEW_TALK, ASK, NEW_HOOK, TEST_HOOK = (
     next(r for r in ROUTES if r.handler.__name__ == name)
     for name in (
         "create_upload",
@@ -227,6 +243,8 @@ UPLOAD, SEARCH, NEW_KEY, NEW_COLLECTION, FILL_COLLECTION, NEW_TALK, ASK = (
         "add_collection_items",
         "create_conversation",
         "create_message",
+        "create_webhook",
+        "send_test",
     )
 )
 

@@ -1,7 +1,7 @@
 """Tasks: all work of the app, of every kind, and the policy of each kind.
 
 A task belongs to an item, whose stage it is, or it is a run: work that has no item and that its user can read and
-cancel by `run_id`.
+cancel by `run_id`, or it is the delivery of a webhook.
 """
 
 from datetime import datetime
@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.model.library.items import ItemRef
 
-Kind = Literal["process", "analyze", "embed", "answer"]
+Kind = Literal["process", "analyze", "embed", "answer", "webhook"]
 State = Literal["ready", "running", "done", "failed", "cancelled"]
 Queue = Literal["process", "analyze", "embed", "run"]
 
@@ -48,6 +48,10 @@ POLICIES: dict[Kind, Policy] = {
     "embed": Policy(queue="embed", **_STAGE),
     "answer": Policy(
         queue="run", lease_s=150, max_attempts=6, backoff_base_s=5.0, backoff_cap_s=300.0, at_once=5
+    ),
+    # A delivery ends by itself after three days (ops/webhooks/deliver.py), with these waits after about 25 attempts.
+    "webhook": Policy(
+        queue="run", lease_s=150, max_attempts=200, backoff_base_s=10.0, backoff_cap_s=12 * 3600.0, at_once=3
     ),
 }
 QUEUES: tuple[Queue, ...] = ("process", "analyze", "embed", "run")

@@ -14,6 +14,7 @@ from chalicelib.stores import cache_entries, idempotency_keys
 from chalicelib.stores.ingest import uploads
 from chalicelib.stores.operations import failures, sweeps
 from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.webhooks import deliveries
 from chalicelib.stores.work import outbox, tasks
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def _heal(*, db: "Database") -> dict[str, int]:
         "expired_uploads": db.transact_as_system(uploads.expire),
         "pruned_events": db.transact_as_system(outbox.prune),
         "pruned_runs": db.transact_as_system(tasks.prune_runs),
+        "pruned_deliveries": db.transact_as_system(deliveries.prune),
         "pruned_letters": db.transact_as_system(failures.prune_letters),
         "pruned_keys": db.transact_as_system(idempotency_keys.prune),
         "pruned_answers": db.transact_as_system(cache_entries.prune),

@@ -225,7 +225,8 @@ def unwake_lost(tx: Tx, queue: Queue, *, messages: int, grace_s: float) -> int:
     """Have as many of the queue's tasks woken again as it has too few messages; return how many. System transaction."""
     kinds = [kind for kind, policy in POLICIES.items() if policy.queue == queue]
     found = tx.all(SQL["find_lost"], kinds=kinds, messages=messages, grace_s=grace_s)
-    return tx.run(SQL["unwake_lost"], ids=lock_items(tx, [row["id"] for row in found]), grace_s=grace_s)
+    ids = lock_items(tx, [row["id"] for row in found])
+    return int(tx.all(SQL["unwake_lost"], ids=ids, grace_s=grace_s)[0]["n"])
 
 
 def prune_runs(tx: Tx) -> int:

@@ -188,9 +188,11 @@ WITH lost AS (
     FOR UPDATE SKIP LOCKED
 ), unwoken AS (
     UPDATE tasks t SET woken_at = NULL FROM lost WHERE t.id = lost.id RETURNING t.user_id, t.item_id, t.run_id, t.stage
+), noted AS (
+    INSERT INTO item_events (user_id, item_id, run_id, stage, event)
+    SELECT user_id, item_id, run_id, stage, 'woken again' FROM unwoken WHERE num_nonnulls(item_id, run_id) = 1
 )
-INSERT INTO item_events (user_id, item_id, run_id, stage, event)
-SELECT user_id, item_id, run_id, stage, 'woken again' FROM unwoken
+SELECT count(*)::int AS n FROM unwoken
 
 -- :name prune_runs
 DELETE FROM tasks WHERE run_id IS NOT NULL AND finished_at < now() - interval '30 days'
@@ -198,9 +200,11 @@ DELETE FROM tasks WHERE run_id IS NOT NULL AND finished_at < now() - interval '3
 -- :name adopt_runs
 SELECT adopt_runs('1 minute')
 
+-- The delivery of a webhook has no timeline: it has the log of its webhook.
 -- :name note
 INSERT INTO item_events (user_id, item_id, run_id, stage, event, attempt, message)
-VALUES (%(user_id)s, %(item_id)s, %(run_id)s::uuid, %(kind)s, %(event)s, %(attempt)s, %(message)s)
+SELECT %(user_id)s, %(item_id)s, %(run_id)s::uuid, %(kind)s, %(event)s, %(attempt)s, %(message)s
+WHERE num_nonnulls(%(item_id)s::text, %(run_id)s::uuid) = 1
 
 -- :name list_run_events
 SELECT id, at, stage, event, attempt, message FROM item_events

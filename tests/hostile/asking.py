@@ -38,6 +38,8 @@ FIELDS = {
     "item_ids": ["never-was"],
     "title": "t",
     "parts": [{"number": 1, "etag": "0" * 32}],
+    "url": "https://hooks.invalid/",
+    "events": ["run.failed"],
 }
 FITTING = {"n": "1", "file_hash": "0" * 64}
 ALSO_NEEDED = {"/api/v1/search": {"query": "words"}, "/api/v1/failures/redrive": {"reason": "never-was"}}

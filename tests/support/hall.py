@@ -73,7 +73,7 @@ BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
     ("POST", "/api/v1/sessions/refresh"): lambda ids: [{"refresh_token": ids["email"]}],
     ("POST", "/api/v1/api-keys"): lambda ids: [{"name": "new", "scopes": ["read"]}],
     ("PATCH", "/api/v1/me"): lambda ids: [{}],
-    ("POST", "/api/v1/webhooks"): lambda ids: [{"url": "http://127.0.0.1:9/", "events": ["run.failed"]}],
+    ("POST", "/api/v1/webhooks"): lambda ids: [{"url": "https://hooks.invalid/", "events": ["run.failed"]}],
     ("PATCH", "/api/v1/webhooks/{webhook_id}"): lambda ids: [{"enabled": True}],
     ("POST", "/api/v1/webhooks/{webhook_id}/secret"): lambda ids: [{"keep_old_hours": 0}],
     ("POST", "/api/v1/documents"): lambda ids: [f"%PDF-1.4 new {next(_numbers)}".encode()],
@@ -174,7 +174,7 @@ class Hall:
 
     def hook(self, user: str) -> Ids:
         """Return a webhook with a delivery that tells whose they are."""
-        new = {"url": f"http://127.0.0.1:9/{user}secret", "events": ["item.ready"]}
+        new = {"url": f"https://hooks.invalid/{user}secret", "events": ["run.failed"]}
         hook = {"webhook_id": json.loads(self.ask(user, NEW_HOOK, {}, new).text)["id"]}
         sent = json.loads(self.ask(user, TEST_HOOK, hook, None).text)["id"]
         data = json.dumps({"name": f"{user}secret"})

@@ -13,7 +13,18 @@ from tests.mutants.tree import mutated_module
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PROMISES = PROJECT / "tests" / "promises.toml"
 DOCUMENT = PROJECT / "docs" / "internal" / "promises.md"
-AREAS = ("work", "ingest", "library", "search", "chat", "models", "accounts", "gateway", "webhooks", "operations")
+AREAS = (
+    "work",
+    "ingest",
+    "library",
+    "search",
+    "chat",
+    "models",
+    "accounts",
+    "gateway",
+    "webhooks",
+    "operations",
+)
 
 
 class Promise(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

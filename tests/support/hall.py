@@ -174,7 +174,8 @@ class Hall:
 
     def hook(self, user: str) -> Ids:
         """Return a webhook with a delivery that tells whose they are."""
-        new = {"url": f"https://hooks.invalid/{user}secret", "events": ["run.failed"]}
+        secret = f"{user}secret"
+        new = {"url": f"https://hooks.invalid/{secret}", "events": ["run.failed"], "description": secret}
         hook = {"webhook_id": json.loads(self.ask(user, NEW_HOOK, {}, new).text)["id"]}
         sent = json.loads(self.ask(user, TEST_HOOK, hook, None).text)["id"]
         data = json.dumps({"name": f"{user}secret"})

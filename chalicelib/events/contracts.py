@@ -1,10 +1,10 @@
 """The events we take, as AWS or an operator writes them. Unknown keys are ignored, missing ones refused."""
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from chalicelib.errors import InvalidInput
 from chalicelib.model.work.tasks import TaskRef
@@ -35,11 +35,15 @@ class ObjectCreated(Struct, frozen=True, kw_only=True):
     time: datetime | None = None
 
 
+# What Postgres can store: no NUL, and no half of a surrogate pair.
+Text = Annotated[str, Meta(pattern=r"^[^\x00\ud800-\udfff]*\Z")]
+
+
 class StageDetail(Struct, frozen=True, kw_only=True):
-    item_id: str
-    user_id: str
-    bucket: str
-    original_key: str
+    item_id: Text
+    user_id: Text
+    bucket: Text
+    original_key: Text
 
 
 class StageEvent(Struct, frozen=True, kw_only=True):

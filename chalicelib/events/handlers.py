@@ -37,7 +37,18 @@ def _logged(handler: Handler) -> Handler:
 
 @_logged
 def event_received(event: dict[str, Any], context: Any) -> None:
-    """Record the work that another's event asks for, and queue it: S3's, or one that somebody sent by hand."""
+    """Record the work that another's event asks for, and queue it: S3's, or one that somebody sent by hand.
+
+    What can never be done is kept as a failure after this one attempt: Lambda would only repeat it.
+    """
+    try:
+        _receive(event)
+    except InvalidInput as error:
+        arn = str(getattr(context, "invoked_function_arn", ""))
+        deadletters.record_refusal(event, error, function_arn=arn, db=wiring.pipeline_database())
+
+
+def _receive(event: dict[str, Any]) -> None:
     if event.get("detail-type") == "Object Created":
         created = contracts.parse(event, contracts.ObjectCreated)
         obj = created.detail.object
@@ -112,8 +123,11 @@ def dead_letter(message_id: str, body: str) -> None:
 
 
 def _require_our_bucket(name: str) -> None:
-    if name != wiring.settings().images_bucket:
-        raise InvalidInput("This bucket is not ours.", field="bucket", code="foreign_bucket")
+    ours = wiring.settings().images_bucket
+    if name != ours:
+        raise InvalidInput(
+            f"The bucket {name} is not this stage's; that is {ours}.", field="bucket", code="foreign_bucket"
+        )
 
 
 def _time_left_s(context: Any) -> Callable[[], float]:

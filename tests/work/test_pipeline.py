@@ -1,10 +1,16 @@
 """The pipeline end to end, one event at a time: twice, late, out of order, never."""
 
+import json
+from pathlib import Path
+
 import pytest
 
-from chalicelib.errors import InvalidInput
 from chalicelib.model.work.tasks import POLICIES
+from tests.support.emulated import BUCKET
+from tests.support.library_api import Api
 from tests.support.world import World, jpeg
+
+GUIDES_EVENT = Path(__file__).parents[1] / "support" / "events" / "guide_image_processed.json"
 
 MAX_ATTEMPTS = POLICIES["analyze"].max_attempts
 
@@ -190,20 +196,34 @@ def test_embedding_goes_on_where_time_ran_out(world: World) -> None:
 
 @pytest.mark.parametrize("key", ["no-slash.jpg", "_derived/x/y.jpg", "../x.jpg", "al ice/x.jpg", "alice/"])
 def test_a_key_nobody_owns_makes_no_item(world: World, key: str) -> None:
-    event = world.put(key, jpeg())
-    if not key.startswith("_derived/"):
-        with pytest.raises(InvalidInput):
-            world.deliver(event)
-    else:
-        world.deliver(event)
+    world.deliver(world.put(key, jpeg()))
     assert world.sql("SELECT count(*) FROM items") == [(0,)]
+    kept = world.sql("SELECT count(*) FROM dead_letters")
+    assert kept == [(0 if key.startswith("_derived/") else 1,)]
 
 
-def test_an_event_of_a_foreign_bucket_is_refused(world: World) -> None:
-    event = world.put("alice/a.jpg", jpeg())
-    event["detail"]["bucket"]["name"] = "somebody-elses"
-    with pytest.raises(InvalidInput):
-        world.deliver(event)
+def test_the_guides_event_of_a_foreign_bucket_ends_after_one_attempt_and_says_which_is_ours(
+    world: World, api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guide 1's example, word for word; Lambda may deliver it twice."""
+    for _ in range(2):
+        world.deliver(json.loads(GUIDES_EVENT.read_text()))
+    said = f"The bucket test is not this stage's; that is {BUCKET}."
+    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert (line["level"], line["reason"]) == ("ERROR", "foreign_bucket") and said in line["error"]
+    (failure,) = api("GET", "/api/v1/failures")[1]["data"]
+    assert (failure["kind"], failure["reason"], failure["attempts"]) == ("dead_letter", "foreign_bucket", 1)
+    assert said in failure["last_error"] and failure["item_id"] == "test"
+    assert world.sql("SELECT count(*) FROM items") == [(0,)]
+    assert api("POST", f"/api/v1/failures/{failure['id']}/redrive")[1]["redriven"] == 1, "it is closed"
+    assert api("GET", "/api/v1/failures")[1]["data"] == []
+
+
+def test_events_that_are_none_are_each_kept_once(world: World) -> None:
+    for _ in range(2):
+        world.deliver({"detail-type": "ImageProcessed", "detail": {"item_id": "a"}})
+        world.deliver({"detail-type": "ImageProcessed", "detail": {"item_id": "b\ud800"}})
+    assert world.sql("SELECT reason FROM dead_letters") == [("invalid_event",)] * 2
 
 
 def test_an_object_that_is_gone_before_it_is_read_leaves_no_item(world: World) -> None:

@@ -1,5 +1,7 @@
 """Records events and messages that no function could handle, so that the operator sees them and can redrive them."""
 
+import hashlib
+import json
 import logging
 import math
 from collections.abc import Sequence
@@ -60,6 +62,21 @@ def record_dead_letter(message_id: str, payload: Any, *, db: "Database") -> None
     if told["user_id"] and told["item_id"] and stage:
         ref = ItemRef(user_id=told["user_id"], item_id=told["item_id"])
         db.transact(ref.user_id, lambda tx: _note_if_open(tx, ref, stage, error))
+
+
+def record_refusal(event: dict[str, Any], error: InvalidInput, *, function_arn: str, db: "Database") -> None:
+    """Keep an event that asks for what can never be done, as if Lambda had given it up after one attempt."""
+    event_id = _text(event.get("id")) or hashlib.sha256(json.dumps(event).encode()).hexdigest()
+    letter = {
+        "requestContext": {
+            "condition": error.code,
+            "approximateInvokeCount": 1,
+            "functionArn": function_arn or "dispatcher",
+        },
+        "requestPayload": event,
+        "responsePayload": {"errorType": type(error).__name__, "errorMessage": error.message},
+    }
+    record_dead_letter(f"refused-{event_id[:200]}", letter, db=db)
 
 
 def redrive_letters(ids: Sequence[int], *, db: "Database", bucket: str) -> int:

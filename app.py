@@ -5,7 +5,9 @@ string that never loads this file on Lambda.
 """
 
 import os
+import sys
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 from chalicelib import wiring
@@ -25,6 +27,12 @@ from chalicelib.api.usage import usage
 from chalicelib.api.webhooks import deliveries, webhooks
 from chalicelib.events import handlers
 from chalicelib.settings import VERSION
+
+# Plain `chalice local`, in this folder. Chalice imports only this file, and on Lambda there is no chalice.cli.
+if "chalice.cli" in sys.modules and find_spec("local"):
+    from local import route_matching
+
+    route_matching.install()
 
 # Chalice loads the stage's variables before this file.
 STAGE = os.environ.get("ENVIRONMENT", "local")

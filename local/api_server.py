@@ -8,12 +8,12 @@ import sys
 import threading
 import uuid
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import chalice.local
 from chalice.cli import cli
 
 from deploy.gateway_responses import TOO_LARGE
+from local import route_matching
 from local.layout import STAGE
 from local.parent_watch import die_with_parent
 
@@ -29,41 +29,6 @@ class RequestTooLong(chalice.local.LocalGatewayException):
     """The request's body is over API Gateway's limit."""
 
     CODE = 413
-
-
-def match_route(matcher: Any, url: str) -> chalice.local.MatchResult:
-    """Return the route that API Gateway would choose: fixed parts before variable parts before greedy {name+}.
-
-    A path without a route goes to the app as well, as it does behind an HTTP API.
-    """
-    parsed = urlsplit(url)
-    parts = (parsed.path.rstrip("/") or "/").split("/")
-    found = []
-    for route in matcher.route_urls:
-        captured = _capture(route.split("/"), parts)
-        if captured is not None:
-            found.append((_rank(route), route, captured))
-    if not found:
-        return chalice.local.MatchResult("/{proxy+}", {"proxy": parsed.path.lstrip("/")}, {})
-    _, route, captured = min(found, key=lambda match: match[0])
-    return chalice.local.MatchResult(route, captured, parse_qs(parsed.query, keep_blank_values=True))
-
-
-def _rank(route: str) -> list[int]:
-    return [2 if part.endswith("+}") else 1 if part.startswith("{") else 0 for part in route.split("/")]
-
-
-def _capture(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
-    captured: dict[str, str] = {}
-    for index, piece in enumerate(pattern):
-        rest = parts[index:]
-        if piece.endswith("+}") and rest and rest != [""]:
-            return {**captured, piece[1:-2]: "/".join(rest)}
-        if not rest or not (piece.startswith("{") or piece == rest[0]):
-            return None
-        if piece.startswith("{"):
-            captured[piece[1:-1]] = rest[0]
-    return captured if len(parts) == len(pattern) else None
 
 
 def handle_request(gateway: Any, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Any:
@@ -122,10 +87,10 @@ class _PerThread:
 
 def main() -> None:
     die_with_parent()
+    route_matching.install()
     # Otherwise a response of two packets waits 40 ms for an acknowledgement.
     socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     for owner, name, replacement in (
-        (chalice.local.RouteMatcher, "match_route", match_route),
         (chalice.local.LocalGateway, "handle_request", handle_request),
         (chalice.local.ChaliceRequestHandler, "_parse_payload", parse_payload),
         (chalice.local.LambdaEventConverter, "create_lambda_event", create_lambda_event),

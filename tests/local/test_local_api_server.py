@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -11,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from local.api_server import match_route
-from local.children import free_port, kill_group, module_command, spawn
+from local.children import REPOSITORY, free_port, kill_group, module_command, spawn
+from local.route_matching import match_route
 
 APP = """
 import time
@@ -71,15 +72,36 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     server = spawn(
         module_command("local.api_server", str(number)), log=project / "log", env=os.environ, project=project
     )
+    wait_until_it_listens(number)
+    yield number
+    kill_group(server)
+
+
+def wait_until_it_listens(port: int) -> None:
     give_up_at = time.monotonic() + 60
     while time.monotonic() < give_up_at:
         try:
-            http.client.HTTPConnection("127.0.0.1", number).connect()
-            break
+            return http.client.HTTPConnection("127.0.0.1", port).connect()
         except OSError:
             time.sleep(0.05)
-    yield number
-    kill_group(server)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
+def test_plain_chalice_local_passes_deep_paths_to_the_app(tmp_path: Path) -> None:
+    """In the project's folder, without our server: the guide's `chalice local`."""
+    number = free_port()
+    chalice = str(Path(sys.executable).parent / "chalice")
+    command = [chalice, "local", "--no-autoreload", "--stage", "local", "--port", str(number)]
+    server = spawn(command, log=tmp_path / "log", env=os.environ, project=REPOSITORY)
+    try:
+        wait_until_it_listens(number)
+        for path in ("/users/1", "/users/1/orders/2?x=1", "/nowhere/at/all"):
+            connection = http.client.HTTPConnection("127.0.0.1", number)
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            assert (answer.status, json.loads(answer.read())["code"]) == (404, "not_found"), path
+    finally:
+        kill_group(server)
 
 
 def test_head_and_the_next_request_on_the_connection_are_answered(port: int) -> None:

@@ -141,12 +141,21 @@ def test_the_readmes_session_works(stack: Running, tmp_path: Path) -> None:
     assert stack.get("/api/v1/items?text=my%20photo.jpg&status=READY")["data"]
 
 
+def answer(app: Running, path: str) -> tuple[int, str | None, Any]:
+    """Return the status, the media type and the body of an error, without what differs by request."""
+    with pytest.raises(HTTPError) as refused:
+        urlopen(Request(app.url + path), timeout=60)
+    body = json.load(refused.value)
+    return refused.value.code, refused.value.headers["Content-Type"], {**body, "request_id": ""}
+
+
 def test_chalice_local_works_beside_the_running_stack(stack: Running) -> None:
     port = free_port()
     command = [str(Path(sys.executable).parent / "chalice"), "local", "--stage", "local", "--port", str(port)]
     beside = subprocess.Popen(
         [*command, "--no-autoreload"],
         cwd=stack.state / "stage",
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},  # as in the project's folder
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -161,6 +170,8 @@ def test_chalice_local_works_beside_the_running_stack(stack: Running) -> None:
 
         assert eventually(health)["status"] == "healthy"
         assert len(other.get("/api/v1/items?limit=100")["data"]) >= 16
+        for path in ("/users/1", "/users/1/orders/2?x=1", "/nowhere/at/all"):
+            assert answer(other, path) == answer(stack, path)
     finally:
         beside.terminate()
         beside.wait()

@@ -25,7 +25,8 @@ def answer_request(route: Route, current: Any, edge: Callable[[], Edge]) -> Chal
 
     def work(counted: list[Admission]) -> ChaliceResponse:
         request = _parse(route, current, edge(), counted)
-        return respond_once(route, request, _respond) if route.keyed else _respond(route, request)
+        respond = _kept(edge().keep) if route.admin and route.method != "GET" else _respond
+        return respond_once(route, request, respond) if route.keyed else respond(route, request)
 
     return answer_counted(work, request_id=current.context["requestId"])
 
@@ -111,6 +112,16 @@ def _base_url(event: Mapping[str, Any], headers: Mapping[str, str]) -> str:
     # API Gateway's context.path is the stage or base path, then the event's path.
     prefix = context.get("path", "").removesuffix(event.get("path", context.get("path", "")))
     return f"{headers.get('x-forwarded-proto', 'http')}://{host}{prefix.rstrip('/')}"
+
+
+def _kept(keep: Callable[[Route, Request], None]) -> Callable[[Route, Request], ChaliceResponse]:
+    """Return a `_respond` that first writes down what an administrator asks for."""
+
+    def respond(route: Route, request: Request) -> ChaliceResponse:
+        keep(route, request)
+        return _respond(route, request)
+
+    return respond
 
 
 def _respond(route: Route, request: Request) -> ChaliceResponse:

@@ -84,13 +84,15 @@ class Edge(Struct, frozen=True, kw_only=True):
     """The functions that app.py gives to the HTTP edge.
 
     `identify` returns the caller of a request's headers; it raises Unauthenticated. `admit_address` counts a request
-    before the caller is known, `admit_caller` afterwards; both raise RateLimited.
+    before the caller is known, `admit_caller` afterwards; both raise RateLimited. `keep` writes down what an
+    administrator is about to do, for the audit log.
     """
 
     identify: Callable[[Mapping[str, str]], Caller]
     cors_origins: Callable[[], tuple[str, ...]] = tuple
     admit_address: Callable[[str, Cost], Admission | None] = lambda _address, _cost: None
     admit_caller: Callable[[Caller, Cost], Admission | None] = lambda _caller, _cost: None
+    keep: Callable[["Route", "Request"], None] = lambda _route, _request: None
 
 
 class Request(Struct, frozen=True, kw_only=True):

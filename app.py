@@ -21,7 +21,7 @@ from chalicelib.api.http.entry import App
 from chalicelib.api.http.openapi import documented
 from chalicelib.api.http.routes import Edge
 from chalicelib.api.library import collections, dependents, documents, items, uploads
-from chalicelib.api.operations import audit, failures, health
+from chalicelib.api.operations import audit, failures, health, metrics
 from chalicelib.api.search import search
 from chalicelib.api.usage import usage
 from chalicelib.api.webhooks import deliveries, webhooks
@@ -55,10 +55,22 @@ def edge() -> Edge:
     )
 
 
-app = App(app_name="collections", edge=edge)
+app = App(app_name="collections", edge=edge, report=wiring.report_metrics)
 for module in (health, items, dependents, documents, collections, uploads, search, conversations, runs):
     app.add(module.routes)
-for module in (failures, audit, usage, registration, proofs, sessions, me, api_keys, webhooks, deliveries):
+for module in (
+    metrics,
+    failures,
+    audit,
+    usage,
+    registration,
+    proofs,
+    sessions,
+    me,
+    api_keys,
+    webhooks,
+    deliveries,
+):
     app.add(module.routes)
 app.add(console(wiring.storage_origins))
 app.add(documented(app.declared, version=VERSION))

@@ -5,14 +5,13 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from chalicelib.model.text import UNSTORABLE
 
-METRICS_NAMESPACE = "Collections"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _SECRETS = re.compile(
     # Linear on hostile text: what may be long is bounded, or can begin only where a keyword is.
@@ -72,20 +71,6 @@ class JsonFormatter(logging.Formatter):
             for name, value in entry.items()
         }
         return json.dumps(plain, ensure_ascii=False)
-
-
-def write_metrics(seconds: Mapping[str, float], *, stage: str) -> None:
-    """Print metrics of the stage in seconds as a line of CloudWatch's embedded metric format.
-
-    CloudWatch makes metrics of it when Lambda's log comes in: no call, no right, nothing to wait for.
-    """
-    declared = {
-        "Namespace": METRICS_NAMESPACE,
-        "Dimensions": [["Stage"]],
-        "Metrics": [{"Name": name, "Unit": "Seconds"} for name in seconds],
-    }
-    told = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [declared]}
-    print(json.dumps({"_aws": told, "Stage": stage, **seconds}), flush=True)
 
 
 def configure(level: str) -> None:

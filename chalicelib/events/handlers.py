@@ -14,7 +14,7 @@ from chalicelib.model.library.items import DERIVED_PREFIX, ItemRef, parse_key
 from chalicelib.model.work.tasks import TaskRef
 from chalicelib.ops.ingest import analyze, ingest
 from chalicelib.ops.operations import deadletters, sweep
-from chalicelib.ops.operations.backlog import measure_backlog
+from chalicelib.ops.operations.measure import measure_work
 from chalicelib.ops.work import publish
 from chalicelib.ops.work.engine import run_task
 from chalicelib.ops.work.wake import relay_wakes, wake
@@ -24,18 +24,21 @@ DEADLINE_RESERVE_S = 2.0
 Handler = Callable[[dict[str, Any], Any], None]
 
 
-def _logged(handler: Handler) -> Handler:
-    """Put the id that Lambda gave to this call into every line it logs."""
+def _observed(handler: Handler) -> Handler:
+    """Put the id that Lambda gave to this call into every line it logs; report its metrics at its end."""
 
     @wraps(handler)
     def handle(event: dict[str, Any], context: Any) -> None:
         with logs.fields(request_id=getattr(context, "aws_request_id", None)):
-            handler(event, context)
+            try:
+                handler(event, context)
+            finally:
+                wiring.report_metrics()
 
     return handle
 
 
-@_logged
+@_observed
 def event_received(event: dict[str, Any], context: Any) -> None:
     """Record the work that another's event asks for, and queue it: S3's, or one that somebody sent by hand.
 
@@ -77,7 +80,7 @@ def _register(arrival: ingest.Arrival) -> None:
         wake(ref.user_id, db=wiring.pipeline_database(), queues=wiring.queues())
 
 
-@_logged
+@_observed
 def tasks_woken(event: dict[str, Any], context: Any) -> None:
     """Do the tasks that the messages name, one a call as the queues are set. Raise when they are to come again."""
     for record in contracts.parse(event, contracts.Messages).Records:
@@ -103,7 +106,7 @@ def minute_passed() -> None:
         try:
             counts |= {"published": publish.relay_due_events(db=db, bus=wiring.bus())}
         finally:  # what could not be relayed is what the alarm is for
-            logs.write_metrics(measure_backlog(db=db), stage=wiring.stage())
+            wiring.report_metrics(measure_work(db=db))
     log.info("relayed", extra=counts)
 
 

@@ -113,7 +113,7 @@ def test_a_function_that_is_woken_does_not_notice(world: World, postgres: TcpPro
 
 @pytest.mark.parametrize("age_s", [0, 1000])
 def test_the_relay_tells_how_old_the_oldest_work_is(
-    world: World, capsys: pytest.CaptureFixture[str], age_s: int
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, age_s: int
 ) -> None:
     world.deliver(world.put("alice/a.jpg", b"no picture"))
     world.sql(f"UPDATE tasks SET run_after = now() - interval '{age_s} seconds'")
@@ -121,10 +121,11 @@ def test_the_relay_tells_how_old_the_oldest_work_is(
         "INSERT INTO outbox (user_id, item_id, source, detail_type, detail, due_at, locked_until) VALUES"
         f" ('alice', 'a', 's', 't', '{{}}', now() - interval '{2 * age_s} seconds', now() + interval '1 hour')"
     )
+    monkeypatch.setenv("ENVIRONMENT", "dev")  # the settings are made already
     app.app.handler_map["relay"](scheduled(), context())
-    (line,) = [each for each in capsys.readouterr().out.splitlines() if "_aws" in each]
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "OutboxAge" in each]
     told = json.loads(line)
-    assert (told["Stage"], told["_aws"]["CloudWatchMetrics"][0]["Namespace"]) == ("local", "Collections")
+    assert (told["Stage"], told["_aws"]["CloudWatchMetrics"][0]["Namespace"]) == ("dev", "Collections")
     assert age_s <= told["WorkAge"] < age_s + 60
     assert 2 * age_s <= told["OutboxAge"] < 2 * age_s + 60
 
@@ -140,6 +141,7 @@ def test_the_relay_tells_it_also_while_the_bus_is_away(
         "events", endpoint_url="http://127.0.0.1:9", config=Config(retries={"total_max_attempts": 1})
     )
     monkeypatch.setattr(wiring, "bus", lambda: Bus(lambda: away))
+    monkeypatch.setenv("ENVIRONMENT", "dev")
     with pytest.raises(Unavailable):
         handlers.minute_passed()
     assert '"OutboxAge": 36' in capsys.readouterr().out

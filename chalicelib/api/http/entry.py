@@ -6,7 +6,7 @@ app.py:
     def edge() -> Edge:          # called by requests only: `chalice package` imports app.py without settings
         return Edge(identify=..., cors_origins=...)
 
-    app = App(app_name="collections", edge=edge)
+    app = App(app_name="collections", edge=edge, report=...)  # report() ends each of Lambda's calls
     app.add(items.routes)
     app.add(documented(app.declared, version=VERSION))
 
@@ -15,6 +15,7 @@ ids, CORS and security headers, and problems in place of Chalice's own refusals.
 """
 
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -27,6 +28,8 @@ from chalicelib.api.http.problems import MethodNotAllowed
 from chalicelib.api.http.routes import Edge, Route, Routes
 from chalicelib.api.http.v2_events import as_rest_event, as_v2_answer, completed, is_v2_event
 from chalicelib.errors import CollectionsError, NotFound
+from chalicelib.metrics import process
+from chalicelib.metrics.declared import REQUEST_DURATION
 from chalicelib.model.gateway.gateway_routes import METHODS
 
 ALWAYS = {
@@ -48,10 +51,12 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{8,128}\Z")
 class App(Chalice):
     """A Chalice app with declared routes, an OPTIONS method on every path, and one form for all responses."""
 
-    def __init__(self, *, app_name: str, edge: Callable[[], Edge]) -> None:
+    def __init__(
+        self, *, app_name: str, edge: Callable[[], Edge], report: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(app_name=app_name, configure_logs=False)  # logs.py's, not Chalice's text lines
         self.api.binary_types = ["*/*"]  # API Gateway then passes every body on in base64, unchanged
-        self.edge = edge
+        self.edge, self._report = edge, report
         self.declared: list[Route] = []
         self._always: set[str] = set()
 
@@ -90,8 +95,24 @@ class App(Chalice):
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         if is_v2_event(event):
             rest = as_rest_event(event, self.routes) | {"rawQueryString": event.get("rawQueryString", "")}
-            return as_v2_answer(self._answer(rest, context))
-        return self._answer(completed(event), context)
+            return as_v2_answer(self._observed(rest, context))
+        return self._observed(completed(event), context)
+
+    def _observed(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        began = time.perf_counter()
+        answer = self._answer(event, context)
+        asked = event["requestContext"]
+        method, path = asked.get("httpMethod"), asked.get("resourcePath")
+        # Anybody can send any path and method: only our own become labels.
+        is_ours = method in self.routes.get(path, ())
+        process.observe(
+            REQUEST_DURATION,
+            time.perf_counter() - began,
+            Route=f"{method} {path}" if is_ours else "none",
+            Status=str(answer["statusCode"]),
+        )
+        self._report()
+        return answer
 
     def _answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         headers, request_context = event["headers"], event["requestContext"]

@@ -17,12 +17,15 @@ in between again, and that delivery sends what was not sent.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
 from chalicelib import errors
 from chalicelib.logs import describe_error, fields
+from chalicelib.metrics import process
+from chalicelib.metrics.declared import TASK_DURATION
 from chalicelib.model.work.pipeline import STATUS_DURING, Stage
 from chalicelib.model.work.tasks import MISCONFIGURED_RETRY_S, POLICIES, Claim, TaskRef
 from chalicelib.ops.work.publish import publish
@@ -111,17 +114,23 @@ def _claim(tx: Tx, task: TaskRef, lease_s: float | None) -> Claim | None:
 def _attempt(claim: Claim, work: Work, *, db: "Database") -> Sequence[Outgoing]:
     """Do the work and write what came of it; return the events to publish. Raise what is a bug."""
     log.info("event received", extra={"attempt": claim.attempt})
+    outcome, began = "done", monotonic()
     try:
         finish = work(claim)
         if finish is not None:
             return db.transact(claim.user_id, lambda tx: _finish(tx, claim, finish))
+        outcome = "continues"
         db.transact(claim.user_id, lambda tx: _release(tx, claim))
     except errors.LeaseLost:
+        outcome = "lost"
         log.warning("lease lost, nothing written")
     except Exception as error:
+        outcome = _reason(error)[0]
         _record(claim, error, db=db)
         if not isinstance(error, errors.CollectionsError):
             raise
+    finally:
+        process.observe(TASK_DURATION, monotonic() - began, Kind=claim.kind, Outcome=outcome)
     return ()
 
 

@@ -16,6 +16,7 @@ from chalicelib.errors import Misconfigured, Unavailable
 from chalicelib.model.ingest.chunking import estimate_tokens
 from chalicelib.providers import Pictured, Purpose, Spend
 from chalicelib.providers.models.attempts import Providers
+from chalicelib.providers.models.observing import observed_call
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 # Tokenizers differ: a text may have twice as many tokens as estimated.
@@ -69,7 +70,9 @@ class HostedEmbedder:
             def fetch(
                 api: EmbeddingApi, calls: Any, batch: Sequence[str | Pictured] = batch
             ) -> list[list[float]]:
-                found = api.fetch(batch, purpose=purpose, timeout_s=calls.begin(), spend=spend)
+                left_s = calls.begin()
+                with observed_call("embeddings", api.provider, api.model, spend) as note:
+                    found = api.fetch(batch, purpose=purpose, timeout_s=left_s, spend=note)
                 return [self._normalised(vector) for vector in found]
 
             vectors += self._api.ask(fetch, timeout_s=give_up_at - monotonic())

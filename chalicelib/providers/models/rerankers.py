@@ -7,6 +7,7 @@ from typing import Any
 
 from chalicelib.providers import Spend
 from chalicelib.providers.models.attempts import Calls, Providers
+from chalicelib.providers.models.observing import observed_call
 from chalicelib.providers.models.provider_http import JsonApi
 from chalicelib.providers.models.writing import read_usage
 
@@ -35,7 +36,9 @@ class HostedReranker:
         """One score a document, in order; see JsonApi.post for what is raised."""
 
         def fetch(api: RerankApi, calls: Calls) -> list[float]:
-            return api.fetch(query, documents, timeout_s=calls.begin(), spend=spend)
+            left_s = calls.begin()
+            with observed_call("rerank", api.provider, api.model, spend) as note:
+                return api.fetch(query, documents, timeout_s=left_s, spend=note)
 
         return self._apis.ask(fetch, timeout_s=timeout_s)
 

@@ -17,6 +17,7 @@ from chalicelib.model.prompts import REPAIRING
 from chalicelib.model.schemas import find_mistake
 from chalicelib.providers import Spend, Usage
 from chalicelib.providers.models.attempts import Calls
+from chalicelib.providers.models.observing import observed_call
 from chalicelib.providers.models.provider_http import token_count
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
@@ -51,7 +52,7 @@ class Writer(ABC):
 
 def write_checked(writer: Writer, prompt: Prompt, calls: Calls, spend: Spend | None) -> Any:
     """Return JSON that fits the prompt's schema. Raise Unavailable, coded "model_unusable", if the repair does not."""
-    text = writer.write(prompt, timeout_s=calls.begin(), spend=spend)
+    text = _write(writer, prompt, calls, spend)
     value, mistake = _parse(text, prompt.schema)
     if mistake is None:
         return value
@@ -62,13 +63,19 @@ def write_checked(writer: Writer, prompt: Prompt, calls: Calls, spend: Spend | N
         schema=prompt.schema,
         max_tokens=prompt.max_tokens,
     )
-    text = writer.write(repair, timeout_s=calls.begin(), spend=_as_repair(spend))
+    text = _write(writer, repair, calls, _as_repair(spend))
     value, mistake = _parse(text, prompt.schema)
     if mistake is None:
         return value
     raise Unavailable(
         f"The model did not answer in the form it was asked for: {mistake}.", code="model_unusable"
     )
+
+
+def _write(writer: Writer, prompt: Prompt, calls: Calls, spend: Spend | None) -> str:
+    left_s = calls.begin()
+    with observed_call("chat", writer.provider, writer.model, spend) as note:
+        return writer.write(prompt, timeout_s=left_s, spend=note)
 
 
 def read_usage(provider: str, model: str, *, is_local: bool = False, **counts: Any) -> Usage:

@@ -1,4 +1,4 @@
-"""How long the oldest of what is to be done has waited. System transactions only."""
+"""How much is to be done, and how long the oldest of it has waited. System transactions only."""
 
 from msgspec import Struct
 
@@ -15,8 +15,33 @@ class Ages(Struct, frozen=True, kw_only=True):
     work_s: float
 
 
+class Waiting(Struct, frozen=True, kw_only=True):
+    """Events that are not published, and dead letters that nobody has redriven."""
+
+    events: int
+    dead_letters: int
+
+
+class TaskCount(Struct, frozen=True, kw_only=True):
+    """How many tasks of a kind are ready, running or failed; a kind without any in a state has no such row."""
+
+    kind: str
+    state: str
+    count: int
+
+
 def get_ages(tx: Tx) -> Ages:
     """Return the ages, 0 where nothing is due."""
     row = tx.one(SQL["get_ages"])
     assert row is not None
     return Ages(outbox_s=max(0.0, row["outbox_s"]), work_s=max(0.0, row["work_s"]))
+
+
+def count_waiting(tx: Tx) -> Waiting:
+    found = tx.row(Waiting, SQL["count_waiting"])
+    assert found is not None
+    return found
+
+
+def count_tasks(tx: Tx) -> list[TaskCount]:
+    return tx.rows(TaskCount, SQL["count_tasks"])

@@ -34,7 +34,7 @@ def emf_lines(samples: Iterable[Sample], *, stage: str, timestamp_ms: int) -> It
         if values:
             # A dimension must have a value of 1 to 1024 characters.
             labels = tuple((name, value[:1024] or "-") for name, value in sample.labels.items())
-            told = sum(values) if metric.kind == "counter" else values if len(values) > 1 else values[0]
+            told: Any = sum(values) if metric.kind == "counter" else values if len(values) > 1 else values[0]
             groups.setdefault((labels, metric.dimensions), []).append((metric, told))
     for (labels, dimensions), metrics in groups.items():
         directive = {
@@ -42,6 +42,6 @@ def emf_lines(samples: Iterable[Sample], *, stage: str, timestamp_ms: int) -> It
             "Dimensions": [["Stage", *dimensions]],
             "Metrics": [{"Name": metric.name, "Unit": metric.unit} for metric, _ in metrics],
         }
-        told = {metric.name: value for metric, value in metrics}
+        named = {metric.name: value for metric, value in metrics}
         about = {"Timestamp": timestamp_ms, "CloudWatchMetrics": [directive]}
-        yield json.dumps({"_aws": about, "Stage": stage, **dict(labels), **told})
+        yield json.dumps({"_aws": about, "Stage": stage, **dict(labels), **named})

@@ -10,6 +10,7 @@
     ├── KeyReused               the Idempotency-Key was used for another request
     ├── TooLarge                over a size limit
     ├── RateLimited             asked too often; retry_after_s says when again
+    ├── BudgetSpent             the models may cost no more this month; work waits, and costs no attempt
     ├── BadFile                 an uploaded file can never be processed; the reason code says why
     ├── Unavailable             a dependency is not available; try again (retryable)
     │   ├── Throttled           a provider asks to slow down; retry_after_s says how long
@@ -106,6 +107,12 @@ class RateLimited(CollectionsError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.admission = admission
+
+
+class BudgetSpent(CollectionsError):
+    """What is asked for would cost more than the budget has left: the user's, or the stage's."""
+
+    code = "budget_spent"
 
 
 class BadFile(CollectionsError):

@@ -86,7 +86,7 @@ def _owner_of_stage(claim: Claim) -> Owner:
 
 
 def _meter(owner: Owner) -> Meter:
-    return Meter(owner, db=wiring.pipeline_database())
+    return Meter(owner, db=wiring.pipeline_database(), budgets=wiring.settings().budgets)
 
 
 def _limits() -> FileLimits:

@@ -51,9 +51,15 @@ class FileReader(Protocol):
 # Takes the usage of each call that was answered, also of a call that ends in an error: both are charged.
 Spend = Callable[[Usage], None]
 Purpose = Literal["query", "document"]
+# Whom a model of a role asks, in this order: usages in which nothing is used yet. What charges nothing may be left out.
+Asked = tuple[Usage, ...]
 
 
 class Analyzer(Protocol):
+    """Describes items and reads pages. `asked`: whom it asks, in this order; see Asked."""
+
+    asked: Asked
+
     def analyze(self, request: AnalysisRequest, *, timeout_s: float, spend: Spend | None = None) -> Analysis:
         """Describe one item. Idempotent. Raises BadFile when the provider does not take or describe it."""
         ...
@@ -76,9 +82,10 @@ class Pictured(Struct, frozen=True, kw_only=True):
 class Embedder(Protocol):
     """Makes vectors, L2-normalised, so that a dot product is a cosine similarity.
 
-    `sees_pictures`: it takes Pictured as well, into the space of its texts.
+    `sees_pictures`: it takes Pictured as well, into the space of its texts. `asked`: see Asked.
     """
 
+    asked: Asked
     model: str
     dimensions: int
     sees_pictures: bool
@@ -104,8 +111,9 @@ class ChatAnswer(Struct, frozen=True, kw_only=True):
 
 
 class ChatModel(Protocol):
-    """Answers prompts. `provider` and `model` are those that are asked first."""
+    """Answers prompts. `provider` and `model` are those that are asked first. `asked`: all; see Asked."""
 
+    asked: Asked
     provider: str
     model: str
 
@@ -128,6 +136,10 @@ class ChatModel(Protocol):
 
 
 class Reranker(Protocol):
+    """Puts search results into order. `asked`: whom it asks, in this order; see Asked."""
+
+    asked: Asked
+
     def rerank(
         self, query: str, documents: Sequence[str], *, timeout_s: float, spend: Spend | None = None
     ) -> list[float]:

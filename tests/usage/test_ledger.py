@@ -1,16 +1,15 @@
 """Every call of a model that was answered is in the ledger, whatever became of its answer."""
 
 import json
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from chalicelib import wiring
 from chalicelib.errors import ModelRefused, Unavailable
 from chalicelib.model import prompts
+from chalicelib.model.usage.budgets import Budgets
 from chalicelib.model.usage.usage import Owner, Spent
 from chalicelib.ops.usage.meter import Meter
 from chalicelib.ops.usage.metered import MeteredChat, MeteredEmbedder
@@ -20,27 +19,20 @@ from chalicelib.stores.postgres.postgres import Database
 from chalicelib.stores.usage import ledger
 from tests.conftest import execute, rows
 from tests.models.making import KEY, openai_embedder, providers
-from tests.support.model_server import Asked, ModelServer, Reply, anthropic_message, model_server
+from tests.support.model_server import Asked, ModelServer, Reply, anthropic_message
 from tests.support.talking import Talk, document
-from tests.support.vendors import CAT, DIMENSIONS, TRUE, bag_of_words, variables, written
+from tests.support.vendors import CAT, TRUE, written
 from tests.support.world import jpeg
 
-HAIKU = "claude-haiku-5-5"
+HAIKU, DAY = "claude-haiku-5-5", date(2026, 11, 26)
 FIELDS = "operation, model, input_tokens, cached_tokens, cache_write_tokens, output_tokens, cost_usd"
 # 10 tokens of input, 4 read from the cache, 2 written to it, 3 of output: what the server answers unasked.
 ONE = Decimal("0.00000279")
 
 
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with model_server() as server:
-        server.value = lambda asked: {"question": "Is it so?"}
-        yield server
-
-
-def chat(server: ModelServer, db: Database, **owner: str) -> MeteredChat:
+def chat(server: ModelServer, db: Database, *, budgets: Budgets | None = None, **owner: str) -> MeteredChat:
     writer = AnthropicMessages(base_url=server.url, api_key=KEY, model=HAIKU)
-    meter = Meter(Owner(user_id="alice", **owner), db=db, today=lambda: date(2026, 11, 26))
+    meter = Meter(Owner(user_id="alice", **owner), db=db, budgets=budgets or {}, today=lambda: DAY)
     return MeteredChat(HostedChat(providers(writer)), meter)
 
 
@@ -84,7 +76,9 @@ def test_a_call_without_an_answer_is_none(server: ModelServer, db: Database, adm
 
 def test_a_model_without_a_price_is_unpriced(server: ModelServer, db: Database, admin_url: str) -> None:
     writer = AnthropicMessages(base_url=server.url, api_key=KEY, model="claude-of-the-tests")
-    model = MeteredChat(HostedChat(providers(writer)), Meter(Owner(user_id="alice", run_id="r"), db=db))
+    model = MeteredChat(
+        HostedChat(providers(writer)), Meter(Owner(user_id="alice", run_id="r"), db=db, budgets={})
+    )
     ask(model)
     ask(chat(server, db, run_id="r"))
     assert [row[-1] for row in kept(admin_url)] == [None, ONE]
@@ -108,7 +102,9 @@ def test_what_is_asked_without_a_key_costs_nothing_and_writes_nothing(
     server: ModelServer, db: Database, admin_url: str
 ) -> None:
     embedder = openai_embedder(f"{server.url}/v1", key=None, model="text-embedding-3-small", dimensions=2)
-    assert MeteredEmbedder(embedder, Meter(Owner(user_id="alice"), db=db)).embed(["a text"], timeout_s=9)
+    assert MeteredEmbedder(embedder, Meter(Owner(user_id="alice"), db=db, budgets={})).embed(
+        ["a text"], timeout_s=9
+    )
     assert kept(admin_url) == []
 
 
@@ -120,17 +116,6 @@ def test_nobody_changes_a_row(server: ModelServer, db: Database, app_url: str) -
     for statement in ("UPDATE usage_ledger SET cost_usd = 0", "DELETE FROM usage_ledger"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             execute(app_url, statement)
-
-
-@pytest.fixture
-def hosted(talk: Talk, server: ModelServer) -> Talk:
-    """The app as deployed with keys of Anthropic and Voyage."""
-    server.value, server.vector = written, bag_of_words
-    for name, value in variables("anthropic and voyage", server.url, "sk-of-the-tests").items():
-        talk.monkeypatch.setenv(name, value)
-    talk.monkeypatch.setenv("EMBEDDING_DIMENSIONS", str(DIMENSIONS))
-    wiring.forget_all()
-    return talk
 
 
 def test_from_upload_to_answer(hosted: Talk) -> None:

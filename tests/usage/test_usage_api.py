@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.people import Reply
+from tests.support.people import People, Reply
 from tests.support.talking import Talk
 
 USAGE = "/api/v1/usage"
@@ -131,3 +131,23 @@ def test_another_users_are_not_there(talk: Talk) -> None:
 def test_a_wrong_query_is_told_by_its_field(talk: Talk, query: str, field: str) -> None:
     reply = usage(talk, query, november=False)
     assert (reply.status, reply.body["field"]) == (400, field)
+
+
+def test_the_stages_sum_is_the_administrators(people: People) -> None:
+    tokens = {name: people.join(f"{name}@example.org")["access_token"] for name in ("ann", "bea")}
+    ids = {name: people.me(token).body["id"] for name, token in tokens.items()}
+    for name, cost in (("ann", "0.25"), ("bea", "0.5")):
+        people.world.sql(
+            INSERT + ROW.format(ids[name], "2026-11-20", "chat", "a", "m", "'i'", cost, "'2026-01-01'", 1)
+        )
+    path = f"{USAGE}/stage?since=2026-11-01T00:00:00Z&until=2026-12-01T00:00:00Z&group_by="
+    refused = people("GET", f"{path}day", token=tokens["ann"])
+    assert (refused.status, refused.code) == (403, "forbidden")
+    people.promote("ann@example.org")
+    by_user = people("GET", f"{path}user", token=tokens["ann"])
+    assert told(by_user, "user_id", "cost_usd") == [(ids["bea"], "0.5"), (ids["ann"], "0.25")]
+    for group in ("day", "model", "operation"):
+        assert told(people("GET", path + group, token=tokens["ann"]), "calls", "cost_usd") == [(2, "0.75")]
+    assert by_user.body["total"]["cost_usd"] == "0.75"
+    assert people("GET", f"{path}item", token=tokens["ann"]).body["field"] == "group_by"
+    assert people("GET", USAGE, token=tokens["bea"]).body["total"]["calls"] <= 1

@@ -13,7 +13,7 @@ from chalicelib.api.chat.messages import Message, message_of
 from chalicelib.api.chat.runs import Run, run_of
 from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.search.search import ItemId
-from chalicelib.errors import Conflict, TooLarge
+from chalicelib.errors import BudgetSpent, Conflict, TooLarge
 from chalicelib.model.chat.conversations import StoredConversation
 from chalicelib.model.work.tasks import StoredRun
 from chalicelib.ops.chat import ask, conversations
@@ -172,7 +172,7 @@ def list_messages(request: Request) -> MessageList:
     returns=Message,
     status=201,
     also={202: Run},
-    errors=(Conflict,),
+    errors=(BudgetSpent, Conflict),
     keyed=True,
     may_run=True,
     cost="costly",
@@ -183,6 +183,8 @@ def create_message(request: Request) -> Response | Message:
     models = Models(embedder=wiring.embedder(), reranker=wiring.reranker(), chat=wiring.chat_model())
     db, queues = wiring.database(), wiring.queues()
     user_id, run_id, is_async = request.user_id, str(request.creation_id), _prefers_async(request)
+    meter = Meter(owner_of_answer(user_id, run_id), db=db, budgets=wiring.settings().budgets)
+    models.require_room(meter)
     ask.queue_answer(user_id, run_id, _asked(request), is_woken=not is_async, db=db)
     if is_async:
         wake_later(user_id, db=db, queues=queues)
@@ -193,7 +195,7 @@ def create_message(request: Request) -> Response | Message:
         db=db,
         bus=wiring.bus(),
         queues=queues,
-        models=models.metered(Meter(owner_of_answer(user_id, run_id), db=db)),
+        models=models.metered(meter),
         time_left_s=lambda: give_up_at - monotonic(),
     )
     found = conversations.find_answer(user_id, run.output, db=db) if run.output else None

@@ -50,6 +50,7 @@ STATUS_OF_ERROR: dict[type[Exception], HTTPStatus] = {
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.BudgetSpent: HTTPStatus.PAYMENT_REQUIRED,
     errors.BadFile: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Throttled: HTTPStatus.SERVICE_UNAVAILABLE,  # a provider throttles the app, which is not the caller's fault

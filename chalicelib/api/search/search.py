@@ -10,7 +10,7 @@ from chalicelib import wiring
 from chalicelib.api.http.routes import Body, Query, Request, Routes
 from chalicelib.api.library.items import CollectionId, Kind
 from chalicelib.api.search.search_response import SearchResponse, response_of
-from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.errors import BudgetSpent, InvalidInput, NotFound
 from chalicelib.model.library.items import ItemRef
 from chalicelib.model.paging import window_in_utc
 from chalicelib.model.search.filters import Filters
@@ -67,7 +67,7 @@ class ListSimilar(Query, frozen=True, kw_only=True):
     "/api/v1/search",
     body=SearchRequest,
     returns=SearchResponse,
-    errors=(NotFound,),
+    errors=(BudgetSpent, NotFound),
     scope="read",
     cost="costly",
     summary="Search images and pages.",
@@ -82,7 +82,8 @@ def search_items(request: Request) -> SearchResponse:
     assert body.query is not None
     if not body.query.strip():
         raise InvalidInput("There is nothing to search for.", field="query")
-    meter, reranker = Meter(Owner(user_id=request.user_id), db=wiring.database()), wiring.reranker()
+    owner, reranker = Owner(user_id=request.user_id), wiring.reranker()
+    meter = Meter(owner, db=wiring.database(), budgets=wiring.settings().budgets)
     answer = search.search_items(
         request.user_id,
         body.query,

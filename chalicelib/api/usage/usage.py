@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from chalicelib import wiring
 from chalicelib.api.http.routes import Query, Request, Routes
+from chalicelib.model.usage.budgets import is_nearly_spent
 from chalicelib.model.usage.usage import Group, Grouping, Sums
 from chalicelib.ops.usage.read import UsageReport, read_usage
 
@@ -30,6 +31,12 @@ class ListUsage(_Window, frozen=True, kw_only=True):
     """`after`: the `next` of the page before."""
 
     group_by: Literal["day", "model", "operation", "item"] = "day"
+
+
+class ListStageUsage(_Window, frozen=True, kw_only=True):
+    """`after`: the `next` of the page before."""
+
+    group_by: Literal["day", "model", "operation", "user"] = "day"
 
 
 class UsageSums(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +74,25 @@ class UsageGroup(UsageSums, frozen=True, kw_only=True):
     user_id: str | None = None
 
 
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """What models may cost in this month, which ends in UTC, in US dollars. `limit_usd` is null without a limit.
+
+    `reserved_usd` is for calls under way. `state`: ok; warned, when four fifths of the limit are spent; spent, when
+    nothing is left. A call that might cost more than is left is refused with 402, and what is to be processed waits.
+    """
+
+    begins: date
+    limit_usd: Dollars | None
+    spent_usd: Dollars
+    reserved_usd: Dollars
+    state: Literal["ok", "warned", "spent"]
+
+
 class UsageList(msgspec.Struct, frozen=True, kw_only=True):
-    """Days newest first, or the others with the dearest first. `total` is the sum of all pages."""
+    """Days newest first, or the others with the dearest first. `total` is the sum of all pages.
+
+    `budget` is that of this month, whatever `since` and `until` are.
+    """
 
     object: Literal["list"] = "list"
     data: list[UsageGroup]
@@ -77,6 +101,7 @@ class UsageList(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     until: datetime
     total: UsageSums
+    budget: Budget
 
 
 @routes.get(
@@ -89,6 +114,17 @@ def list_usage(request: Request) -> UsageList:
     return _read(request.user_id, request.query)
 
 
+@routes.get(
+    "/api/v1/usage/stage",
+    query=ListStageUsage,
+    returns=UsageList,
+    admin=True,
+    summary="See what all users' calls of models used and cost, by day, model, operation or user.",
+)
+def list_stage_usage(request: Request) -> UsageList:
+    return _read(None, request.query)
+
+
 def _read(user_id: str | None, query: Any) -> UsageList:
     found = read_usage(
         user_id,
@@ -98,6 +134,7 @@ def _read(user_id: str | None, query: Any) -> UsageList:
         now=datetime.now(UTC),
         skipped=query.after,
         limit=query.limit,
+        budgets=wiring.settings().budgets,
         db=wiring.database(),
     )
     return _list_of(found, query.group_by, query.after)
@@ -111,6 +148,19 @@ def _list_of(found: UsageReport, by: Grouping, skipped: int) -> UsageList:
         since=found.since,
         until=found.until,
         total=UsageSums(**_sums_of(found.total)),
+        budget=_budget_of(found),
+    )
+
+
+def _budget_of(found: UsageReport) -> Budget:
+    spending, limit_usd = found.spending, found.limit_usd
+    is_spent = limit_usd is not None and spending.spent_usd >= limit_usd
+    return Budget(
+        begins=spending.month,
+        limit_usd=None if limit_usd is None else dollars(limit_usd),
+        spent_usd=dollars(spending.spent_usd),
+        reserved_usd=dollars(spending.reserved_usd),
+        state="spent" if is_spent else "warned" if is_nearly_spent(spending.spent_usd, limit_usd) else "ok",
     )
 
 

@@ -16,6 +16,7 @@ State = Literal["ready", "running", "done", "failed", "cancelled"]
 Queue = Literal["process", "analyze", "embed", "run"]
 
 MISCONFIGURED_RETRY_S = 60.0
+BUDGET_RETRY_S = 1800.0  # a budget is raised, or a month turns, seldom
 MAX_DELAY_S = 900  # the longest delay of a message in SQS
 
 

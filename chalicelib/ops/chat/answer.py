@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from msgspec import Struct
 
-from chalicelib.errors import InvalidInput, ModelRefused, Unavailable
+from chalicelib.errors import BudgetSpent, InvalidInput, ModelRefused, Unavailable
 from chalicelib.model import prompts
 from chalicelib.model.chat.answers import Checked, Citation, Claimed, Draft, Rewritten, Sentence
 from chalicelib.model.chat.extraction import choose_sentences, sentences_of, shortlist, with_headings
@@ -26,7 +26,13 @@ from chalicelib.model.text import UNSTORABLE
 from chalicelib.ops.chat.verify import check_draft, read_evidence
 from chalicelib.ops.search.passages import Passage, find_passages
 from chalicelib.ops.usage.meter import Meter
-from chalicelib.ops.usage.metered import MeteredChat, MeteredEmbedder, MeteredReranker
+from chalicelib.ops.usage.metered import (
+    TOKENS_PER_ESTIMATED,
+    MeteredChat,
+    MeteredEmbedder,
+    MeteredReranker,
+    require_room,
+)
 from chalicelib.providers import ChatAnswer, ChatModel, Embedder, Reranker, Usage
 
 if TYPE_CHECKING:
@@ -56,6 +62,12 @@ class Models(Struct, frozen=True, kw_only=True):
     embedder: Embedder
     reranker: Reranker | None = None
     chat: ChatModel | None = None
+
+    def require_room(self, meter: Meter) -> None:
+        """Raise BudgetSpent unless the budgets have room now for an answer."""
+        if self.chat:
+            prompt = TOKENS_PER_ESTIMATED * (MODEL_PASSAGE_TOKENS + HISTORY_TOKENS)
+            require_room(self.chat, meter, prompt_tokens=prompt, max_tokens=ANSWER_TOKENS)
 
     def metered(self, meter: Meter) -> "Models":
         """Return the same models, with their calls written to the ledger."""
@@ -254,7 +266,7 @@ def _similarities(
         return None
     try:
         asked, *vectors = embedder.embed([question, *texts], timeout_s=timeout_s)
-    except (InvalidInput, Unavailable):
+    except (BudgetSpent, InvalidInput, Unavailable):
         return None
     return [sum(a * b for a, b in zip(asked, vector, strict=True)) for vector in vectors]
 

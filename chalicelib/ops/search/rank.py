@@ -17,6 +17,8 @@ from chalicelib.stores.search import lookup
 from chalicelib.stores.search.lookup import Chosen, Page, SearchScope
 
 log = logging.getLogger("collections.search")
+# Too long for the model, it is not available, or it may cost no more: the search goes on without it.
+WITHOUT_MODEL = (errors.InvalidInput, errors.Unavailable, errors.BudgetSpent)
 EMBED_TIMEOUT_S = 5.0
 RERANK_TIMEOUT_S = 5.0
 
@@ -57,17 +59,14 @@ class Ranking(Struct, frozen=True, kw_only=True):
 def prepare_query(query: str, *, embedder: Embedder, mode: Mode = "hybrid") -> PreparedQuery:
     """Embed the query. Without the embedder the search goes on by words alone, and `missing` says so.
 
-    Raise Unavailable, or InvalidInput for a query that is too long to embed, in mode "semantic".
+    Raise Unavailable, BudgetSpent, or InvalidInput for a query that is too long to embed, in mode "semantic".
     """
     vector: list[float] | None = None
     missing: tuple[str, ...] = ()
     if mode != "lexical":
         try:
             vector = embedder.embed([query], purpose="query", timeout_s=EMBED_TIMEOUT_S)[0]
-        except (
-            errors.InvalidInput,
-            errors.Unavailable,
-        ) as error:  # too long for the embedder, or it is not available
+        except WITHOUT_MODEL as error:
             if mode == "semantic":
                 raise
             log.warning("searching by words alone", extra={"error": error.code})
@@ -137,6 +136,6 @@ def rerank(query: str, texts: Sequence[str], *, reranker: Reranker) -> list[floa
     """Return a score for each text, higher is better; None when the reranker is not available."""
     try:
         return reranker.rerank(query, texts, timeout_s=RERANK_TIMEOUT_S) if texts else []
-    except (errors.Unavailable, errors.InvalidInput) as error:
+    except WITHOUT_MODEL as error:
         log.warning("searching without the reranker", extra={"error": error.code})
         return None

@@ -1,13 +1,21 @@
-"""The models with a meter: each does what its Protocol says, and its calls are written to the ledger."""
+"""The models with a meter: each does what its Protocol says, and its calls are reserved, counted and written down.
+
+The most that a call may use is estimated from what is sent: twice the estimated tokens, as tokenizers differ.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
+from chalicelib.model.ingest.chunking import estimate_tokens
+from chalicelib.model.usage.usage import Usage
 from chalicelib.ops.usage.meter import Meter
 from chalicelib.providers import (
     Analysis,
     AnalysisRequest,
     Analyzer,
+    Asked,
     ChatAnswer,
     ChatModel,
     Embedder,
@@ -17,26 +25,35 @@ from chalicelib.providers import (
     Spend,
 )
 
+TOKENS_PER_ESTIMATED = 2
+PICTURE_TOKENS, PICTURE_PIXELS = 5_000, 2_000_000  # more than any provider counts for one
+PROMPT_TOKENS = 1_000  # of the app's own words, and the schema
+THINKING_TOKENS = 8_192  # the room that the clients give to models that think, which counts as output
+ANALYSIS_TOKENS = 16_384  # the longest answer that the analyzer is asked for
+
 
 class MeteredAnalyzer:
     def __init__(self, analyzer: Analyzer, meter: Meter) -> None:
+        self.asked = analyzer.asked
         self._analyzer, self._meter = analyzer, meter
 
     def analyze(self, request: AnalysisRequest, *, timeout_s: float, spend: Spend | None = None) -> Analysis:
         """Describe one item; see Analyzer."""
-        with self._meter.counting("analyze", spend) as count:
+        most = _most(self.asked, prompt=_tokens(request.text) + PICTURE_TOKENS, answer=ANALYSIS_TOKENS)
+        with self._meter.counting("analyze", most, spend) as count:
             return self._analyzer.analyze(request, timeout_s=timeout_s, spend=count)
 
     def read_page(self, page_jpeg: bytes, *, timeout_s: float, spend: Spend | None = None) -> str:
         """Return the text on a page; see Analyzer."""
-        with self._meter.counting("read_page", spend) as count:
+        most = _most(self.asked, prompt=PICTURE_TOKENS, answer=ANALYSIS_TOKENS)
+        with self._meter.counting("read_page", most, spend) as count:
             return self._analyzer.read_page(page_jpeg, timeout_s=timeout_s, spend=count)
 
 
 class MeteredEmbedder:
     def __init__(self, embedder: Embedder, meter: Meter) -> None:
         self.model, self.dimensions = embedder.model, embedder.dimensions
-        self.sees_pictures = embedder.sees_pictures
+        self.sees_pictures, self.asked = embedder.sees_pictures, embedder.asked
         self._embedder, self._meter = embedder, meter
 
     def embed(
@@ -48,13 +65,18 @@ class MeteredEmbedder:
         spend: Spend | None = None,
     ) -> list[list[float]]:
         """Return a vector for each text; see Embedder."""
-        with self._meter.counting("embed", spend) as count:
+        with self._meter.counting("embed", self._most(texts), spend) as count:
             return self._embedder.embed(texts, purpose=purpose, timeout_s=timeout_s, spend=count)
+
+    def _most(self, texts: Sequence[str | Pictured]) -> list[Usage]:
+        written = sum(_tokens(text if isinstance(text, str) else text.text) for text in texts)
+        pixels = PICTURE_PIXELS * sum(isinstance(text, Pictured) for text in texts)
+        return [replace(asked, input_tokens=written, pixels=pixels) for asked in self.asked]
 
 
 class MeteredChat:
     def __init__(self, chat: ChatModel, meter: Meter) -> None:
-        self.provider, self.model = chat.provider, chat.model
+        self.provider, self.model, self.asked = chat.provider, chat.model, chat.asked
         self._chat, self._meter = chat, meter
 
     def complete(
@@ -69,17 +91,36 @@ class MeteredChat:
     ) -> ChatAnswer:
         """Return an answer in JSON to a prompt; see ChatModel."""
         given: dict[str, Any] = {"schema": schema, "max_tokens": max_tokens, "timeout_s": timeout_s}
-        with self._meter.counting("chat", spend) as count:
+        most = _most(self.asked, prompt=_tokens(prompt), answer=max_tokens)
+        with self._meter.counting("chat", most, spend) as count:
             return self._chat.complete(system, prompt, **given, spend=count)
 
 
 class MeteredReranker:
     def __init__(self, reranker: Reranker, meter: Meter) -> None:
+        self.asked = reranker.asked
         self._reranker, self._meter = reranker, meter
 
     def rerank(
         self, query: str, documents: Sequence[str], *, timeout_s: float, spend: Spend | None = None
     ) -> list[float]:
         """Return a score for each document; see Reranker."""
-        with self._meter.counting("rerank", spend) as count:
+        sent = _tokens(query) * len(documents) + sum(map(_tokens, documents))  # as Voyage counts them
+        most = [replace(asked, input_tokens=sent) for asked in self.asked]
+        with self._meter.counting("rerank", most, spend) as count:
             return self._reranker.rerank(query, documents, timeout_s=timeout_s, spend=count)
+
+
+def require_room(chat: ChatModel, meter: Meter, *, prompt_tokens: int, max_tokens: int) -> None:
+    """Raise BudgetSpent unless the budgets have room now for an answer to such a prompt."""
+    meter.require_room(_most(chat.asked, prompt=prompt_tokens, answer=max_tokens))
+
+
+def _tokens(text: str) -> int:
+    return TOKENS_PER_ESTIMATED * estimate_tokens(text)
+
+
+def _most(asked: Asked, *, prompt: int, answer: int) -> list[Usage]:
+    """Return the most that a model that writes may use for a prompt and an answer of so many tokens."""
+    used = {"input_tokens": PROMPT_TOKENS + prompt, "output_tokens": answer + THINKING_TOKENS}
+    return [replace(each, **used) for each in asked]

@@ -1,15 +1,18 @@
 """Read the ledger: what a user's calls of models have used and cost, or those of the whole stage."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from chalicelib.errors import InvalidInput
 from chalicelib.model.paging import cut_page, window_in_utc
+from chalicelib.model.usage.budgets import DEFAULT_PLAN, Budgets, Spending, limit_of
 from chalicelib.model.usage.usage import Group, Grouping, Sums
+from chalicelib.stores.accounts import accounts
 from chalicelib.stores.postgres.tx import Tx
-from chalicelib.stores.usage import ledger
+from chalicelib.stores.usage import ledger, spending
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
@@ -18,13 +21,18 @@ USUAL_DAYS, MOST_DAYS = 30, 366
 
 
 class UsageReport(Struct, frozen=True, kw_only=True):
-    """A page of groups, whether more follow, and the sums of all groups. The window includes `since`, not `until`."""
+    """A page of groups, whether more follow, and the sums of all groups. The window includes `since`, not `until`.
+
+    `spending` is that of this month, whatever the window is; `limit_usd` is what may be spent in it.
+    """
 
     since: datetime
     until: datetime
     groups: list[Group]
     has_more: bool
     total: Sums
+    spending: Spending
+    limit_usd: Decimal | None
 
 
 def read_usage(
@@ -36,6 +44,7 @@ def read_usage(
     now: datetime,
     skipped: int,
     limit: int,
+    budgets: Budgets,
     db: "Database",
 ) -> UsageReport:
     """Return what was used from `since` until `until`, without them in the last 30 days.
@@ -53,10 +62,24 @@ def read_usage(
         raise InvalidInput(said, field="since")
     window = {"since": since, "until": until}
 
-    def read(tx: Tx) -> tuple[list[Group], Sums]:
-        page = ledger.list_groups(tx, user_id, by=by, **window, skipped=skipped, limit=limit + 1)
-        return page, ledger.sum_between(tx, user_id, **window)
+    def read(tx: Tx) -> UsageReport:
+        found = ledger.list_groups(tx, user_id, by=by, **window, skipped=skipped, limit=limit + 1)
+        groups, last = cut_page(found, limit)
+        now_spent, limit_usd = _budget(tx, user_id, budgets)
+        return UsageReport(
+            **window,
+            groups=groups,
+            has_more=last is not None,
+            total=ledger.sum_between(tx, user_id, **window),
+            spending=now_spent,
+            limit_usd=limit_usd,
+        )
 
-    found, total = db.transact_as_system(read) if user_id is None else db.transact(user_id, read)
-    groups, last = cut_page(found, limit)
-    return UsageReport(**window, groups=groups, has_more=last is not None, total=total)
+    return db.transact_as_system(read) if user_id is None else db.transact(user_id, read)
+
+
+def _budget(tx: Tx, user_id: str | None, budgets: Budgets) -> tuple[Spending, Decimal | None]:
+    if user_id is None:
+        return spending.find_of_stage(tx), budgets.get("stage")
+    account = accounts.find(tx, user_id)
+    return spending.find(tx, user_id), limit_of(budgets, account.plan if account else DEFAULT_PLAN)

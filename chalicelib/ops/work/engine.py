@@ -7,6 +7,7 @@ The error that `work` raises decides how the task goes on:
 
     TimeUp             not its fault: tried again at once, no attempt counted
     Misconfigured      ours: tried again in a minute, no attempt counted
+    BudgetSpent        it waits: tried again in half an hour, no attempt counted
     Unavailable        tried again after a jittered backoff; at the maximum the task has failed
     other of ours      it has failed, and says why
     anything else      a bug: like Unavailable, and raised so that the function's alarm rings
@@ -27,7 +28,7 @@ from chalicelib.logs import describe_error, fields
 from chalicelib.metrics import process
 from chalicelib.metrics.declared import TASK_DURATION
 from chalicelib.model.work.pipeline import STATUS_DURING, Stage
-from chalicelib.model.work.tasks import MISCONFIGURED_RETRY_S, POLICIES, Claim, TaskRef
+from chalicelib.model.work.tasks import BUDGET_RETRY_S, MISCONFIGURED_RETRY_S, POLICIES, Claim, TaskRef
 from chalicelib.ops.work.publish import publish
 from chalicelib.ops.work.wake import wake
 from chalicelib.stores.library import items
@@ -152,6 +153,8 @@ def _record(claim: Claim, error: Exception, *, db: "Database") -> None:
     """Write down what went wrong; a worker that lost its lease meanwhile writes nothing."""
     if isinstance(error, errors.BadFile):
         log.info("bad file", extra={"code": error.code})
+    elif isinstance(error, errors.BudgetSpent):
+        log.info("waits for budget", extra={"code": error.code})
     else:
         log.error("attempt failed", extra={"attempt": claim.attempt}, exc_info=error)
     try:
@@ -169,6 +172,8 @@ def _write_failure(tx: Tx, claim: Claim, error: Exception) -> None:
         tasks.retry(tx, claim, **reason, refund=True, at_once=True)
     elif isinstance(error, errors.Misconfigured):
         tasks.retry(tx, claim, **reason, at_least_s=MISCONFIGURED_RETRY_S, refund=True)
+    elif isinstance(error, errors.BudgetSpent):
+        tasks.retry(tx, claim, **reason, at_least_s=BUDGET_RETRY_S, refund=True)
     elif isinstance(error, errors.CollectionsError) and not error.retryable:
         return _fail(tx, claim, **reason, attempt=attempt)
     elif attempt >= POLICIES[claim.kind].max_attempts:

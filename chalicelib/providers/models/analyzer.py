@@ -21,6 +21,7 @@ ENOUGH_TEXT_CHARS = 500
 
 class HostedAnalyzer:
     def __init__(self, writers: Providers[Writer]) -> None:
+        self.asked = tuple(each.usage() for each in writers.clients)
         self._writers = writers
 
     def analyze(self, request: AnalysisRequest, *, timeout_s: float, spend: Spend | None = None) -> Analysis:

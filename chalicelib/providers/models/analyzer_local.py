@@ -8,7 +8,7 @@ from base64 import b64encode
 from typing import Any
 
 from chalicelib.errors import BadFile, InvalidInput
-from chalicelib.providers import Analysis, AnalysisRequest, Spend
+from chalicelib.providers import Analysis, AnalysisRequest, Asked, Spend
 from chalicelib.providers.models.analyses import bounded_analysis, bounded_page
 from chalicelib.providers.models.provider_http import JsonApi
 
@@ -17,6 +17,8 @@ _MAX_ANSWER_BYTES = 8 * 1024 * 1024
 
 class LocalAnalyzer:
     """BadFile when the server refuses what it is sent; see JsonApi.post for the rest. It charges nothing."""
+
+    asked: Asked = ()
 
     def __init__(self, *, base_url: str) -> None:
         self._api = JsonApi(

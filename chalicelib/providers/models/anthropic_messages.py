@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib.errors import ModelRefused, Unavailable
 from chalicelib.providers import Spend
 from chalicelib.providers.models.provider_http import JsonApi
-from chalicelib.providers.models.writing import MAX_ANSWER_BYTES, Prompt, Writer, read_usage
+from chalicelib.providers.models.writing import MAX_ANSWER_BYTES, Prompt, Writer
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 VERSION = "2026-10-21"
@@ -54,9 +54,7 @@ class AnthropicMessages(Writer):
             reason, usage = answer["stop_reason"], answer.get("usage") or {}
             texts = [str(block["text"]) for block in answer["content"] if block["type"] == "text"]
             hour = (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0
-            used = read_usage(
-                self.provider,
-                self.model,
+            used = self.usage(
                 input_tokens=usage.get("input_tokens"),
                 cached_tokens=usage.get("cache_read_input_tokens"),
                 cache_write_tokens=int(usage.get("cache_creation_input_tokens") or 0) - hour,

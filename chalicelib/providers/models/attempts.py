@@ -57,7 +57,7 @@ class Providers(Generic[T]):
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.first = clients[0]
-        self._clients, self._clock, self._sleep = tuple(clients), clock, sleep
+        self.clients, self._clock, self._sleep = tuple(clients), clock, sleep
         self._breakers = tuple(Breaker() for _ in clients)
         self._lock = threading.Lock()
 
@@ -67,8 +67,8 @@ class Providers(Generic[T]):
         The next provider is asked when one is away, the last one again after a wait. Raises what the last one raised.
         """
         calls = Calls(self._clock() + timeout_s, self._clock)
-        behind = len(self._clients)
-        for place in range(len(self._clients)):
+        behind = len(self.clients)
+        for place in range(len(self.clients)):
             behind -= 1
             calls.share(behind + 1)
             try:
@@ -76,7 +76,7 @@ class Providers(Generic[T]):
             except Unavailable as error:
                 if behind == 0 or not calls.may_wait(0):
                     raise
-                failed = getattr(self._clients[place], "provider", "")
+                failed = getattr(self.clients[place], "provider", "")
                 log.warning(
                     "the provider failed, the next one is asked",
                     extra={"error": error.code, "provider": failed},
@@ -107,7 +107,7 @@ class Providers(Generic[T]):
             error.retry_after_s = rest_s
             raise error
         try:
-            return ask(self._clients[place], calls)
+            return ask(self.clients[place], calls)
         except Unavailable as error:
             failed = error.at_once
             raise

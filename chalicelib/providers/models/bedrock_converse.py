@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.errors import ModelRefused, Unavailable
 from chalicelib.providers import Spend
 from chalicelib.providers.models.bedrock import FindCredentials, bedrock_api, path_of
-from chalicelib.providers.models.writing import MAX_ANSWER_BYTES, Prompt, Writer, read_usage
+from chalicelib.providers.models.writing import MAX_ANSWER_BYTES, Prompt, Writer
 
 _UNFORCED = re.compile(r"anthropic\.claude-[a-z]+-[5-9]")
 _REFUSALS = ("content_filtered", "guardrail_intervened", "refusal")
@@ -44,9 +44,7 @@ class BedrockConverse(Writer):
             blocks = answer["output"]["message"]["content"]
             said = [block["toolUse"]["input"] for block in blocks if "toolUse" in block]
             texts = [block["text"] for block in blocks if "text" in block]
-            used = read_usage(
-                self.provider,
-                self.model,
+            used = self.usage(
                 input_tokens=usage["inputTokens"],
                 cached_tokens=usage.get("cacheReadInputTokens"),
                 cache_write_tokens=usage.get("cacheWriteInputTokens"),

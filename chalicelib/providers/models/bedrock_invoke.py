@@ -9,7 +9,6 @@ from chalicelib.providers.models.bedrock import FindCredentials, bedrock_api, pa
 from chalicelib.providers.models.embedder import MAX_ANSWER_BYTES, EmbeddingApi, floats
 from chalicelib.providers.models.provider_http import Answer
 from chalicelib.providers.models.rerankers import RerankApi, scores_of_rows
-from chalicelib.providers.models.writing import read_usage
 
 INPUT_TOKENS = "x-amzn-bedrock-input-token-count"
 
@@ -43,7 +42,7 @@ class _BedrockEmbeddings(EmbeddingApi):
         answer = self._api.post(path_of(self.model, "invoke"), payload, timeout_s=timeout_s)
         try:
             vectors = self._vectors(answer.body)
-            used = read_usage(self.provider, self.model, input_tokens=self._tokens(answer))
+            used = self.usage(input_tokens=self._tokens(answer))
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError):
             raise self._api.unusable("something that is not a list of embeddings") from None
         if len(vectors) != len(texts):
@@ -118,7 +117,7 @@ class BedrockRerank(RerankApi):
         answer = self._api.post(path_of(self.model, "invoke"), payload, timeout_s=timeout_s)
         try:
             scores = scores_of_rows(answer.body["results"], len(documents))
-            used = read_usage(self.provider, self.model, input_tokens=answer.headers.get(INPUT_TOKENS))
+            used = self.usage(input_tokens=answer.headers.get(INPUT_TOKENS))
         except (LookupError, TypeError):
             raise self._api.unusable("something that is not a list of scores") from None
         except ValueError as error:

@@ -11,6 +11,7 @@ from chalicelib.providers.models.writing import Prompt, Writer, write_checked
 
 class HostedChat:
     def __init__(self, writers: Providers[Writer]) -> None:
+        self.asked = tuple(each.usage() for each in writers.clients)
         self._writers = writers
         self.provider, self.model = writers.first.provider, writers.first.model
 

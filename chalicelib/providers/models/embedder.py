@@ -5,7 +5,7 @@ Texts are split into the calls that the provider's limits ask for. Vectors are c
 
 import math
 import sys
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from array import array
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ from chalicelib.errors import Misconfigured, Unavailable
 from chalicelib.model.ingest.chunking import estimate_tokens
 from chalicelib.providers import Pictured, Purpose, Spend
 from chalicelib.providers.models.attempts import Providers
+from chalicelib.providers.models.model_client import ModelClient
 from chalicelib.providers.models.observing import observed_call
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -24,11 +25,9 @@ _TOKENS_PER_ESTIMATED = 2
 PICTURE_TOKENS = 4_000  # more than a preview has at Voyage's 560 pixels a token, once it is made smaller
 
 
-class EmbeddingApi(ABC):
+class EmbeddingApi(ModelClient):
     """A provider's embedding model, and how many texts and tokens it takes in a call."""
 
-    provider: str
-    model: str
     max_texts: int
     max_tokens: int
     sees_pictures = False
@@ -45,6 +44,7 @@ class EmbeddingApi(ABC):
 
 class HostedEmbedder:
     def __init__(self, api: Providers[EmbeddingApi], *, dimensions: int) -> None:
+        self.asked = tuple(each.usage() for each in api.clients)
         self.model = api.first.model
         self.dimensions = dimensions
         self.sees_pictures = api.first.sees_pictures

@@ -7,7 +7,6 @@ from chalicelib.providers import Purpose, Spend
 from chalicelib.providers.models.embedder import MAX_ANSWER_BYTES, EmbeddingApi, vectors_of_rows
 from chalicelib.providers.models.openai_completions import OPENAI_URL
 from chalicelib.providers.models.provider_http import JsonApi
-from chalicelib.providers.models.writing import read_usage
 
 
 class OpenAIEmbeddings(EmbeddingApi):
@@ -27,7 +26,7 @@ class OpenAIEmbeddings(EmbeddingApi):
     ) -> None:
         self.model = model
         self._dimensions = dimensions
-        self._is_local = api_key is None
+        self.is_local = api_key is None
         self._api = JsonApi(
             name="The embedding provider",
             base_url=base_url,
@@ -47,9 +46,7 @@ class OpenAIEmbeddings(EmbeddingApi):
         try:
             vectors = vectors_of_rows(answer, len(texts))
             usage = answer.get("usage") or {}
-            used = read_usage(
-                self.provider, self.model, is_local=self._is_local, input_tokens=usage.get("prompt_tokens")
-            )
+            used = self.usage(input_tokens=usage.get("prompt_tokens"))
         except AttributeError:
             raise self._api.unusable("something that is not a list of embeddings") from None
         except ValueError as error:

@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib.errors import ModelRefused, Unavailable
 from chalicelib.providers import Spend
 from chalicelib.providers.models.provider_http import JsonApi
-from chalicelib.providers.models.writing import MAX_ANSWER_BYTES, Prompt, Writer, read_usage
+from chalicelib.providers.models.writing import MAX_ANSWER_BYTES, Prompt, Writer
 
 OPENAI_URL = "https://api.openai.com/v1"
 _REASONING_TOKENS = 8_192  # room for OpenAI's models that reason, which counts as output
@@ -29,7 +29,7 @@ class OpenAICompletions(Writer):
     ) -> None:
         self.model = model
         self._is_openai = base_url == OPENAI_URL
-        self._is_local = api_key is None
+        self.is_local = api_key is None
         self._api = JsonApi(
             name="The model",
             base_url=base_url,
@@ -47,14 +47,11 @@ class OpenAICompletions(Writer):
             refused = message.get("refusal") or reason == "content_filter"
             details = usage.get("prompt_tokens_details") or {}
             cached, cache_write = details.get("cached_tokens") or 0, details.get("cache_write_tokens") or 0
-            used = read_usage(
-                self.provider,
-                self.model,
+            used = self.usage(
                 input_tokens=(usage.get("prompt_tokens") or 0) - cached - cache_write,
                 cached_tokens=cached,
                 cache_write_tokens=cache_write,
                 output_tokens=usage.get("completion_tokens"),
-                is_local=self._is_local,
             )
         except (LookupError, TypeError, AttributeError, ValueError):
             raise self._api.unusable("something that is not a completion") from None

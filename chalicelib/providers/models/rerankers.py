@@ -1,24 +1,21 @@
 """Gets scores from any server that speaks /rerank as Cohere, Jina and Voyage do; vLLM and others follow them."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from chalicelib.providers import Spend
 from chalicelib.providers.models.attempts import Calls, Providers
+from chalicelib.providers.models.model_client import ModelClient
 from chalicelib.providers.models.observing import observed_call
 from chalicelib.providers.models.provider_http import JsonApi
-from chalicelib.providers.models.writing import read_usage
 
 COHERE_URL = "https://api.cohere.com/v2"
 _MAX_ANSWER_BYTES = 8 * 1024 * 1024  # some send the documents back
 
 
-class RerankApi(ABC):
-    provider: str
-    model: str
-
+class RerankApi(ModelClient):
     @abstractmethod
     def fetch(
         self, query: str, documents: Sequence[str], *, timeout_s: float, spend: Spend | None
@@ -28,6 +25,7 @@ class RerankApi(ABC):
 
 class HostedReranker:
     def __init__(self, apis: Providers[RerankApi]) -> None:
+        self.asked = tuple(each.usage() for each in apis.clients)
         self._apis = apis
 
     def rerank(
@@ -56,7 +54,7 @@ class HttpRerank(RerankApi):
         on_key_refused: Callable[[], None] = lambda: None,
     ) -> None:
         self.provider, self.model = provider, model
-        self._is_local = api_key is None
+        self.is_local = api_key is None
         self._api = JsonApi(
             name="The reranker",
             base_url=base_url,
@@ -76,9 +74,7 @@ class HttpRerank(RerankApi):
             rows = answer["results"] if "results" in answer else answer["data"]
             scores = scores_of_rows(rows, len(documents))
             usage = answer.get("usage") or {}
-            used = read_usage(
-                self.provider, self.model, is_local=self._is_local, input_tokens=usage.get("total_tokens")
-            )
+            used = self.usage(input_tokens=usage.get("total_tokens"))
         except (LookupError, TypeError, AttributeError):
             raise self._api.unusable("something that is not a list of scores") from None
         except ValueError as error:

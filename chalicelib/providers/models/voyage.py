@@ -11,7 +11,6 @@ from chalicelib.providers import Pictured, Purpose, Spend
 from chalicelib.providers.models.embedder import MAX_ANSWER_BYTES, EmbeddingApi, vectors_of_rows
 from chalicelib.providers.models.pictures import fit_picture
 from chalicelib.providers.models.provider_http import JsonApi
-from chalicelib.providers.models.writing import read_usage
 
 VOYAGE_URL = "https://api.voyageai.com/v1"
 _MAX_PX, _MAX_PIXELS = 2_000, 2_000_000  # Voyage shrinks what has more pixels
@@ -59,7 +58,7 @@ class VoyageEmbeddings(EmbeddingApi):
         try:
             vectors = vectors_of_rows(answer, len(texts))
             usage = answer.get("usage") or {}
-            used = read_usage(self.provider, self.model, **self._counts(usage))
+            used = self.usage(**self._counts(usage))
         except AttributeError:
             raise self._api.unusable("something that is not a list of embeddings") from None
         except ValueError as error:

@@ -5,7 +5,7 @@ schema: not the prompt, and no picture.
 """
 
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from chalicelib.errors import Unavailable
 from chalicelib.model.prompts import REPAIRING
 from chalicelib.model.schemas import find_mistake
-from chalicelib.providers import Spend, Usage
+from chalicelib.providers import Spend
 from chalicelib.providers.models.attempts import Calls
+from chalicelib.providers.models.model_client import ModelClient
 from chalicelib.providers.models.observing import observed_call
-from chalicelib.providers.models.provider_http import token_count
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MAX_REPAIRED_CHARS = 100_000
@@ -34,11 +34,9 @@ class Prompt(Struct, frozen=True, kw_only=True):
     jpeg: bytes | None = None
 
 
-class Writer(ABC):
+class Writer(ModelClient):
     """A provider's model that writes. What of a picture is over `max_px` or `max_pixels`, it would shrink itself."""
 
-    provider: str
-    model: str
     max_px: int
     max_pixels: int
 
@@ -76,12 +74,6 @@ def _write(writer: Writer, prompt: Prompt, calls: Calls, spend: Spend | None) ->
     left_s = calls.begin()
     with observed_call("chat", writer.provider, writer.model, spend) as note:
         return writer.write(prompt, timeout_s=left_s, spend=note)
-
-
-def read_usage(provider: str, model: str, *, is_local: bool = False, **counts: Any) -> Usage:
-    """Return the usage that a provider reports, its counts by the names of Usage. Raise ValueError for no number."""
-    numbers: dict[str, Any] = {name: token_count(count) for name, count in counts.items()}
-    return Usage(provider=provider, model=model, is_local=is_local, **numbers)
 
 
 def _as_repair(spend: Spend | None) -> Spend | None:

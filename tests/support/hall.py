@@ -105,7 +105,14 @@ SILENT |= {("POST", "/api/v1/webhooks")}
 # A mail is on its way: to whom it went says nothing of who has the address.
 SILENT |= {("POST", "/api/v1/me/email")}
 # Open to everybody, and nobody's in particular; all others want to know who asks.
-PUBLIC = {"GET /", "GET /api/v1/openapi.json", "GET /health", "GET /health/live", "GET /health/ready"}
+PUBLIC = {
+    "GET /",
+    "GET /api/v1/openapi.json",
+    "GET /health",
+    "GET /health/live",
+    "GET /health/ready",
+    "GET /metrics",
+}
 PUBLIC |= {"GET /api/v1/registration", "POST /api/v1/registration"}
 PUBLIC |= {"POST /api/v1/sessions", "POST /api/v1/sessions/refresh"}
 PUBLIC |= {f"POST /api/v1/{name}" for name in ("accounts", "password", "password-resets", "verifications")}

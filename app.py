@@ -14,12 +14,13 @@ from chalicelib import wiring
 from chalicelib.api.accounts import api_keys, me, proofs, registration, sessions
 from chalicelib.api.accounts.identity import identify
 from chalicelib.api.accounts.limits import admit_address, admit_caller
-from chalicelib.api.chat import conversations, runs
+from chalicelib.api.chat import conversations
 from chalicelib.api.console import console
 from chalicelib.api.gateway import gateway
 from chalicelib.api.http.entry import App
 from chalicelib.api.http.openapi import documented
 from chalicelib.api.http.routes import Edge
+from chalicelib.api.jobs import jobs, run_files, runs
 from chalicelib.api.library import collections, dependents, documents, items, uploads
 from chalicelib.api.operations import audit, failures, health, metrics
 from chalicelib.api.search import search
@@ -56,7 +57,9 @@ def edge() -> Edge:
 
 
 app = App(app_name="collections", edge=edge, report=wiring.report_metrics)
-for module in (health, items, dependents, documents, collections, uploads, search, conversations, runs):
+for module in (health, items, dependents, documents, collections, uploads, search, conversations):
+    app.add(module.routes)
+for module in (jobs, runs, run_files):
     app.add(module.routes)
 for module in (
     metrics,

@@ -56,6 +56,12 @@ BUCKET = {
     ],
     "ImageProcessorLambda": [("ListBucket", ""), ("GetObject", "*"), ("PutObject", "_derived/*")],
     "AnalyzerLambda": [("ListBucket", ""), ("GetObject", "*")],
+    "RunnerLambda": [
+        ("ListBucket", ""),
+        ("GetObject", "*"),
+        ("PutObject", "*"),
+        ("AbortMultipartUpload", "*"),
+    ],
     "sweeper": [("ListBucket", ""), ("GetObject", "*"), ("DeleteObject", "*"), ("AbortMultipartUpload", "*")],
 }
 # The API's statements on DynamoDB: name, table, actions.

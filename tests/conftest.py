@@ -28,6 +28,7 @@ pytest_plugins = (
     "tests.support.mailbox",
     "tests.support.talking",
     "tests.support.library_api",
+    "tests.support.running",
     "tests.hostile.asking",
 )
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read once, when numpy is first imported

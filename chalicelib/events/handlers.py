@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 
@@ -13,6 +14,8 @@ from chalicelib.events.kinds import work_of
 from chalicelib.model.library.items import DERIVED_PREFIX, ItemRef, parse_key
 from chalicelib.model.work.tasks import TaskRef
 from chalicelib.ops.ingest import analyze, ingest
+from chalicelib.ops.jobs.inputs import register_arrival
+from chalicelib.ops.jobs.watch import watch_runs
 from chalicelib.ops.operations import deadletters, sweep
 from chalicelib.ops.operations.measure import measure_work
 from chalicelib.ops.work import publish
@@ -73,11 +76,12 @@ def _receive(event: dict[str, Any]) -> None:
 
 
 def _register(arrival: ingest.Arrival) -> None:
-    ref = ingest.register_object(arrival, db=wiring.pipeline_database())
+    ref, is_to_wake = register_arrival(arrival, db=wiring.pipeline_database())
     if ref is not None:
         with logs.fields(item_id=ref.item_id, user_id=ref.user_id):
             log.info("event received")
-        wake(ref.user_id, db=wiring.pipeline_database(), queues=wiring.queues())
+    if is_to_wake:
+        wake(arrival.key.user_id, db=wiring.pipeline_database(), queues=wiring.queues())
 
 
 @_observed
@@ -99,7 +103,7 @@ def _do(task: TaskRef, context: Any) -> None:
 
 def minute_passed() -> None:
     db = wiring.pipeline_database()
-    counts: dict[str, int] = {}
+    counts = watch_runs(now=datetime.now(UTC), db=db)
     try:
         counts |= {"woken": relay_wakes(db=db, queues=wiring.queues())}
     finally:  # the bus does not wait for a queue

@@ -5,15 +5,18 @@ from datetime import UTC, datetime
 
 from chalicelib import wiring
 from chalicelib.model.ingest.files import FileLimits
+from chalicelib.model.jobs.kinds import JobKind
 from chalicelib.model.usage.usage import Owner
 from chalicelib.model.work.tasks import Claim, Kind
 from chalicelib.ops.chat import ask
 from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.ingest import analyze, embed, ingest
+from chalicelib.ops.jobs.drive import Steps, drive_run
+from chalicelib.ops.jobs.file_steps import file_steps
 from chalicelib.ops.usage.meter import Meter
 from chalicelib.ops.usage.metered import MeteredAnalyzer, MeteredEmbedder
 from chalicelib.ops.webhooks.deliver import deliver_event
-from chalicelib.ops.work.engine import Finish, Work
+from chalicelib.ops.work.engine import Finish, Later, Work
 from chalicelib.ops.work.stages import WriteResults, stage_work
 
 TimeLeft = Callable[[], float]
@@ -81,8 +84,28 @@ def _webhook(claim: Claim, time_left_s: TimeLeft) -> Finish:
     )
 
 
+def _job(claim: Claim, time_left_s: TimeLeft) -> Finish | Later | None:
+    return drive_run(
+        claim,
+        lambda kind: STEPS[kind](),
+        db=wiring.pipeline_database(),
+        blobs=wiring.blobs(),
+        queues=wiring.queues(),
+        time_left_s=time_left_s,
+    )
+
+
+def _file_steps() -> Steps:
+    return file_steps(
+        db=wiring.pipeline_database(),
+        blobs=wiring.blobs(),
+        queues=wiring.queues(),
+        max_file_bytes=_limits().max_bytes,
+    )
+
+
 def _owner_of_stage(claim: Claim) -> Owner:
-    return Owner(user_id=claim.user_id, item_id=claim.item_id)
+    return Owner(user_id=claim.user_id, item_id=claim.item_id, run_id=claim.part_of)
 
 
 def _meter(owner: Owner) -> Meter:
@@ -98,4 +121,13 @@ STAGES: Mapping[str, Callable[[Claim, TimeLeft], WriteResults | None]] = {
     "analyze": _analyze,
     "embed": _embed,
 }
-RUNS: Mapping[str, Callable[[Claim, TimeLeft], Finish | None]] = {"answer": _answer, "webhook": _webhook}
+RUNS: Mapping[str, Callable[[Claim, TimeLeft], Finish | Later | None]] = {
+    "answer": _answer,
+    "job": _job,
+    "webhook": _webhook,
+}
+STEPS: Mapping[JobKind, Callable[[], Steps]] = {
+    "ingest": _file_steps,
+    "zip_import": _file_steps,
+    "reprocess": _file_steps,
+}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from chalicelib.errors import InvalidInput
+from chalicelib.model.ids import checked_uuid
 from chalicelib.model.text import UNSTORABLE
 
 T = TypeVar("T")
@@ -39,6 +40,15 @@ def decode_cursor(cursor: str) -> tuple[datetime, str]:
             "This is not a cursor of this list; use `next` of the page before.", field="after"
         ) from error
     return parsed, item_id
+
+
+def uuid_cursor(cursor: str | None) -> tuple[datetime, str] | None:
+    """Like decode_cursor, of a list whose ids are UUIDs; None for the first page."""
+    if not cursor:
+        return None
+    position = decode_cursor(cursor)
+    checked_uuid(position[1], InvalidInput("This cursor is not one of ours.", field="after"))
+    return position
 
 
 def window_in_utc(

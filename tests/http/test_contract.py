@@ -39,6 +39,7 @@ RUNS = (
 UNKNOWABLE = {
     *("create_account", "set_password", "change_email", "create_verification"),
     *("log_in", "refresh_session", "end_session", "remove_collection_item", "cancel_run", "complete_upload"),
+    *("complete_run_upload", "retry_run", "download_run_file"),
 }
 CALLERS = {
     "Bearer of-alice": Caller(user_id="alice", is_admin=True),
@@ -73,14 +74,17 @@ expected-statuses = ["2xx", "302", "404", "413", "422"]  # too large for this st
 include-operation-id = ["list_items", "search_items", "list_failures", "redrive_failures",
                         "list_api_keys", "create_api_key", "change_me", "register", "list_documents",
                         "create_document", "list_collections", "list_collection_items", "list_conversations",
-                        "list_runs", "list_webhooks", "list_deliveries", "change_webhook",
+                        "list_runs", "list_jobs", "create_job", "change_job", "cancel_runs", "retry_runs",
+                        "list_webhooks", "list_deliveries", "change_webhook",
                         "create_account", "set_password", "create_verification", "change_email"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "422"]
 
 [[operations]]
 # What the state of things may stand against: a document not read yet, a name that is taken, an upload not in parts.
 include-operation-id = ["get_page", "get_page_image", "get_page_thumbnail", "create_collection", "change_collection",
-                        "cancel_run", "resume_upload", "complete_upload", "create_webhook", "send_test", "redeliver",
+                        "cancel_run", "retry_run", "change_run", "create_run", "delete_job", "get_upload_url",
+                        "complete_run_upload", "resume_upload", "complete_upload", "create_webhook", "send_test",
+                        "redeliver",
                         "rotate_webhook_secret"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]
 

@@ -76,7 +76,9 @@ UNKEYED = {
     "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": "makes nothing; the receiver knows the id",
     "/api/v1/uploads/{upload_id}/parts": "makes nothing",
     "/api/v1/uploads/{upload_id}/complete": "safe to repeat by itself",
+    "/api/v1/runs/cancel": "safe to repeat by itself",
     "/api/v1/runs/{run_id}/cancel": "safe to repeat by itself",
+    "/api/v1/runs/{run_id}/upload-complete": "safe to repeat by itself",
 }
 
 

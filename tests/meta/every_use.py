@@ -1,15 +1,17 @@
 """Uses of the app that together call every route, function and AWS operation of it."""
 
 import json
+import random
 from datetime import UTC, datetime, timedelta
 
 import app
 from deploy.policies import ROOT
 from tests.support.emulated import BUCKET
-from tests.support.library_api import send_part
+from tests.support.library_api import send_part, upload
 from tests.support.long_pdf import make_long_pdf
 from tests.support.mailbox import link_of_latest_mail
 from tests.support.recording import Recorded
+from tests.support.running import zipped
 from tests.support.scans import scanned_pdf
 from tests.support.world import World, jpeg
 
@@ -80,6 +82,7 @@ def use_api(world: Recorded) -> None:
     world.remove("alice/garden.jpg")
     world.request("DELETE", "/api/v1/items/{item_id}", item_id="garden")
     use_webhooks(world)
+    use_jobs(world)
     use_failures(world)
     use_accounts(world)
     for method in app.app.routes["/{proxy+}"].keys() - {"OPTIONS"}:
@@ -147,6 +150,47 @@ def use_conversations(world: Recorded) -> None:
     world.request("GET", "/api/v1/conversations")
     world.request("PATCH", one, {"title": "Tomatoes"}, conversation_id=talk)
     world.request("DELETE", one, conversation_id=talk)
+
+
+def use_jobs(world: Recorded) -> None:
+    """A zip whose runs ends, is retried and read; a run in parts that is cancelled, and one that is completed."""
+    job = {
+        "job_id": json.loads(world.request("POST", "/api/v1/jobs", {"name": "j", "description": "d"}))["id"]
+    }
+    world.request("GET", "/api/v1/jobs")
+    world.request("GET", "/api/v1/jobs/{job_id}", **job)
+    world.request("PATCH", "/api/v1/jobs/{job_id}", {"name": "k"}, **job)
+    one, runs = "/api/v1/runs/{run_id}", []
+    for _ in range(3):
+        runs.append({"run_id": json.loads(world.request("POST", "/api/v1/runs", job))["id"]})
+    archive = zipped(
+        [("a.jpg", jpeg("navy")), ("b.pdf", b"torn"), ("large.pdf", random.Random(1).randbytes(9_000_000))]
+    )
+    place = json.loads(world.request("GET", one + "/upload-url", **runs[0]))
+    upload(place, archive)
+    world.run(world.event_of(place["key"], len(archive)))
+    world.request("PATCH", one, {"max_cost_usd": 1}, **runs[1])
+    in_parts = [
+        json.loads(world.request("GET", one + "/upload-url", query="?parts=1", **run)) for run in runs[1:]
+    ]
+    world.request("POST", one + "/cancel", **runs[1])
+    etag = send_part(in_parts[1]["parts"][0]["url"], pdf("in parts"))
+    world.request("POST", one + "/upload-complete", {"parts": [{"number": 1, "etag": etag}]}, **runs[2])
+    world.run(world.event_of(in_parts[1]["key"], 9))
+    for _ in range(2):
+        world.sql(
+            "UPDATE tasks SET run_after = now(), woken_at = NULL WHERE stage = 'job' AND state = 'ready'"
+        )
+        world.invoke("relay", {})
+        world.run()
+    for part in ("/items", "/errors"):
+        world.request("GET", one + part, **runs[0])
+    world.request("GET", one + "/files/{name}", name="errors.jsonl", **runs[0])
+    world.request("POST", one + "/retry", **runs[0])
+    world.request("POST", "/api/v1/runs/retry", {"filter": job})
+    world.request("POST", "/api/v1/runs/cancel", {"filter": job})
+    world.run()
+    world.request("DELETE", "/api/v1/jobs/{job_id}", **job)
 
 
 def use_webhooks(world: Recorded) -> None:

@@ -44,6 +44,10 @@ MISSING: Ids = {
     "collection_id": "00000000-0000-4000-8000-000000000000",
     "conversation_id": "00000000-0000-4000-8000-000000000000",
     "run_id": "00000000-0000-4000-8000-000000000000",
+    "open_run_id": "00000000-0000-4000-8000-000000000000",
+    "job_id": "00000000-0000-4000-8000-000000000000",
+    "idle_job_id": "00000000-0000-4000-8000-000000000000",
+    "name": "results.jsonl",
     "webhook_id": "00000000-0000-4000-8000-000000000000",
     "delivery_id": "00000000-0000-4000-8000-000000000000",
 }
@@ -60,6 +64,18 @@ BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
     ],
     ("POST", "/api/v1/uploads/{upload_id}/complete"): lambda ids: [
         {"parts": [{"number": 1, "etag": ids["part_etag"]}]}
+    ],
+    ("POST", "/api/v1/jobs"): lambda ids: [
+        {"name": "new"},
+        {"name": "new", "collection_id": ids["collection_id"]},
+    ],
+    ("PATCH", "/api/v1/jobs/{job_id}"): lambda ids: [{"description": "new"}],
+    ("POST", "/api/v1/runs"): lambda ids: [{"job_id": ids["job_id"]}],
+    ("PATCH", "/api/v1/runs/{run_id}"): lambda ids: [{"max_cost_usd": 5}],
+    ("POST", "/api/v1/runs/cancel"): lambda ids: [{"filter": {"job_id": ids["job_id"], "state": "failed"}}],
+    ("POST", "/api/v1/runs/retry"): lambda ids: [{"filter": {"job_id": ids["job_id"], "state": "failed"}}],
+    ("POST", "/api/v1/runs/{run_id}/upload-complete"): lambda ids: [
+        {"parts": [{"number": 1, "etag": "0" * 32}]}
     ],
     ("POST", "/api/v1/failures/redrive"): lambda ids: [{"item_id": ids["item_id"]}],
     ("POST", "/api/v1/registration"): lambda ids: [{"email": ids["email"], "password": "a password"}],
@@ -88,6 +104,12 @@ BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
         {"content": ids["item_id"], "collection_id": ids["collection_id"]},
     ],
 }
+# What these routes need is not what the others need.
+OTHERS = {
+    ("DELETE", "/api/v1/jobs/{job_id}"): {"job_id": "idle_job_id"},
+    ("PATCH", "/api/v1/runs/{run_id}"): {"run_id": "open_run_id"},
+    ("GET", "/api/v1/runs/{run_id}/upload-url"): {"run_id": "open_run_id"},
+}
 QUERIES = {
     ("POST", "/api/v1/documents"): "?filename=new.pdf",
     ("GET", "/api/v1/usage"): "?group_by=item",
@@ -102,6 +124,8 @@ SILENT |= {
 }
 SILENT |= {("POST", "/api/v1/conversations"), ("GET", "/api/v1/runs/{run_id}/timeline")}
 SILENT |= {("POST", "/api/v1/webhooks")}
+SILENT |= {("POST", "/api/v1/jobs"), ("POST", "/api/v1/runs"), ("POST", "/api/v1/runs/{run_id}/retry")}
+SILENT |= {("POST", "/api/v1/runs/cancel"), ("POST", "/api/v1/runs/retry")}
 # A mail is on its way: to whom it went says nothing of who has the address.
 SILENT |= {("POST", "/api/v1/me/email")}
 # Open to everybody, and nobody's in particular; all others want to know who asks.
@@ -177,7 +201,25 @@ class Hall:
             **collection,
             **self.talk(user, item_id),
             **self.hook(user),
+            **self.work(user, item_id),
+            "name": "results.jsonl",
         }
+
+    def work(self, user: str, item_id: str) -> Ids:
+        """Return a job with a run that has ended and an open one, and a job without a run, that tell whose they are."""
+        secret = f"{user}secret"
+        job, idle = (json.loads(self.ask(user, NEW_JOB, {}, {"name": secret}).text)["id"] for _ in range(2))
+        ended, opened = (
+            json.loads(self.ask(user, NEW_RUN, {}, {"job_id": job}).text)["id"] for _ in range(2)
+        )
+        self.world.sql(
+            f"UPDATE job_runs SET error_code = 'x', error_message = '{secret}' WHERE job_id = '{job}';"
+            "UPDATE job_runs SET state = 'cancelled', finished_at = now(), files_at = now(), input_key = 'x', total = 1"
+            f" WHERE run_id = '{ended}';"
+            "INSERT INTO run_files (user_id, run_id, number, name, item_id, outcome, code)"
+            f" VALUES ('{user}', '{ended}', 1, '{secret}', '{item_id}', 'failed', 'x')"
+        )
+        return {"job_id": job, "idle_job_id": idle, "run_id": ended, "open_run_id": opened}
 
     def hook(self, user: str) -> Ids:
         """Return a webhook with a delivery that tells whose they are."""
@@ -193,11 +235,11 @@ class Hall:
         """Return a conversation with an answer, whose run is still to be done and tells whose it is."""
         talk = {"conversation_id": json.loads(self.ask(user, NEW_TALK, {}, {}).text)["id"]}
         assert self.ask(user, ASK, talk, {"content": f"{item_id}?"}).status == 201
-        (run,) = self.world.sql(
+        self.world.sql(
             f"UPDATE tasks SET state = 'ready', output = NULL, error_code = 'x', error_message = '{item_id}'"
-            f" WHERE input ->> 'conversation_id' = '{talk['conversation_id']}' RETURNING run_id::text"
+            f" WHERE input ->> 'conversation_id' = '{talk['conversation_id']}'"
         )
-        return {**talk, "run_id": run[0]}
+        return talk
 
     def ask(self, user: str | None, route: Route, ids: Ids, body: Any, key: str | None = None) -> Asked:
         self.be(user)
@@ -241,7 +283,19 @@ class Hall:
         return {table: self.world.sql(one.format(table, user))[0][0] for (table,) in tables}
 
 
-UPLOAD, SEARCH, NEW_KEY, NEW_COLLECTION, FILL_COLLECTION, NEW_TALK, ASK, NEW_HOOK, TEST_HOOK = (
+(
+    UPLOAD,
+    SEARCH,
+    NEW_KEY,
+    NEW_COLLECTION,
+    FILL_COLLECTION,
+    NEW_TALK,
+    ASK,
+    NEW_HOOK,
+    TEST_HOOK,
+    NEW_JOB,
+    NEW_RUN,
+) = (
     next(r for r in ROUTES if r.handler.__name__ == name)
     for name in (
         "create_upload",
@@ -253,13 +307,16 @@ UPLOAD, SEARCH, NEW_KEY, NEW_COLLECTION, FILL_COLLECTION, NEW_TALK, ASK, NEW_HOO
         "create_message",
         "create_webhook",
         "send_test",
+        "create_job",
+        "create_run",
     )
 )
 
 
 def requests(route: Route, ids: Ids) -> list[tuple[Ids, Any]]:
     """Return what to send to a route about these things: (path parameters, body), sometimes several."""
-    path = {name: ids[name] for name in re.findall(r"\{(\w+)\}", route.path)}
+    others = OTHERS.get((route.method, route.path), {})
+    path = {name: ids[others.get(name, name)] for name in re.findall(r"\{(\w+)\}", route.path)}
     takes_body = route.body or route.raw
     return [(path, body) for body in (BODIES[route.method, route.path](ids) if takes_body else [None])]
 

@@ -54,10 +54,15 @@ class World:
 
     def put(self, key: str, body: bytes) -> dict[str, Any]:
         """PUT an object and return S3's event of it."""
-        etag = self.aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)["ETag"].strip('"')
+        self.aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
+        return self.event_of(key, len(body))
+
+    def event_of(self, key: str, size_bytes: int) -> dict[str, Any]:
+        """Return S3's event of an object that was just written."""
+        etag = self.aws.client("s3").head_object(Bucket=BUCKET, Key=key)["ETag"].strip('"')
         event: dict[str, Any] = json.loads(S3_EVENT.read_text())
         event["detail"]["bucket"]["name"] = BUCKET
-        event["detail"]["object"] |= {"key": key, "etag": etag, "size": len(body)}
+        event["detail"]["object"] |= {"key": key, "etag": etag, "size": size_bytes}
         event["detail"]["object"]["sequencer"] = f"{self._next():018X}"
         return event
 

@@ -15,12 +15,11 @@ from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.search.search import ItemId
 from chalicelib.errors import BudgetSpent, Conflict, TooLarge
 from chalicelib.model.chat.conversations import StoredConversation
-from chalicelib.model.work.tasks import StoredRun
 from chalicelib.ops.chat import ask, conversations
 from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.chat.ask import Asked, owner_of_answer
+from chalicelib.ops.jobs import runs
 from chalicelib.ops.usage.meter import Meter
-from chalicelib.ops.work import runs
 from chalicelib.ops.work.wake import wake_later
 
 routes = Routes("conversations")
@@ -188,7 +187,7 @@ def create_message(request: Request) -> Response | Message:
     ask.queue_answer(user_id, run_id, _asked(request), is_woken=not is_async, db=db)
     if is_async:
         wake_later(user_id, db=db, queues=queues)
-        return _accepted(runs.read_run(user_id, run_id, db=db), {"Preference-Applied": "respond-async"})
+        return _accepted(user_id, run_id, {"Preference-Applied": "respond-async"})
     run = ask.answer_now(
         user_id,
         run_id,
@@ -199,7 +198,7 @@ def create_message(request: Request) -> Response | Message:
         time_left_s=lambda: give_up_at - monotonic(),
     )
     found = conversations.find_answer(user_id, run.output, db=db) if run.output else None
-    return message_of(found) if found else _accepted(run, {})
+    return message_of(found) if found else _accepted(user_id, run_id, {})
 
 
 def _asked(request: Request) -> Asked:
@@ -212,7 +211,8 @@ def _asked(request: Request) -> Asked:
     )
 
 
-def _accepted(run: StoredRun, headers: dict[str, str]) -> Response:
+def _accepted(user_id: str, run_id: str, headers: dict[str, str]) -> Response:
+    run, _ = runs.read_run(user_id, run_id, db=wiring.database())
     return Response(run_of(run), status=202, headers={"Location": f"/api/v1/runs/{run.id}", **headers})
 
 

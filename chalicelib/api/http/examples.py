@@ -172,7 +172,8 @@ def _object(
 ) -> dict[str, Any]:
     members = schema.get("properties")
     if members is None:
-        return {"name": example_of(schema["additionalProperties"], components, name, sent=sent)}
+        others = schema.get("additionalProperties")
+        return {"name": example_of(others, components, name, sent=sent)} if others else {}
     wanted = (schema.get("required") or list(members)[:1]) if sent else members
     return {each: example_of(members[each], components, each, sent=sent) for each in wanted}
 

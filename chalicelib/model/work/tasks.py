@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.model.library.items import ItemRef
 
-Kind = Literal["process", "analyze", "embed", "answer", "webhook"]
+Kind = Literal["process", "analyze", "embed", "answer", "job", "webhook"]
 State = Literal["ready", "running", "done", "failed", "cancelled"]
 Queue = Literal["process", "analyze", "embed", "run"]
 
@@ -50,6 +50,10 @@ POLICIES: dict[Kind, Policy] = {
     "answer": Policy(
         queue="run", lease_s=150, max_attempts=6, backoff_base_s=5.0, backoff_cap_s=300.0, at_once=5
     ),
+    # The driver of a job's run (ops/jobs/drive.py). Attempts are counted anew at each of its steps.
+    "job": Policy(
+        queue="run", lease_s=150, max_attempts=8, backoff_base_s=5.0, backoff_cap_s=120.0, at_once=4
+    ),
     # A delivery ends by itself after three days (ops/webhooks/deliver.py), with these waits after about 25 attempts.
     "webhook": Policy(
         queue="run", lease_s=150, max_attempts=200, backoff_base_s=10.0, backoff_cap_s=12 * 3600.0, at_once=3
@@ -74,7 +78,10 @@ class Wake(Struct, frozen=True, kw_only=True):
 
 
 class Claim(Struct, frozen=True, kw_only=True):
-    """The right to work on a task until its lease ends; `token` fences every write."""
+    """The right to work on a task until its lease ends; `token` fences every write.
+
+    `part_of` is the run of a job that the task's item is a file of at this moment.
+    """
 
     user_id: str
     task_id: int
@@ -84,6 +91,7 @@ class Claim(Struct, frozen=True, kw_only=True):
     item_id: str | None
     run_id: str | None
     input: Any
+    part_of: str | None = None
 
     @property
     def ref(self) -> ItemRef:

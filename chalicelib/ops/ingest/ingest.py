@@ -46,7 +46,7 @@ def register_object(arrival: Arrival, *, db: "Database") -> ItemRef | None:
 
     Return None if the item was deleted.
     """
-    return db.transact(arrival.key.user_id, lambda tx: _register(tx, arrival))
+    return db.transact(arrival.key.user_id, lambda tx: register(tx, arrival))
 
 
 def register_bytes(
@@ -54,8 +54,8 @@ def register_bytes(
 ) -> tuple[ItemRef | None, bool]:
     """Register an object whose hash is known. Return the item that has the bytes from now on, and whether it is new."""
 
-    def register(tx: Tx) -> tuple[ItemRef | None, bool]:
-        ref = _register(tx, arrival)
+    def register_known(tx: Tx) -> tuple[ItemRef | None, bool]:
+        ref = register(tx, arrival)
         if ref is None:
             return None, False
         items.lock(tx, ref)
@@ -66,7 +66,7 @@ def register_bytes(
         items.set_content(tx, ref, sha256=sha256, size_bytes=size_bytes, etag=arrival.etag or "")
         return ref, True
 
-    return db.transact(arrival.key.user_id, register)
+    return db.transact(arrival.key.user_id, register_known)
 
 
 def process_item(
@@ -113,7 +113,8 @@ def process_item(
         )
 
 
-def _register(tx: Tx, arrival: Arrival) -> ItemRef | None:
+def register(tx: Tx, arrival: Arrival) -> ItemRef | None:
+    """Like register_object, in a transaction of the object's user."""
     key = arrival.key
     users.ensure(tx, key.user_id)
     if uploads.is_deleted(tx, key, etag=arrival.etag, written_at=arrival.written_at):

@@ -58,13 +58,18 @@ def reprocess_item(ref: ItemRef, *, db: "Database", queues: "Queues") -> Describ
     """Process the item again from its stored object. A worker that has the old claim cannot write any more."""
 
     def restart(tx: Tx) -> DescribedItem:
-        item = items.lock(tx, ref)
-        items.restart(tx, ref, key=item.key, name=item.name, etag=item.etag)
-        tasks.delete_stages(tx, ref, ["analyze", "embed"])
-        items.note(tx, ref, "reprocess", message="Asked for by the user.")
-        tasks.reset(tx, ref, "process")
+        restart_item(tx, ref)
         return items.get_with_analysis(tx, ref)
 
     item = db.transact(ref.user_id, restart)
     wake_later(ref.user_id, db=db, queues=queues)
     return item
+
+
+def restart_item(tx: Tx, ref: ItemRef) -> None:
+    """Have the item processed again, in a transaction of its user. Raise NotFound."""
+    item = items.lock(tx, ref)
+    items.restart(tx, ref, key=item.key, name=item.name, etag=item.etag)
+    tasks.delete_stages(tx, ref, ["analyze", "embed"])
+    items.note(tx, ref, "reprocess", message="Asked for by the user.")
+    tasks.reset(tx, ref, "process")

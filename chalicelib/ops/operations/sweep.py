@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from chalicelib.errors import CollectionsError, Unavailable
 from chalicelib.model.library.items import DERIVED_PREFIX, parse_key
-from chalicelib.ops.ingest.ingest import Arrival, register_object
+from chalicelib.ops.ingest.ingest import Arrival
 from chalicelib.ops.ingest.uploads import abort_abandoned
+from chalicelib.ops.jobs.inputs import register_arrival
+from chalicelib.ops.jobs.watch import find_stuck, prune_runs
 from chalicelib.ops.work.engine import take_back
 from chalicelib.ops.work.wake import rewake_lost
 from chalicelib.stores import cache_entries, idempotency_keys
@@ -54,7 +56,8 @@ def _heal(*, db: "Database") -> dict[str, int]:
         "expired_leases": _take_back_expired(db=db),
         "expired_uploads": db.transact_as_system(uploads.expire),
         "pruned_events": db.transact_as_system(outbox.prune),
-        "pruned_runs": db.transact_as_system(tasks.prune_runs),
+        "pruned_runs": db.transact_as_system(tasks.prune_runs) + prune_runs(db=db),
+        "stuck_runs": find_stuck(db=db),
         "pruned_deliveries": db.transact_as_system(deliveries.prune),
         "pruned_letters": db.transact_as_system(failures.prune_letters),
         "pruned_keys": db.transact_as_system(idempotency_keys.prune),
@@ -119,7 +122,7 @@ def _register_unknown(listed: "list[StoredObject]", *, db: "Database") -> int:
             # S3 lists whole seconds. Minutes later, an object of the second of its deletion is the deleted one.
             written_at = found.written_at - timedelta(seconds=1)
             arrival = Arrival(key=parse_key(found.key), etag=found.etag, written_at=written_at)
-            count += register_object(arrival, db=db) is not None
+            count += register_arrival(arrival, db=db)[1]
         except Unavailable:
             raise
         except CollectionsError as error:

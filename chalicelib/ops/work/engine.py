@@ -1,7 +1,8 @@
 """Do tasks of every kind: claim, work outside any transaction, finish under the fence, wake what comes next.
 
 `work` returns a function that writes the results; the engine calls it in the transaction that ends the task. `work`
-returns None when it has made progress but is not done: the task goes back and no attempt is counted. A checkpoint
+returns None when it has made progress but is not done: the task goes back and no attempt is counted; with Later it
+goes back until some seconds have passed. A checkpoint
 (tasks.checkpoint) starts the count of attempts anew, so that only attempts that fail at the same place add up.
 The error that `work` raises decides how the task goes on:
 
@@ -31,6 +32,7 @@ from chalicelib.model.work.pipeline import STATUS_DURING, Stage
 from chalicelib.model.work.tasks import BUDGET_RETRY_S, MISCONFIGURED_RETRY_S, POLICIES, Claim, TaskRef
 from chalicelib.ops.work.publish import publish
 from chalicelib.ops.work.wake import wake
+from chalicelib.stores.jobs import runs
 from chalicelib.stores.library import items
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.work import tasks
@@ -52,8 +54,14 @@ class Finished(Struct, frozen=True, kw_only=True):
     events: Sequence[Outgoing] = ()
 
 
+class Later(Struct, frozen=True, kw_only=True):
+    """There is nothing to do before so many seconds have passed."""
+
+    delay_s: float
+
+
 Finish = Callable[[Tx], Finished]
-Work = Callable[[Claim], Finish | None]
+Work = Callable[[Claim], Finish | Later | None]
 
 
 class TimeUp(errors.Unavailable):
@@ -106,7 +114,8 @@ def take_back(tx: Tx, expired: Sequence[Expired]) -> None:
 def _claim(tx: Tx, task: TaskRef, lease_s: float | None) -> Claim | None:
     claim = tasks.claim(tx, task, lease_s=lease_s)
     if claim is not None:
-        tasks.note(tx, claim, "started")
+        if claim.kind != "job":  # a driver looks again and again, and notes what it does (ops/jobs/drive.py)
+            tasks.note(tx, claim, "started")
         if claim.item_id is not None:
             items.set_status(tx, claim.ref, STATUS_DURING[cast(Stage, claim.kind)])
     return claim
@@ -118,10 +127,10 @@ def _attempt(claim: Claim, work: Work, *, db: "Database") -> Sequence[Outgoing]:
     outcome, began = "done", monotonic()
     try:
         finish = work(claim)
-        if finish is not None:
+        if finish is not None and not isinstance(finish, Later):
             return db.transact(claim.user_id, lambda tx: _finish(tx, claim, finish))
         outcome = "continues"
-        db.transact(claim.user_id, lambda tx: _release(tx, claim))
+        db.transact(claim.user_id, lambda tx: _release(tx, claim, finish))
     except errors.LeaseLost:
         outcome = "lost"
         log.warning("lease lost, nothing written")
@@ -143,10 +152,11 @@ def _finish(tx: Tx, claim: Claim, finish: Finish) -> Sequence[Outgoing]:
     return finished.events
 
 
-def _release(tx: Tx, claim: Claim) -> None:
+def _release(tx: Tx, claim: Claim, later: Later | None) -> None:
     tasks.hold(tx, claim)
-    tasks.note(tx, claim, "continues")
-    tasks.release(tx, claim)
+    if later is None:  # who waits looks again and again: the timeline would have nothing else
+        tasks.note(tx, claim, "continues")
+    tasks.release(tx, claim, delay_s=later.delay_s if later else 0.0)
 
 
 def _record(claim: Claim, error: Exception, *, db: "Database") -> None:
@@ -192,6 +202,8 @@ def _fail(
     tasks.note(tx, task, "failed", attempt=attempt, message=f"{code}: {message}")
     if task.item_id is not None:
         items.set_failed(tx, task.ref, code=code, message=message)
+    elif task.kind == "job" and task.run_id is not None:
+        runs.set_failed(tx, task.user_id, task.run_id, code=code, message=message)
 
 
 def _reason(error: Exception) -> tuple[str, str]:

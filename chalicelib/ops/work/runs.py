@@ -1,11 +1,11 @@
-"""Runs as their user sees them: read, list, cancel."""
+"""Tasks that are runs: their timeline, and the cancelling of one that is no run of a job."""
 
 from typing import TYPE_CHECKING
 
 from chalicelib import errors
 from chalicelib.model.ids import checked_uuid
 from chalicelib.model.library.items import ItemEvent
-from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
+from chalicelib.model.paging import cut_page
 from chalicelib.model.work.tasks import StoredRun
 from chalicelib.ops.work.wake import wake_later
 from chalicelib.stores.postgres.tx import Tx
@@ -14,26 +14,6 @@ from chalicelib.stores.work import tasks
 if TYPE_CHECKING:
     from chalicelib.stores.aws.queues import Queues
     from chalicelib.stores.postgres.postgres import Database
-
-
-def read_run(user_id: str, run_id: str, *, db: "Database") -> StoredRun:
-    """Return the run. Raise NotFound."""
-    known = _checked(run_id)
-    return db.transact(user_id, lambda tx: tasks.get_run(tx, user_id, known))
-
-
-def list_runs(
-    user_id: str, *, state: str | None, after: str | None, limit: int, db: "Database"
-) -> tuple[list[StoredRun], str | None]:
-    """Return a page of the user's runs, newest first, and the cursor of the next page."""
-    position = decode_cursor(after) if after else None
-    if position:
-        checked_uuid(position[1], errors.InvalidInput("This cursor is not one of ours.", field="after"))
-    found = db.transact(
-        user_id, lambda tx: tasks.list_runs(tx, user_id, state=state, after=position, limit=limit + 1)
-    )
-    page, last = cut_page(found, limit)
-    return page, encode_cursor(last.created_at, last.id) if last else None
 
 
 def read_timeline(

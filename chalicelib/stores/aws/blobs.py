@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any
+from itertools import chain
+from typing import IO, Any
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -64,8 +65,44 @@ class Blobs:
         with _translated():
             return bytes(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
 
-    def put(self, key: str, body: bytes, *, content_type: str) -> str:
-        """Write an object and return its etag."""
+    def size_of(self, key: str) -> tuple[int, str]:
+        """Return (bytes, etag) of an object. Raise NotFound."""
+        with _translated():
+            answer = self._s3.head_object(Bucket=self.bucket, Key=key)
+        return int(answer["ContentLength"]), _etag(answer["ETag"])
+
+    def get_range(self, key: str, start: int, size_bytes: int, *, etag: str) -> bytes:
+        """Return bytes of exactly this version of the object. Raise BadFile "input_changed" for another one."""
+        wanted = f"bytes={start}-{start + size_bytes - 1}"
+        try:
+            with _translated():
+                answer = self._s3.get_object(Bucket=self.bucket, Key=key, Range=wanted, IfMatch=etag)
+                return bytes(answer["Body"].read())
+        except errors.Conflict:
+            said = "The file was overwritten while it was read."
+            raise errors.BadFile(said, code="input_changed") from None
+
+    def put_parts(self, key: str, parts: Iterator[bytes], *, content_type: str) -> str:
+        """Write an object from parts, all but the last of at least 5 MiB; return its etag. One part is held at once."""
+        first, second = next(parts, b""), next(parts, None)
+        if second is None:
+            return self.put(key, first, content_type=content_type)
+        multipart_id, etags = self.begin_parts(key, content_type=content_type), dict[int, str]()
+        try:
+            for number, part in enumerate(chain((first, second), parts), start=1):
+                with _translated():
+                    sent = self._s3.upload_part(
+                        Bucket=self.bucket, Key=key, UploadId=multipart_id, PartNumber=number, Body=part
+                    )
+                etags[number] = sent["ETag"]
+            self.complete_parts(key, multipart_id, etags)
+        except BaseException:
+            self.abort_parts(key, multipart_id)
+            raise
+        return self.size_of(key)[1]
+
+    def put(self, key: str, body: bytes | IO[bytes], *, content_type: str) -> str:
+        """Write an object, also from an open file, and return its etag."""
         with _translated():
             answer = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
         return _etag(answer["ETag"])
@@ -118,6 +155,23 @@ class Blobs:
                 ExpiresIn=ttl_s,
             )
         return post["url"], post["fields"]
+
+    def presign_any(self, key: str, *, max_bytes: int, ttl_s: int) -> tuple[str, dict[str, str]]:
+        """Return a POST form for this key and any file of 1 to `max_bytes` bytes: (url, fields)."""
+        with _translated():
+            post = self._s3.generate_presigned_post(
+                Bucket=self.bucket,
+                Key=key,
+                Conditions=[["content-length-range", 1, max_bytes]],
+                ExpiresIn=ttl_s,
+            )
+        return post["url"], post["fields"]
+
+    def presign_any_part(self, key: str, multipart_id: str, number: int, *, ttl_s: int) -> str:
+        """Return a PUT URL for this part, of any size."""
+        part = {"Bucket": self.bucket, "Key": key, "UploadId": multipart_id, "PartNumber": number}
+        with _translated():
+            return str(self._s3.generate_presigned_url("upload_part", Params=part, ExpiresIn=ttl_s))
 
     def begin_parts(self, key: str, *, content_type: str) -> str:
         """Return S3's id of a new upload in parts."""
@@ -188,6 +242,8 @@ def _translated() -> Iterator[None]:
             ) from error
         if code in ("NoSuchKey", "NoSuchUpload", "404"):
             raise errors.NotFound("The object is gone.", code="object_missing") from error
+        if code in ("PreconditionFailed", "412"):
+            raise errors.Conflict("The object has other bytes now.") from error
         if code in ("AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):
             raise errors.Misconfigured(f"S3 refused: {code}.", code="s3_refused") from error
         raise errors.Unavailable(

@@ -147,6 +147,18 @@ def set_failed(tx: Tx, ref: ItemRef, *, code: str, message: str) -> None:
     tx.run(SQL["set_failed"], user_id=ref.user_id, id=ref.item_id, code=code, message=message)
 
 
+def lock_many(tx: Tx, user_id: str, item_ids: Sequence[str]) -> None:
+    """Lock the items, in one order, until the transaction ends."""
+    tx.all(SQL["lock_many"], user_id=user_id, ids=list(item_ids))
+
+
+def fail_all(tx: Tx, user_id: str, item_ids: Sequence[str], *, code: str, message: str) -> list[str]:
+    """Have those of the items fail that are at work; return their ids. The items are locked before, in order."""
+    lock_many(tx, user_id, item_ids)
+    rows = tx.all(SQL["fail_all"], user_id=user_id, ids=list(item_ids), code=code, message=message)
+    return [row["id"] for row in rows]
+
+
 def restart(tx: Tx, ref: ItemRef, *, key: str, name: str, etag: str | None) -> None:
     """Set the item back to PENDING. If the etag changes, the bytes' identity is cleared."""
     tx.run(SQL["restart"], user_id=ref.user_id, id=ref.item_id, key=key, name=name, etag=etag)

@@ -71,6 +71,15 @@ UPDATE items
 SET status = 'FAILED', failure_code = %(code)s, failure_message = %(message)s, updated_at = now()
 WHERE user_id = %(user_id)s AND id = %(id)s
 
+-- :name lock_many
+SELECT id FROM items WHERE user_id = %(user_id)s AND id = ANY (%(ids)s) ORDER BY id FOR UPDATE
+
+-- :name fail_all
+UPDATE items
+SET status = 'FAILED', failure_code = %(code)s, failure_message = %(message)s, updated_at = now()
+WHERE user_id = %(user_id)s AND id = ANY (%(ids)s) AND status NOT IN ('READY', 'FAILED')
+RETURNING id
+
 -- :name restart
 UPDATE items
 SET status = 'PENDING', failure_code = NULL, failure_message = NULL, generation = generation + 1, pages_read = 0, updated_at = now(),

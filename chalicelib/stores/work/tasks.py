@@ -5,7 +5,6 @@ Run ids are UUIDs, checked before they come here.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
@@ -57,10 +56,20 @@ def insert_if_missing(tx: Tx, ref: ItemRef, stage: Stage) -> None:
 
 
 def insert_run(
-    tx: Tx, user_id: str, run_id: str, *, kind: Kind, input: Mapping[str, Any], is_woken: bool = False
+    tx: Tx,
+    user_id: str,
+    run_id: str,
+    *,
+    kind: Kind,
+    input: Mapping[str, Any],
+    is_woken: bool = False,
+    delay_s: float = 0.0,
 ) -> bool:
-    """Make a run ready; return False when it is there already. `is_woken`: the caller begins to work on it itself."""
-    given = {"kind": kind, "input": json.dumps(input), "is_woken": is_woken}
+    """Make a run ready; return False when it is there already. `is_woken`: the caller begins to work on it itself.
+
+    It is due after `delay_s` seconds, or when somebody hastens it.
+    """
+    given = {"kind": kind, "input": json.dumps(input), "is_woken": is_woken, "delay_s": delay_s}
     return tx.run(SQL["insert_run"], user_id=user_id, run_id=run_id, **given) == 1
 
 
@@ -73,17 +82,10 @@ def find(tx: Tx, ref: ItemRef, stage: Stage) -> StoredTask | None:
 
 
 def get_run(tx: Tx, user_id: str, run_id: str) -> StoredRun:
-    found = _list_runs(tx, user_id, run_id=run_id)
-    if not found:
+    run = tx.row(StoredRun, SQL["get_run"], user_id=user_id, run_id=run_id)
+    if run is None:
         raise NotFound("There is no such run.")
-    return found[0]
-
-
-def list_runs(
-    tx: Tx, user_id: str, *, state: str | None, after: tuple[datetime, str] | None, limit: int
-) -> list[StoredRun]:
-    """Return the user's runs behind `after` (created_at, id), newest first."""
-    return _list_runs(tx, user_id, state=state, after=after, limit=limit)
+    return run
 
 
 def list_run_events(tx: Tx, user_id: str, run_id: str, *, after: int, limit: int) -> list[ItemEvent]:
@@ -139,9 +141,24 @@ def finish(tx: Tx, claim: Claim, output: Mapping[str, Any] | None) -> bool:
     return tx.run(SQL["finish"], **_key(claim), output=given) == 1
 
 
-def release(tx: Tx, claim: Claim) -> None:
-    """Give the task back, with no attempts used. The caller holds the claim."""
-    tx.run(SQL["release"], **_key(claim))
+def release(tx: Tx, claim: Claim, *, delay_s: float = 0.0) -> None:
+    """Give the task back, with no attempts used, due after `delay_s`. The caller holds the claim."""
+    tx.run(SQL["release"], **_key(claim), delay_s=delay_s)
+
+
+def hasten(tx: Tx, user_id: str, run_id: str) -> bool:
+    """Make a run that waits for its time due now. Return False when it is at work, or over."""
+    return tx.run(SQL["hasten"], user_id=user_id, run_id=run_id) == 1
+
+
+def restart_run(tx: Tx, user_id: str, run_id: str) -> None:
+    """Make the run ready anew, whatever it is now. Its worker loses the fence, and its place is free."""
+    tx.run(SQL["restart_run"], user_id=user_id, run_id=run_id)
+
+
+def cancel_stages(tx: Tx, user_id: str, item_ids: Sequence[str]) -> None:
+    """Cancel what is ready or at work of these items, which the caller has locked. Their workers lose the fence."""
+    tx.run(SQL["cancel_stages"], user_id=user_id, item_ids=list(item_ids))
 
 
 def retry(
@@ -257,18 +274,9 @@ def note(
     )
 
 
-def _list_runs(
-    tx: Tx,
-    user_id: str,
-    *,
-    run_id: str | None = None,
-    state: str | None = None,
-    after: tuple[datetime, str] | None = None,
-    limit: int = 1,
-) -> list[StoredRun]:
-    after_at, after_id = after or (None, None)
-    page = {"after_at": after_at, "after_id": after_id, "limit": limit}
-    return tx.rows(StoredRun, SQL["list_runs"], user_id=user_id, run_id=run_id, state=state, **page)
+def note_run(tx: Tx, user_id: str, run_id: str, event: str, *, message: str | None = None) -> None:
+    """Add a line to the timeline of a run that the caller has not claimed."""
+    tx.run(SQL["note_run"], user_id=user_id, run_id=run_id, event=event, message=message)
 
 
 def _lock_item(tx: Tx, task: Named) -> None:

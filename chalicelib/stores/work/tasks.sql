@@ -9,8 +9,9 @@ INSERT INTO tasks (user_id, item_id, stage) VALUES (%(user_id)s, %(item_id)s, %(
 
 -- A run that its own request begins to work on counts as woken: no message is sent for it at once.
 -- :name insert_run
-INSERT INTO tasks (user_id, run_id, stage, input, woken_at)
-VALUES (%(user_id)s, %(run_id)s::uuid, %(kind)s, %(input)s::jsonb, CASE WHEN %(is_woken)s THEN now() END)
+INSERT INTO tasks (user_id, run_id, stage, input, woken_at, run_after)
+VALUES (%(user_id)s, %(run_id)s::uuid, %(kind)s, %(input)s::jsonb, CASE WHEN %(is_woken)s THEN now() END,
+        now() + %(delay_s)s * interval '1 second')
 ON CONFLICT (user_id, run_id) DO NOTHING
 
 -- :name delete_stages
@@ -20,15 +21,10 @@ DELETE FROM tasks WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stag
 SELECT id AS task_id, state, attempt FROM tasks
 WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND stage = %(stage)s
 
--- :name list_runs
+-- :name get_run
 SELECT run_id::text AS id, id AS task_id, stage AS kind, state, output, attempt, error_code, error_message, run_after,
        created_at, started_at, finished_at
-FROM tasks
-WHERE user_id = %(user_id)s AND run_id IS NOT NULL
-  AND (%(run_id)s::uuid IS NULL OR run_id = %(run_id)s::uuid)
-  AND (%(state)s::text IS NULL OR state = %(state)s)
-  AND (%(after_at)s::timestamptz IS NULL OR (created_at, run_id) < (%(after_at)s, %(after_id)s::uuid))
-ORDER BY created_at DESC, run_id DESC LIMIT %(limit)s
+FROM tasks WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid
 
 -- :name lock_item
 SELECT 1 FROM tasks t JOIN items i ON i.user_id = t.user_id AND i.id = t.item_id
@@ -50,7 +46,9 @@ WHERE user_id = %(user_id)s AND id = %(task_id)s AND stage = %(kind)s AND attemp
   AND (SELECT count(*) FROM tasks
        WHERE user_id = %(user_id)s AND stage = %(kind)s AND state = 'running' AND lease_until >= clock_timestamp()
          AND id <> %(task_id)s) < %(at_once)s
-RETURNING id AS task_id, token::text, attempt, item_id, run_id::text, input
+RETURNING id AS task_id, token::text, attempt, item_id, run_id::text, input,
+          (SELECT f.run_id::text FROM run_files f
+           WHERE f.user_id = %(user_id)s AND f.item_id = tasks.item_id AND f.outcome IS NULL AND f.started_at IS NOT NULL LIMIT 1) AS part_of
 
 -- A due task whose claim found all of the user's places taken waits for one without a message.
 -- :name give_way
@@ -79,9 +77,30 @@ WHERE user_id = %(user_id)s AND id = %(task_id)s
 
 -- :name release
 UPDATE tasks
-SET state = 'ready', attempt = 0, token = NULL, lease_until = NULL, run_after = now(), woken_at = NULL,
+SET state = 'ready', attempt = 0, token = NULL, lease_until = NULL, woken_at = NULL,
+    run_after = clock_timestamp() + %(delay_s)s * interval '1 second',
     error_code = NULL, error_message = NULL, last_error = NULL
 WHERE user_id = %(user_id)s AND id = %(task_id)s
+
+-- A delayed message may be on its way already; it will find nothing to do.
+-- :name hasten
+UPDATE tasks SET run_after = clock_timestamp(), woken_at = NULL
+WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND state = 'ready' AND run_after > clock_timestamp()
+
+-- :name restart_run
+UPDATE tasks
+SET state = 'ready', attempt = 0, token = NULL, lease_until = NULL, run_after = clock_timestamp(), woken_at = NULL,
+    error_code = NULL, error_message = NULL, last_error = NULL, finished_at = NULL
+WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid
+
+-- :name cancel_stages
+WITH cancelled AS (
+    UPDATE tasks SET state = 'cancelled', token = NULL, lease_until = NULL, finished_at = clock_timestamp()
+    WHERE user_id = %(user_id)s AND item_id = ANY (%(item_ids)s) AND state IN ('ready', 'running')
+    RETURNING user_id, item_id, stage
+)
+INSERT INTO item_events (user_id, item_id, stage, event, message)
+SELECT user_id, item_id, stage, 'cancelled', 'Its run was stopped.' FROM cancelled
 
 -- Full jitter: a random wait below base * 2^(attempt-1), capped; a provider's Retry-After is the floor.
 -- :name retry
@@ -195,7 +214,9 @@ WITH lost AS (
 SELECT count(*)::int AS n FROM unwoken
 
 -- :name prune_runs
-DELETE FROM tasks WHERE run_id IS NOT NULL AND finished_at < now() - interval '30 days'
+DELETE FROM tasks
+WHERE run_id IS NOT NULL AND finished_at < now() - interval '30 days'
+  AND stage <> 'job' -- ops/jobs/watch.py deletes these, with their objects
 
 -- :name adopt_runs
 SELECT adopt_runs('1 minute')
@@ -205,6 +226,10 @@ SELECT adopt_runs('1 minute')
 INSERT INTO item_events (user_id, item_id, run_id, stage, event, attempt, message)
 SELECT %(user_id)s, %(item_id)s, %(run_id)s::uuid, %(kind)s, %(event)s, %(attempt)s, %(message)s
 WHERE num_nonnulls(%(item_id)s::text, %(run_id)s::uuid) = 1
+
+-- :name note_run
+INSERT INTO item_events (user_id, run_id, stage, event, message)
+SELECT user_id, run_id, stage, %(event)s, %(message)s FROM tasks WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid
 
 -- :name list_run_events
 SELECT id, at, stage, event, attempt, message FROM item_events

@@ -1,0 +1,70 @@
+"""The kinds of jobs, declared once: what each does, its parameters, and who may make one.
+
+A new kind is an entry here and its step in events/kinds.py.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from chalicelib.errors import InvalidInput
+
+JobKind = Literal["ingest", "reprocess", "zip_import"]
+
+
+class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the parameters of a kind. This one has none."""
+
+
+class ReprocessParameters(Parameters, frozen=True, kw_only=True):
+    """Which items are processed again: those that fulfil all conditions. One is required, or the job's collection.
+
+    `all` is a condition that every item fulfils.
+    """
+
+    item_ids: (
+        Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=255)], ...], Meta(max_length=1000)]
+        | None
+    ) = None
+    status: Literal["READY", "FAILED"] | None = None
+    kind: Literal["image", "pdf"] | None = None
+    all: bool = False
+
+    @property
+    def is_limited(self) -> bool:
+        return self.all or any((self.item_ids, self.status, self.kind))
+
+
+class KindOfJob(Struct, frozen=True, kw_only=True):
+    """`takes_upload`: a run waits for the file that is uploaded for it. Such a job has no schedule."""
+
+    title: str
+    parameters: type[Parameters] = Parameters
+    takes_upload: bool = False
+    takes_collection: bool = False
+    admin: bool = False
+
+
+KINDS: dict[JobKind, KindOfJob] = {
+    "ingest": KindOfJob(
+        title="Make items of an uploaded image, PDF or zip of them.", takes_upload=True, takes_collection=True
+    ),
+    "zip_import": KindOfJob(
+        title="Make items of the files in an uploaded zip.", takes_upload=True, takes_collection=True
+    ),
+    "reprocess": KindOfJob(
+        title="Process items again from their files.", parameters=ReprocessParameters, takes_collection=True
+    ),
+}
+
+
+def check_parameters(kind: JobKind, given: Any) -> Parameters:
+    """Return the parameters of a job of this kind. Raise InvalidInput."""
+    try:
+        return msgspec.convert(given, KINDS[kind].parameters)
+    except msgspec.ValidationError as error:
+        names = ", ".join(KINDS[kind].parameters.__struct_fields__) or "none"
+        raise InvalidInput(
+            f"parameters do not fit a job of kind {kind}: {error}. It takes: {names}.", field="parameters"
+        ) from error

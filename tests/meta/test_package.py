@@ -7,36 +7,55 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+import deploy.package
 from chalicelib.api.http.problems import STATUS_OF_ERROR, UPLOADS_PATH, Problem
 from chalicelib.model.gateway.gateway_routes import ROUTES
 from chalicelib.model.work.tasks import POLICIES
 from deploy import base, hollow, zips
 from deploy.overlay import logical_id
-from deploy.package import CannotPackage, build, find_python, make_environment
+from deploy.package import CannotPackage, build, find_python, make_environment, stage_sources
 from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, ROOT
 from deploy.queues import resource_id
 from tests.support.heif_files import plain_heic
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Directory with sam.json and deployment.zip of stage dev. Needs Python 3.12 or 3.13 and a package index.
 
     A machine without them skips; a machine with CI set fails, because there nobody reads skips.
     """
+    return built(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The same without the libraries, which take ten times as long."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(deploy.package, "stage_sources", stage_without_libraries)
+        yield built(tmp_path_factory)
+
+
+def stage_without_libraries(to: Path) -> None:
+    stage_sources(to)
+    (to / "requirements.txt").write_text("")
+
+
+def built(folders: pytest.TempPathFactory) -> Path:
     try:
         find_python()
     except CannotPackage as error:
         missing(str(error))
-    if not index_answers(tmp_path_factory.mktemp("index")):
+    if not index_answers(folders.mktemp("index")):
         missing("pip reaches no package index, and the wheels for Lambda come from one")
-    to = tmp_path_factory.mktemp("package") / "dev"
+    to = folders.mktemp("package") / "dev"
     build("dev", to)
     return to
 
@@ -54,6 +73,10 @@ def index_answers(to: Path) -> bool:
 
 @pytest.fixture(scope="module")
 def names(package: Path) -> set[str]:
+    return names_in(package)
+
+
+def names_in(package: Path) -> set[str]:
     with zipfile.ZipFile(package / "deployment.zip") as zipped:
         return set(zipped.namelist())
 
@@ -64,14 +87,20 @@ def resources(package: Path) -> dict[str, Any]:
     return loaded
 
 
-def test_the_zip_is_small(package: Path) -> None:
-    assert (package / "deployment.zip").stat().st_size <= zips.LIMIT_BYTES
+@pytest.mark.slow
+def test_the_zip_is_small(whole: Path) -> None:
+    assert (whole / "deployment.zip").stat().st_size <= zips.LIMIT_BYTES
 
 
 def test_the_zip_holds_the_whole_app(names: set[str]) -> None:
     files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "chalicelib").rglob("*") if path.is_file()}
     ours = {"app.py", *(name for name in files if "__pycache__" not in name)}
     assert ours - names == set()
+
+
+@pytest.mark.slow
+def test_the_zip_with_its_libraries_holds_no_tests_docs_secrets_nor_stale_caches(whole: Path) -> None:
+    test_the_zip_holds_no_tests_docs_secrets_nor_stale_caches(names_in(whole))
 
 
 def test_the_zip_holds_no_tests_docs_secrets_nor_stale_caches(names: set[str]) -> None:
@@ -103,12 +132,11 @@ def test_only_a_library_of_lambdas_machines_is_emptied() -> None:
             hollow.hollow(strange.ljust(20, b"\0"), keep=b"x")
 
 
-def test_wheels_and_functions_agree_on_the_version_of_python(
-    names: set[str], resources: dict[str, Any]
-) -> None:
+@pytest.mark.slow
+def test_wheels_and_functions_agree_on_the_version_of_python(whole: Path, resources: dict[str, Any]) -> None:
     runtimes = {each["Properties"]["Runtime"] for each in functions(resources).values()}
     libraries = {
-        found[0] for name in names if (found := re.search(r"cpython-\d+(?=-x86_64-linux-gnu\.so)", name))
+        found[0] for name in names_in(whole) if (found := re.search(r"cpython-\d+(?=-x86_64-linux-gnu\.so)", name))
     }
     assert runtimes in ({"python3.13"}, {"python3.12"})
     assert libraries == {runtime.replace("python3.", "cpython-3") for runtime in runtimes}
@@ -225,13 +253,14 @@ def test_the_template_passes_cfn_lint(package: Path) -> None:
     assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"),
     reason="the package's libraries are for Linux on x86_64",
 )
-def test_the_zip_runs_by_itself(package: Path, tmp_path: Path) -> None:
+def test_the_zip_runs_by_itself(whole: Path, tmp_path: Path) -> None:
     """Nothing but the zip's content and the standard library; botocore is Lambda's own and comes late."""
-    with zipfile.ZipFile(package / "deployment.zip") as zipped:
+    with zipfile.ZipFile(whole / "deployment.zip") as zipped:
         zipped.extractall(tmp_path)
     dependencies = "psycopg2, pgvector, PIL.Image, pillow_heif, pypdfium2"
     code = f"""import io, sys; sys.path.insert(0, '.'); import app, {dependencies}

@@ -136,7 +136,9 @@ def test_only_a_library_of_lambdas_machines_is_emptied() -> None:
 def test_wheels_and_functions_agree_on_the_version_of_python(whole: Path, resources: dict[str, Any]) -> None:
     runtimes = {each["Properties"]["Runtime"] for each in functions(resources).values()}
     libraries = {
-        found[0] for name in names_in(whole) if (found := re.search(r"cpython-\d+(?=-x86_64-linux-gnu\.so)", name))
+        found[0]
+        for name in names_in(whole)
+        if (found := re.search(r"cpython-\d+(?=-x86_64-linux-gnu\.so)", name))
     }
     assert runtimes in ({"python3.13"}, {"python3.12"})
     assert libraries == {runtime.replace("python3.", "cpython-3") for runtime in runtimes}

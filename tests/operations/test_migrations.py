@@ -24,20 +24,14 @@ from chalicelib.stores.postgres import migrate as module
 from chalicelib.stores.postgres.migrate import MIGRATIONS, MigrationChanged, migrate, set_app_password
 from chalicelib.stores.postgres.sql import statements
 from tests.conftest import create_database, execute, rows
-from tests.meta.test_sql import plan
 from tests.releases.record import PASSWORD
 from tests.support.emulated import BUCKET
+from tests.support.plans import misfits
 from tests.support.world import World, forget_wiring, jpeg
 
 RELEASES = sorted(
     path for path in (Path(__file__).parents[1] / "releases").iterdir() if (path / "rows.sql").exists()
 )
-STATEMENTS = [
-    pytest.param(text, id=f"{release.name}.{path.stem}.{name}")
-    for release in RELEASES
-    for path in sorted((release / "statements").glob("*.sql"))
-    for name, text in statements(str(path)).items()
-]
 
 
 @pytest.fixture
@@ -187,7 +181,13 @@ def _ref(item_id: str) -> ItemRef:
     return ItemRef(user_id="alice", item_id=item_id)
 
 
-@pytest.mark.parametrize("text", STATEMENTS)
-def test_an_earlier_releases_statement_still_runs(text: str, template_url: str) -> None:
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
+def test_an_earlier_releases_statements_still_run(release: Path, template_url: str) -> None:
     """While a release is rolled out, the one before it works on the new schema."""
-    assert plan(text, template_url)
+    recorded = {
+        f"{path.stem}.{name}": text
+        for path in (release / "statements").glob("*.sql")
+        for name, text in statements(str(path)).items()
+    }
+    assert len(recorded) > 10
+    assert misfits(recorded, template_url) == {}

@@ -103,10 +103,10 @@ def identify(headers: Mapping[str, str]) -> Caller:
     return caller
 
 
-def fill(world: World, name: str) -> None:
+def fill(world: World, name: str, count: int) -> None:
     """Enough of everybody's, ready and failed, that chains which delete and redrive do not run out of it."""
     for caller in CALLERS.values():
-        for number in range(6):
+        for number in range(count):
             body = jpeg(size=(60 + number, 40)) + name.encode()
             world.ingest(f"{caller.user_id}/{name}-{number}.jpg", body)
             world.ingest(f"{caller.user_id}/{name}-{number}-broken.jpg", b"broken")
@@ -137,10 +137,10 @@ class Contract:
     served: Served
     folder: Path
 
-    def check(self, *options: str) -> None:
+    def check(self, *options: str, count: int = 6) -> None:
         """Let Schemathesis try the routes, once there is something that they can answer with."""
         self._runs = getattr(self, "_runs", 0) + 1
-        fill(self.world, f"run-{self._runs}")
+        fill(self.world, f"run-{self._runs}", count)
         program = Path(sys.executable).parent / "schemathesis"
         command = [program, "run", "openapi.json", f"--url={self.served.url}", *OPTIONS, *options]
         done = subprocess.run(command, cwd=self.folder, text=True, capture_output=True, timeout=600 * SCALE)
@@ -178,9 +178,13 @@ def test_the_api_keeps_to_its_document(contract: Contract) -> None:
 
 
 def test_the_api_keeps_to_its_document_at_its_bounds(contract: Contract) -> None:
-    """Each parameter and field at its limits and beyond, one at a time."""
-    contract.check("--phases=coverage", "--max-examples=1")
-    assert {route.path for route in app.app.declared} <= {path for _, path in contract.served.statuses}
+    """Each parameter and field at its limits and beyond, one at a time, of every fourth operation; the long form above
+    does it with all of them.
+    """
+    some = sorted(app.app.declared, key=lambda route: route.handler.__name__)[::4]
+    chosen = [f"--include-operation-id={route.handler.__name__}" for route in some]
+    contract.check("--phases=coverage", "--max-examples=1", *chosen, count=2)
+    assert {route.path for route in some} <= {path for _, path in contract.served.statuses}
 
 
 @pytest.mark.parametrize(

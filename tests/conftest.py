@@ -16,6 +16,7 @@ from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from chalicelib.stores.postgres.postgres import Database
 from local.layout import aws_environment
 from local.postgres import start_postgres, stop_postgres
+from tests.support.direct import asked_directly
 from tests.support.emulated import BUCKET, TABLES, emulated_aws
 from tests.support.memory import memory_folder
 from tests.support.provider_server import DIMENSIONS, provider_server
@@ -168,7 +169,7 @@ def world(
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         forget_wiring()
-        with lent(kept_decoder):
+        with lent(kept_decoder), asked_directly(aws.emulator):
             yield World(db=db, admin_url=admin_url, aws=aws, providers=providers)
         forget_wiring()
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from chalicelib.errors import InvalidSetting as InvalidSetting
 from chalicelib.settings.addresses import identity_secret, issuer, networks, origins, upstream_urls
-from chalicelib.settings.budgets import budgets
+from chalicelib.settings.budgets import budgets, storage_gb
 from chalicelib.settings.mail import console_url, mail_folder, mail_from, verify_email
 from chalicelib.settings.models import ModelSettings, choose_models
 from chalicelib.settings.rates import rates
@@ -58,6 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     oidc_audience: str | None
     rates: Mapping[str, tuple[tuple[int, int], tuple[int, int]]]
     budgets: Mapping[str, Decimal | None]
+    storage_gb: Mapping[str, Decimal | None]
     upstream_urls: Mapping[str, str]
     upstream_allow_private: tuple[str, ...]
     upstream_identity_secret: str | None
@@ -112,6 +113,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             oidc_audience=required(env, "OIDC_AUDIENCE") if oidc_issuer else None,
             rates=rates(env, "RATE_LIMITS", local=environment == "local"),
             budgets=budgets(env, "BUDGETS", local=environment == "local"),
+            storage_gb=storage_gb(env, "STORAGE_GB", local=environment == "local"),
             upstream_urls=upstream_urls(env),
             upstream_allow_private=networks(env, "UPSTREAM_ALLOW_PRIVATE"),
             upstream_identity_secret=identity_secret(env),

@@ -115,7 +115,13 @@ def test_the_same_bytes_are_a_document_of_each_user(world: World, send: Send) ->
 def test_the_same_bytes_at_once_are_one_document(world: World) -> None:
     def create(number: int) -> tuple[str, bool]:
         row, is_new = documents.create_document(
-            "alice", folder=f"f{number}", filename="t.pdf", body=PDF, db=world.db, blobs=blobs
+            "alice",
+            folder=f"f{number}",
+            filename="t.pdf",
+            body=PDF,
+            max_stored_bytes=None,
+            db=world.db,
+            blobs=blobs,
         )
         return row.document_id, is_new
 
@@ -285,6 +291,7 @@ def test_bytes_that_are_no_pdf_are_refused_before_anything_is_asked(world: World
             folder="f",
             filename="a.pdf",
             body=b"%!PS",
+            max_stored_bytes=None,
             db=world.db,
             blobs=None,  # type: ignore[arg-type]
         )

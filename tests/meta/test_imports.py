@@ -31,7 +31,7 @@ SUBJECTS = {
     "api": {
         "http": set(),
         "accounts": {"http"},
-        "library": {"http"},
+        "library": {"http", "usage"},
         "search": {"http", "library"},
         "chat": {"http", "library", "search"},
         "jobs": {"chat", "http", "library"},
@@ -42,8 +42,8 @@ SUBJECTS = {
     "ops": {
         "accounts": set(),
         "work": set(),
-        "ingest": {"work"},
-        "library": {"ingest"},
+        "ingest": {"usage", "work"},
+        "library": {"ingest", "usage"},
         "search": set(),
         "chat": {"search", "usage", "work"},
         "jobs": {"ingest", "work"},

@@ -11,7 +11,8 @@ from chalicelib import wiring
 from chalicelib.api.http.routes import Query, Request, Response, Routes
 from chalicelib.api.library.items import CollectionId, Failure, Limit, cache_headers, failure_of
 from chalicelib.api.library.uploads import FileName
-from chalicelib.errors import BadFile, Conflict, NotFound
+from chalicelib.api.usage.storage import max_stored_bytes
+from chalicelib.errors import BadFile, Conflict, NotFound, TooLarge
 from chalicelib.model.library.documents import DocumentFilters, StoredDocument
 from chalicelib.model.library.items import ItemRef, Status
 from chalicelib.ops.ingest import manage
@@ -110,7 +111,7 @@ class PageImage(Query, frozen=True, kw_only=True):
     returns=Document,
     status=201,
     also={200: Document},
-    errors=(BadFile, Conflict),
+    errors=(BadFile, Conflict, TooLarge),
     keyed=True,
     cost="costly",
     summary="Send a PDF of up to 10 MB; 200 when you have these bytes already. Larger ones: POST /api/v1/uploads.",
@@ -121,6 +122,7 @@ def create_document(request: Request) -> Response:
         folder=request.creation_id.hex[:12],
         filename=request.query.filename,
         body=request.body,
+        max_stored_bytes=max_stored_bytes(request),
         db=wiring.database(),
         blobs=wiring.blobs(),
     )

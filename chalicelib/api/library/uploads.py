@@ -9,6 +9,7 @@ from msgspec import Meta
 from chalicelib import wiring
 from chalicelib.api.http.routes import Body, Request, Response, Routes
 from chalicelib.api.library.items import Item, item_of
+from chalicelib.api.usage.storage import max_stored_bytes
 from chalicelib.errors import Conflict, TooLarge
 from chalicelib.model.ingest import files
 from chalicelib.model.ingest.files import KIND_OF_MEDIA_TYPE
@@ -123,6 +124,7 @@ def create_upload(request: Request) -> Response | Upload | UploadInParts:
         size_bytes=body.size_bytes,
         sha256=body.sha256,
         max_bytes=settings.upload_max_bytes,
+        max_stored_bytes=max_stored_bytes(request),
         ttl_s=settings.upload_url_ttl_s,
         db=wiring.database(),
         blobs=wiring.blobs(),

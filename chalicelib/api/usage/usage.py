@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from chalicelib import wiring
 from chalicelib.api.http.routes import Query, Request, Routes
+from chalicelib.api.usage.storage import max_stored_bytes
 from chalicelib.model.usage.budgets import is_nearly_spent
 from chalicelib.model.usage.usage import Group, Grouping, Sums
 from chalicelib.ops.usage.read import UsageReport, read_usage
@@ -88,10 +89,20 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["ok", "warned", "spent"]
 
 
+class Storage(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored now: files, those that are announced too, and the pictures made of them.
+
+    `limit_bytes` is null without a limit. A file that has no room is refused with 413 and the code storage_full.
+    """
+
+    used_bytes: int
+    limit_bytes: int | None
+
+
 class UsageList(msgspec.Struct, frozen=True, kw_only=True):
     """Days newest first, or the others with the dearest first. `total` is the sum of all pages.
 
-    `budget` is that of this month, whatever `since` and `until` are.
+    `budget` is that of this month, whatever `since` and `until` are. `storage` is null for the stage.
     """
 
     object: Literal["list"] = "list"
@@ -102,6 +113,7 @@ class UsageList(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime
     total: UsageSums
     budget: Budget
+    storage: Storage | None = None
 
 
 @routes.get(
@@ -111,7 +123,7 @@ class UsageList(msgspec.Struct, frozen=True, kw_only=True):
     summary="See what your calls of models used and cost, by day, model, operation or item.",
 )
 def list_usage(request: Request) -> UsageList:
-    return _read(request.user_id, request.query)
+    return _read(request.user_id, request.query, max_stored_bytes(request))
 
 
 @routes.get(
@@ -125,7 +137,7 @@ def list_stage_usage(request: Request) -> UsageList:
     return _read(None, request.query)
 
 
-def _read(user_id: str | None, query: Any) -> UsageList:
+def _read(user_id: str | None, query: Any, limit_bytes: int | None = None) -> UsageList:
     found = read_usage(
         user_id,
         by=query.group_by,
@@ -137,10 +149,12 @@ def _read(user_id: str | None, query: Any) -> UsageList:
         budgets=wiring.settings().budgets,
         db=wiring.database(),
     )
-    return _list_of(found, query.group_by, query.after)
+    stored = found.stored_bytes
+    storage = None if stored is None else Storage(used_bytes=stored, limit_bytes=limit_bytes)
+    return _list_of(found, query.group_by, query.after, storage)
 
 
-def _list_of(found: UsageReport, by: Grouping, skipped: int) -> UsageList:
+def _list_of(found: UsageReport, by: Grouping, skipped: int, storage: Storage | None) -> UsageList:
     return UsageList(
         data=[_group_of(group, by) for group in found.groups],
         has_more=found.has_more,
@@ -149,6 +163,7 @@ def _list_of(found: UsageReport, by: Grouping, skipped: int) -> UsageList:
         until=found.until,
         total=UsageSums(**_sums_of(found.total)),
         budget=_budget_of(found),
+        storage=storage,
     )
 
 

@@ -163,6 +163,7 @@ def _first_batch(
             longitude=decoded.longitude,
             thumbnail_key=thumbnail_key,
             preview_key=preview_key,
+            derived_bytes=len(decoded.thumbnail_jpeg) + len(decoded.preview_jpeg),
         )
         chunks.insert(tx, ref, "text", drafts)
 

@@ -11,6 +11,7 @@ from chalicelib.model.ingest.uploads import StoredUpload
 from chalicelib.model.library.items import DescribedItem, ItemRef
 from chalicelib.ops.ingest.ingest import failed_in_passing
 from chalicelib.ops.ingest.manage import object_key
+from chalicelib.ops.usage.storage import require_storage
 from chalicelib.stores.accounts import users
 from chalicelib.stores.ingest import uploads
 from chalicelib.stores.library import items
@@ -47,13 +48,15 @@ def announce_upload(
     size_bytes: int,
     sha256: str | None,
     max_bytes: int,
+    max_stored_bytes: int | None,
     ttl_s: int,
     db: "Database",
     blobs: "Blobs",
 ) -> tuple[Announced | None, DescribedItem | None]:
     """Announce a file. Return (how to send it, None), or (None, the item) if the user has these bytes already.
 
-    `folder` separates files of the same name. Announcing again with the same folder gives the same upload.
+    `folder` separates files of the same name. Announcing again with the same folder gives the same upload. Raise
+    InvalidInput, and TooLarge for more than `max_bytes`, or more than is left of `max_stored_bytes`.
     """
     if content_type not in files.KIND_OF_MEDIA_TYPE:
         taken = ", ".join(files.KIND_OF_MEDIA_TYPE)
@@ -67,6 +70,7 @@ def announce_upload(
         known = items.find_by_sha256(tx, user_id, sha256) if sha256 else None
         if known is not None and not failed_in_passing(known):
             return None, items.get_with_analysis(tx, ItemRef(user_id=user_id, item_id=known.id))
+        require_storage(tx, key, size_bytes, limit_bytes=max_stored_bytes)
         upload = uploads.insert(
             tx, key, content_type=content_type, size_bytes=size_bytes, sha256=sha256, ttl_s=ttl_s
         )

@@ -14,6 +14,7 @@ from chalicelib.model.library.page_text import join_chunks, shown_span
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
 from chalicelib.ops.ingest.ingest import Arrival, failed_in_passing, register_bytes
 from chalicelib.ops.ingest.manage import delete_item, object_key
+from chalicelib.ops.usage.storage import require_storage
 from chalicelib.providers import LendRender
 from chalicelib.stores.accounts import users
 from chalicelib.stores.ingest import chunks, uploads
@@ -49,12 +50,20 @@ class PageText(Struct, frozen=True, kw_only=True):
 
 
 def create_document(
-    user_id: str, *, folder: str, filename: str, body: bytes, db: "Database", blobs: "Blobs"
+    user_id: str,
+    *,
+    folder: str,
+    filename: str,
+    body: bytes,
+    max_stored_bytes: int | None,
+    db: "Database",
+    blobs: "Blobs",
 ) -> tuple[StoredDocument, bool]:
     """Store the PDF, and return its document and whether the document is new.
 
     S3's own event starts the processing. If this crashes midway, the sweep finds the object. `folder` is as in
-    uploads.announce_upload. Raise BadFile for bytes that are not a PDF.
+    uploads.announce_upload. Raise BadFile for bytes that are not a PDF, TooLarge for more than is left of
+    `max_stored_bytes`.
     """
     if sniff_media_type(body[:SNIFF_BYTES]) != PDF:
         raise BadFile("This is not a PDF, whatever its name says.", code="unsupported_format")
@@ -65,6 +74,7 @@ def create_document(
         known = documents.find_by_hash(tx, user_id, sha256)
         if known is not None and not failed_in_passing(known):
             return known
+        require_storage(tx, key, len(body), limit_bytes=max_stored_bytes)
         uploads.insert(tx, key, content_type=PDF, size_bytes=len(body), sha256=sha256, ttl_s=UPLOAD_TTL_S)
         return None
 

@@ -12,7 +12,7 @@ from chalicelib.model.usage.budgets import DEFAULT_PLAN, Budgets, Spending, limi
 from chalicelib.model.usage.usage import Group, Grouping, Sums
 from chalicelib.stores.accounts import accounts
 from chalicelib.stores.postgres.tx import Tx
-from chalicelib.stores.usage import ledger, spending
+from chalicelib.stores.usage import ledger, spending, storage
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
@@ -23,7 +23,8 @@ USUAL_DAYS, MOST_DAYS = 30, 366
 class UsageReport(Struct, frozen=True, kw_only=True):
     """A page of groups, whether more follow, and the sums of all groups. The window includes `since`, not `until`.
 
-    `spending` is that of this month, whatever the window is; `limit_usd` is what may be spent in it.
+    `spending` is that of this month, whatever the window is; `limit_usd` is what may be spent in it. `stored_bytes` is
+    what the user stores now, None for all users.
     """
 
     since: datetime
@@ -33,6 +34,7 @@ class UsageReport(Struct, frozen=True, kw_only=True):
     total: Sums
     spending: Spending
     limit_usd: Decimal | None
+    stored_bytes: int | None
 
 
 def read_usage(
@@ -73,6 +75,7 @@ def read_usage(
             total=ledger.sum_between(tx, user_id, **window),
             spending=now_spent,
             limit_usd=limit_usd,
+            stored_bytes=storage.sum_bytes(tx, user_id) if user_id else None,
         )
 
     return db.transact_as_system(read) if user_id is None else db.transact(user_id, read)

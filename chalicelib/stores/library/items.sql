@@ -57,7 +57,7 @@ SET kind = %(kind)s, media_type = %(media_type)s,
     width_px = %(width_px)s, height_px = %(height_px)s, page_count = %(page_count)s, title = %(title)s,
     pages_read = %(pages_read)s, unread_pages = %(unread_pages)s::int[], scans_read = 0,
     taken_at = %(taken_at)s, camera = %(camera)s, latitude = %(latitude)s, longitude = %(longitude)s,
-    thumbnail_key = %(thumbnail_key)s, preview_key = %(preview_key)s, updated_at = now()
+    thumbnail_key = %(thumbnail_key)s, preview_key = %(preview_key)s, derived_bytes = %(derived_bytes)s, updated_at = now()
 WHERE user_id = %(user_id)s AND id = %(id)s
 
 -- :name set_status
@@ -89,7 +89,7 @@ WHERE user_id = %(user_id)s AND id = %(id)s
 
 -- :name clear_derived
 UPDATE items
-SET thumbnail_key = NULL, preview_key = NULL, kind = NULL, sha256 = NULL, unread_pages = '{}', scans_read = 0
+SET thumbnail_key = NULL, preview_key = NULL, derived_bytes = 0, kind = NULL, sha256 = NULL, unread_pages = '{}', scans_read = 0
 WHERE user_id = %(user_id)s AND id = %(id)s
 
 -- :name move_key

@@ -1,0 +1,16 @@
+"""How many bytes of a user's are stored: objects that have come or are announced, and what is derived from them."""
+
+from chalicelib.stores.postgres.sql import statements
+from chalicelib.stores.postgres.tx import Tx
+
+SQL = statements(__file__)
+
+
+def lock(tx: Tx, user_id: str) -> None:
+    """Let nobody else who locks it announce an object of the user's until this transaction ends."""
+    tx.one(SQL["lock"], user_id=user_id)
+
+
+def sum_bytes(tx: Tx, user_id: str, *, except_key: str | None = None) -> int:
+    """Return the bytes that the user stores, without those of the object `except_key`."""
+    return int(tx.all(SQL["sum"], user_id=user_id, except_key=except_key)[0]["bytes"])

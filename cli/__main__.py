@@ -5,6 +5,7 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cli.costs import show_costs
 from cli.doctor import doctor
 from cli.params import params
 from cli.stopping import NotDone, NotTried
@@ -32,6 +33,7 @@ def main() -> None:
     """
 
 
+main.add_command(show_costs)
 main.add_command(doctor)
 main.add_command(params)
 

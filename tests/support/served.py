@@ -3,7 +3,7 @@
 import base64
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,8 +21,12 @@ class Served:
     statuses: dict[tuple[str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
 
 
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
+
+
 @contextmanager
-def served_app() -> Iterator[Served]:
+def served_app(ask: Answer = lambda event: app.app(event, None)) -> Iterator[Served]:
+    """Serve what answers events of an HTTP API: this process's app, unless it is given."""
     served, one_at_a_time = Served(), threading.Lock()
 
     class Gateway(BaseHTTPRequestHandler):
@@ -43,7 +47,7 @@ def served_app() -> Iterator[Served]:
                 "isBase64Encoded": True,
             }
             with one_at_a_time:  # as in Lambda
-                answer = app.app(event, None)
+                answer = ask(event)
             route, _ = match_path(path, app.app.routes) or (path, {})
             served.statuses[self.command, route].add(answer["statusCode"])
             raw = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class Operator:
 
 def shell(aws: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of a shell that has these of AWS."""
-    return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **aws}
+    return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PROJECT_PYTHON": sys.executable, **aws}
 
 
 @pytest.fixture

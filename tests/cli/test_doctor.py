@@ -1,7 +1,6 @@
 """`./collections doctor`: each thing that the guides' troubleshooting knows is broken in the emulator, and named."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +13,7 @@ from cli.__main__ import main
 from deploy.doctor.examine import examine
 from deploy.doctor.findings import Finding, Stage
 from local.layout import ACCOUNT
-from tests.cli.conftest import Operator, run_collections
+from tests.cli.conftest import Operator, run_collections, shell
 from tests.conftest import execute
 from tests.support.deployed import BUCKET
 
@@ -214,7 +213,7 @@ def test_the_doctor_names_what_is_broken_and_nothing_else(operator: Operator) ->
 
 
 def test_without_a_stack_or_credentials_nothing_is_judged() -> None:
-    somebody = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "AWS_DEFAULT_REGION": "us-east-1"}
+    somebody = shell({"AWS_DEFAULT_REGION": "us-east-1"})
     code, printed, errors = run_collections("doctor", "--port", "9", environment=somebody)
     assert (code, printed) == (3, "") and "make run" in errors
     somebody |= {"AWS_EC2_METADATA_DISABLED": "true"}
@@ -225,7 +224,9 @@ def test_without_a_stack_or_credentials_nothing_is_judged() -> None:
     assert (code, printed) == (3, "") and "make setup" in errors
 
 
-@pytest.mark.parametrize("command", [(), ("doctor",), ("params",), ("params", "push"), ("params", "list")])
+@pytest.mark.parametrize(
+    "command", [(), ("doctor",), ("params",), ("params", "push"), ("params", "list"), ("costs",)]
+)
 def test_every_command_has_help(command: tuple[str, ...]) -> None:
     told = CliRunner().invoke(main, [*command, "--help"])
     assert told.exit_code == 0 and told.output.startswith("Usage: ") and len(told.output) > 150

@@ -192,7 +192,8 @@ def test_the_page_is_served_at_the_root(stack: Running) -> None:
 
 def test_the_doctor_finds_the_running_stack_well(stack: Running) -> None:
     command = [str(PROJECT / "collections"), "doctor", "--port", str(stack.ports.api), "--json"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PROJECT_PYTHON": sys.executable}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert len(json.loads(ran.stdout)["findings"]) > 50
 

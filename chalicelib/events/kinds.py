@@ -13,6 +13,7 @@ from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.ingest import analyze, embed, ingest
 from chalicelib.ops.jobs.drive import Steps, drive_run
 from chalicelib.ops.jobs.file_steps import file_steps
+from chalicelib.ops.search.reembed import reembed
 from chalicelib.ops.usage.meter import Meter
 from chalicelib.ops.usage.metered import MeteredAnalyzer, MeteredEmbedder
 from chalicelib.ops.webhooks.deliver import deliver_event
@@ -74,6 +75,15 @@ def _answer(claim: Claim, time_left_s: TimeLeft) -> Finish:
     )
 
 
+def _reembed(claim: Claim, time_left_s: TimeLeft) -> Finish | None:
+    return reembed(
+        claim,
+        db=wiring.pipeline_database(),
+        embedder=MeteredEmbedder(wiring.embedder(), _meter(Owner(user_id=claim.user_id, run_id=claim.run))),
+        time_left_s=time_left_s,
+    )
+
+
 def _webhook(claim: Claim, time_left_s: TimeLeft) -> Finish:
     return deliver_event(
         claim,
@@ -124,6 +134,7 @@ STAGES: Mapping[str, Callable[[Claim, TimeLeft], WriteResults | None]] = {
 RUNS: Mapping[str, Callable[[Claim, TimeLeft], Finish | Later | None]] = {
     "answer": _answer,
     "job": _job,
+    "reembed": _reembed,
     "webhook": _webhook,
 }
 STEPS: Mapping[JobKind, Callable[[], Steps]] = {

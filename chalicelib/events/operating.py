@@ -5,6 +5,7 @@ Whoever may call lambda:InvokeFunction on it is an operator; the app has no such
 """
 
 import logging
+from datetime import UTC, datetime
 from time import time
 from typing import Any
 
@@ -15,6 +16,7 @@ from chalicelib.errors import CollectionsError, InvalidInput
 from chalicelib.events import contracts
 from chalicelib.ops.accounts import operate as accounts
 from chalicelib.ops.operations import audit, health, provision
+from chalicelib.ops.search import generations
 from chalicelib.wiring import operators
 
 log = logging.getLogger("collections.operate")
@@ -24,9 +26,10 @@ COMMANDS = {
     "doctor": "say what is wrong with the settings, the database, the tables and the queues",
     "audit": "print the latest commands, from the audit log",
     **accounts.COMMANDS,
+    **generations.COMMANDS,
 }
 # They change nothing, and so are not kept.
-READS = ("doctor", "audit", "list-admins")
+READS = ("doctor", "audit", "list-admins", "estimate-reembed", "generations")
 
 
 class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +71,8 @@ def _run(asked: Command, request_id: str) -> dict[str, Any]:
     if asked.command == "set-app-password":
         operators.store_setting("DATABASE_URL", provision.renew_app_password(owner_url))
         return {"stored": "DATABASE_URL"}
+    if asked.command in generations.COMMANDS:
+        return {"printed": _generations(asked)}
     text = accounts.run_command(
         asked.command,
         asked.email,
@@ -76,6 +81,20 @@ def _run(asked: Command, request_id: str) -> dict[str, Any]:
         links=operators.operators_links,
     )
     return {"printed": text}
+
+
+def _generations(asked: Command) -> str:
+    models = wiring.settings().models
+    chosen = models.next_embedder
+    return generations.run_command(
+        asked.command,
+        asked.email,
+        provider=chosen.provider if chosen else "",
+        model=chosen.model if chosen else "",
+        dimensions=models.next_dimensions,
+        today=datetime.now(UTC).date(),
+        db=operators.operators_database(),
+    )
 
 
 def _doctor(owner_url: str) -> dict[str, Any]:

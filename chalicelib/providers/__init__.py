@@ -82,13 +82,15 @@ class Pictured(Struct, frozen=True, kw_only=True):
 class Embedder(Protocol):
     """Makes vectors, L2-normalised, so that a dot product is a cosine similarity.
 
-    `sees_pictures`: it takes Pictured as well, into the space of its texts. `asked`: see Asked.
+    `sees_pictures`: it takes Pictured as well, into the space of its texts. `asked`: see Asked. `next` is the model
+    that the index is moved to, if any: both are configured while it is.
     """
 
     asked: Asked
     model: str
     dimensions: int
     sees_pictures: bool
+    next: "Embedder | None"
 
     def embed(
         self,
@@ -100,6 +102,11 @@ class Embedder(Protocol):
     ) -> list[list[float]]:
         """Return a vector of `dimensions` floats for each text, in order. Make as few calls as the limits allow."""
         ...
+
+
+def models_of(embedder: Embedder) -> tuple[Embedder, ...]:
+    """Return the models that are configured: the embedder itself, and the next one if there is one."""
+    return (embedder, embedder.next) if embedder.next else (embedder,)
 
 
 class ChatAnswer(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,8 @@
                  none
 
 Several providers with commas between them are asked in that order, the next when one is away. The address replaces the
-first one's own.
+first one's own. NEXT_EMBEDDING_PROVIDER, NEXT_EMBEDDING_MODEL, NEXT_EMBEDDING_DIMENSIONS and NEXT_EMBEDDINGS_URL name
+the embedder that the index is moved to, while it is.
 """
 
 import re
@@ -54,6 +55,8 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
     embedder: Chosen | None
     embedding_dimensions: int
     rerankers: tuple[Chosen, ...]
+    next_embedder: Chosen | None = None
+    next_dimensions: int = 0
 
 
 NOVA = "amazon.nova-2-lite-v1:0"
@@ -92,9 +95,11 @@ RERANK = Role(
     of_url="cohere",
 )
 ROLES = (ANALYZER, CHAT, EMBEDDING, RERANK)
+EMBEDDER = (EMBEDDING.provider_variable, EMBEDDING.model_variable, EMBEDDING.url, "EMBEDDING_DIMENSIONS")
 VARIABLES = (
     *(name for role in ROLES for name in (role.provider_variable, role.model_variable, role.url)),
     "EMBEDDING_DIMENSIONS",
+    *(f"NEXT_{name}" for name in EMBEDDER),
 )
 # The first is what the model answers unasked.
 DIMENSIONS = {
@@ -117,6 +122,25 @@ _PROFILES = {"us-": "us.", "eu-": "eu.", "ap-northeast-1": "jp.", "ap-northeast-
 
 def choose_models(env: Mapping[str, str], *, local: bool, region: str) -> ModelSettings:
     """Return what is set, or the defaults. Raises InvalidSetting for the first variable that does not fit."""
+    embedder, dimensions = _embedder(env, local=local, region=region)
+    next_embedder, next_dimensions = _next_embedder(env, local=local, region=region)
+    if next_embedder and (next_embedder.model, next_dimensions) == (embedder and embedder.model, dimensions):
+        raise InvalidSetting(
+            "NEXT_EMBEDDING_MODEL: must be another model than EMBEDDING_MODEL, or have other dimensions"
+        )
+    return ModelSettings(
+        analyzers=_chosen(env, ANALYZER, _writer_default(env, ANALYZER, local=local), region),
+        chats=_chosen(env, CHAT, _writer_default(env, CHAT, local=local), region),
+        embedder=embedder,
+        embedding_dimensions=dimensions,
+        next_embedder=next_embedder,
+        next_dimensions=next_dimensions,
+        rerankers=_chosen(env, RERANK, "cohere" if env.get("RERANK_URL") else "none", region),
+    )
+
+
+def _embedder(env: Mapping[str, str], *, local: bool, region: str) -> tuple[Chosen | None, int]:
+    """Return the embedder, None without one, and its dimensions."""
     embedders = _chosen(env, EMBEDDING, _embedding_default(env, local=local), region)
     if len(embedders) > 1:
         raise InvalidSetting("EMBEDDING_PROVIDER: must be one: vectors of two models cannot be compared")
@@ -125,13 +149,22 @@ def choose_models(env: Mapping[str, str], *, local: bool, region: str) -> ModelS
         raise InvalidSetting(
             "EMBEDDING_MODEL: must be amazon.titan-embed-text-v2:0 or one of Cohere's on Bedrock"
         )
-    return ModelSettings(
-        analyzers=_chosen(env, ANALYZER, _writer_default(env, ANALYZER, local=local), region),
-        chats=_chosen(env, CHAT, _writer_default(env, CHAT, local=local), region),
-        embedder=embedder,
-        embedding_dimensions=_dimensions(env, embedder.model if embedder else ""),
-        rerankers=_chosen(env, RERANK, "cohere" if env.get("RERANK_URL") else "none", region),
-    )
+    return embedder, _dimensions(env, embedder.model if embedder else "")
+
+
+def _next_embedder(env: Mapping[str, str], *, local: bool, region: str) -> tuple[Chosen | None, int]:
+    """Return the embedder that the index is moved to; None unless NEXT_EMBEDDING_MODEL is set."""
+    if not env.get("NEXT_EMBEDDING_MODEL"):
+        return None, 0
+    others = {name: value for name, value in env.items() if name not in EMBEDDER}
+    given = {name: env[f"NEXT_{name}"] for name in EMBEDDER if env.get(f"NEXT_{name}")}
+    try:
+        found, dimensions = _embedder(others | given, local=local, region=region)
+    except InvalidSetting as error:
+        raise InvalidSetting(f"NEXT_{error}") from None
+    if found is None:
+        raise InvalidSetting("NEXT_EMBEDDINGS_URL: must be set, or NEXT_EMBEDDING_PROVIDER")
+    return found, dimensions
 
 
 def _writer_default(env: Mapping[str, str], role: Role, *, local: bool) -> str:

@@ -41,8 +41,22 @@ def make_embedder(settings: Settings, on_key_refused: KeyRefused = lambda: None)
     chosen = settings.models.embedder
     if chosen is None:
         raise Misconfigured("No embedder is configured: set EMBEDDING_PROVIDER.", code="no_embedder")
-    api = Providers([_embedding_api(chosen, settings, on_key_refused)])
-    return HostedEmbedder(api, dimensions=settings.models.embedding_dimensions)
+    models = settings.models
+    following = None
+    if models.next_embedder is not None:
+        following = _embedder(models.next_embedder, models.next_dimensions, settings, on_key_refused)
+    return _embedder(chosen, models.embedding_dimensions, settings, on_key_refused, following)
+
+
+def _embedder(
+    chosen: Chosen,
+    dimensions: int,
+    settings: Settings,
+    on_key_refused: KeyRefused,
+    following: Embedder | None = None,
+) -> HostedEmbedder:
+    api = Providers([_embedding_api(chosen, dimensions, settings, on_key_refused)])
+    return HostedEmbedder(api, dimensions=dimensions, next=following)
 
 
 def make_reranker(settings: Settings, on_key_refused: KeyRefused = lambda: None) -> Reranker:
@@ -66,8 +80,10 @@ def _writer(chosen: Chosen, settings: Settings, on_key_refused: KeyRefused) -> W
     return BedrockConverse(model=model, **_bedrock(settings))
 
 
-def _embedding_api(chosen: Chosen, settings: Settings, on_key_refused: KeyRefused) -> EmbeddingApi:
-    model, dimensions = chosen.model, settings.models.embedding_dimensions
+def _embedding_api(
+    chosen: Chosen, dimensions: int, settings: Settings, on_key_refused: KeyRefused
+) -> EmbeddingApi:
+    model = chosen.model
     if chosen.provider == "voyage":
         voyage_key, url = settings.voyage_api_key or "", chosen.url or VOYAGE_URL
         made = VoyageMultimodal if "multimodal" in model else VoyageEmbeddings

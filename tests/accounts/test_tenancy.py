@@ -8,7 +8,7 @@ from chalicelib.stores.postgres.postgres import Database
 from tests.support.world import World, jpeg
 
 # No tenant's: the catalogue of models, what migrations have run, and what all users have spent together.
-SHARED = {"embedding_sets", "schema_migrations", "stage_spending"}
+SHARED = {"embedding_sets", "generation_sets", "generations", "schema_migrations", "stage_spending"}
 OPERATORS = {"audit_log", "dead_letters", "sweep_cursors"}
 
 

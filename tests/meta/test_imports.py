@@ -44,7 +44,7 @@ SUBJECTS = {
         "work": set(),
         "ingest": {"usage", "work"},
         "library": {"ingest", "usage"},
-        "search": set(),
+        "search": {"work"},
         "chat": {"search", "usage", "work"},
         "jobs": {"ingest", "work"},
         "operations": {"ingest", "jobs", "work"},

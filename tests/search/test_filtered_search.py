@@ -78,6 +78,7 @@ class Asking:
     vector: list[float]
     model: str = "test"
     dimensions: int = DIMENSIONS
+    next: None = None
 
     def embed(self, texts: Sequence[str], *, timeout_s: float, **_: Any) -> list[list[float]]:
         return [self.vector for _ in texts]

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.model.library.items import ItemRef
 
-Kind = Literal["process", "analyze", "embed", "answer", "job", "webhook"]
+Kind = Literal["process", "analyze", "embed", "answer", "job", "reembed", "webhook"]
 State = Literal["ready", "running", "done", "failed", "cancelled"]
 Queue = Literal["process", "analyze", "embed", "run"]
 
@@ -53,6 +53,9 @@ POLICIES: dict[Kind, Policy] = {
     # The driver of a job's run (ops/jobs/drive.py). Attempts are counted anew at each of its steps.
     "job": Policy(
         queue="run", lease_s=150, max_attempts=8, backoff_base_s=5.0, backoff_cap_s=120.0, at_once=4
+    ),
+    "reembed": Policy(
+        queue="run", lease_s=150, max_attempts=8, backoff_base_s=15.0, backoff_cap_s=300.0, at_once=1
     ),
     # A delivery ends by itself after three days (ops/webhooks/deliver.py), with these waits after about 25 attempts.
     "webhook": Policy(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.work.stages import WriteResults
-from chalicelib.providers import Embedder, Pictured
+from chalicelib.providers import Embedder, Pictured, models_of
 from chalicelib.stores.ingest import chunks
 from chalicelib.stores.library import items
 from chalicelib.stores.postgres.tx import Tx
@@ -36,20 +36,38 @@ def embed_item(
 ) -> WriteResults | None:
     """Embed the chunks that have no vector yet, then index the pages that are not indexed yet.
 
-    Store each batch at once. Return the function that indexes the last pages, or None when time runs out; the next
-    call continues there. `read_preview` returns the preview with a key, for an embedder that sees pictures.
+    Each model that is configured has its own vectors. Store each batch at once. Return the function that indexes the
+    last pages, or None when time runs out; the next call continues there. `read_preview` returns the preview with a
+    key, for an embedder that sees pictures.
     """
+    ref = claim.ref
+    for model in models_of(embedder):
+        if not _embed_chunks(claim, model, db=db, time_left_s=time_left_s, read_preview=read_preview):
+            return None
+    for batch in db.transact(ref.user_id, lambda tx: index.list_batches(tx, ref))[:-1]:
+        if time_left_s() < RESERVE_S:
+            return None
+        db.transact(ref.user_id, _keep_pages(claim, batch))
+    return lambda tx: index.add_item(tx, ref)
+
+
+def _embed_chunks(
+    claim: Claim,
+    embedder: Embedder,
+    *,
+    db: "Database",
+    time_left_s: Callable[[], float],
+    read_preview: Callable[[str], bytes] | None,
+) -> bool:
+    """Embed the chunks that have no vector of this model yet; return False when time runs out."""
     ref = claim.ref
     set_id = db.transact(
         ref.user_id, lambda tx: index.ensure_set(tx, model=embedder.model, dimensions=embedder.dimensions)
     )
     after = 0
-    while True:
-        unembedded, batches = db.transact(ref.user_id, _read_next(ref, set_id, after))
-        if not unembedded:
-            break
+    while unembedded := db.transact(ref.user_id, _read_next(ref, set_id, after)):
         if time_left_s() < RESERVE_S:
-            return None
+            return False
         ids = [n for n, _ in unembedded]
         shown = _shown(ref, db, read_preview) if read_preview and embedder.sees_pictures else {}
         inputs = [Pictured(text=text, jpeg=shown[n]) if n in shown else text for n, text in unembedded]
@@ -57,11 +75,7 @@ def embed_item(
         db.transact(ref.user_id, _keep_vectors(claim, set_id, ids, vectors))
         after = ids[-1]
         log.info("embedding generated", extra={"chunks": len(ids), "embedding_model": embedder.model})
-    for batch in batches[:-1]:
-        if time_left_s() < RESERVE_S:
-            return None
-        db.transact(ref.user_id, _keep_pages(claim, batch))
-    return lambda tx: index.add_item(tx, ref)
+    return True
 
 
 def _shown(ref: ItemRef, db: "Database", read_preview: Callable[[str], bytes]) -> dict[int, bytes]:
@@ -76,16 +90,8 @@ def _shown(ref: ItemRef, db: "Database", read_preview: Callable[[str], bytes]) -
     return dict.fromkeys(captions, read_preview(key)) if key and captions else {}
 
 
-def _read_next(
-    ref: ItemRef, set_id: int, after: int
-) -> Callable[[Tx], tuple[list[tuple[int, str]], list[PageBatch]]]:
-    """Return a function that reads the next chunks to embed or, when none is left, the batches of pages to index."""
-
-    def read(tx: Tx) -> tuple[list[tuple[int, str]], list[PageBatch]]:
-        unembedded = chunks.list_unembedded(tx, ref, set_id=set_id, after=after, limit=BATCH)
-        return unembedded, [] if unembedded else index.list_batches(tx, ref)
-
-    return read
+def _read_next(ref: ItemRef, set_id: int, after: int) -> Callable[[Tx], list[tuple[int, str]]]:
+    return lambda tx: chunks.list_unembedded(tx, ref, set_id=set_id, after=after, limit=BATCH)
 
 
 def _keep_vectors(

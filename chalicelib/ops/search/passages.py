@@ -11,7 +11,7 @@ from chalicelib.model.library.page_text import join_chunks
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.joining import Piece, join_best, score_pieces
 from chalicelib.model.search.passages import PageChunk
-from chalicelib.ops.search.rank import Ranking, prepare_query, rank_pages, rerank
+from chalicelib.ops.search.rank import PreparedQuery, Ranking, rank_pages, rerank, with_live_model
 from chalicelib.providers import Embedder, Reranker
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.search import lookup
@@ -68,10 +68,9 @@ def find_passages(
 
     A collection that is gone has no passages.
     """
-    question = prepare_query(query, embedder=embedder)
     room = max_tokens * FOR_RERANKING if reranker else max_tokens
 
-    def read(tx: Tx) -> tuple[list[Passage], tuple[str, ...]]:
+    def read(tx: Tx, question: PreparedQuery) -> tuple[list[Passage], tuple[str, ...]]:
         ranked = rank_pages(tx, user_id, question, filters=filters)
         if ranked is None:
             return [], question.missing
@@ -81,7 +80,12 @@ def find_passages(
         )
         return _joined(chunks, ranked, max_tokens=room), ranked.missing
 
-    found, missing = db.transact(user_id, read)
+    found, missing = with_live_model(
+        query,
+        lambda question: db.transact(user_id, lambda tx: read(tx, question)),
+        embedder=embedder,
+        db=db,
+    )
     if reranker:
         scores = rerank(query, [passage.text for passage in found], reranker=reranker)
         if scores is None:

@@ -1,7 +1,8 @@
 """Ranks a user's pages for a query: BM25 over pages and exact cosine over chunks, fused (model/ranking)."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
@@ -11,11 +12,16 @@ from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.lexical import for_tsvector
 from chalicelib.model.search.passages import NearChunk
 from chalicelib.model.search.ranking import Fused, Mode
-from chalicelib.providers import Embedder, Reranker
+from chalicelib.providers import Embedder, Reranker, models_of
 from chalicelib.stores.postgres.tx import Tx
-from chalicelib.stores.search import lookup
+from chalicelib.stores.search import generations, lookup
 from chalicelib.stores.search.lookup import Chosen, Page, SearchScope
 
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres.postgres import Database
+
+T = TypeVar("T")
+PROMOTIONS = 10  # within one search; more than one is an operator who goes back and forth
 log = logging.getLogger("collections.search")
 # Too long for the model, it is not available, or it may cost no more: the search goes on without it.
 WITHOUT_MODEL = (errors.InvalidInput, errors.Unavailable, errors.BudgetSpent)
@@ -26,7 +32,8 @@ RERANK_TIMEOUT_S = 5.0
 class PreparedQuery(Struct, frozen=True, kw_only=True):
     """A query ready to be looked up: its words, its vector, and the (model, dimensions) that made the vector.
 
-    `vector` is None in mode "lexical", and when the embedder was not available; `missing` then names it.
+    `vector` is None in mode "lexical", and when the embedder was not available; `missing` then names it. `others` are
+    the models that are configured beside it.
     """
 
     text: str
@@ -35,6 +42,15 @@ class PreparedQuery(Struct, frozen=True, kw_only=True):
     vector: list[float] | None
     model: tuple[str, int]
     missing: tuple[str, ...]
+    others: tuple[tuple[str, int], ...] = ()
+
+
+class OtherGeneration(Exception):
+    """Another model's set is live than the one that embedded the query, and that model is configured too."""
+
+    def __init__(self, model: tuple[str, int]) -> None:
+        super().__init__(model)
+        self.model = model
 
 
 class Ranking(Struct, frozen=True, kw_only=True):
@@ -56,7 +72,38 @@ class Ranking(Struct, frozen=True, kw_only=True):
         return [(*hit.key, self.best_chunk.get(hit.key)) for hit in hits]
 
 
-def prepare_query(query: str, *, embedder: Embedder, mode: Mode = "hybrid") -> PreparedQuery:
+def with_live_model(
+    query: str,
+    answer: Callable[[PreparedQuery], T],
+    *,
+    embedder: Embedder,
+    mode: Mode = "hybrid",
+    db: "Database",
+) -> T:
+    """Return what `answer` makes of the query, embedded by the model whose set is live.
+
+    When a generation is promoted in between, `answer` is called again with the other model's vector: no search mixes
+    two generations.
+    """
+    chosen = embedder
+    if embedder.next is not None:
+        chosen = _of_model(embedder, db.transact("", generations.find_live_model))
+    for _ in range(PROMOTIONS):
+        try:
+            return answer(prepare_query(query, embedder=chosen, mode=mode, all_models=models_of(embedder)))
+        except OtherGeneration as other:
+            chosen = _of_model(embedder, other.model)
+    raise errors.Unavailable("The search index is being changed; try again soon.", code="index_changing")
+
+
+def _of_model(embedder: Embedder, model: tuple[str, int] | None) -> Embedder:
+    found = (each for each in models_of(embedder) if (each.model, each.dimensions) == model)
+    return next(found, embedder)
+
+
+def prepare_query(
+    query: str, *, embedder: Embedder, mode: Mode = "hybrid", all_models: Sequence[Embedder] = ()
+) -> PreparedQuery:
     """Embed the query. Without the embedder the search goes on by words alone, and `missing` says so.
 
     Raise Unavailable, BudgetSpent, or InvalidInput for a query that is too long to embed, in mode "semantic".
@@ -78,14 +125,21 @@ def prepare_query(query: str, *, embedder: Embedder, mode: Mode = "hybrid") -> P
         vector=vector,
         model=(embedder.model, embedder.dimensions),
         missing=missing,
+        others=tuple((each.model, each.dimensions) for each in all_models if each is not embedder),
     )
 
 
 def rank_pages(tx: Tx, user_id: str, question: PreparedQuery, *, filters: Filters) -> Ranking | None:
-    """Rank the user's pages for a query. Return None when nothing of the user's was ever indexed."""
+    """Rank the user's pages for a query. Return None when nothing of the user's was ever indexed.
+
+    Raise OtherGeneration when the query has to be embedded by another model.
+    """
     scope = lookup.find_scope(tx, user_id)
     if scope is None:
         return None
+    live = next((model for model in question.others if model == (scope.model, scope.dimensions)), None)
+    if live is not None and question.vector is not None:
+        raise OtherGeneration(live)
     lexical: dict[Page, tuple[float, float]] = {}
     if question.mode != "semantic":
         lexical = lookup.list_lexical(tx, scope, question.words, filters=filters, depth=ranking.DEPTH)

@@ -15,7 +15,7 @@ from chalicelib.model.search.lexical import pairs_in
 from chalicelib.model.search.passages import FacetCount, FoundPassage
 from chalicelib.model.search.ranking import Fused, Mode
 from chalicelib.model.search.snippets import START, STOP, Snippet, cut_snippet, mark_pairs
-from chalicelib.ops.search.rank import Ranking, fuse_pages, prepare_query, rank_pages, rerank
+from chalicelib.ops.search.rank import PreparedQuery, Ranking, fuse_pages, rank_pages, rerank, with_live_model
 from chalicelib.providers import Embedder, Reranker
 from chalicelib.stores.library import collections, items
 from chalicelib.stores.postgres.tx import Tx
@@ -90,26 +90,28 @@ def search_items(
     names what was not available. Raise NotFound for an unknown collection, and in mode "semantic" Unavailable without
     the embedder.
     """
-    question = prepare_query(query, embedder=embedder, mode=mode)
+    take = max(limit + SPARE, RERANKED if reranker else 0)
 
-    def find(tx: Tx, take: int | None) -> _Found | None:
+    def find(tx: Tx, question: PreparedQuery, take: int | None) -> _Found | None:
         if filters.collection_id is not None:
             collections.get(tx, user_id, filters.collection_id, field="filters.collection_id")
         ranked = rank_pages(tx, user_id, question, filters=filters)
         return _read_candidates(tx, ranked, question.words, take=take, facets=facets) if ranked else None
 
-    take = max(limit + SPARE, RERANKED if reranker else 0)
-    found = db.transact(user_id, lambda tx: find(tx, take))
-    if found is None:
-        return SearchResult(
-            hits=(), semantic_weight=0.0, missing=question.missing, facets=() if facets else None
-        )
-    answer = _best_of(found, query, limit=limit, reranker=reranker)
-    # Folded documents took the places of other items.
-    if len(answer.hits) < limit and take < len(found.firsts):
-        found = db.transact(user_id, lambda tx: find(tx, None)) or found
-        answer = _best_of(found, query, limit=limit, reranker=reranker)
-    return answer
+    def answer(question: PreparedQuery) -> SearchResult:
+        found = db.transact(user_id, lambda tx: find(tx, question, take))
+        if found is None:
+            return SearchResult(
+                hits=(), semantic_weight=0.0, missing=question.missing, facets=() if facets else None
+            )
+        best = _best_of(found, query, limit=limit, reranker=reranker)
+        # Folded documents took the places of other items.
+        if len(best.hits) < limit and take < len(found.firsts):
+            found = db.transact(user_id, lambda tx: find(tx, question, None)) or found
+            best = _best_of(found, query, limit=limit, reranker=reranker)
+        return best
+
+    return with_live_model(query, answer, embedder=embedder, mode=mode, db=db)
 
 
 def search_by_example(

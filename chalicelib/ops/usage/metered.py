@@ -54,6 +54,7 @@ class MeteredEmbedder:
     def __init__(self, embedder: Embedder, meter: Meter) -> None:
         self.model, self.dimensions = embedder.model, embedder.dimensions
         self.sees_pictures, self.asked = embedder.sees_pictures, embedder.asked
+        self.next: Embedder | None = MeteredEmbedder(embedder.next, meter) if embedder.next else None
         self._embedder, self._meter = embedder, meter
 
     def embed(

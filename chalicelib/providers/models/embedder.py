@@ -14,7 +14,7 @@ from typing import Any
 
 from chalicelib.errors import Misconfigured, Unavailable
 from chalicelib.model.ingest.chunking import estimate_tokens
-from chalicelib.providers import Pictured, Purpose, Spend
+from chalicelib.providers import Embedder, Pictured, Purpose, Spend
 from chalicelib.providers.models.attempts import Providers
 from chalicelib.providers.models.model_client import ModelClient
 from chalicelib.providers.models.observing import observed_call
@@ -43,8 +43,11 @@ class EmbeddingApi(ModelClient):
 
 
 class HostedEmbedder:
-    def __init__(self, api: Providers[EmbeddingApi], *, dimensions: int) -> None:
+    def __init__(
+        self, api: Providers[EmbeddingApi], *, dimensions: int, next: Embedder | None = None
+    ) -> None:
         self.asked = tuple(each.usage() for each in api.clients)
+        self.next = next
         self.model = api.first.model
         self.dimensions = dimensions
         self.sees_pictures = api.first.sees_pictures

@@ -66,7 +66,7 @@ WHERE s.owner = %(owner)s
 SELECT create_embedding_set(%(model)s, %(dimensions)s) AS id
 
 -- :name find_set
-SELECT id, state FROM embedding_sets WHERE model = %(model)s AND dimensions = %(dimensions)s
+SELECT id, state FROM embedding_sets WHERE model = %(model)s AND dimensions = %(dimensions)s AND kind = 'text'
 
 -- :name add_vectors
 INSERT INTO vectors (set_id, owner, chunk_id, vector)

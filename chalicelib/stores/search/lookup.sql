@@ -149,7 +149,7 @@ WHERE place <= %(most)s ORDER BY facet, place
 
 -- :name scope
 SELECT u.number AS owner, s.id AS set_id, s.model, s.dimensions
-FROM users u LEFT JOIN embedding_sets s ON s.state = 'live'
+FROM users u LEFT JOIN embedding_sets s ON s.state = 'live' AND s.kind = 'text'
 WHERE u.id = %(user_id)s
 
 -- :name example_vector

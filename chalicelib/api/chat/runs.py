@@ -12,22 +12,7 @@ from chalicelib.model.jobs.runs import Run as StoredRun
 from chalicelib.model.jobs.runs import State
 from chalicelib.model.usage.usage import Spent
 
-<<<<<<< HEAD
-RunKind = Literal["answer"] | JobKind
-=======
-routes = Routes("runs")
-RunKind = Literal["answer", "reembed"]
-State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-# A run is a task; its states have the names that clients of job services know.
-STATES: dict[TaskState, State] = {
-    "ready": "queued",
-    "running": "running",
-    "done": "succeeded",
-    "failed": "failed",
-    "cancelled": "cancelled",
-}
-TASK_STATES = {shown: stored for stored, shown in STATES.items()}
->>>>>>> ddd4d9f (The index is moved to another model while searches go on: generations, filled beside, promoted and rolled back whole)
+RunKind = Literal["answer", "reembed"] | JobKind
 
 
 class RunError(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +58,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     error: RunError | None
     output: RunOutput | None
+    comparison: dict[str, float | None] | None
     counts: RunCounts | None
     remaining_s: float | None
     cost_usd: float | None
@@ -123,8 +109,8 @@ def run_of(run: StoredRun, *, message: Message | None = None, spent: Spent | Non
         **{name: getattr(run, name) for name in _SAME},
         attempts=run.attempt,
         error=RunError(code=run.error_code or "", message=run.error_message or "") if has_error else None,
-<<<<<<< HEAD
-        output=RunOutput(**run.output, message=message) if run.output else None,
+        output=RunOutput(**run.output, message=message) if run.output and run.kind == "answer" else None,
+        comparison=run.output["compared"] if run.output and run.kind == "reembed" else None,
         counts=counts if run.is_of_job else None,
         cost_usd=float(spent.cost_usd) if spent and run.is_of_job else None,
         max_cost_usd=_number(run.max_cost_usd),
@@ -136,62 +122,3 @@ def run_of(run: StoredRun, *, message: Message | None = None, spent: Spent | Non
 
 def _number(amount: Decimal | None) -> float | None:
     return None if amount is None else float(amount)
-=======
-        output=RunOutput(**run.output, message=message) if run.output and run.kind == "answer" else None,
-        created_at=run.created_at,
-        started_at=run.started_at,
-        next_attempt_at=run.run_after if run.state == "ready" else None,
-        finished_at=run.finished_at,
-    )
-
-
-@routes.get("/api/v1/runs", query=ListRuns, returns=RunList, summary="List runs, newest first.")
-def list_runs(request: Request) -> RunList:
-    query: ListRuns = request.query
-    found, cursor = runs.list_runs(
-        request.user_id,
-        state=TASK_STATES[query.state] if query.state else None,
-        after=query.after,
-        limit=query.limit,
-        db=wiring.database(),
-    )
-    return RunList(data=[run_of(run) for run in found], has_more=cursor is not None, next=cursor)
-
-
-@routes.get("/api/v1/runs/{run_id}", returns=Run, summary="Read a run, with what came of it.")
-def get_run(request: Request) -> Run:
-    run = runs.read_run(request.user_id, request.path["run_id"], db=wiring.database())
-    if not run.output or run.kind != "answer":
-        return run_of(run)
-    found = conversations.find_answer(request.user_id, run.output, db=wiring.database())
-    return run_of(run, message_of(found) if found else None)
-
-
-@routes.get(
-    "/api/v1/runs/{run_id}/timeline",
-    query=PageQuery,
-    returns=Timeline,
-    summary="All that happened to a run, in order.",
-)
-def get_run_timeline(request: Request) -> Timeline:
-    query: PageQuery = request.query
-    found, cursor = runs.read_timeline(
-        request.user_id,
-        request.path["run_id"],
-        after=query.after,
-        limit=query.limit,
-        db=wiring.database(),
-    )
-    return timeline_of(found, cursor)
-
-
-@routes.post(
-    "/api/v1/runs/{run_id}/cancel",
-    returns=Run,
-    errors=(Conflict,),
-    summary="Cancel a run; what it has not written down yet, it never will.",
-)
-def cancel_run(request: Request) -> Run:
-    run_id = request.path["run_id"]
-    return run_of(runs.cancel_run(request.user_id, run_id, db=wiring.database(), queues=wiring.queues()))
->>>>>>> ddd4d9f (The index is moved to another model while searches go on: generations, filled beside, promoted and rolled back whole)

@@ -111,7 +111,9 @@ def list_runs(request: Request) -> RunList:
 def get_run(request: Request) -> Response:
     run, spent = runs.read_run(request.user_id, request.path["run_id"], db=wiring.database())
     found = (
-        conversations.find_answer(request.user_id, run.output, db=wiring.database()) if run.output else None
+        conversations.find_answer(request.user_id, run.output, db=wiring.database())
+        if run.output and run.kind == "answer"
+        else None
     )
     shown = run_of(run, message=message_of(found) if found else None, spent=spent)
     etag = f'"{hashlib.sha256(msgspec.json.encode(shown)).hexdigest()[:32]}"'

@@ -13,7 +13,7 @@ from typing import Any
 from chalicelib import wiring
 from chalicelib.api.accounts import api_keys, me, proofs, registration, sessions
 from chalicelib.api.accounts.identity import identify
-from chalicelib.api.accounts.limits import admit_address, admit_caller
+from chalicelib.api.accounts.limits import admit_address, admit_caller, refuse_address
 from chalicelib.api.chat import conversations
 from chalicelib.api.console import console
 from chalicelib.api.gateway import gateway
@@ -53,6 +53,7 @@ def edge() -> Edge:
         admit_address=admit_address,
         admit_caller=admit_caller,
         keep=audit.keep,
+        refuse_address=refuse_address,
     )
 
 

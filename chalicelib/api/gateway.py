@@ -9,10 +9,11 @@ from typing import Any
 from chalice.app import Response as ChaliceResponse
 
 from chalicelib import wiring
+from chalicelib.api.http.admission import admit_anybody, admit_caller
 from chalicelib.api.http.answering import answer_counted
 from chalicelib.api.http.entry import preflight
 from chalicelib.api.http.problems import MethodNotAllowed
-from chalicelib.api.http.routes import Edge
+from chalicelib.api.http.routes import Caller, Edge
 from chalicelib.errors import Forbidden, InvalidInput, NotFound
 from chalicelib.model.accounts.api_keys import Scope
 from chalicelib.model.accounts.limits import Admission
@@ -88,12 +89,16 @@ def _answer(
         if inbound.method == "OPTIONS":
             return preflight({*route.methods, "OPTIONS"})
         raise MethodNotAllowed(f"{inbound.method} is not possible here.", allowed={*route.methods, "OPTIONS"})
-    if admission := edge.admit_address(inbound.client.address, "plain"):
-        counted.append(admission)
+    identity, address = None, inbound.client.address
+    if route.public:
+        admit_anybody(edge, address, "plain", counted)
+    else:
+        caller = admit_caller(edge, current.headers, address, "plain", counted)
+        identity = _identity(route, inbound.method, caller)
     answer = forward(
         inbound,
         route,
-        None if route.public else _identify(route, inbound.method, current.headers, edge, counted),
+        identity,
         upstream=upstreams[route.upstream],
         db=wiring.database() if route.cache else None,
         now_s=time.time(),
@@ -101,12 +106,8 @@ def _answer(
     return Passed(answer, own_cors="OPTIONS" in route.methods)
 
 
-def _identify(
-    route: GatewayRoute, method: str, headers: Mapping[str, str], edge: Edge, counted: list[Admission]
-) -> Identity:
-    caller = edge.identify(headers)
-    if admission := edge.admit_caller(caller, "plain"):
-        counted.append(admission)
+def _identity(route: GatewayRoute, method: str, caller: Caller) -> Identity:
+    """Return what the upstream is told of the caller. Raise Forbidden when the route is not for them."""
     scope: Scope = "read" if method in READING else "write"
     if scope not in caller.scopes:
         raise Forbidden(

@@ -53,7 +53,13 @@ class Api:
     """The routes above under RATES, asked from an address by a user with a plan, such as ann/team."""
 
     def __init__(self) -> None:
-        edge = Edge(identify=identify, admit_address=limits.admit_address, admit_caller=limits.admit_caller)
+        self.identify = identify
+        edge = Edge(
+            identify=lambda headers: self.identify(headers),
+            admit_address=limits.admit_address,
+            admit_caller=limits.admit_caller,
+            refuse_address=limits.refuse_address,
+        )
         self._app = App(app_name="things", edge=lambda: edge)
         self._app.add(routes)
 
@@ -129,15 +135,43 @@ def test_each_user_has_a_limit_of_their_own_by_plan(api: Api) -> None:
     assert team == [200] * 30
 
 
-def test_an_address_has_one_limit_whoever_asks_from_it_and_before_it_is_known_who(api: Api) -> None:
-    assert api.statuses(1, "/plain") == [401]
-    assert api.statuses(2, "/plain", "ann") == [200] * 2
-    assert api.statuses(2, "/public") == [200, 429]
-    assert api.statuses(1, "/plain", "bob") == [429]
+def test_an_address_has_one_limit_for_requests_of_nobody(api: Api) -> None:
+    assert api.statuses(2, "/plain") == [401] * 2
+    assert api.statuses(3, "/public") == [200, 200, 429]
     assert api.statuses(1, "/plain") == [429], "not even told that they are unknown"
     spoofed = {"x_forwarded_for": "198.51.100.9", "forwarded": "for=198.51.100.9"}
     assert api("/public", **spoofed)[0] == 429
     assert api("/public", address="198.51.100.9")[0] == 200
+
+
+def test_users_behind_one_address_do_not_use_up_its_limit(api: Api) -> None:
+    users = [f"user{n}" for n in range(6)]
+    assert [api("/plain", each)[0] for each in users] == [200] * 6
+    assert api("/public")[0] == 200
+
+
+def test_guessing_is_counted_and_then_refused_before_the_credential_is_looked_up(api: Api) -> None:
+    looked_up: list[str] = []
+
+    def refuse(headers: Mapping[str, str]) -> Caller:
+        looked_up.append(headers["authorization"])
+        raise Unauthenticated("This key is not valid.")
+
+    api.identify = refuse
+    assert api.statuses(8, "/plain", "guess") == [401] * 4 + [429] * 4
+    assert len(looked_up) == 4
+    api.identify = identify
+    assert api("/plain", "ann", address="198.51.100.1")[0] == 200
+    assert api("/plain", "ann")[0] == 429, "also with a good credential, until the address may ask again"
+
+
+def test_a_request_is_one_write(api: Api) -> None:
+    sent: list[str] = []
+    events = wiring.rate_limits()._dynamodb.meta.events
+    events.register("before-send", lambda request, **_: sent.append(str(request.headers["X-Amz-Target"])))
+    for path, user in (("/plain", "ann"), ("/costly", "bob"), ("/public", ""), ("/plain", "")):
+        api(path, user)
+    assert sent == ["b'DynamoDB_20120810.UpdateItem'"] * 4
 
 
 def test_neighbours_in_one_64_share_a_limit(api: Api) -> None:
@@ -147,7 +181,7 @@ def test_neighbours_in_one_64_share_a_limit(api: Api) -> None:
 
 
 def test_costly_routes_have_a_smaller_limit_that_counts_with_the_users(api: Api) -> None:
-    assert api.statuses(3, "/costly", "ann") == [200, 200, 429]
+    assert api.statuses(2, "/costly", "ann") == [200, 200]
     status, answer = api("/costly", "ann", address="198.51.100.1")
     assert (status, answer["headers"]["RateLimit"][:22]) == (429, '"costly-burst";r=0;t=3')
     others = [api("/plain", "ann", address=f"203.0.113.{n}")[0] for n in range(4)]
@@ -170,18 +204,12 @@ def test_what_is_not_limited_is_not_counted(api: Api) -> None:
 
 def test_every_limited_answer_tells_of_the_limits(api: Api) -> None:
     _, answer = api("/plain", "ann")
-    assert answer["headers"]["RateLimit-Policy"] == (
-        '"address-burst";q=4;w=1200, "address-sustained";q=40;w=86400, '
-        '"user-burst";q=5;w=600, "user-sustained";q=50;w=86400'
-    )
-    assert answer["headers"]["RateLimit"] == (
-        '"address-burst";r=3;t=300, "address-sustained";r=39;t=2160, '
-        '"user-burst";r=4;t=120, "user-sustained";r=49;t=1728'
-    )
+    assert answer["headers"]["RateLimit-Policy"] == ('"user-burst";q=5;w=600, "user-sustained";q=50;w=86400')
+    assert answer["headers"]["RateLimit"] == ('"user-burst";r=4;t=120, "user-sustained";r=49;t=1728')
     status, answer = api("/plain")
-    assert (status, answer["headers"]["RateLimit"].startswith('"address-burst";r=2;t=')) == (401, True)
-    api.statuses(2, "/public")
-    status, answer = api("/plain", "ann")
+    assert (status, answer["headers"]["RateLimit"].startswith('"address-burst";r=3;t=')) == (401, True)
+    api.statuses(3, "/public")
+    status, answer = api("/public")
     headers, problem = answer["headers"], json.loads(answer["body"])
     assert (status, problem["code"], problem["status"]) == (429, "rate_limited", 429)
     assert headers["Content-Type"] == "application/problem+json"

@@ -1,7 +1,7 @@
 """Access to routes of the gateway, and paths that are served nowhere."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -71,7 +71,7 @@ def test_an_api_keys_scopes(there: RawUpstream, scopes: Any, method: str, status
     assert app(rest_event(method, "/users"), None)["statusCode"] == status
 
 
-def test_requests_are_counted_before_and_after_it_is_known_who_asks(there: RawUpstream) -> None:
+def test_a_request_is_counted_against_its_user_or_without_one_against_its_address(there: RawUpstream) -> None:
     limit = Limit(name="address", quota=10, window_s=60)
     counted: list[str] = []
 
@@ -82,17 +82,24 @@ def test_requests_are_counted_before_and_after_it_is_known_who_asks(there: RawUp
 
     there.answer = lambda _: [answering("200 OK", b"", 'RateLimit: "theirs";r=1;t=1')]
     app = gateway_app(service("user", there.url), routes=TABLE)
+
+    def identify(headers: Mapping[str, str]) -> Caller:
+        if "authorization" not in headers:
+            raise Unauthenticated("Sign in first.")
+        return Caller(user_id="alice")
+
     app.edge = lambda: Edge(
-        identify=lambda _: Caller(user_id="alice"),
+        identify=identify,
         admit_address=lambda address, _cost: admit(address),
         admit_caller=lambda caller, _cost: admit(caller.user_id),
     )
     answer = app(rest_event("GET", "/users"), None)
-    assert counted == ["192.0.2.7", "alice"]
-    assert answer["headers"]["RateLimit"] == '"address";r=9;t=6, "address";r=9;t=6'
+    assert counted == ["alice"]
+    assert answer["headers"]["RateLimit"] == '"address";r=9;t=6'
     assert "theirs" not in json.dumps(answer["headers"])
-    app(rest_event("GET", "/open"), None)
-    assert counted[2:] == ["192.0.2.7"]
+    for path in ("/open", "/users"):
+        app(rest_event("GET", path, user=None), None)
+    assert counted[1:] == ["192.0.2.7", "192.0.2.7"]
 
 
 def test_who_asks_too_often_reaches_no_upstream(there: RawUpstream) -> None:
@@ -104,10 +111,15 @@ def test_who_asks_too_often_reaches_no_upstream(there: RawUpstream) -> None:
         raise RateLimited("Slow down.", retry_after_s=6, admission=refusal)
 
     app = gateway_app(service("user", there.url), routes=TABLE)
-    app.edge = lambda: Edge(identify=lambda _: Caller(user_id="alice"), admit_address=refuse)
-    answer = app(rest_event("GET", "/users"), None)
-    assert problem_of(answer)[0] == 429
-    assert (answer["headers"]["Retry-After"], answer["headers"]["RateLimit"]) == ("6", '"address";r=0;t=6')
+    refusing = {"admit_address": refuse}, {"admit_caller": refuse}, {"refuse_address": refuse}
+    for path, more in zip(("/open", "/users", "/users"), refusing, strict=True):
+        app.edge = lambda more=more: Edge(identify=lambda _: Caller(user_id="alice"), **more)  # type: ignore[misc]
+        answer = app(rest_event("GET", path), None)
+        assert problem_of(answer)[0] == 429
+        assert (answer["headers"]["Retry-After"], answer["headers"]["RateLimit"]) == (
+            "6",
+            '"address";r=0;t=6',
+        )
     assert there.connections == 0
 
 

@@ -184,7 +184,7 @@ class World:
 
 
 def count_no_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the app count no requests against rate limits: it would write to DynamoDB twice for each.
+    """Make the app count no requests against rate limits: it would write to DynamoDB for each.
 
     For tests of other subjects; those of the limits are in tests/accounts.
     """

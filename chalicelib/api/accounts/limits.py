@@ -11,15 +11,21 @@ from chalicelib.ops.accounts import admit as ops
 
 
 def admit_address(address: str, cost: Cost) -> Admission | None:
-    """Count a request against its address, before anything else is done for it. Raise RateLimited."""
+    """Count a request against its address. Raise RateLimited."""
     return _admit(limits.address_key(address), limits.address_limits(wiring.settings().rates, cost), cost)
 
 
 def admit_caller(caller: Caller, cost: Cost) -> Admission | None:
-    """Count a request against its caller, once the caller is known. Raise RateLimited."""
+    """Count a request against its caller. Raise RateLimited."""
     return _admit(
         f"user:{caller.user_id}", limits.caller_limits(wiring.settings().rates, caller.plan, cost), cost
     )
+
+
+def refuse_address(address: str) -> None:
+    """Raise RateLimited when this process knows that the address has reached its limits. Count nothing."""
+    held_to = limits.address_limits(wiring.settings().rates, "plain")
+    ops.refuse_known(limits.address_key(address), held_to, store=wiring.rate_limits())
 
 
 def admit_login(email: str, address: str) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from chalice.app import HeadersType
 from chalice.app import Response as ChaliceResponse
 
+from chalicelib.api.http.admission import admit_anybody, admit_caller
 from chalicelib.api.http.idempotency import respond_once
 from chalicelib.api.http.limit_headers import headers_of
 from chalicelib.api.http.parsing import parse_body, parse_path, parse_query, parse_raw, parse_together
@@ -58,9 +59,12 @@ def _parse(route: Route, current: Any, edge: Edge, counted: list[Admission]) -> 
     query = event["multiValueQueryStringParameters"] or {}
     # API Gateway's own value: a client can send any X-Forwarded-For.
     address = event["requestContext"].get("identity", {}).get("sourceIp") or ""
-    if route.cost != "none" and (admission := edge.admit_address(address, route.cost)):
-        counted.append(admission)
-    caller = None if route.public else _identify(route, headers, edge, counted)
+    caller = None
+    if route.public:
+        admit_anybody(edge, address, route.cost, counted)
+    else:
+        caller = admit_caller(edge, headers, address, route.cost, counted)
+        _require_rights(route, caller)
     path, asked, body = parse_together(
         lambda: parse_path(event["pathParameters"] or {}, route.patterns),
         lambda: parse_query(query, route.query or Query, route.repeatable),
@@ -80,17 +84,13 @@ def _parse(route: Route, current: Any, edge: Edge, counted: list[Admission]) -> 
     )
 
 
-def _identify(route: Route, headers: Mapping[str, str], edge: Edge, counted: list[Admission]) -> Caller:
-    caller = edge.identify(headers)
-    if route.cost != "none" and (admission := edge.admit_caller(caller, route.cost)):
-        counted.append(admission)
+def _require_rights(route: Route, caller: Caller) -> None:
     if route.scope not in caller.scopes:
         raise Forbidden(
             f"This API key lacks the scope {route.scope}; make one that has it.", code="insufficient_scope"
         )
     if route.admin and not caller.is_admin:
         raise Forbidden("This needs an administrator's account.")
-    return caller
 
 
 def _parse_body(current: Any, route: Route) -> Body | bytes | None:

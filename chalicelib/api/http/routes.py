@@ -84,7 +84,8 @@ class Edge(Struct, frozen=True, kw_only=True):
     """The functions that app.py gives to the HTTP edge.
 
     `identify` returns the caller of a request's headers; it raises Unauthenticated. `admit_address` counts a request
-    before the caller is known, `admit_caller` afterwards; both raise RateLimited. `keep` writes down what an
+    against an address, `admit_caller` against a caller; `refuse_address` refuses an address that this process knows to
+    have reached its limit, and counts nothing. The three raise RateLimited. `keep` writes down what an
     administrator is about to do, for the audit log.
     """
 
@@ -93,6 +94,7 @@ class Edge(Struct, frozen=True, kw_only=True):
     admit_address: Callable[[str, Cost], Admission | None] = lambda _address, _cost: None
     admit_caller: Callable[[Caller, Cost], Admission | None] = lambda _caller, _cost: None
     keep: Callable[["Route", "Request"], None] = lambda _route, _request: None
+    refuse_address: Callable[[str], None] = lambda _address: None
 
 
 class Request(Struct, frozen=True, kw_only=True):

@@ -123,7 +123,7 @@ def _states(limits: Sequence[Limit], tats: Tats, now_us: int) -> tuple[LimitStat
 
 
 def address_limits(rates: Rates, cost: Cost) -> tuple[Limit, ...]:
-    """Return the limits of an address, which apply before the caller is known."""
+    """Return the limits of an address, for requests without a good credential."""
     return tuple(_limits(rates, "address", *(["login"] if cost == "login" else [])))
 
 

@@ -39,12 +39,13 @@ def admit(key: str, limits: Sequence[Limit], *, cost: Cost, store: "RateLimits")
         raise
     if admission.admitted:
         return admission
-    retry_after_s = admission.retry_after_us / MICROSECONDS
-    raise RateLimited(
-        f"Too many requests; try again in {ceil(retry_after_s)} s.",
-        retry_after_s=retry_after_s,
-        admission=admission,
-    )
+    raise _rate_limited(admission)
+
+
+def refuse_known(key: str, limits: Sequence[Limit], *, store: "RateLimits") -> None:
+    """Raise RateLimited when the key is known to have reached a limit. Count nothing, and make no call."""
+    if refusal := store.recall_refusal(key, limits):
+        raise _rate_limited(refusal)
 
 
 def admit_login(
@@ -82,6 +83,15 @@ def admit_mail(email: str, purpose: str, limits: Sequence[Limit], *, store: "Rat
     mailbox = f"{local.partition('+')[0]}@{domain}"
     key = f"mail:{purpose}:{hashlib.sha256(mailbox.encode()).hexdigest()}"
     admit(key, limits, cost="login", store=store)
+
+
+def _rate_limited(refusal: Admission) -> RateLimited:
+    retry_after_s = refusal.retry_after_us / MICROSECONDS
+    return RateLimited(
+        f"Too many requests; try again in {ceil(retry_after_s)} s.",
+        retry_after_s=retry_after_s,
+        admission=refusal,
+    )
 
 
 def _is_signed_in_at(email: str, place: str, *, db: "Database", sessions: "Sessions", now_s: int) -> bool:

@@ -82,6 +82,10 @@ class RateLimits:
                 return admitted(limits, tats, now_us)
         raise Unavailable("This limit changes too fast; try again soon.", code="rate_limit_contended")
 
+    def recall_refusal(self, key: str, limits: Sequence[Limit]) -> Admission | None:
+        """Return the refusal of a request now, by the TATs that this process has seen; None if it knows of none."""
+        return find_refusal(limits, self._recall(key), self._clock_us())
+
     def _send(
         self, key: str, limits: Sequence[Limit], tats: Tats, taken_by: str, since_us: int, now_us: int
     ) -> tuple[bool, Tats]:

@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 
 from chalicelib.events import handlers
+from tests.jobs.test_archives import photos
+from tests.support.library_api import send_part
 from tests.support.running import RUNS, Runner, zipped
 from tests.support.world import jpeg
 
 COLORS = ["red", "blue", "green", "gold", "pink", "gray"]
-
-
-def photos(count: int) -> list[tuple[str, bytes]]:
-    return [(f"photos/{number}.jpg", jpeg(size=(64 + number, 48))) for number in range(count)]
 
 
 def test_name_and_description_make_a_job_and_a_file_its_run(runner: Runner) -> None:
@@ -108,8 +106,6 @@ def test_a_lost_event_is_found_by_the_sweep(runner: Runner) -> None:
 
 
 def test_a_large_file_comes_in_parts(runner: Runner) -> None:
-    from tests.support.library_api import send_part
-
     run_id = runner.begin()
     status, place = runner("GET", f"{RUNS}/{run_id}/upload-url?filename=big.jpg&parts=2")
     body = jpeg() + b"\0" * (5 * 1024 * 1024)

@@ -44,18 +44,16 @@ class Runner:
         self.world.run(self.send(run_id, body, filename=filename))
         self.settle()
 
-    def settle(self, *, times: int = 30) -> None:
-        """Time passes until all open runs have ended or wait for something else than their files."""
-        for _ in range(times):
-            before = self.world.sql(
-                "SELECT run_id, state, total, done, failed, skipped FROM job_runs ORDER BY 1"
-            )
+    def settle(self) -> None:
+        """Time passes until no run gets any further: it has ended, or waits for something else than its files."""
+        seen, unchanged = self._progress(), 0
+        while unchanged < 2:  # a look begins files, and the next one ends them
             self.look()
-            after = self.world.sql(
-                "SELECT run_id, state, total, done, failed, skipped FROM job_runs ORDER BY 1"
-            )
-            if before == after:
-                return
+            before, seen = seen, self._progress()
+            unchanged = unchanged + 1 if seen == before else 0
+
+    def _progress(self) -> list[tuple[Any, ...]]:
+        return self.world.sql("SELECT run_id, state, done, failed, skipped FROM job_runs ORDER BY 1")
 
     def look(self) -> None:
         """The drivers look once after their runs, and all that follows happens."""

@@ -27,15 +27,8 @@ PART_BYTES = 8 * 1024 * 1024  # S3 takes parts of at least 5 MiB
 SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 _UNSAFE = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:|[\x00-\x1f\x7f]")
 _NOT_A_FILE = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
-_BAD = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    UnicodeDecodeError,
-    ValueError,
-    OverflowError,
-)
+# What zipfile raises over damaged bytes. OSError is a seek before the beginning; S3's errors are the app's own.
+_BAD = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OverflowError, OSError)
 
 
 class EntryLimits(Struct, frozen=True, kw_only=True):
@@ -94,14 +87,17 @@ def list_files(archive: zipfile.ZipFile, limits: EntryLimits) -> list[RunFile]:
 def read_entry(archive: zipfile.ZipFile, number: int) -> Iterator[bytes]:
     """Yield the entry's bytes in parts of PART_BYTES. Raise BadFile when they are not what the archive says."""
     entry = archive.infolist()[number - 1]
-    part = bytearray()
+    part, left = bytearray(), entry.file_size
     try:
         with archive.open(entry) as opened:
             while piece := opened.read(PIECE_BYTES):
                 part += piece
+                left -= len(piece)
                 if len(part) >= PART_BYTES:
                     yield bytes(part)
                     part.clear()
+        if left:
+            raise EOFError
     except _BAD as error:
         said = "This file of the archive is damaged: its bytes do not fit its length or its checksum."
         raise BadFile(said, code="corrupt_entry") from error

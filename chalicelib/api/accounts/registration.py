@@ -12,6 +12,7 @@ from chalicelib.api.http.routes import Body, Request, Routes
 from chalicelib.errors import Forbidden, InvalidInput
 from chalicelib.model.accounts import passwords
 from chalicelib.model.ingest.files import KIND_OF_MEDIA_TYPE
+from chalicelib.model.jobs.kinds import KINDS
 from chalicelib.ops.accounts import accounts
 from chalicelib.settings import VERSION, Settings
 
@@ -121,7 +122,7 @@ def get_registration(request: Request) -> Registration:
             for quota, window_s in rates
         ],
         media_types=sorted(KIND_OF_MEDIA_TYPE),
-        job_kinds=[],
+        job_kinds=sorted(KINDS),
         providers=_providers(settings),
         versions=Versions(app=VERSION),
     )

@@ -59,9 +59,9 @@ def owns_port(pid: int, port: int) -> bool:
         return False
 
 
-def module_command(module: str, *arguments: str) -> list[str]:
+def module_command(module: str, *arguments: str, python: str = sys.executable) -> list[str]:
     """Return the command that runs one of this repository's modules, for `spawn`."""
-    return [sys.executable, "-P", "-m", module, *arguments]
+    return [python, "-P", "-m", module, *arguments]
 
 
 def open_log(path: Path) -> int:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -33,6 +34,7 @@ class Function:
     timeout_s: float
     memory_mb: int
     variables: Mapping[str, str]
+    code_sha256: str
 
     @classmethod
     def deployed(cls, arn: str) -> "Function":
@@ -44,6 +46,7 @@ class Function:
             timeout_s=float(config["Timeout"]),
             memory_mb=int(config["MemorySize"]),
             variables=config.get("Environment", {}).get("Variables", {}),
+            code_sha256=config["CodeSha256"],
         )
 
 
@@ -51,6 +54,8 @@ class Workers:
     """The worker processes of all functions. Call `start_function` each time an invocation is queued.
 
     `concurrency` has the largest number of processes by the end of a function's name. Other functions have one.
+    `code_of` returns the folder of a function's code; by default that is `project`, whatever was deployed. `python` is
+    the interpreter that runs it.
     """
 
     def __init__(
@@ -62,10 +67,13 @@ class Workers:
         aws_port: Callable[[], int],
         concurrency: Mapping[str, int],
         say: Say,
+        code_of: "Callable[[Function], Path] | None" = None,
+        python: str = sys.executable,
     ) -> None:
+        self._code_of = code_of or (lambda function: project)
+        self._python = python
         self.finish: Finish = _nobody_listens
         self._runtime_api = runtime_api
-        self._project = project
         self._logs = logs
         self._aws_port = aws_port
         self._concurrency = concurrency
@@ -105,10 +113,11 @@ class Workers:
 
     def start_process(self, function: Function) -> tuple[Environment, "subprocess.Popen[bytes]"]:
         environment = Environment(timeout_s=function.timeout_s)
+        code = self._code_of(function)
         process = spawn(
-            module_command("local.worker"),
+            module_command("local.worker", python=self._python),
             log=self._logs / f"{function.name}.log",
-            project=self._project,
+            project=code,
             env={
                 **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
                 "TZ": "UTC",
@@ -119,7 +128,7 @@ class Workers:
                 "AWS_LAMBDA_FUNCTION_NAME": function.name,
                 "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
                 "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-                "LAMBDA_TASK_ROOT": str(self._project),
+                "LAMBDA_TASK_ROOT": str(code),
                 "_HANDLER": function.handler,
             },
         )
@@ -146,6 +155,7 @@ class _Slot:
         self._arn = arn
         self._waiting = waiting
         self._environment: Environment | None = None
+        self._code_sha256 = ""
         self._started_at = -MIN_START_INTERVAL_S
         threading.Thread(target=self._run, daemon=True, name=f"slot-{arn}").start()
 
@@ -194,7 +204,13 @@ class _Slot:
                 return happening.outcome
 
     def _living_environment(self, function: Function) -> Environment:
-        """Return the environment of the slot's process. Start a new process if it has ended, at most one a second."""
+        """Return the environment of the slot's process.
+
+        Start a new process if it has ended or other code was deployed, at most one a second.
+        """
+        if self._code_sha256 != function.code_sha256:
+            self.stop()
+            self._code_sha256 = function.code_sha256
         if self._environment is None or self.process is None or self.process.poll() is not None:
             time.sleep(max(0.0, self._started_at + MIN_START_INTERVAL_S - time.monotonic()))
             self._started_at = time.monotonic()

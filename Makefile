@@ -10,7 +10,7 @@ PLACE = $(if $(PORT),--port "$(PORT)") $(if $(STATE),--state "$(STATE)")
 PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-all check bench chaos mutants package rehearse
+.PHONY: help setup run demo test test-all check bench chaos mutants package audit rehearse
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ mutants: $(READY) ## Take each protection out and see a test fail; ONLY=text, SI
 
 package: $(READY) ## Build the Lambda package and its template for STAGE (default dev)
 	@$(PY) -m deploy.package --stage $(STAGE)
+
+audit: $(READY) ## Check the templates of all stages with cfn-lint and checkov
+	@$(PY) -m deploy.audit
 
 rehearse: $(READY) ## Deploy STAGE into an emulated account, use it, and delete it again
 	@$(PY) -m local.rehearse --stage $(STAGE)

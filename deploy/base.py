@@ -7,6 +7,9 @@ from typing import Any
 
 import yaml
 
+from deploy import stack
+from deploy.stack import Wanted
+
 TEMPLATE = Path(__file__).with_name("base.yaml")
 
 
@@ -40,10 +43,21 @@ def stack_name(stage: str) -> str:
     return f"collections-base-{stage}"
 
 
+def wanted(stage: str, parameters: Mapping[str, str]) -> Wanted:
+    """Return the stage's base stack as it should be with these parameters."""
+    return Wanted(
+        name=stack_name(stage),
+        stage=stage,
+        template={"TemplateBody": TEMPLATE.read_text()},
+        declared=list(template()["Parameters"]),
+        parameters={"Stage": stage, **parameters},
+    )
+
+
 def outputs(cloudformation: Any, stage: str) -> dict[str, str]:
     """Return the outputs of the stage's base stack. Raise NotDeployed if there is none."""
     try:
-        (stack,) = cloudformation.describe_stacks(StackName=stack_name(stage))["Stacks"]
+        return stack.outputs(cloudformation, stack_name(stage))
     except cloudformation.exceptions.ClientError as error:
         if "does not exist" not in str(error):
             raise
@@ -51,4 +65,3 @@ def outputs(cloudformation: Any, stage: str) -> dict[str, str]:
             f"There is no stack {stack_name(stage)} in this account and region. Make it with deploy/deploy.sh"
             f" --stage {stage}"
         ) from error
-    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}

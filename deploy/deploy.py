@@ -4,42 +4,28 @@ deploy/deploy.sh --stage dev                     asks for what is not given; wit
 deploy/deploy.sh --stage dev --dry-run           shows what would change in the base stack
 deploy/deploy.sh --stage dev --base-only         makes or changes the base stack alone
 deploy/deploy.sh --stage dev --code-only         deploys the app alone
+deploy/deploy.sh --stage dev --by cloudformation --code-bucket mine     for CI: nothing is kept on this machine
 
 It is safe to run again after any stop: each step finds what is there. The app itself is deployed by
-`chalice deploy`. Outside of a terminal, a value that is left out is the default on the first run, and what it was
-on the next ones.
+`chalice deploy`, or by CloudFormation. Outside of a terminal, a value that is left out is the default on the first
+run, and what it was on the next ones.
 """
 
 import argparse
-import json
 import os
 import secrets
-import subprocess
-import urllib.request
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 import boto3
-from botocore.config import Config
 
-from deploy import base, stack
-from deploy.failure_destinations import set_failure_destinations
+from deploy import base, by_chalice, by_cloudformation, front, functions, stack
 from deploy.network import CONFIG, write_network
-from deploy.package import CannotPackage, build, find_python, make_environment
-from deploy.policies import CONFIG as PROJECT
-from deploy.policies import (
-    DEAD_LETTERS,
-    ROOT,
-    STAGES,
-    lambda_name,
-    operators_prefix,
-    parameter_prefix,
-    queue_name,
-)
+from deploy.policies import STAGES, lambda_name, operators_prefix, parameter_prefix
 from deploy.script import Stopped, account, ask, parameters, put_secret, say, told
-from deploy.throttling import limit_rate
 
+UNRESERVED = 100  # Lambda's own limit: an account keeps as many for functions that reserve none
 # Flag, parameter of the base stack, question. Only what guides ask for is asked for.
 QUESTIONS = (
     ("vpc_id", "VpcId", "VPC ID, empty for no network"),
@@ -56,13 +42,13 @@ FLAGS = {
     "enable_alarms": "EnableAlarms",
     "alarm_email": "AlarmEmail",
     "deletion_protection": "DeletionProtection",
+    "domain_name": "DomainName",
+    "hosted_zone_id": "HostedZoneId",
+    "certificate_arn": "CertificateArn",
+    "enable_waf": "EnableWaf",
+    "reserved_concurrency": "ReservedConcurrency",
+    "provisioned_concurrency": "ProvisionedConcurrency",
     **{flag: parameter for flag, parameter, _ in QUESTIONS},
-}
-HEALTH = {
-    "version": "2.0",
-    "rawPath": "/health/ready",
-    "headers": {},
-    "requestContext": {"http": {"method": "GET", "path": "/health/ready"}, "requestId": "deploy"},
 }
 
 
@@ -108,103 +94,39 @@ def settle_owner(ssm: Any, stage: str, outputs: Mapping[str, str]) -> None:
         )
 
 
-def chalice(stage: str, *arguments: str, stdin: str | None = None) -> str:
-    """Run a command of Chalice for the stage, with a Python that Lambda accepts. Return what it printed."""
-    try:
-        python = make_environment(find_python())
-    except CannotPackage as error:
-        raise Stopped(str(error)) from error
-    command = [str(python), "-c", "from chalice.cli import main; main()", *arguments, "--stage", stage]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    ran = subprocess.run(
-        command, cwd=ROOT, env=environment, input=stdin or "", capture_output=True, text=True, check=False
-    )
-    # If Chalice finds no wheel of a dependency, it leaves it out, prints a message and exits with 0.
-    if ran.returncode or "Could not install dependencies" in ran.stdout + ran.stderr:
-        raise Stopped(f"chalice {' '.join(arguments)} failed:\n{ran.stdout}{ran.stderr}")
-    return ran.stdout
+def way_of(cloudformation: Any, arguments: argparse.Namespace) -> str:
+    """Return how the app is deployed: as asked, else as it is already. Raise Stopped for both, or without a bucket."""
+    stage, asked = arguments.stage, arguments.by
+    if by_cloudformation.is_deployed(cloudformation, stage):
+        if asked == "chalice":
+            raise Stopped(
+                f"{stage} is deployed by CloudFormation, and the names would collide. Delete the stack"
+                f" {by_cloudformation.stack_name(stage)} first, or leave --by out."
+            )
+        asked = "cloudformation"
+    elif asked == "cloudformation" and by_chalice.is_deployed(stage):
+        raise Stopped(
+            f"{stage} is deployed by chalice deploy, and the names would collide. Run chalice delete --stage {stage}"
+            " first, or leave --by out."
+        )
+    if asked == "cloudformation" and not arguments.code_bucket:
+        raise Stopped("CloudFormation takes code from a bucket: name one with --code-bucket or CODE_BUCKET.")
+    return asked or "chalice"
 
 
-def invoke(function: str, payload: Mapping[str, Any]) -> Any:
-    """Return a function's answer. Raise Stopped with its error."""
-    client = boto3.client("lambda", config=Config(read_timeout=900, retries={"total_max_attempts": 1}))
-    answer = client.invoke(FunctionName=function, Payload=json.dumps(payload).encode())
-    found = json.loads(answer["Payload"].read())
-    if answer.get("FunctionError"):
-        raise Stopped(f"{function}: {found.get('errorMessage', found)}")
-    return found
-
-
-def operate(stage: str, command: str) -> Any:
-    return invoke(lambda_name("operate", stage), {"command": command})
-
-
-def migrate_before_new_code(stage: str) -> None:
-    """Give the operating function the new code and migrate, while the old code still serves."""
-    client, name = boto3.client("lambda"), lambda_name("operate", stage)
-    try:
-        client.get_function_configuration(FunctionName=name)
-    except client.exceptions.ResourceNotFoundException:
-        return
-    try:
-        package = build(stage, ROOT / "build" / f"package-{stage}")
-    except CannotPackage as error:
-        raise Stopped(str(error)) from error
-    client.update_function_code(FunctionName=name, ZipFile=package.read_bytes())
-    client.get_waiter("function_updated_v2").wait(FunctionName=name)
-    say(f"migrated: {', '.join(operate(stage, 'migrate')['applied']) or 'nothing to do'}")
-
-
-def deployed_api(stage: str) -> tuple[str, str]:
-    """Return the id and the address of the deployed API."""
-    deployed = json.loads((ROOT / ".chalice" / "deployed" / f"{stage}.json").read_text())
-    (api,) = (each for each in deployed["resources"] if "rest_api_url" in each)
-    return api["rest_api_id"], api["rest_api_url"].rstrip("/")
-
-
-def prepare_database(ssm: Any, stage: str) -> None:
-    say(f"migrated: {', '.join(operate(stage, 'migrate')['applied']) or 'nothing to do'}")
-    if "DATABASE_URL" not in parameters(ssm, parameter_prefix(stage)):
-        operate(stage, "set-app-password")
-        say("made: DATABASE_URL, with a password for the app's role")
-
-
-def check_health(stage: str, url: str) -> None:
-    """Raise Stopped unless the deployed app is ready; also over HTTPS, where the address is a real one."""
-    answer = invoke(lambda_name("api_handler", stage), HEALTH)
-    body = json.loads(answer["body"])
-    if answer["statusCode"] != 200:
-        raise Stopped(f"the app is deployed and not ready: {body}. Its log says more.")
-    if not os.environ.get("AWS_ENDPOINT_URL"):
-        with urllib.request.urlopen(f"{url}/health/ready", timeout=30) as response:
-            body = json.load(response)
-    say(f"healthy: {json.dumps(body)}")
-
-
-def deploy_app(ssm: Any, stage: str) -> str:
-    """Deploy the code, with the schema before it. Return the API's address."""
-    migrate_before_new_code(stage)
-    say("deploying the app by chalice deploy")
-    chalice(stage, "deploy")
-    set_failure_destinations(
-        boto3.client("lambda"),
-        boto3.client("sqs"),
-        app=str(PROJECT["app_name"]),
-        stage=stage,
-        queue=queue_name(stage, DEAD_LETTERS),
-    )
-    api_id, url = deployed_api(stage)
-    entry = PROJECT["stages"][stage]
-    limit_rate(
-        boto3.client("apigateway"),
-        api_id=api_id,
-        stage=entry["api_gateway_stage"],
-        traced=bool(entry.get("xray")),
-    )
+def deploy_app(
+    cloudformation: Any, way: str, arguments: argparse.Namespace, outputs: Mapping[str, str]
+) -> str:
+    """Deploy the code, with the schema before it, and see that it is healthy. Return the app's address."""
+    stage, ssm = arguments.stage, boto3.client("ssm")
+    if way == "chalice":
+        url = by_chalice.deploy(stage, outputs)
+    else:
+        url = by_cloudformation.deploy(cloudformation, stage, outputs, bucket=arguments.code_bucket)
     if "CONSOLE_URL" not in parameters(ssm, parameter_prefix(stage)):
-        put_secret(ssm, parameter_prefix(stage), "CONSOLE_URL", url)
-    prepare_database(ssm, stage)
-    check_health(stage, url)
+        put_secret(ssm, parameter_prefix(stage), "CONSOLE_URL", front.address(outputs, url))
+    functions.prepare_database(ssm, stage)
+    functions.check_health(stage, url)
     return url
 
 
@@ -217,7 +139,7 @@ def run(arguments: argparse.Namespace) -> None:
         values = chosen(arguments, is_new=is_new)
         if not arguments.dry_run:
             make_secrets(ssm, stage, values.get("Database", "existing"))
-        stack.bring_up(cloudformation, stage, values, dry_run=arguments.dry_run)
+        stack.bring_up(cloudformation, base.wanted(stage, values), dry_run=arguments.dry_run)
     if arguments.dry_run or arguments.base_only:
         return
     try:
@@ -225,12 +147,39 @@ def run(arguments: argparse.Namespace) -> None:
     except base.NotDeployed as error:
         raise Stopped(str(error)) from error
     settle_owner(ssm, stage, outputs)
+    require_concurrency(outputs)
+    way = way_of(cloudformation, arguments)
     write_network(CONFIG, stage, outputs)
-    url = deploy_app(ssm, stage)
-    say(f"sessions_table_name={outputs['SessionsTableName']}")
-    say(f"rate_limits_table_name={outputs['RateLimitsTableName']}")
-    say(f"lambda_function_name={lambda_name('api_handler', stage)}")
-    say(f"api_gateway_url={url}")
+    url = deploy_app(cloudformation, way, arguments, outputs)
+    for name, value in named_outputs(stage, outputs, url).items():
+        say(f"{name}={value}")
+
+
+def require_concurrency(outputs: Mapping[str, str]) -> None:
+    """Raise Stopped when the account has not as much concurrency as the stage is to reserve."""
+    if asked := int(outputs.get("ReservedConcurrency", 0)):
+        limit = boto3.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+        if asked > limit - UNRESERVED:
+            raise Stopped(
+                f"ReservedConcurrency is {asked}, and the account's quota is {limit}, of which Lambda keeps"
+                f" {UNRESERVED} for all other functions. Ask AWS for more (Service Quotas, Lambda, Concurrent"
+                " executions), or set --reserved-concurrency 0."
+            )
+
+
+def named_outputs(stage: str, outputs: Mapping[str, str], url: str) -> dict[str, str]:
+    """Return what guides call these things; CloudFormation takes no name with an underscore."""
+    found = {
+        "ApiEndpoint": url,
+        "StageUrl": url,
+        "SecurityGroupId": outputs.get("SecurityGroupId"),
+        "sessions_table_name": outputs["SessionsTableName"],
+        "rate_limits_table_name": outputs["RateLimitsTableName"],
+        "lambda_function_name": lambda_name("api_handler", stage),
+        "certificate_arn": outputs.get("CertificateArn"),
+        "api_gateway_url": front.address(outputs, url),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def main() -> None:
@@ -251,6 +200,16 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and do nothing")
     parser.add_argument("--base-only", action="store_true", help="leave the app as it is")
     parser.add_argument("--code-only", action="store_true", help="leave the base stack as it is")
+    parser.add_argument(
+        "--by",
+        choices=("chalice", "cloudformation"),
+        help="how the app is deployed; by default as it is already, and a new one by chalice",
+    )
+    parser.add_argument(
+        "--code-bucket",
+        default=os.environ.get("CODE_BUCKET"),
+        help="from which CloudFormation takes the code; by default CODE_BUCKET",
+    )
     arguments = parser.parse_args()
     with told():
         run(arguments)

@@ -12,8 +12,9 @@ from typing import Any
 import boto3
 
 from deploy import base, stack
-from deploy.deploy import chalice
-from deploy.policies import ROOT, STAGES, operators_prefix, parameter_prefix
+from deploy.by_chalice import chalice, is_deployed
+from deploy.by_cloudformation import stack_name
+from deploy.policies import STAGES, operators_prefix, parameter_prefix
 from deploy.script import Stopped, account, ask, parameters, say, told
 
 
@@ -63,9 +64,9 @@ def delete_files(s3: Any, bucket: str) -> None:
 
 def delete_app(stage: str) -> None:
     """Delete what `chalice deploy` or the packaged template made."""
-    if (ROOT / ".chalice" / "deployed" / f"{stage}.json").exists():
+    if is_deployed(stage):
         chalice(stage, "delete")
-    cloudformation, name = boto3.client("cloudformation"), f"collections-{stage}"
+    cloudformation, name = boto3.client("cloudformation"), stack_name(stage)
     if stack.status_of(cloudformation, name) is not None:
         delete_stack(cloudformation, name)
 

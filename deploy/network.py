@@ -1,8 +1,8 @@
 """Writes the base stack's network into .chalice/config.json: `python -m deploy.network --stage dev`.
 
-Chalice reads subnets and security groups from that file only. Run this after the base stack has changed, and before
-`chalice deploy` or `make package`; running it again changes nothing. A stage without a network has these entries
-removed.
+Chalice reads subnets, security groups and reserved concurrency from that file only. Run this after the base stack has
+changed, and before `chalice deploy` or `make package`; running it again changes nothing. A stage without a network has
+these entries removed.
 """
 
 import argparse
@@ -34,8 +34,16 @@ def write_network(config: Path, stage: str, outputs: Mapping[str, str]) -> dict[
         entry["security_group_ids"] = [outputs["SecurityGroupId"]]
     if outputs.get("NetworkEgress") == "ipv6":
         entry["environment_variables"][DUALSTACK] = "true"
+    write_reserved(entry["lambda_functions"]["api_handler"], outputs)
     config.write_text(json.dumps(settings, indent=2) + "\n")
     return entry
+
+
+def write_reserved(function: dict[str, Any], outputs: Mapping[str, str]) -> None:
+    """Write how many requests run at once into the function's entry; Chalice takes it from there only, too."""
+    function.pop("reserved_concurrency", None)
+    if "ReservedConcurrency" in outputs:
+        function["reserved_concurrency"] = int(outputs["ReservedConcurrency"])
 
 
 def main() -> None:

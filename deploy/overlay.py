@@ -30,6 +30,20 @@ PARAMETERS = {
         "Default": "false",
         "Description": "A line a request. API Gateway must have a role for logs in this account and region.",
     },
+    "DomainName": {"Type": "String", "Default": "", "Description": "The base stack's output of this name."},
+    "WebAclArn": {"Type": "String", "Default": "", "Description": "The base stack's output of this name."},
+    "ProvisionedConcurrency": {
+        "Type": "Number",
+        "Default": 0,
+        "MinValue": 0,
+        "Description": "How many environments of the API's function wait for requests.",
+    },
+}
+CONDITIONS = {
+    "HasAccessLogs": {"Fn::Equals": [{"Ref": "EnableAccessLogs"}, "true"]},
+    "HasDomain": {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]},
+    "HasWaf": {"Fn::Not": [{"Fn::Equals": [{"Ref": "WebAclArn"}, ""]}]},
+    "HasProvisioned": {"Fn::Not": [{"Fn::Equals": [{"Ref": "ProvisionedConcurrency"}, 0]}]},
 }
 
 
@@ -54,9 +68,27 @@ def template(stage: str) -> dict[str, Any]:
     outputs = {name: {"Value": url} for name in ("ApiEndpoint", "StageUrl")}
     return {
         "Parameters": PARAMETERS,
-        "Conditions": {"HasAccessLogs": {"Fn::Equals": [{"Ref": "EnableAccessLogs"}, "true"]}},
-        "Resources": resources,
+        "Conditions": CONDITIONS,
+        "Resources": resources | front(),
         "Outputs": outputs,
+    }
+
+
+def front() -> dict[str, Resource]:
+    """Return what connects the API with the domain and the firewall of the base stack, as deploy/front.py does."""
+    api, stage = {"Ref": "RestAPI"}, {"Ref": "RestAPI.Stage"}
+    arn = "arn:${AWS::Partition}:apigateway:${AWS::Region}::/restapis/${RestAPI}/stages/${RestAPI.Stage}"
+    return {
+        "ApiDomainMapping": {
+            "Type": "AWS::ApiGateway::BasePathMapping",
+            "Condition": "HasDomain",
+            "Properties": {"DomainName": {"Ref": "DomainName"}, "RestApiId": api, "Stage": stage},
+        },
+        "ApiFirewall": {
+            "Type": "AWS::WAFv2::WebACLAssociation",
+            "Condition": "HasWaf",
+            "Properties": {"WebACLArn": {"Ref": "WebAclArn"}, "ResourceArn": {"Fn::Sub": arn}},
+        },
     }
 
 

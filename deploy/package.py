@@ -13,8 +13,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from deploy import overlay, zips
+from deploy import overlay, provisioned, zips
 from deploy.policies import ROOT, STAGES
 
 VERSIONS = ("3.13", "3.12")
@@ -86,6 +87,26 @@ def build(stage: str, to: Path) -> Path:
     python = make_environment(find_python())
     sources = to.with_name(f"{to.name}-sources")
     stage_sources(sources)
+    run_chalice(stage, sources, to, python)
+    package = to / "deployment.zip"
+    if names := zips.unwanted(package):
+        raise CannotPackage(f"These must not be in the package: {', '.join(names)}")
+    zips.compile_zip(package, python)
+    finish_template(to / "sam.json", code_hash=hashlib.sha256(package.read_bytes()).hexdigest())
+    return package
+
+
+def build_template(stage: str, to: Path) -> dict[str, Any]:
+    """Write the stage's sam.json alone, without its dependencies, to be checked. Return it. Raise CannotPackage."""
+    sources = to.with_name(f"{to.name}-sources")
+    stage_sources(sources)
+    (sources / "requirements.txt").write_text("")
+    run_chalice(stage, sources, to, make_environment(find_python()))
+    return finish_template(to / "sam.json", code_hash="0" * 64)
+
+
+def run_chalice(stage: str, sources: Path, to: Path, python: Path) -> None:
+    """Run `chalice package` with the overlay. Raise CannotPackage."""
     extras = sources / "overlay.json"
     extras.write_text(json.dumps(overlay.template(stage)))
     shutil.rmtree(to, ignore_errors=True)
@@ -94,14 +115,17 @@ def build(stage: str, to: Path) -> Path:
     # Chalice needs a region for its client, but makes no call.
     env = {"AWS_DEFAULT_REGION": "us-east-1", **os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     ran = subprocess.run(command, cwd=sources, env=env, capture_output=True, text=True, check=False)
-    package = to / "deployment.zip"
     # If Chalice finds no wheel of a dependency, it leaves it out, prints a message and exits with 0.
     if ran.returncode or "Could not install dependencies" in ran.stdout + ran.stderr:
         raise CannotPackage(f"chalice package failed:\n{ran.stdout}{ran.stderr}")
-    if names := zips.unwanted(package):
-        raise CannotPackage(f"These must not be in the package: {', '.join(names)}")
-    zips.compile_zip(package, python)
-    return package
+
+
+def finish_template(path: Path, *, code_hash: str) -> dict[str, Any]:
+    """Add to Chalice's template what depends on the code. Return it."""
+    template: dict[str, Any] = json.loads(path.read_text())
+    provisioned.add(template, code_hash=code_hash)
+    path.write_text(json.dumps(template, indent=2))
+    return template
 
 
 def main() -> None:

@@ -31,6 +31,8 @@ def deploy_checkout(checkout: Path, stage: str) -> None:
     if (ROOT / state).exists():
         (checkout / state).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / state, checkout / state)
+    if (ROOT / ".venv-package").exists():  # it is made again if the revision has other requirements
+        (checkout / ".venv-package").symlink_to(ROOT / ".venv-package")
     python = Path(os.environ.get("PROJECT_PYTHON", ROOT / ".venv" / "bin" / "python")).absolute()
     environment = {**os.environ, "PROJECT_PYTHON": str(python)}
     command = [str(checkout / "deploy" / "deploy.sh"), "--stage", stage, "--code-only"]

@@ -7,19 +7,27 @@ stack's emulator; what that does not have is only linted, and the last line name
 """
 
 import argparse
+import hashlib
+import io
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from moto.awslambda.utils import get_backend
+
+from chalicelib import settings
 from deploy import base
 from deploy.package import find_python, make_environment
 from deploy.policies import CONFIG, ROOT, STAGES, lambda_name
@@ -29,20 +37,22 @@ from local.base import client
 from local.children import Child, module_command, spawn
 from local.delivery import Delivery
 from local.event_files import EventFiles
-from local.layout import Folders, Ports, aws_environment
+from local.layout import ACCOUNT, REGION, Folders, Ports, aws_environment
 from local.object_files import ObjectFiles
 from local.runtime_api import RuntimeApi
 from local.samples import multipart_form
-from local.workers import Workers
+from local.workers import Function, Workers
 
 SAMPLE = ROOT / "samples" / "balcony-tomatoes.pdf"
 EMAIL, PASSWORD = "ann@example.org", "a password that is long"
 # What the emulator has not. cfn-lint checks it, and the tests of deploy/.
 LINTED = (
     "updates of the base stack, Aurora, alarms and budget, bucket and queue policies, point-in-time recovery,"
-    " the packaged SAM template"
+    " firewall, domain and certificate, provisioned concurrency, failure destinations made by CloudFormation"
 )
+CODE_BUCKET = "rehearsal-code"
 # The emulator cannot update a stack whose template has conditions, so that this cannot be turned off later.
+VERSION = f'VERSION = "{settings.VERSION}"'
 UNPROTECTED = ("--deletion-protection", "off")
 TIMEOUT_S = 120.0
 
@@ -63,6 +73,7 @@ class Rehearsal:
             **{name: os.environ[name] for name in ("PATH", "HOME", "LAMBDA_PYTHON") if name in os.environ},
             **aws_environment(ports.aws),
             "PROJECT_PYTHON": sys.executable,
+            **wheels_at(copy.with_name("wheels")),
         }
 
     def say(self, line: str) -> None:
@@ -93,15 +104,35 @@ class Rehearsal:
             raise Failed(f"{command[0]} failed: {ran.stderr.strip()[-3000:]}")
         return ran.stdout
 
+    def release(self, version: str) -> None:
+        """Commit a release that differs in its version alone."""
+        settings = next(
+            path for path in self._copy.glob("chalicelib/settings/*.py") if VERSION in path.read_text()
+        )
+        settings.write_text(settings.read_text().replace(VERSION, f'VERSION = "{version}"'))
+        commit(self._copy, f"Release {version}")
+
     def operate(self, stage: str, command: str, email: str) -> str:
-        """Run the operating function by `chalice invoke`, with the Python that deploys. Return what it prints."""
+        """Run the operating function, by `chalice invoke` where Chalice has deployed it. Return what it prints."""
+        asked = {"command": command, "email": email}
+        if not (self._copy / ".chalice" / "deployed" / f"{stage}.json").exists():
+            self.say(f"$ aws lambda invoke --function-name {lambda_name('operate', stage)} ...")
+            return str(self._invoke("operate", stage, asked)["printed"])
         python = str(self._copy / ".venv-package" / "bin" / "python")
         chalice = [python, "-c", "from chalice.cli import main; main()"]
-        asked = json.dumps({"command": command, "email": email})
         flags = ["invoke", "--stage", stage, "--name", "operate"]
-        shown = f"echo '{asked}' | chalice {' '.join(flags)}"
-        printed = self.run(*chalice, *flags, stdin=asked, shown=shown)
+        shown = f"echo '{json.dumps(asked)}' | chalice {' '.join(flags)}"
+        printed = self.run(*chalice, *flags, stdin=json.dumps(asked), shown=shown)
         return str(json.loads(printed)["printed"])
+
+    def _invoke(self, function: str, stage: str, event: Any) -> Any:
+        answer = self.aws("lambda").invoke(
+            FunctionName=lambda_name(function, stage), Payload=json.dumps(event)
+        )
+        found = json.loads(answer["Payload"].read())
+        if answer.get("FunctionError"):
+            raise Failed(f"{function}: {found}")
+        return found
 
     def call(self, stage: str, method: str, path: str, body: Any = None, token: str = "") -> Any:
         """Send the deployed API function a request of an HTTP API; return the body. Raise Failed for an error."""
@@ -117,11 +148,8 @@ class Rehearsal:
             "body": None if body is None else json.dumps(body),
             "isBase64Encoded": False,
         }
-        answer = self.aws("lambda").invoke(
-            FunctionName=lambda_name("api_handler", stage), Payload=json.dumps(event)
-        )
-        found = json.loads(answer["Payload"].read())
-        if answer.get("FunctionError") or found["statusCode"] >= 400:
+        found = self._invoke("api_handler", stage, event)
+        if found["statusCode"] >= 400:
             raise Failed(f"{method} {path}: {found}")
         return json.loads(found["body"] or "null")
 
@@ -131,21 +159,22 @@ def rehearse(stage: str, second: str, rehearsal: Rehearsal, database: Callable[[
     held = []
     deploy_new(rehearsal, stage, database(stage), [*network_of_the_guide(rehearsal), *UNPROTECTED])
     held.append(f"{stage} deployed from nothing, into a network, by deploy/deploy.sh and chalice deploy")
-    link = rehearsal.operate(stage, "first-admin", EMAIL)
-    rehearsal.call(
-        stage, "POST", "/api/v1/password", {"token": link.rpartition("/")[2], "password": PASSWORD}
-    )
-    token = sign_in(rehearsal, stage)
+    token = first_sign_in(rehearsal, stage)
     held.append("migration and first administrator by operate")
     item = upload(rehearsal, stage, token)
     held.append(f"an upload became {item['status']} by the deployed queues and rules")
-    rehearsal.run("deploy/deploy.sh", "--stage", stage)
+    release_and_roll_back(rehearsal, stage)
     again = rehearsal.call(stage, "GET", f"/api/v1/items/{item['id']}", token=sign_in(rehearsal, stage))
-    require(again["status"] == "READY", f"after a redeploy the item is {again}")
-    held.append("a redeploy lost nothing")
-    deploy_new(rehearsal, second, database(second), ["--network", "none", *UNPROTECTED])
+    require(again["status"] == "READY", f"after a rollback the item is {again}")
+    held.append("a release was deployed over it and rolled back, and nothing was lost")
+    rehearsal.aws("s3").create_bucket(Bucket=CODE_BUCKET)
+    by_cloudformation = ["--by", "cloudformation", "--code-bucket", CODE_BUCKET]
+    deploy_new(rehearsal, second, database(second), ["--network", "none", *UNPROTECTED, *by_cloudformation])
     require(rehearsal.call(stage, "GET", "/health/ready")["status"] == "healthy", f"{second} broke {stage}")
-    held.append(f"{second} stands beside it")
+    item = upload(rehearsal, second, first_sign_in(rehearsal, second))
+    held.append(
+        f"{second} was deployed beside it by CloudFormation, and an upload became {item['status']} there"
+    )
     for name, more in ((stage, []), (second, ["--delete-files"])):
         rehearsal.run("deploy/destroy.sh", "--stage", name, "--confirm", name, *more)
     check_left_over(rehearsal, stage)
@@ -188,6 +217,29 @@ def patch_in(rehearsal: Rehearsal, stage: str) -> None:
     rehearsal.aws("s3").put_bucket_notification_configuration(
         Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
     )
+
+
+def first_sign_in(rehearsal: Rehearsal, stage: str) -> str:
+    """Make the first administrator, whose link sets a password. Return their token."""
+    link = rehearsal.operate(stage, "first-admin", EMAIL)
+    rehearsal.call(
+        stage, "POST", "/api/v1/password", {"token": link.rpartition("/")[2], "password": PASSWORD}
+    )
+    return sign_in(rehearsal, stage)
+
+
+def release_and_roll_back(rehearsal: Rehearsal, stage: str) -> None:
+    """Deploy a release that says another version, and go back. Raise Failed unless the deployed code follows."""
+    before = version_of(rehearsal, stage)
+    rehearsal.release("99.0.0")
+    rehearsal.run("deploy/deploy.sh", "--stage", stage)
+    require(version_of(rehearsal, stage) == "99.0.0", "the new release does not answer")
+    rehearsal.run("deploy/rollback.sh", "--stage", stage, "--to", "HEAD~1")
+    require(version_of(rehearsal, stage) == before, "the release before does not answer")
+
+
+def version_of(rehearsal: Rehearsal, stage: str) -> str:
+    return str(rehearsal.call(stage, "GET", "/health")["version"])
 
 
 def sign_in(rehearsal: Rehearsal, stage: str) -> str:
@@ -233,8 +285,22 @@ def require(holds: bool, otherwise: str) -> None:
         raise Failed(otherwise)
 
 
+def commit(copy: Path, message: str) -> None:
+    """Commit all files of the copy, as somebody who is nobody."""
+    who = (
+        "-c",
+        "user.name=rehearsal",
+        "-c",
+        "user.email=rehearsal@example.org",
+        "-c",
+        "commit.gpgsign=false",
+    )
+    for command in (("add", "--all"), (*who, "commit", "--quiet", "--no-verify", "-m", message)):
+        subprocess.run(["git", "-C", str(copy), *command], check=True)
+
+
 def copy_project(to: Path) -> None:
-    """Copy what git tracks, with the environment that packages in its place."""
+    """Copy what git tracks into a repository of its own, with the environment that packages in its place."""
     listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=True)
     for name in listed.stdout.decode().split("\0"):
         if name and (ROOT / name).is_file() and not name.startswith(("tests/", "samples/", "bench/")):
@@ -242,6 +308,36 @@ def copy_project(to: Path) -> None:
             shutil.copy2(ROOT / name, to / name)
     make_environment(find_python())
     (to / ".venv-package").symlink_to(ROOT / ".venv-package")
+    (to / ".gitignore").write_text((ROOT / ".gitignore").read_text() + ".venv-package\n")
+    subprocess.run(["git", "init", "--quiet", str(to)], check=True)
+    commit(to, "The project as it is")
+
+
+def wheels_at(folder: Path) -> dict[str, str]:
+    """Fetch the wheels of the package once. Return variables with which pip takes them from there, each time."""
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        return {}  # Chalice would look for others as well, of Lambda's machines
+    pip = [str(ROOT / ".venv-package" / "bin" / "python"), "-m", "pip", "download", "--quiet"]
+    wheels = ["--only-binary", ":all:", "--dest", str(folder), "-r", str(ROOT / "requirements.txt")]
+    subprocess.run([*pip, "--disable-pip-version-check", *wheels], check=True, capture_output=True)
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
+
+
+class Unpacked:
+    """The code of deployed functions, as the zip of each deployment has it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    def folder_of(self, function: Function) -> Path:
+        deployed = get_backend(ACCOUNT, REGION).get_function(function.arn)
+        to = self._folder / hashlib.sha256(deployed.code_bytes).hexdigest()
+        with self._lock:
+            if not to.exists():
+                with zipfile.ZipFile(io.BytesIO(deployed.code_bytes)) as package:
+                    package.extractall(to)
+        return to
 
 
 @contextmanager
@@ -261,6 +357,8 @@ def emulated_account(
             aws_port=lambda: ports.aws,
             concurrency={},
             say=lambda line: None,
+            code_of=Unpacked(state / "code").folder_of,
+            python=str(copy / ".venv-package" / "bin" / "python"),
         )
         delivery = Delivery(
             start_function=workers.start_function,

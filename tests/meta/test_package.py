@@ -23,6 +23,7 @@ from deploy.overlay import logical_id
 from deploy.package import CannotPackage, build, find_python, make_environment, stage_sources
 from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, ROOT
 from deploy.queues import resource_id
+from local.sam import expand
 from tests.support.heif_files import plain_heic
 
 
@@ -223,6 +224,41 @@ def test_what_a_request_waits_for_ends_before_it_does() -> None:
 def test_no_secret_stands_in_the_template(package: Path) -> None:
     text = (package / "sam.json").read_text()
     assert not re.search(r"postgresql://|sk-[a-z]|AKIA|BEGIN .*PRIVATE KEY", text)
+
+
+@pytest.fixture(scope="module")
+def expanded(package: Path) -> dict[str, Any]:
+    """The template as CloudFormation makes it of the packaged one."""
+    template = json.loads((package / "sam.json").read_text())
+    for each in functions(template["Resources"]).values():
+        each["Properties"]["CodeUri"] = {"Bucket": "code-bucket", "Key": "code.zip"}
+    return expand(template, {})
+
+
+def test_domain_firewall_and_waiting_environments_come_by_parameter_alone(expanded: dict[str, Any]) -> None:
+    wanted = {
+        "AWS::ApiGateway::BasePathMapping": "HasDomain",
+        "AWS::WAFv2::WebACLAssociation": "HasWaf",
+        "AWS::Lambda::Version": "HasProvisioned",
+        "AWS::Lambda::Alias": "HasProvisioned",
+    }
+    found = {each["Type"]: each.get("Condition") for each in expanded["Resources"].values()}
+    assert {kind: found[kind] for kind in wanted} == wanted
+    for name in ("DomainName", "WebAclArn", "ProvisionedConcurrency"):
+        assert expanded["Parameters"][name]["Default"] in ("", 0)
+        assert name in base.template()["Outputs"], "deploy/deploy.sh passes it on"
+
+
+def test_the_api_calls_the_environments_that_wait(expanded: dict[str, Any]) -> None:
+    called = {"Fn::If": ["HasProvisioned", {"Ref": "ApiHandlerLive"}, {"Fn::GetAtt": ["APIHandler", "Arn"]}]}
+    paths = expanded["Resources"]["RestAPI"]["Properties"]["Body"]["paths"]
+    methods = [method for each in paths.values() for name, method in each.items() if name != "options"]
+    assert len(methods) > 50
+    for method in methods:
+        uri = method["x-amazon-apigateway-integration"]["uri"]
+        assert uri["Fn::Sub"][1] == {"Called": called}
+    allowed = [each for each in expanded["Resources"].values() if each["Type"] == "AWS::Lambda::Permission"]
+    assert {"Ref": "ApiHandlerLive"} in [each["Properties"]["FunctionName"] for each in allowed]
 
 
 def test_the_promised_outputs_are_there(package: Path) -> None:

@@ -1,5 +1,6 @@
 """deploy/*.sh as people and machines run them: at a terminal, without one, and with something missing."""
 
+import json
 import os
 import pty
 import subprocess
@@ -160,6 +161,16 @@ def test_a_dry_run_shows_what_would_be_made_and_makes_nothing(scripts: Scripts) 
 def test_a_stage_without_a_database_is_told_where_one_comes_from(scripts: Scripts) -> None:
     code, printed = scripts.run("deploy.sh", "--stage", "dev")
     assert code == 1 and "give MIGRATION_DATABASE_URL" in printed and "--database rds" in printed
+
+
+def test_one_stage_is_not_deployed_in_two_ways(scripts: Scripts) -> None:
+    scripts.run("update-parameters.sh", "--set", "MIGRATION_DATABASE_URL=postgresql://owner:pw@db/c")
+    app = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+    scripts.aws.client("cloudformation").create_stack(StackName="collections-dev", TemplateBody=app)
+    code, printed = scripts.run("deploy.sh", "--stage", "dev", "--by", "chalice")
+    assert code == 1 and "deployed by CloudFormation, and the names would collide" in printed
+    code, printed = scripts.run("deploy.sh", "--stage", "dev", CODE_BUCKET=None)
+    assert code == 1 and "--code-bucket" in printed
 
 
 def test_a_person_who_deploys_is_asked_for_the_network(scripts: Scripts) -> None:

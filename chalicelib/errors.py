@@ -110,7 +110,7 @@ class RateLimited(CollectionsError):
 
 
 class BudgetSpent(CollectionsError):
-    """What is asked for would cost more than the budget has left: the user's, or the stage's."""
+    """The work would cost more than the budget has left: the user's, or the stage's."""
 
     code = "budget_spent"
 

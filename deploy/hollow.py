@@ -19,7 +19,7 @@ WEAK, KIND = 2 << 4, 0x0F
 
 
 class Section(NamedTuple):
-    """Where a section is in the file, in bytes."""
+    """The place of a section in the file, in bytes."""
 
     offset: int
     size: int

@@ -118,7 +118,7 @@ class ChatAnswer(Struct, frozen=True, kw_only=True):
 
 
 class ChatModel(Protocol):
-    """Answers prompts. `provider` and `model` are those that are asked first. `asked`: all; see Asked."""
+    """A model that answers prompts. `provider` and `model` are those that are asked first. `asked`: all; see Asked."""
 
     asked: Asked
     provider: str

@@ -138,7 +138,7 @@ def links() -> Links:
 
 @once
 def mailer() -> Mailer | None:
-    """None: no mail is sent here."""
+    """Return None if no mail is sent here."""
     from pathlib import Path
 
     found = settings()
@@ -194,7 +194,7 @@ def analyzer() -> Analyzer:
 
 @once
 def chat_model() -> ChatModel | None:
-    """None: answers are made of quotes."""
+    """Return None if answers are made of quotes."""
     if not settings().models.chats:
         return None
     from chalicelib.wiring.models import make_chat
@@ -211,7 +211,7 @@ def embedder() -> Embedder:
 
 @once
 def reranker() -> Reranker | None:
-    """None: search keeps the order it has."""
+    """Return None if search keeps the order it has."""
     if not settings().models.rerankers:
         return None
     from chalicelib.wiring.models import make_reranker

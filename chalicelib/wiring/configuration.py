@@ -54,7 +54,7 @@ def variables() -> Mapping[str, str]:
 
 @once
 def stored_parameters() -> "Parameters | None":
-    """None: this process has no SETTINGS_PATH, and its environment is all it knows."""
+    """Return None if this process has no SETTINGS_PATH: its environment is all it knows."""
     path = os.environ.get("SETTINGS_PATH")
     return parameters_at(path) if path else None
 

@@ -11,7 +11,7 @@ State = Literal["ok", "wrong", "unknown"]
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """What was found of one part. `mend` is what to do, empty when nothing is to be done."""
+    """The finding about one part. `mend` is what to do, empty when nothing is to be done."""
 
     check: str
     state: State

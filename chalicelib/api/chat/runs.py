@@ -31,7 +31,7 @@ class RunOutput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many files the run has, and what became of them. `remaining` of a run that has ended were cancelled."""
+    """The number of files of the run, and what became of them. `remaining` of a run that has ended were cancelled."""
 
     total: int
     done: int

@@ -54,7 +54,7 @@ class NewJob(Body, frozen=True, kw_only=True):
 
 
 class JobChanges(Body, frozen=True, kw_only=True):
-    """What changes, for runs to come. null takes a value away."""
+    """The changes, for runs to come. null takes a value away."""
 
     name: Name | UnsetType = UNSET
     description: Description | UnsetType = UNSET

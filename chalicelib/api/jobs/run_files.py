@@ -29,7 +29,7 @@ class UploadUrlQuery(Query, frozen=True, kw_only=True):
 
 
 class UploadUrl(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the run's file is sent before `expires_at`. Its arrival begins the run.
+    """The place to which the run's file is sent before `expires_at`. Its arrival begins the run.
 
     `method` POST: `fields` and then the file, as the last part `file` of a multipart form, to `url`. `method` PUT: each
     of `parts` to its URL, then their etags to `complete_url`.

@@ -39,7 +39,7 @@ class RunChanges(Body, frozen=True, kw_only=True):
 
 
 class RunFilter(Body, frozen=True, kw_only=True):
-    """Which runs: those that fulfil all conditions, of which there must be one. `until` bounds when they were made."""
+    """The runs that fulfil all conditions, of which there must be one. `until` bounds when they were made."""
 
     state: State | None = None
     kind: RunKind | None = None

@@ -21,7 +21,7 @@ class ListActions(Query, frozen=True, kw_only=True):
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for; it may have been refused afterwards.
+    """A request of an administrator; it may have been refused afterwards.
 
     An administrator's has `actor`, their user id, and `detail`, the request's parameters as JSON. An operator's has
     neither; CloudTrail knows who called the operating function, by `request_id`.

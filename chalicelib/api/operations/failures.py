@@ -81,7 +81,7 @@ class FailureList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Redrive(msgspec.Struct, frozen=True, kw_only=True):
-    """How many are tried again now; `has_more`: send it again for the others."""
+    """The number of failures that are tried again now; `has_more`: send it again for the others."""
 
     object: Literal["redrive"] = "redrive"
     redriven: int

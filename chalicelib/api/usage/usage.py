@@ -76,7 +76,7 @@ class UsageGroup(UsageSums, frozen=True, kw_only=True):
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """What models may cost in this month, which ends in UTC, in US dollars. `limit_usd` is null without a limit.
+    """The most that models may cost in this month (of UTC), in US dollars. `limit_usd` is null without a limit.
 
     `reserved_usd` is for calls under way. `state`: ok; warned, when four fifths of the limit are spent; spent, when
     nothing is left. A call that might cost more than is left is refused with 402, and what is to be processed waits.
@@ -90,7 +90,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
-    """What is stored now: files, those that are announced too, and the pictures made of them.
+    """The bytes that are stored now: files, those that are announced too, and the pictures made of them.
 
     `limit_bytes` is null without a limit. A file that has no room is refused with 413 and the code storage_full.
     """

@@ -18,7 +18,7 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ReprocessParameters(Parameters, frozen=True, kw_only=True):
-    """Which items are processed again: those that fulfil all conditions. One is required, or the job's collection.
+    """The items that are processed again: those that fulfil all conditions. One is required, or the job's collection.
 
     `all` is a condition that every item fulfils.
     """

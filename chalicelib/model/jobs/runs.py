@@ -122,7 +122,7 @@ class RunFilters(Struct, frozen=True, kw_only=True):
 
 
 class Counts(Struct, frozen=True, kw_only=True):
-    """How many files have ended since the last step, and how many are at work."""
+    """The numbers of files that have ended since the last step, and that are at work."""
 
     done: int = 0
     failed: int = 0

@@ -13,7 +13,7 @@ WARNED_AT = Decimal("0.8")
 
 
 class Spending(Struct, frozen=True, kw_only=True):
-    """What was spent in the month that begins on this day, and what is reserved for calls under way."""
+    """The cost of the month that begins on this day, and what is reserved for calls under way."""
 
     month: date
     spent_usd: Decimal

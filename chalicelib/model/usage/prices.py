@@ -19,7 +19,7 @@ _COHERE = "https://cohere.com/pricing"
 
 
 class Price(Struct, frozen=True, kw_only=True):
-    """What one of `models` costs from the day `since`, for prompts of at most `up_to` tokens (None: of any length).
+    """The price of each of `models` from the day `since`, for prompts of at most `up_to` tokens (None: of any length).
 
     `input`, `cached`, `cache_write_5m`, `cache_write_1h` and `output` are dollars for a million tokens, `pixels` for a
     billion pixels, `call` for one call. The provider keeps what is written to its cache for five minutes or an hour

@@ -11,7 +11,7 @@ Operation = Literal["analyze", "read_page", "embed", "rerank", "chat", "repair"]
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """What one call used, as the provider reported it; 0 where it reports nothing.
+    """The units that one call used, as the provider reported it; 0 where it reports nothing.
 
     The counts of tokens do not overlap: `input_tokens` were neither read from the provider's cache (`cached_tokens`)
     nor written to it, for five minutes (`cache_write_tokens`) or for an hour (`cache_write_1h_tokens`). `pixels` are

@@ -59,7 +59,7 @@ class StoredDelivery(Struct, frozen=True, kw_only=True):
 
 
 class Due(Struct, frozen=True, kw_only=True):
-    """What an attempt of a delivery needs. `secrets` are those that are valid now, the newest first."""
+    """A delivery that is due. `secrets` are those that are valid now, the newest first."""
 
     id: str
     webhook_id: str
@@ -73,7 +73,7 @@ class Due(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What the receiver said to a delivery. `retry_after_s` is None if it named no time."""
+    """The receiver's response to a delivery. `retry_after_s` is None if it named no time."""
 
     status: int
     retry_after_s: float | None

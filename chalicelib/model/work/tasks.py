@@ -21,7 +21,7 @@ MAX_DELAY_S = 900  # the longest delay of a message in SQS
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """How tasks of one kind are worked on.
+    """The rules by which tasks of one kind are worked on.
 
     `lease_s` is longer than the function's timeout (.chalice/config.json), so that a live worker never loses its lease.
     `at_once` is the largest number of a user's tasks of this kind that have a worker, or a message that is due.

@@ -43,7 +43,7 @@ PASSAGE_TOKENS, MODEL_PASSAGE_TOKENS = 1_024, 3_000
 ANSWER_TOKENS, QUESTION_TOKENS = 2_048, 256
 HISTORY_MESSAGES, HISTORY_TOKENS = 10, 2_000
 NO_REWRITING = {"model_cut_off", "model_unusable"}  # a reasoning model may spend all its tokens on thinking
-LEAST_S = 2.0  # the model is not asked with less time than this
+MODEL_LEAST_S = 2.0  # the model is not asked with less time than this
 EMBED_TIMEOUT_S = 10.0
 
 
@@ -171,7 +171,7 @@ class _ModelCalls:
     def ask(self, system: str, prompt: str, schema: dict[str, object], shape: type[T], max_tokens: int) -> T:
         """Return the model's answer as a `shape`. Raise Unavailable when it does not fit, or no time is left."""
         left_s = self._time_left_s()
-        if left_s < LEAST_S:
+        if left_s < MODEL_LEAST_S:
             raise Unavailable("There is no time left to ask the model.", code="no_time_left")
         answer: ChatAnswer = self._chat.complete(
             system,

@@ -17,7 +17,7 @@ from chalicelib.model.usage.usage import Owner
 from chalicelib.model.work.tasks import Claim, StoredRun
 from chalicelib.ops.chat.answer import (
     HISTORY_MESSAGES,
-    LEAST_S,
+    MODEL_LEAST_S,
     Answered,
     Models,
     Question,
@@ -102,7 +102,7 @@ def answer_now(
         try:
             return work_out_answer(claim, db=db, models=models, time_left_s=time_left_s)
         except Unavailable as error:
-            if time_left_s() < LEAST_S:
+            if time_left_s() < MODEL_LEAST_S:
                 raise TimeUp("There was no time left; it is worked on.") from error
             raise
 

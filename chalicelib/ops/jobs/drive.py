@@ -39,7 +39,7 @@ RESULTS, ERRORS = "results.jsonl", "errors.jsonl"
 
 
 class Next(Struct, frozen=True, kw_only=True):
-    """What follows a step: nothing more, or another step after so many seconds, at once when they are 0.
+    """The consequence of a step: nothing more, or another step after so many seconds, at once when they are 0.
 
     `is_held`: all that may be begun has ended; the rest waits for a larger `max_cost_usd`.
     """

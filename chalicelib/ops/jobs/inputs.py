@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class InputPlace(Struct, frozen=True, kw_only=True):
-    """Where a run's file is sent: a form, which has fields, or the URL of each part by its number."""
+    """The place to which a run's file is sent: a form, which has fields, or the URL of each part by its number."""
 
     key: str
     url: str | None

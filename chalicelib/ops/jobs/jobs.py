@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class JobFields(Struct, frozen=True, kw_only=True):
-    """What a request says of a job. What it does not say is UNSET, and stays."""
+    """The fields of a job in a request. A field that is not given is UNSET, and stays."""
 
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET

@@ -15,7 +15,7 @@ R = TypeVar("R")
 log = logging.getLogger("collections.models")
 MAX_CALLS = 3  # of one attempt, repairs and fallbacks among them
 FIRST_WAIT_S = 0.25  # doubled each time, when the provider does not say how long
-LEAST_S = 1.0  # nothing is waited for that leaves less time than this
+ATTEMPT_LEAST_S = 1.0  # nothing is waited for that leaves less time than this
 
 
 class Calls:
@@ -40,7 +40,7 @@ class Calls:
         self._until = now + (self._give_up_at - now) / providers
 
     def may_wait(self, wait_s: float) -> bool:
-        return self.made < MAX_CALLS and self._clock() + wait_s + LEAST_S < self._give_up_at
+        return self.made < MAX_CALLS and self._clock() + wait_s + ATTEMPT_LEAST_S < self._give_up_at
 
 
 class Providers(Generic[T]):

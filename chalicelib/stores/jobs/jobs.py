@@ -22,7 +22,7 @@ class DueJob(Struct, frozen=True, kw_only=True):
 
 
 class JobValues(Struct, frozen=True, kw_only=True):
-    """What a user says of a job."""
+    """The fields of a job that a user sets."""
 
     name: str
     description: str

@@ -23,7 +23,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 
 class TaskCount(Struct, frozen=True, kw_only=True):
-    """How many tasks of a kind are ready, running or failed; a kind without any in a state has no such row."""
+    """The tasks of a kind by state: ready, running, failed; a kind without any in a state has no such row."""
 
     kind: str
     state: str

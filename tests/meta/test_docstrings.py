@@ -1,0 +1,15 @@
+"""Docstrings begin with what the thing does or is, not with a question word."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("chalicelib", "local", "deploy", "bench")
+RIDDLE = re.compile(r'^ +"""(?:Which|What|Of|None|Answers|Whether|How|Who|Whose|Where|When)\b.*', re.M)
+
+
+def test_no_docstring_begins_with_a_question_or_without_a_verb() -> None:
+    paths = [ROOT / "app.py", *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))]
+    found = {path: RIDDLE.findall(path.read_text(encoding="utf-8")) for path in paths}
+    assert len(paths) > 200
+    assert {str(path.relative_to(ROOT)): lines for path, lines in found.items() if lines} == {}

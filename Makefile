@@ -29,10 +29,10 @@ test: $(READY) ## Run the tests, without the slow forms of some
 test-all: test ## Run the tests, then the slow forms: hundreds of uploads and hostile files, long outages
 	@$(PY) -m pytest $(PARALLEL) -m slow
 
-check: $(READY) ## Lint, check types, check which way imports go
+check: $(READY) ## Lint, check types, check which way imports go and how docstrings begin
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m pytest -q tests/meta/test_imports.py
+	$(PY) -m pytest -q tests/meta/test_imports.py tests/meta/test_docstrings.py
 
 bench: $(READY) ## Measure: speed against bare libraries, quality of search
 	@$(PY) -m bench

@@ -41,7 +41,7 @@ IDLE_CALLS, IDLE_GB_S, IDLE_POLLS = 52_560, 5_400, 3_240_000
 
 
 class Month(Struct, frozen=True, kw_only=True):
-    """What is used in a month. `request_ms` is the mean time of a request, `memory_mb` that of the API's function.
+    """The use of a month. `request_ms` is the mean time of a request, `memory_mb` that of the API's function.
 
     `acu_hours` is Aurora's use in capacity units times hours; a stage that sleeps most of the day uses few.
     """

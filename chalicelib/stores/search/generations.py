@@ -31,7 +31,7 @@ class Judged(Struct, frozen=True, kw_only=True):
 
 
 class Remaining(Struct, frozen=True, kw_only=True):
-    """What is still to be embedded for a set."""
+    """The work that is left of a set: what is still to be embedded."""
 
     chunks: int
     chars: int

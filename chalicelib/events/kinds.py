@@ -13,6 +13,7 @@ from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.ingest import analyze, embed, ingest
 from chalicelib.ops.jobs.drive import Steps, drive_run
 from chalicelib.ops.jobs.file_steps import file_steps
+from chalicelib.ops.jobs.reembed_steps import reembed_steps
 from chalicelib.ops.search.reembed import reembed
 from chalicelib.ops.usage.meter import Meter
 from chalicelib.ops.usage.metered import MeteredAnalyzer, MeteredEmbedder
@@ -79,7 +80,7 @@ def _reembed(claim: Claim, time_left_s: TimeLeft) -> Finish | None:
     return reembed(
         claim,
         db=wiring.pipeline_database(),
-        embedder=MeteredEmbedder(wiring.embedder(), _meter(Owner(user_id=claim.user_id, run_id=claim.run))),
+        embedder=MeteredEmbedder(wiring.embedder(), _meter(_owner_of_run(claim))),
         time_left_s=time_left_s,
     )
 
@@ -103,6 +104,17 @@ def _job(claim: Claim, time_left_s: TimeLeft) -> Finish | Later | None:
         queues=wiring.queues(),
         time_left_s=time_left_s,
     )
+
+
+def _reembed_steps() -> Steps:
+    return reembed_steps(
+        db=wiring.pipeline_database(),
+        embedder_of=lambda claim: MeteredEmbedder(wiring.embedder(), _meter(_owner_of_run(claim))),
+    )
+
+
+def _owner_of_run(claim: Claim) -> Owner:
+    return Owner(user_id=claim.user_id, run_id=claim.run)
 
 
 def _file_steps() -> Steps:
@@ -140,5 +152,6 @@ RUNS: Mapping[str, Callable[[Claim, TimeLeft], Finish | Later | None]] = {
 STEPS: Mapping[JobKind, Callable[[], Steps]] = {
     "ingest": _file_steps,
     "zip_import": _file_steps,
+    "reembed": _reembed_steps,
     "reprocess": _file_steps,
 }

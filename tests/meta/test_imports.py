@@ -46,7 +46,7 @@ SUBJECTS = {
         "library": {"ingest", "usage"},
         "search": {"work"},
         "chat": {"search", "usage", "work"},
-        "jobs": {"ingest", "work"},
+        "jobs": {"ingest", "search", "work"},
         "operations": {"ingest", "jobs", "work"},
         "usage": set(),
         "webhooks": {"work"},

@@ -16,7 +16,7 @@ from chalicelib.ops.search import reembed
 from chalicelib.ops.search.passages import find_passages
 from chalicelib.ops.search.search import SearchResult, search_items
 from tests.support.next_model import MODEL, Moving
-from tests.support.talking import document
+from tests.support.talking import Talk, document
 from tests.support.world import World
 
 WORDS = ("apple", "bicycle", "candle", "guitar")
@@ -280,3 +280,20 @@ def test_users_questions_are_judgements(moving: Moving) -> None:
     moving.configure()
     compared = fill(moving)["compared"]
     assert compared["judged"] == 1 and compared["ndcg_at_10_live"] == 1.0 >= compared["ndcg_at_10_next"] > 0
+
+
+def test_an_administrator_moves_the_index_by_a_job(moving: Moving, talk: Talk) -> None:
+    made = {"name": "move", "kind": "reembed"}
+    job = talk("POST", "/api/v1/jobs", made)
+    assert job.status == 201, job
+    unset = talk("POST", "/api/v1/runs", {"job_id": job.body["id"]}).body["id"]
+    moving.world.run()
+    ended = talk("GET", f"/api/v1/runs/{unset}").body
+    assert (ended["state"], ended["error"]["code"]) == ("failed", "no_next_embedder")
+    moving.configure()
+    run = talk("POST", "/api/v1/runs", {"job_id": job.body["id"]}).body["id"]
+    moving.world.run()
+    ended = talk("GET", f"/api/v1/runs/{run}").body
+    assert (ended["state"], ended["comparison"]["queries"]) == ("succeeded", 16)
+    assert len(set(moving.vectors().values())) == 1
+    assert moving.command("promote") == "generation 2 is live" and first("apple house") == "apple"

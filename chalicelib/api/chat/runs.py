@@ -12,7 +12,7 @@ from chalicelib.model.jobs.runs import Run as StoredRun
 from chalicelib.model.jobs.runs import State
 from chalicelib.model.usage.usage import Spent
 
-RunKind = Literal["answer", "reembed"] | JobKind
+RunKind = Literal["answer"] | JobKind
 
 
 class RunError(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +97,13 @@ _SAME = (
 )
 
 
+def _compared(run: StoredRun) -> dict[str, float | None] | None:
+    """Return the result of a run of kind reembed, None before it has one."""
+    found = run.progress if run.is_of_job else run.output
+    compared: dict[str, float | None] | None = (found or {}).get("compared")
+    return compared
+
+
 def run_of(run: StoredRun, *, message: Message | None = None, spent: Spent | None = None) -> Run:
     """Return the run as the API shows it."""
     has_error = run.error_code and run.error_message
@@ -110,7 +117,7 @@ def run_of(run: StoredRun, *, message: Message | None = None, spent: Spent | Non
         attempts=run.attempt,
         error=RunError(code=run.error_code or "", message=run.error_message or "") if has_error else None,
         output=RunOutput(**run.output, message=message) if run.output and run.kind == "answer" else None,
-        comparison=run.output["compared"] if run.output and run.kind == "reembed" else None,
+        comparison=_compared(run),
         counts=counts if run.is_of_job else None,
         cost_usd=float(spent.cost_usd) if spent and run.is_of_job else None,
         max_cost_usd=_number(run.max_cost_usd),

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.errors import InvalidInput
 
-JobKind = Literal["ingest", "reprocess", "zip_import"]
+JobKind = Literal["ingest", "reembed", "reprocess", "zip_import"]
 
 
 class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +52,9 @@ KINDS: dict[JobKind, KindOfJob] = {
     ),
     "zip_import": KindOfJob(
         title="Make items of the files in an uploaded zip.", takes_upload=True, takes_collection=True
+    ),
+    "reembed": KindOfJob(
+        title="Embed all users' texts with NEXT_EMBEDDING_MODEL, beside the vectors in use.", admin=True
     ),
     "reprocess": KindOfJob(
         title="Process items again from their files.", parameters=ReprocessParameters, takes_collection=True

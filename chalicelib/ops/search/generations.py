@@ -44,7 +44,7 @@ def run_command(
             "\n".join(map(_line, db.transact_as_operator(generations.list_all))) or "nothing is embedded yet"
         )
     if command == "promote":
-        return f"generation {promote(db=db)} is live"
+        return f"generation {promote(model, dimensions, db=db)} is live"
     if command == "rollback":
         return f"generation {roll_back(db=db)} is live again"
     if not model:
@@ -86,10 +86,15 @@ def begin(email: str, *, model: str, dimensions: int, db: "OperatorsDatabase") -
     return f"run {run_id} of {email} fills generation {generation_id}"
 
 
-def promote(*, db: "OperatorsDatabase") -> int:
-    """Make the newest generation that is being built the live one; return its id. Raise Conflict while it has gaps."""
+def promote(model: str, dimensions: int, *, db: "OperatorsDatabase") -> int:
+    """Make the newest generation that is being built the live one; return its id. Raise Conflict while it has gaps.
+
+    A set that a job has filled is made a generation first; `model` is "" when no next one is configured.
+    """
 
     def change(tx: Tx) -> int:
+        if model and generations.find_live_model(tx) != (model, dimensions):
+            generations.begin(tx, index.ensure_set(tx, model=model, dimensions=dimensions))
         building = [each.id for each in generations.list_all(tx) if each.state == "building"]
         if not building:
             raise Conflict("No generation is being built; run reembed first.")

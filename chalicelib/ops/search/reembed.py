@@ -47,22 +47,34 @@ def reembed(
     model = next((each for each in models_of(embedder) if (each.model, each.dimensions) == wanted), None)
     if model is None:
         raise Misconfigured(f"{wanted[0]} is not configured: set NEXT_EMBEDDING_MODEL.", code="no_embedder")
-    set_id = db.transact(
-        claim.user_id, lambda tx: index.ensure_set(tx, model=model.model, dimensions=model.dimensions)
-    )
+    set_id = db.transact(claim.user_id, lambda tx: ensure_set_of(tx, model))
+    if not fill_set(claim, set_id, db=db, model=model, time_left_s=time_left_s) or time_left_s() < COMPARE_S:
+        return None
+    compared = compare_sets(set_id, db=db, embedder=embedder, model=model, time_left_s=time_left_s)
+    output = {"generation_id": claim.input["generation_id"], "set_id": set_id, "compared": compared}
+    return lambda tx: Finished(output=output)
+
+
+def ensure_set_of(tx: Tx, model: Embedder) -> int:
+    return index.ensure_set(tx, model=model.model, dimensions=model.dimensions)
+
+
+def fill_set(
+    claim: Claim, set_id: int, *, db: "Database", model: Embedder, time_left_s: Callable[[], float]
+) -> bool:
+    """Embed all users' chunks that have no vector in the set; return False when time runs out.
+
+    Called again it goes on there, and after the end it looks at all users again.
+    """
     cursor = f"reembed {set_id}"
     done = db.transact_as_system(lambda tx: sweeps.get_position(tx, cursor))
     while user_id := db.transact_as_system(lambda tx, done=done: generations.find_next_user(tx, after=done)):  # type: ignore[misc]
         if not _fill(claim, user_id, set_id, db=db, model=model, time_left_s=time_left_s):
-            return None
+            return False
         done = user_id
         db.transact_as_system(lambda tx, done=done: sweeps.set_position(tx, cursor, done))  # type: ignore[misc]
-    if time_left_s() < COMPARE_S:
-        return None
-    compared = compare_sets(set_id, db=db, embedder=embedder, model=model, time_left_s=time_left_s)
     db.transact_as_system(lambda tx: sweeps.set_position(tx, cursor, ""))
-    output = {"generation_id": claim.input["generation_id"], "set_id": set_id, "compared": compared}
-    return lambda tx: Finished(output=output)
+    return True
 
 
 def _fill(

@@ -22,6 +22,7 @@ AREAS = (
     "models",
     "accounts",
     "gateway",
+    "jobs",
     "webhooks",
     "operations",
 )

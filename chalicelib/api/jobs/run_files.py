@@ -25,7 +25,7 @@ class UploadUrlQuery(Query, frozen=True, kw_only=True):
     """`parts`: for a large file, into how many parts of at least 5 MiB (but the last) it is divided; 0 for a form."""
 
     filename: Annotated[str, Meta(min_length=1, max_length=255)] = "upload"
-    parts: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    parts: Annotated[int, Meta(ge=0, le=1000)] = 0
 
 
 class UploadUrl(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class UploadUrl(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CompleteInput(Body, frozen=True, kw_only=True):
-    parts: Annotated[list[Part], Meta(min_length=1, max_length=10_000)]
+    parts: Annotated[list[Part], Meta(min_length=1, max_length=1000)]
 
 
 class RunItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +169,7 @@ def list_run_errors(request: Request) -> Response:
 
 @routes.get(
     "/api/v1/runs/{run_id}/files/{name}",
-    patterns={"name": r"(results|errors)\.jsonl"},
+    patterns={"name": r"^(results|errors)\.jsonl$"},
     status=302,
     summary="Redirect to the file of all results, or of all errors, of a run that has ended; for an hour.",
 )

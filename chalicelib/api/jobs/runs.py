@@ -185,6 +185,7 @@ def retry_run(request: Request) -> Response:
     "/api/v1/runs/cancel",
     body=ManyRuns,
     returns=RunList,
+    errors=(NotFound,),
     summary="Cancel the runs of a filter, at most 100; has_more says to ask again.",
 )
 def cancel_runs(request: Request) -> RunList:

@@ -175,3 +175,19 @@ def test_a_job_that_is_wrong_is_refused(runner: Runner, body: dict[str, Any], fi
         status in (400, 404),
         answer["errors"][0]["field"] if "errors" in answer else answer["field"],
     ) == (True, field)
+
+
+def test_a_webhook_is_told_once_how_a_run_has_ended(runner: Runner) -> None:
+    events = ["run.succeeded", "run.failed"]
+    assert runner("POST", "/api/v1/webhooks", {"url": "https://hooks.invalid/", "events": events})[0] == 201
+    good, bad = runner.begin(), runner.begin(kind="zip_import")
+    runner.give(good, jpeg())
+    runner.give(bad, jpeg())
+    told = (
+        "SELECT event, data->>'run_id', data->>'kind', data->>'state', data->>'done'"
+        " FROM webhook_deliveries ORDER BY 1"
+    )
+    assert runner.world.sql(told) == [
+        ("run.failed", bad, "zip_import", "failed", "0"),
+        ("run.succeeded", good, "ingest", "succeeded", "1"),
+    ]

@@ -77,7 +77,8 @@ def test_a_group_with_few_messages_does_not_wait_behind_one_with_many(aws: Emula
     consumer.let(1)
     assert consumer.wait_for(3)[2] == "b0"
     consumer.let(100)
-    assert consumer.wait_for(31)[3:] == [f"a{n}" for n in range(2, 30)]
+    # Two threads take them, so neighbours may change places.
+    assert sorted(consumer.wait_for(31)[3:]) == sorted(f"a{n}" for n in range(2, 30))
     poller.stop()
 
 

@@ -74,6 +74,8 @@ def use_api(world: Recorded) -> None:
     world.request("POST", "/api/v1/search", {"query": "garden"})
     for path in ("/", "/health", "/health/live", "/health/ready", "/api/v1/openapi.json", "/api/v1/items"):
         world.request("GET", path)
+    for path in ("/metrics", "/api/v1/usage", "/api/v1/usage/stage"):
+        world.request("GET", path)
     use_documents(world)
     use_conversations(world)
     for part in ("", "/thumbnail", "/download", "/chunks", "/timeline", "/dependents", "/similar"):
@@ -219,6 +221,7 @@ def use_failures(world: Recorded) -> None:
     letter = next(failure for failure in listed if failure["kind"] == "dead_letter")
     world.request("POST", "/api/v1/failures/{failure_id}/redrive", failure_id=letter["id"])
     world.request("POST", "/api/v1/failures/redrive", {"kind": "item"})
+    world.request("GET", "/api/v1/audit")
     world.sql("DELETE FROM dead_letters")
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from chalicelib import wiring
 from chalicelib.ops.accounts import accounts
+from chalicelib.settings import VERSION
 from tests.support.people import PASSWORD, People
+from tests.support.provider_server import DIMENSIONS
 
 
 def roles(people: People) -> dict[str, str]:
@@ -30,7 +32,20 @@ def test_what_a_client_must_know(people: People) -> None:
     terms = people("GET", "/api/v1/registration").body
     assert terms["open"] is True and "image/jpeg" in terms["media_types"]
     assert {"whose": "login", "quota": 900, "window_s": 60} in terms["rate_limits"]
-    assert terms["limits"]["password_min_chars"] == 10 and terms["versions"]["api"] == "v1"
+    assert terms["limits"] == {
+        "upload_max_bytes": 200 * 1024**2,
+        "form_max_bytes": 32 * 1024**2,
+        "image_max_pixels": 100_000_000,
+        "pdf_max_pages": 2_000,
+        "pdf_max_chars": 10_000_000,
+        "password_min_chars": 10,
+        "password_max_bytes": terms["limits"]["password_max_bytes"],
+    }
+    assert terms["versions"] == {"app": VERSION, "api": "v1"}
+    in_use = terms["providers"]
+    assert in_use["embedding"] == [{"provider": "openai", "model": "test-embedding"}]
+    assert (in_use["embedding_dimensions"], in_use["chat"], in_use["rerank"]) == (DIMENSIONS, [], [])
+    assert in_use["analyzer"] == [{"provider": "local", "model": "local"}]
     people.set(REGISTRATION_OPEN=None)
     assert people("GET", "/api/v1/registration").body["open"] is False
     closed = people.register("ann@example.org")

@@ -156,10 +156,13 @@ def test_anothers_items_are_not_there_to_be_asked(talk: Talk) -> None:
 
 
 def test_registration_says_who_answers(talk: Talk) -> None:
-    def said() -> tuple[str | None, str | None]:
-        providers = talk("GET", "/api/v1/registration").body["providers"]
-        return providers["chat_provider"], providers["chat_model"]
+    def said() -> list[dict[str, str]]:
+        chat: list[dict[str, str]] = talk("GET", "/api/v1/registration").body["providers"]["chat"]
+        return chat
 
-    assert said() == (None, None)
+    assert said() == []
     talk.use_model(lambda _asked: {})
-    assert said() == ("openai", "stub-1")
+    assert said() == [{"provider": "openai", "model": "stub-1"}]
+    talk.monkeypatch.setenv("CHAT_PROVIDER", "openai, bedrock")
+    wiring.settings.forget()
+    assert [each["provider"] for each in said()] == ["openai", "bedrock"]

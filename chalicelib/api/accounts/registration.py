@@ -1,6 +1,7 @@
 """Registration: its terms, which a client reads before sign-in, and new accounts."""
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -11,10 +12,11 @@ from chalicelib.api.http.fields import MailAddress, Name, NewPassword
 from chalicelib.api.http.routes import Body, Request, Routes
 from chalicelib.errors import Forbidden, InvalidInput
 from chalicelib.model.accounts import passwords
-from chalicelib.model.ingest.files import KIND_OF_MEDIA_TYPE
+from chalicelib.model.ingest.files import KIND_OF_MEDIA_TYPE, PARTS_ABOVE_BYTES, FileLimits
 from chalicelib.model.jobs.kinds import KINDS
 from chalicelib.ops.accounts import accounts
 from chalicelib.settings import VERSION, Settings
+from chalicelib.settings.models import Chosen
 
 routes = Routes("accounts")
 
@@ -41,7 +43,13 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of more than `form_max_bytes` is sent in parts. What has more than the others is refused or FAILED."""
+
     upload_max_bytes: int
+    form_max_bytes: int
+    image_max_pixels: int
+    pdf_max_pages: int
+    pdf_max_chars: int
     password_min_chars: int
     password_max_bytes: int
 
@@ -57,20 +65,25 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
     window_s: int
 
 
-class Providers(msgspec.Struct, frozen=True, kw_only=True):
-    """Providers in use; null if not set. Of several providers of a role, the one that is asked first.
+class ModelInUse(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider's model."""
 
-    Tokens of `oidc_issuer` are accepted. Without `chat_model`, answers are quotes.
+    provider: str
+    model: str
+
+
+class Providers(msgspec.Struct, frozen=True, kw_only=True):
+    """Providers in use. Of the models of a role the first is asked, and the next when it is away.
+
+    Without `chat`, answers are quotes; without `rerank`, search keeps its own order. Vectors have
+    `embedding_dimensions` numbers. Tokens of `oidc_issuer` are accepted.
     """
 
-    analyzer_provider: str | None
-    analyzer_model: str | None
-    embedding_provider: str | None
-    embedding_model: str | None
-    chat_provider: str | None
-    chat_model: str | None
-    rerank_provider: str | None
-    rerank_model: str | None
+    analyzer: list[ModelInUse]
+    embedding: list[ModelInUse]
+    embedding_dimensions: int
+    chat: list[ModelInUse]
+    rerank: list[ModelInUse]
     oidc_issuer: str | None
 
 
@@ -111,11 +124,7 @@ def get_registration(request: Request) -> Registration:
         open=settings.registration_open,
         verify_email=settings.verify_email,
         sends_mail=wiring.mailer() is not None,
-        limits=Limits(
-            upload_max_bytes=settings.upload_max_bytes,
-            password_min_chars=passwords.MIN_CHARS,
-            password_max_bytes=passwords.MAX_BYTES,
-        ),
+        limits=_limits(settings),
         rate_limits=[
             RateLimit(whose=whose, quota=quota, window_s=window_s)
             for whose, rates in settings.rates.items()
@@ -128,19 +137,33 @@ def get_registration(request: Request) -> Registration:
     )
 
 
+def _limits(settings: Settings) -> Limits:
+    files = FileLimits(max_bytes=settings.upload_max_bytes)
+    return Limits(
+        upload_max_bytes=files.max_bytes,
+        form_max_bytes=PARTS_ABOVE_BYTES,
+        image_max_pixels=files.max_pixels,
+        pdf_max_pages=files.max_pages,
+        pdf_max_chars=files.max_text_chars,
+        password_min_chars=passwords.MIN_CHARS,
+        password_max_bytes=passwords.MAX_BYTES,
+    )
+
+
 def _providers(settings: Settings) -> Providers:
     models = settings.models
-    embedders = () if models.embedder is None else (models.embedder,)
-    roles = {
-        "analyzer": models.analyzers,
-        "embedding": embedders,
-        "chat": models.chats,
-        "rerank": models.rerankers,
-    }
-    first = {role: chosen[0] if chosen else None for role, chosen in roles.items()}
-    named: dict[str, Any] = {f"{role}_provider": each and each.provider for role, each in first.items()}
-    named |= {f"{role}_model": each and each.model for role, each in first.items()}
-    return Providers(**named, oidc_issuer=settings.oidc_issuer)
+    return Providers(
+        analyzer=_in_use(models.analyzers),
+        embedding=_in_use(() if models.embedder is None else (models.embedder,)),
+        embedding_dimensions=models.embedding_dimensions,
+        chat=_in_use(models.chats),
+        rerank=_in_use(models.rerankers),
+        oidc_issuer=settings.oidc_issuer,
+    )
+
+
+def _in_use(chosen: Iterable[Chosen]) -> list[ModelInUse]:
+    return [ModelInUse(provider=each.provider, model=each.model) for each in chosen]
 
 
 @routes.post(

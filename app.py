@@ -57,7 +57,7 @@ def edge() -> Edge:
     )
 
 
-app = App(app_name="collections", edge=edge, report=wiring.report_metrics)
+app = App(app_name="collections", edge=edge, invocation=wiring.invocation)
 for module in (health, items, dependents, documents, collections, uploads, search, conversations):
     app.add(module.routes)
 for module in (jobs, runs, run_files):

@@ -7,18 +7,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.settings import InvalidSetting, Settings
-from chalicelib.settings.models import VARIABLES
+from chalicelib.settings import InvalidSetting, Settings, models, tracing
 from deploy.policies import REFERENCE, operators_prefix, parameter_prefix
 from deploy.script import Stopped, parameters, put_secret, say
 
 # The owner's: only the operating function reads them.
 OWNERS = ("MIGRATION_DATABASE_URL", "MASTER_PASSWORD")
-# Named by the guides; what reads them comes later.
-EARLY = ("LANGSMITH_API_KEY",)
 KNOWN = {
     *(name.upper() for name in Settings.__struct_fields__),
-    *("RATE_LIMITS", *VARIABLES, *EARLY, *OWNERS),
+    *("RATE_LIMITS", *models.VARIABLES, *tracing.VARIABLES, *OWNERS),
 } - {
     "ENVIRONMENT",
     "AWS_ENDPOINT_URL",
@@ -28,6 +25,7 @@ KNOWN = {
     "MAIL_FROM",
     "BEDROCK_URL",
     "MODELS",
+    "TRACING",
     "UPSTREAM_URLS",
     "RATES",
 }

@@ -44,6 +44,7 @@ class StageDetail(Struct, frozen=True, kw_only=True):
     user_id: Text
     bucket: Text
     original_key: Text
+    traceparent: Any = None
 
 
 class StageEvent(Struct, frozen=True, kw_only=True):
@@ -53,9 +54,10 @@ class StageEvent(Struct, frozen=True, kw_only=True):
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """The body of a message of our queues."""
+    """The body of a message of our queues. What is no traceparent is ignored."""
 
     task: TaskRef
+    traceparent: Any = None
 
 
 class Record(Struct, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from chalicelib.ops.operations.measure import measure_work
 from chalicelib.ops.work import publish
 from chalicelib.ops.work.engine import run_task
 from chalicelib.ops.work.wake import relay_wakes, wake
+from chalicelib.tracing import spans
 
 log = logging.getLogger("collections.events")
 DEADLINE_RESERVE_S = 2.0
@@ -28,15 +29,12 @@ Handler = Callable[[dict[str, Any], Any], None]
 
 
 def _observed(handler: Handler) -> Handler:
-    """Put the id that Lambda gave to this call into every line it logs; report its metrics at its end."""
+    """Put the id that Lambda gave to this call into every line it logs; report at its end what it did."""
 
     @wraps(handler)
     def handle(event: dict[str, Any], context: Any) -> None:
-        with logs.fields(request_id=getattr(context, "aws_request_id", None)):
-            try:
-                handler(event, context)
-            finally:
-                wiring.report_metrics()
+        with logs.fields(request_id=getattr(context, "aws_request_id", None)), wiring.invocation():
+            handler(event, context)
 
     return handle
 
@@ -60,13 +58,18 @@ def _receive(event: dict[str, Any]) -> None:
         obj = created.detail.object
         if not obj.key.startswith(DERIVED_PREFIX):
             _require_our_bucket(created.detail.bucket.name)
-            _register(
-                ingest.Arrival(
-                    key=parse_key(obj.key), etag=obj.etag, sequencer=obj.sequencer, written_at=created.time
-                )
+            arrival = ingest.Arrival(
+                key=parse_key(obj.key), etag=obj.etag, sequencer=obj.sequencer, written_at=created.time
             )
+            with spans.span("Object Created", kind="consumer"):
+                _register(arrival)
         return
     detail = contracts.parse(event, contracts.StageEvent).detail
+    with spans.continued(detail.traceparent), spans.span("stage event", kind="consumer"):
+        _queue_stage(detail)
+
+
+def _queue_stage(detail: contracts.StageDetail) -> None:
     ref = ItemRef(user_id=detail.user_id, item_id=detail.item_id)
     if analyze.is_processed(ref, db=wiring.pipeline_database()):
         wake(ref.user_id, db=wiring.pipeline_database(), queues=wiring.queues())
@@ -88,7 +91,9 @@ def _register(arrival: ingest.Arrival) -> None:
 def tasks_woken(event: dict[str, Any], context: Any) -> None:
     """Do the tasks that the messages name, one a call as the queues are set. Raise when they are to come again."""
     for record in contracts.parse(event, contracts.Messages).Records:
-        _do(contracts.parse_json(record.body, contracts.Message).task, context)
+        message = contracts.parse_json(record.body, contracts.Message)
+        with spans.continued(message.traceparent):
+            _do(message.task, context)
 
 
 def _do(task: TaskRef, context: Any) -> None:

@@ -16,6 +16,7 @@ from chalicelib.model.gateway.gateway_routes import GatewayRoute
 from chalicelib.providers import Upstream as Upstream
 from chalicelib.stores import cache_entries
 from chalicelib.stores.postgres.tx import Tx
+from chalicelib.tracing import names, spans
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
@@ -60,10 +61,13 @@ def forward(
             now_s=now_s,
         )
         headers = (*headers, (gateway.IDENTITY_HEADER, signed))
-    request = Outbound(method=inbound.method, target=target, headers=headers, body=inbound.body)
     caller = f"user:{identity.user_id}" if identity else address_key(inbound.client.address)
     try:
-        answer = upstream.ask(request, caller=caller, timeout_s=route.timeout_s)
+        with spans.span(f"{inbound.method} {upstream.name}", kind="client") as span:
+            traced = (*headers, ("traceparent", spans.traceparent() or ""))
+            request = Outbound(method=inbound.method, target=target, headers=traced, body=inbound.body)
+            answer = upstream.ask(request, caller=caller, timeout_s=route.timeout_s)
+            span.attributes |= {names.UPSTREAM: upstream.name, names.HTTP_STATUS: answer.status}
     except (UpstreamFailed, Unavailable) as error:
         told = {"upstream": upstream.name, "code": error.code, "request_id": inbound.request_id}
         log.warning("upstream gave no answer", extra={**told, "error": describe_error(error)})

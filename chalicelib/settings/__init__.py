@@ -16,6 +16,7 @@ from chalicelib.settings.mail import console_url, mail_folder, mail_from, verify
 from chalicelib.settings.models import ModelSettings, choose_models
 from chalicelib.settings.rates import rates
 from chalicelib.settings.readers import choice, integer, required, secret
+from chalicelib.settings.tracing import TracingSettings, tracing_settings
 
 Environment = Literal["local", "dev", "staging", "production"]
 VERSION = "0.1.0"
@@ -62,6 +63,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     upstream_urls: Mapping[str, str]
     upstream_allow_private: tuple[str, ...]
     upstream_identity_secret: str | None
+    tracing: TracingSettings
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -117,6 +119,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             upstream_urls=upstream_urls(env),
             upstream_allow_private=networks(env, "UPSTREAM_ALLOW_PRIVATE"),
             upstream_identity_secret=identity_secret(env),
+            tracing=tracing_settings(env, local=environment == "local"),
         )
 
 

@@ -19,6 +19,8 @@ from chalicelib.wiring.configuration import settings as settings
 from chalicelib.wiring.configuration import stage as stage
 from chalicelib.wiring.once import forget_all as forget_all
 from chalicelib.wiring.once import once
+from chalicelib.wiring.reports import exporter as exporter
+from chalicelib.wiring.reports import invocation as invocation
 from chalicelib.wiring.reports import report_metrics as report_metrics
 
 if TYPE_CHECKING:

@@ -23,6 +23,9 @@ class once(Generic[T]):  # noqa: N801  used as a decorator
                 self._made.append(self._make())
             return self._made[0]
 
+    def is_made(self) -> bool:
+        return bool(self._made)
+
     def forget(self) -> list[T]:
         """Make a new value next time; return the old one, for the caller to close."""
         made, self._made = self._made, []

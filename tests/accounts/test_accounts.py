@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 
 from chalicelib import wiring
+from chalicelib.model.jobs.kinds import KINDS
 from chalicelib.ops.accounts import accounts
 from chalicelib.settings import VERSION
 from tests.support.people import PASSWORD, People
@@ -42,6 +43,7 @@ def test_what_a_client_must_know(people: People) -> None:
         "password_max_bytes": terms["limits"]["password_max_bytes"],
     }
     assert terms["versions"] == {"app": VERSION, "api": "v1"}
+    assert terms["job_kinds"] == sorted(KINDS) and "ingest" in KINDS
     in_use = terms["providers"]
     assert in_use["embedding"] == [{"provider": "openai", "model": "test-embedding"}]
     assert (in_use["embedding_dimensions"], in_use["chat"], in_use["rerank"]) == (DIMENSIONS, [], [])

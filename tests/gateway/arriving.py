@@ -1,5 +1,6 @@
 """A request as it arrived at an upstream."""
 
+from chalicelib.tracing.spans import parse_traceparent
 from tests.support.upstreams import RawUpstream
 
 FORWARDED = [
@@ -13,8 +14,10 @@ FORWARDED = [
 
 
 def arrived(found: RawUpstream) -> tuple[str, list[str], bytes]:
-    """Return the one request's first line, its headers in order, its body."""
+    """Return the one request's first line, its headers in order but for the gateway's own trace, its body."""
     [request] = found.requests
     head, _, body = request.partition(b"\r\n\r\n")
     line, *headers = head.decode("latin-1").split("\r\n")
-    return line, headers, body
+    [trace] = [header for header in headers if header.lower().startswith("traceparent")]
+    assert parse_traceparent(trace.removeprefix("traceparent: "))
+    return line, [header for header in headers if header != trace], body

@@ -147,6 +147,15 @@ def test_connection_cannot_take_the_gateways_own_headers_away(there: RawUpstream
     assert arrived(there)[1] == [f"Host: 127.0.0.1:{there.port}", "Connection: close", *FORWARDED]
 
 
+def test_a_callers_trace_goes_on_and_what_is_none_does_not(there: RawUpstream) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    given = [("traceparent", f"00-{trace}-00f067aa0ba902b7-01"), ("tracestate", "spoofed=1")]
+    ask(there, rest_event("GET", "/users", headers=given))
+    [request] = there.requests
+    assert f"\r\ntraceparent: 00-{trace}-".encode() in request
+    assert b"00f067aa0ba902b7" not in request and b"spoofed" not in request
+
+
 def test_headers_beyond_ascii(there: RawUpstream) -> None:
     ask(there, rest_event("GET", "/users", headers=[("X-Latin", "é"), ("X-More", "🍅")]))
     headers = arrived(there)[1]

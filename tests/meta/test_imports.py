@@ -13,17 +13,28 @@ ROOT = Path(__file__).resolve().parents[2]
 # implementations, "providers.*", are known to wiring and to each other.
 ALLOWED = {
     "app": {"api", "events", "logs", "settings", "wiring"},
-    "api": {"ops", "model", "errors", "logs", "metrics", "settings", "wiring"},
-    "events": {"ops", "model", "errors", "logs", "settings", "wiring"},
-    "wiring": {"model", "errors", "logs", "metrics", "settings", "stores", "providers", "providers.*"},
-    "ops": {"model", "stores", "providers", "errors", "logs", "metrics"},
+    "api": {"ops", "model", "errors", "logs", "tracing", "metrics", "settings", "wiring"},
+    "events": {"ops", "model", "errors", "logs", "tracing", "settings", "wiring"},
+    "wiring": {
+        "model",
+        "errors",
+        "logs",
+        "metrics",
+        "tracing",
+        "settings",
+        "stores",
+        "providers",
+        "providers.*",
+    },
+    "ops": {"model", "stores", "providers", "errors", "logs", "metrics", "tracing"},
     "stores": {"model", "errors"},
     "providers": {"model", "errors"},
-    "providers.*": {"providers", "model", "errors", "metrics"},
+    "providers.*": {"providers", "model", "errors", "metrics", "tracing"},
     "model": {"errors"},
     "settings": {"errors"},
     "logs": {"model"},
     "metrics": set(),
+    "tracing": set(),
     "errors": set(),
 }
 # Within a layer, the subjects that a subject may import. Modules of a layer that stand in no folder serve all subjects.
@@ -83,6 +94,7 @@ SUBJECTS = {
         "gateway": {"http"},
         "ingest": set(),
         "models": {"http"},
+        "tracing": {"http"},
         "webhooks": {"http"},
     },
 }

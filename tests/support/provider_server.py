@@ -32,6 +32,7 @@ class Providers:
     chat_answer: Any = None
     fail_chat_with: list[int] = field(default_factory=list)
     delay_s: float = 0.0
+    traceparents: list[str | None] = field(default_factory=list)  # that came with the requests
 
 
 # What is written on a page's picture, or the status of an answer without it.
@@ -63,6 +64,7 @@ def provider_server() -> Iterator[Providers]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            providers.traceparents.append(self.headers["traceparent"])
             if providers.fail_with:
                 return self._send(providers.fail_with.pop(0), {"error": {"message": "no"}}, providers.headers)
             if self.path.endswith("/embeddings"):

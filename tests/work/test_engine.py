@@ -44,9 +44,9 @@ class DyingQueues(Queues):
         super().__init__(clients.sqs, prefix="collections-local")
         self._sends = sends
 
-    def send(self, wakes: Sequence[Wake]) -> Sent:
+    def send(self, wakes: Sequence[Wake], *, traceparent: str | None = None) -> Sent:
         if self._sends:
-            super().send(wakes)
+            super().send(wakes, traceparent=traceparent)
         if wakes:
             raise Killed
         return [], None
@@ -176,7 +176,7 @@ def test_a_queue_that_is_away_has_the_message_delivered_again(world: World) -> N
     (message,) = world.messages()
 
     class Away(Queues):
-        def send(self, wakes: Sequence[Wake]) -> Sent:
+        def send(self, wakes: Sequence[Wake], *, traceparent: str | None = None) -> Sent:
             return list(wakes), Unavailable("away")
 
     with pytest.raises(Unavailable):
@@ -193,7 +193,7 @@ def test_a_wait_is_a_delayed_message_and_a_long_one_is_the_relays(world: World) 
     delays: dict[int, int] = {}
 
     class Seen(Queues):
-        def send(self, wakes: Sequence[Wake]) -> Sent:
+        def send(self, wakes: Sequence[Wake], *, traceparent: str | None = None) -> Sent:
             delays.update({each.task.task_id: each.delay_s for each in wakes})
             return [], None
 

@@ -6,7 +6,7 @@ app.py:
     def edge() -> Edge:          # called by requests only: `chalice package` imports app.py without settings
         return Edge(identify=..., cors_origins=...)
 
-    app = App(app_name="collections", edge=edge, report=...)  # report() ends each of Lambda's calls
+    app = App(app_name="collections", edge=edge, invocation=...)  # around each of Lambda's calls
     app.add(items.routes)
     app.add(documented(app.declared, version=VERSION))
 
@@ -18,6 +18,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from chalice.app import APIGateway, Chalice, HeadersType, RestAPIEventHandler
@@ -31,6 +32,7 @@ from chalicelib.errors import CollectionsError, NotFound
 from chalicelib.metrics import process
 from chalicelib.metrics.declared import REQUEST_DURATION
 from chalicelib.model.gateway.gateway_routes import METHODS
+from chalicelib.tracing import names, spans
 
 ALWAYS = {
     "Cache-Control": "no-store",
@@ -52,11 +54,15 @@ class App(Chalice):
     """A Chalice app with declared routes, an OPTIONS method on every path, and one form for all responses."""
 
     def __init__(
-        self, *, app_name: str, edge: Callable[[], Edge], report: Callable[[], None] = lambda: None
+        self,
+        *,
+        app_name: str,
+        edge: Callable[[], Edge],
+        invocation: Callable[[str | None], AbstractContextManager[None]] = spans.continued,
     ) -> None:
         super().__init__(app_name=app_name, configure_logs=False)  # logs.py's, not Chalice's text lines
         self.api.binary_types = ["*/*"]  # API Gateway then passes every body on in base64, unchanged
-        self.edge, self._report = edge, report
+        self.edge, self._invocation = edge, invocation
         self.declared: list[Route] = []
         self._always: set[str] = set()
 
@@ -99,19 +105,21 @@ class App(Chalice):
         return self._observed(completed(event), context)
 
     def _observed(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        began = time.perf_counter()
-        answer = self._answer(event, context)
         asked = event["requestContext"]
         method, path = asked.get("httpMethod"), asked.get("resourcePath")
         # Anybody can send any path and method: only our own become labels.
-        is_ours = method in self.routes.get(path, ())
-        process.observe(
-            REQUEST_DURATION,
-            time.perf_counter() - began,
-            Route=f"{method} {path}" if is_ours else "none",
-            Status=str(answer["statusCode"]),
-        )
-        self._report()
+        route = f"{method} {path}" if method in self.routes.get(path, ()) else "none"
+        began = time.perf_counter()
+        with self._invocation(event["headers"].get("traceparent")):
+            with spans.span(route, kind="server") as span:
+                answer = self._answer(event, context)
+                status = answer["statusCode"]
+                if route != "none":
+                    span.attributes |= {names.HTTP_METHOD: method, names.HTTP_ROUTE: path}
+                span.attributes[names.HTTP_STATUS] = status
+                span.error = str(status) if status >= 500 else None
+            took_s = time.perf_counter() - began
+            process.observe(REQUEST_DURATION, took_s, Route=route, Status=str(status))
         return answer
 
     def _answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:

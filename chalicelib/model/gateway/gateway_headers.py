@@ -17,7 +17,7 @@ HOP_BY_HOP = {
 }
 # Headers that only the gateway may send to an upstream. A caller's own are dropped: these names ...
 _ONLY_FROM_GATEWAY = {
-    *("host", "content-length", "expect", "x-request-id"),
+    *("host", "content-length", "expect", "x-request-id", "traceparent", "tracestate"),
     *("front-end-https", "x-scheme", "x-url-scheme"),
     *("x-user", "x-userid", "x-userinfo", "x-username"),
 }

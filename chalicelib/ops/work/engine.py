@@ -38,6 +38,8 @@ from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.work import tasks
 from chalicelib.stores.work.outbox import Outgoing
 from chalicelib.stores.work.tasks import Expired
+from chalicelib.tracing import names, spans
+from chalicelib.tracing.spans import Span
 
 if TYPE_CHECKING:
     from chalicelib.stores.aws.bus import Bus
@@ -85,7 +87,11 @@ def run_task(
     Raise Unavailable or Misconfigured when the next messages cannot be sent, so that SQS delivers this one again. A
     request, which no message has begun, gives `wake_later` as `wake` instead.
     """
-    with fields(user_id=task.user_id, stage=task.kind):
+    about = {names.TASK_KIND: task.kind, names.TASK_ID: task.task_id}
+    with (
+        fields(user_id=task.user_id, stage=task.kind),
+        spans.span(f"task {task.kind}", kind="consumer", attributes=about) as span,
+    ):
         claim = db.transact(task.user_id, lambda tx: _claim(tx, task, lease_s))
         events: Sequence[Outgoing] = ()
         try:
@@ -93,7 +99,7 @@ def run_task(
                 log.info("nothing to do", extra={"task_id": task.task_id})
             else:
                 with fields(item_id=claim.item_id, run_id=claim.run_id):
-                    events = _attempt(claim, work, db=db)
+                    events = _attempt(claim, work, span, db=db)
         finally:
             wake(task.user_id, db=db, queues=queues)
             publish(events, user_id=task.user_id, db=db, bus=bus)
@@ -121,7 +127,7 @@ def _claim(tx: Tx, task: TaskRef, lease_s: float | None) -> Claim | None:
     return claim
 
 
-def _attempt(claim: Claim, work: Work, *, db: "Database") -> Sequence[Outgoing]:
+def _attempt(claim: Claim, work: Work, span: Span, *, db: "Database") -> Sequence[Outgoing]:
     """Do the work and write what came of it; return the events to publish. Raise what is a bug."""
     log.info("event received", extra={"attempt": claim.attempt})
     outcome, began = "done", monotonic()
@@ -135,11 +141,12 @@ def _attempt(claim: Claim, work: Work, *, db: "Database") -> Sequence[Outgoing]:
         outcome = "lost"
         log.warning("lease lost, nothing written")
     except Exception as error:
-        outcome = _reason(error)[0]
+        outcome = span.error = _reason(error)[0]
         _record(claim, error, db=db)
         if not isinstance(error, errors.CollectionsError):
             raise
     finally:
+        span.attributes |= {names.TASK_ATTEMPT: claim.attempt, names.TASK_OUTCOME: outcome}
         process.observe(TASK_DURATION, monotonic() - began, Kind=claim.kind, Outcome=outcome)
     return ()
 

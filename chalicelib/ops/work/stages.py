@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
+from msgspec.structs import replace
+
 from chalicelib.model.work import pipeline
 from chalicelib.model.work.pipeline import NEXT, Stage
 from chalicelib.model.work.tasks import Claim
@@ -11,6 +13,7 @@ from chalicelib.ops.work.engine import Finished, Work
 from chalicelib.stores.library import items
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.work import outbox, tasks
+from chalicelib.tracing import spans
 
 log = logging.getLogger("collections.work")
 DONE: dict[Stage, str] = {
@@ -51,4 +54,6 @@ def _finish_stage(tx: Tx, claim: Claim, *, bucket: str) -> Finished:
         items.set_status(tx, claim.ref, "READY")
     log.info(DONE[stage])
     event = pipeline.stage_finished(stage, claim.ref, bucket=bucket, key=item.key, kind=item.kind)
+    if traceparent := spans.traceparent():
+        event = replace(event, detail=event.detail | {"traceparent": traceparent})
     return Finished(events=[outbox.insert(tx, claim.ref, event)])

@@ -8,6 +8,7 @@ from chalicelib import errors
 from chalicelib.model.work.tasks import QUEUES
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.work import tasks
+from chalicelib.tracing import spans
 
 if TYPE_CHECKING:
     from chalicelib.stores.aws.queues import Queues
@@ -82,6 +83,6 @@ def rewake_lost(*, db: "Database", queues: "Queues") -> int:
 def _send(tx: Tx, user_ids: Sequence[str], queues: "Queues") -> tuple[int, errors.CollectionsError | None]:
     """Mark and send; what no queue took is not marked. Return how many were sent, and the first error."""
     waking = tasks.wake(tx, user_ids)
-    unsent, error = queues.send(waking)
+    unsent, error = queues.send(waking, traceparent=spans.traceparent())
     tasks.unmark(tx, [wake.task for wake in unsent])
     return len(waking) - len(unsent), error

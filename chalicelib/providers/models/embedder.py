@@ -74,8 +74,8 @@ class HostedEmbedder:
                 api: EmbeddingApi, calls: Any, batch: Sequence[str | Pictured] = batch
             ) -> list[list[float]]:
                 left_s = calls.begin()
-                with observed_call("embeddings", api.provider, api.model, spend) as note:
-                    found = api.fetch(batch, purpose=purpose, timeout_s=left_s, spend=note)
+                with observed_call("embeddings", api.provider, api.model, spend) as call:
+                    found = api.fetch(batch, purpose=purpose, timeout_s=left_s, spend=call.note)
                 return [self._normalised(vector) for vector in found]
 
             vectors += self._api.ask(fetch, timeout_s=give_up_at - monotonic())

@@ -18,6 +18,7 @@ from msgspec import Struct
 from chalicelib.errors import CollectionsError, InvalidInput, Misconfigured, Throttled, Unavailable
 from chalicelib.providers.http.client import HttpClient
 from chalicelib.providers.http.dial import ExchangeFailed, origin_of
+from chalicelib.tracing import spans
 
 _MAX_RETRY_AFTER_S = 3600.0
 _MAX_ERROR_BYTES = 64 * 1024
@@ -97,11 +98,13 @@ class JsonApi:
         limit, origin = self._max_answer_bytes, self._client.origin
         target = origin.base_path + path
         url = f"{origin.scheme}://{origin.authority}{target}"
+        traceparent = spans.traceparent()
+        trace = {"traceparent": traceparent} if traceparent else {}
         try:
             with self._client.ask(
                 "POST",
                 target,
-                headers=(self._headers | dict(self._sign(url, body) if self._sign else {})).items(),
+                headers=(self._headers | trace | dict(self._sign(url, body) if self._sign else {})).items(),
                 body=body,
                 give_up_at=time.monotonic() + timeout_s,
             ) as answer:

@@ -35,8 +35,8 @@ class HostedReranker:
 
         def fetch(api: RerankApi, calls: Calls) -> list[float]:
             left_s = calls.begin()
-            with observed_call("rerank", api.provider, api.model, spend) as note:
-                return api.fetch(query, documents, timeout_s=left_s, spend=note)
+            with observed_call("rerank", api.provider, api.model, spend) as call:
+                return api.fetch(query, documents, timeout_s=left_s, spend=call.note)
 
         return self._apis.ask(fetch, timeout_s=timeout_s)
 

@@ -72,8 +72,10 @@ def write_checked(writer: Writer, prompt: Prompt, calls: Calls, spend: Spend | N
 
 def _write(writer: Writer, prompt: Prompt, calls: Calls, spend: Spend | None) -> str:
     left_s = calls.begin()
-    with observed_call("chat", writer.provider, writer.model, spend) as note:
-        return writer.write(prompt, timeout_s=left_s, spend=note)
+    with observed_call("chat", writer.provider, writer.model, spend) as call:
+        text = writer.write(prompt, timeout_s=left_s, spend=call.note)
+        call.tell(system=prompt.system, prompt=prompt.text, answer=text)
+        return text
 
 
 def _as_repair(spend: Spend | None) -> Spend | None:

@@ -30,9 +30,12 @@ class Queues:
         self._prefix = prefix
         self._url = cache(self._find_url)
 
-    def send(self, wakes: Sequence[Wake]) -> tuple[list[Wake], errors.CollectionsError | None]:
+    def send(
+        self, wakes: Sequence[Wake], *, traceparent: str | None = None
+    ) -> tuple[list[Wake], errors.CollectionsError | None]:
         """Send a message for each. Return those that their queue did not take, and the first error.
 
+        `traceparent` names the trace that the work will belong to.
         Some of those may have been sent all the same. A queue that is away does not hold up the other queues.
         """
         unsent: list[Wake] = []
@@ -40,7 +43,7 @@ class Queues:
         for queue, batch in _batches(wakes):
             if queue not in failed:
                 try:
-                    batch = self._send_batch(queue, batch)
+                    batch = self._send_batch(queue, batch, traceparent)
                 except (errors.Unavailable, errors.Misconfigured) as error:
                     failed[queue] = error
                 else:
@@ -51,12 +54,13 @@ class Queues:
             unsent += batch
         return unsent, next(iter(failed.values()), None)
 
-    def _send_batch(self, queue: Queue, batch: Sequence[Wake]) -> list[Wake]:
+    def _send_batch(self, queue: Queue, batch: Sequence[Wake], traceparent: str | None) -> list[Wake]:
         """Return those that the queue refused. Raise Unavailable or Misconfigured."""
+        trace = {"traceparent": traceparent} if traceparent else {}
         entries = [
             {
                 "Id": str(number),
-                "MessageBody": json.dumps({"task": asdict(wake.task)}),
+                "MessageBody": json.dumps({"task": asdict(wake.task), **trace}),
                 "MessageGroupId": _group(wake.task.user_id),
                 "DelaySeconds": wake.delay_s,
             }

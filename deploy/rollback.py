@@ -25,13 +25,19 @@ def git(*arguments: str) -> str:
     return ran.stdout.strip()
 
 
+def same_requirements(checkout: Path) -> bool:
+    """Return whether the environment that packages this checkout packages that one too."""
+    names = ("requirements.txt", "requirements-dev.txt")
+    return all((checkout / name).read_bytes() == (ROOT / name).read_bytes() for name in names)
+
+
 def deploy_checkout(checkout: Path, stage: str) -> None:
     """Deploy the code in this checkout, knowing what is deployed now, and keep what it then says is deployed."""
     state = Path(".chalice", "deployed", f"{stage}.json")
     if (ROOT / state).exists():
         (checkout / state).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / state, checkout / state)
-    if (ROOT / ".venv-package").exists():  # it is made again if the revision has other requirements
+    if (ROOT / ".venv-package").exists() and same_requirements(checkout):
         (checkout / ".venv-package").symlink_to(ROOT / ".venv-package")
     python = Path(os.environ.get("PROJECT_PYTHON", ROOT / ".venv" / "bin" / "python")).absolute()
     environment = {**os.environ, "PROJECT_PYTHON": str(python)}

@@ -56,6 +56,7 @@ BUCKET = {
     ],
     "ImageProcessorLambda": [("ListBucket", ""), ("GetObject", "*"), ("PutObject", "_derived/*")],
     "AnalyzerLambda": [("ListBucket", ""), ("GetObject", "*")],
+    "EmbedderLambda": [("GetObject", "_derived/*")],  # previews, for a model that sees pictures
     "RunnerLambda": [
         ("ListBucket", ""),
         ("GetObject", "*"),

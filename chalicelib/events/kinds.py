@@ -62,6 +62,7 @@ def _embed(claim: Claim, time_left_s: TimeLeft) -> WriteResults | None:
         claim,
         db=wiring.pipeline_database(),
         embedder=MeteredEmbedder(wiring.embedder(), _meter(_owner_of_stage(claim))),
+        read_preview=lambda key: wiring.blobs().get(key),  # few stages' models see pictures
         time_left_s=time_left_s,
     )
 

@@ -10,10 +10,7 @@ from PIL import Image
 
 from chalicelib import wiring
 from chalicelib.errors import Misconfigured, Unavailable
-from chalicelib.model.library.items import ItemRef
 from chalicelib.model.search.filters import Filters
-from chalicelib.model.work.tasks import Claim
-from chalicelib.ops.ingest.embed import embed_item
 from chalicelib.ops.search.rank import prepare_query, rank_pages
 from chalicelib.providers import Pictured, Usage
 from chalicelib.providers.models.embedder import HostedEmbedder, split_texts
@@ -208,20 +205,7 @@ def test_an_image_is_found_by_what_it_shows(
         monkeypatch.setenv(name, value)
     wiring.forget_all()
     for name, shown in (("one", "red"), ("two", "lime"), ("three", "blue")):
-        world.step(world.put(f"alice/{name}.jpg", jpeg(shown)))
-        world.step()
-        ref = ItemRef(user_id="alice", item_id=name)
-
-        def work(claim: Claim) -> Any:
-            return embed_item(
-                claim,
-                db=world.db,
-                embedder=wiring.embedder(),
-                time_left_s=lambda: 60.0,
-                read_preview=wiring.blobs().get,
-            )
-
-        world.do_stage("embed", ref, work)
+        world.ingest(f"alice/{name}.jpg", jpeg(shown))
     for query, item in (("something red", "one"), ("green things", "two"), ("blue", "three")):
         question = prepare_query(query, embedder=wiring.embedder(), mode="semantic")
         found = world.db.transact(

@@ -53,7 +53,7 @@ def send_email(params: dict[str, Any]) -> list[Call]:
 # By service and operation: the parameters that need no permission of their own, and what IAM is asked.
 OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], list[Call]]]] = {
     ("s3", "GetObject"): (
-        {"Bucket", "Key", "ResponseContentDisposition", "ResponseContentType"},
+        {"Bucket", "Key", "ResponseContentDisposition", "ResponseContentType", "Range", "IfMatch"},
         lambda p: objects("s3:GetObject", p["Bucket"], p["Key"]),
     ),
     ("sesv2", "SendEmail"): ({"FromEmailAddress", "Destination", "Content"}, send_email),
@@ -67,7 +67,7 @@ OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], lis
         lambda p: objects("s3:PutObject", p["Bucket"], p["Key"]),
     ),
     ("s3", "UploadPart"): (
-        {"Bucket", "Key", "UploadId", "PartNumber", "ContentLength"},
+        {"Bucket", "Key", "UploadId", "PartNumber", "ContentLength", "Body"},
         lambda p: objects("s3:PutObject", p["Bucket"], p["Key"]),
     ),
     ("s3", "ListParts"): (

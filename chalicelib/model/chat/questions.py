@@ -29,7 +29,7 @@ il elle ils elles lui leur leurs ce cela ça celui celle y en
 ello ella ellos ellas él eso esa ese esto este su sus allí
 """
 _GOING_ON_WORDS = "and but or so then also und aber oder et mais y pero e ma"
-_EMPTY, _LEANING = frozenset(_EMPTY_WORDS.split()), frozenset(_LEANING_WORDS.split())
+EMPTY, _LEANING = frozenset(_EMPTY_WORDS.split()), frozenset(_LEANING_WORDS.split())
 _GOING_ON = frozenset(_GOING_ON_WORDS.split())
 _ABOUT = re.compile(r"(?:what|how)\s+about\b", re.IGNORECASE)
 _SHORT = 6  # content words; a question with more of them names its subject itself
@@ -42,7 +42,7 @@ def words_of(text: str) -> list[str]:
 
 def content_words(text: str) -> list[str]:
     """Return the words that tell the text's subject, in order, each once."""
-    return list(dict.fromkeys(word for word in words_of(text) if word not in _EMPTY))
+    return list(dict.fromkeys(word for word in words_of(text) if word not in EMPTY))
 
 
 def leans_on_history(question: str) -> bool:

@@ -23,6 +23,7 @@ from chalicelib.api.http.routes import Edge
 from chalicelib.api.jobs import jobs, run_files, runs
 from chalicelib.api.library import collections, dependents, documents, items, uploads
 from chalicelib.api.operations import audit, failures, health, metrics
+from chalicelib.api.practice import concepts, exercises
 from chalicelib.api.search import search
 from chalicelib.api.usage import usage
 from chalicelib.api.webhooks import deliveries, webhooks
@@ -61,6 +62,8 @@ app = App(app_name="collections", edge=edge, invocation=wiring.invocation)
 for module in (health, items, dependents, documents, collections, uploads, search, conversations):
     app.add(module.routes)
 for module in (jobs, runs, run_files):
+    app.add(module.routes)
+for module in (exercises, concepts):
     app.add(module.routes)
 for module in (
     metrics,

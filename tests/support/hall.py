@@ -24,6 +24,7 @@ from chalicelib.model.accounts.tokens import make_access_token, new_session_id
 from tests.support.library_api import send_part
 from tests.support.people import PASSWORD
 from tests.support.small_files import make_pdf
+from tests.support.talking import document
 from tests.support.world import World, jpeg
 
 Ids = dict[str, str]
@@ -48,9 +49,17 @@ MISSING: Ids = {
     "job_id": "00000000-0000-4000-8000-000000000000",
     "idle_job_id": "00000000-0000-4000-8000-000000000000",
     "name": "results.jsonl",
+    "exercise_id": "00000000-0000-4000-8000-000000000000",
+    "evaluation_id": "00000000-0000-4000-8000-000000000000",
+    "concept_id": "00000000-0000-4000-8000-000000000000",
     "webhook_id": "00000000-0000-4000-8000-000000000000",
     "delivery_id": "00000000-0000-4000-8000-000000000000",
 }
+PRACTISED = "wear of a bicycle chain"
+CHAIN = """A bicycle chain wears out after about 3000 kilometres of riding in rain. Mechanics measure the wear of a
+chain with a gauge between two rivets. A worn chain damages the sprockets of the cassette within a season. Riders clean
+the links with a brush and degrease the rollers with paraffin. Dry wax keeps dust away from the pins of the bicycle
+chain. Shops replace the chainring together with every third chain. Tandems carry longer chains than racing bicycles."""
 BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
     ("POST", "/api/v1/search"): lambda ids: [
         {"query": ids["item_id"]},
@@ -96,6 +105,16 @@ BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
     ("POST", "/api/v1/collections"): lambda ids: [{"name": f"new {next(_numbers)}"}],
     ("PATCH", "/api/v1/collections/{collection_id}"): lambda ids: [{"description": "new"}],
     ("POST", "/api/v1/collections/{collection_id}/items"): lambda ids: [{"item_ids": [ids["item_id"]]}],
+    ("POST", "/api/exercise/generate"): lambda ids: [
+        {"concept_id": ids["concept_id"], "student_id": "s", "collection_id": ids["collection_id"]},
+        {"concept_id": PRACTISED, "student_id": "s", "collection_id": ids["collection_id"]},
+        {"concept_id": PRACTISED, "student_id": "t", "previous_exercise_id": ids["exercise_id"]},
+    ],
+    ("POST", "/api/exercise/evaluate"): lambda ids: [
+        {"exercise_id": ids["exercise_id"], "student_id": "s", "response_text": "nothing"}
+    ],
+    ("POST", "/api/exercise/remediate"): lambda ids: [{"evaluation_id": ids["evaluation_id"]}],
+    ("PATCH", "/api/v1/exercises/{exercise_id}"): lambda ids: [{"report": "wrong"}],
     ("POST", "/api/v1/conversations"): lambda ids: [{"title": "new"}],
     ("PATCH", "/api/v1/conversations/{conversation_id}"): lambda ids: [{"title": ""}],
     ("POST", "/api/v1/conversations/{conversation_id}/messages"): lambda ids: [
@@ -126,6 +145,8 @@ SILENT |= {("POST", "/api/v1/conversations"), ("GET", "/api/v1/runs/{run_id}/tim
 SILENT |= {("POST", "/api/v1/webhooks")}
 SILENT |= {("POST", "/api/v1/jobs"), ("POST", "/api/v1/runs"), ("POST", "/api/v1/runs/{run_id}/retry")}
 SILENT |= {("POST", "/api/v1/runs/cancel"), ("POST", "/api/v1/runs/retry")}
+# A grade names the key, not whose exercise it is.
+SILENT |= {("POST", "/api/exercise/evaluate")}
 # A mail is on its way: to whom it went says nothing of who has the address.
 SILENT |= {("POST", "/api/v1/me/email")}
 # Open to everybody, and nobody's in particular; all others want to know who asks.
@@ -203,6 +224,24 @@ class Hall:
             **self.hook(user),
             **self.work(user, item_id),
             "name": "results.jsonl",
+            **self.practice(user, collection),
+        }
+
+    def practice(self, user: str, collection: Ids) -> Ids:
+        """Return an exercise with a wrong answer, and a concept of another exercise: both tell whose they are."""
+        practised_id, secret = f"{user}secret-practised-{next(_numbers)}", f"{user}secret"
+        self.world.ingest(f"{user}/{practised_id}.pdf", document(CHAIN))
+        self.ask(user, FILL_COLLECTION, collection, {"item_ids": [practised_id]})
+        made = []
+        for phrase in (f"{secret} bicycle chain", f"{secret} worn chain"):
+            new = {"concept_id": phrase, "student_id": secret, "item_ids": [practised_id]}
+            made.append(json.loads(self.ask(user, GENERATE, {}, new).text)["exercise"])
+        answer = {"exercise_id": made[0]["exercise_id"], "student_id": secret, "response_text": "nothing"}
+        evaluation = json.loads(self.ask(user, EVALUATE, {}, answer).text)["evaluation"]
+        return {
+            "exercise_id": made[0]["exercise_id"],
+            "evaluation_id": evaluation["evaluation_id"],
+            "concept_id": made[1]["concept_id"],
         }
 
     def work(self, user: str, item_id: str) -> Ids:
@@ -295,6 +334,8 @@ class Hall:
     TEST_HOOK,
     NEW_JOB,
     NEW_RUN,
+    GENERATE,
+    EVALUATE,
 ) = (
     next(r for r in ROUTES if r.handler.__name__ == name)
     for name in (
@@ -309,6 +350,8 @@ class Hall:
         "send_test",
         "create_job",
         "create_run",
+        "generate_exercise",
+        "evaluate_answer",
     )
 )
 

@@ -1,0 +1,269 @@
+"""Routes of exercises: generate, evaluate, remediate; list, read, report, retire and delete them."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from chalicelib import wiring
+from chalicelib.api.http.routes import Body, Query, Request, Routes
+from chalicelib.api.practice.shapes import (
+    EvaluatedAnswer,
+    EvaluationList,
+    Exercise,
+    ExerciseList,
+    GeneratedExercise,
+    Hint,
+    RemediatedGap,
+    evaluation_of,
+    exercise_of,
+    remediation_of,
+)
+from chalicelib.api.search.search import ItemId
+from chalicelib.errors import BudgetSpent, Conflict, NotFound
+from chalicelib.model.practice.exercises import Difficulty, Kind, LifeCategory
+from chalicelib.model.usage.usage import Owner
+from chalicelib.ops.practice import evaluate, generate, manage, remediate
+from chalicelib.ops.practice.generate import Wanted
+from chalicelib.ops.usage.meter import Meter
+from chalicelib.ops.usage.metered import MeteredEmbedder
+
+routes = Routes("exercises")
+StudentId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=r"\S",
+        description="Any name by which you keep learners apart.",
+    ),
+]
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+Interest = Annotated[str, Meta(min_length=1, max_length=100)]
+MESSAGES = {
+    "complete": "You have mastered this exercise.",
+    "continue": "Well done; the next exercise will make it stick.",
+    "remediate": "POST /api/exercise/remediate explains the first gap.",
+}
+
+
+class NewExercise(Body, frozen=True, kw_only=True):
+    """An exercise to generate. `concept_id`: the id of a concept, or a phrase that is looked up in your documents.
+
+    `kind` is chosen by `difficulty` if it is not given. `item_ids` and `collection_id` limit the documents.
+    """
+
+    concept_id: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+    student_id: StudentId
+    student_interests: Annotated[list[Interest], Meta(max_length=20)] = msgspec.field(default_factory=list)
+    life_category: LifeCategory = "personal"
+    difficulty: Difficulty = "basic"
+    previous_exercise_id: Id | None = None
+    kind: Kind | None = None
+    item_ids: Annotated[list[ItemId], Meta(min_length=1, max_length=1000)] | None = None
+    collection_id: Id | None = None
+
+
+class NewEvaluation(Body, frozen=True, kw_only=True):
+    """An answer to an exercise: to a multiple choice a letter or an option, to ordered steps their letters in order."""
+
+    exercise_id: Id
+    student_id: StudentId
+    response_text: Annotated[str, Meta(min_length=1, max_length=2000, pattern=r"\S")]
+    time_spent_seconds: Annotated[int, Meta(ge=0, le=86_400)] | None = None
+
+
+class NewRemediation(Body, frozen=True, kw_only=True):
+    """The evaluation whose first gap is to be closed."""
+
+    evaluation_id: Id
+
+
+class ExerciseChanges(Body, frozen=True, kw_only=True):
+    """`report`: what is wrong with the exercise. `retired`: it is not listed, and not given again."""
+
+    report: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\S")] | UnsetType = UNSET
+    retired: Literal[True] | UnsetType = UNSET
+
+
+class ListExercises(Query, frozen=True, kw_only=True):
+    student_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    concept_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    retired: bool = False
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
+
+
+class ListEvaluations(Query, frozen=True, kw_only=True):
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
+
+
+@routes.post(
+    "/api/exercise/generate",
+    body=NewExercise,
+    returns=GeneratedExercise,
+    errors=(BudgetSpent, NotFound),
+    keyed=True,
+    cost="costly",
+    summary="Generate an exercise from your documents; the same request gets the same one for 24 hours.",
+)
+def generate_exercise(request: Request) -> GeneratedExercise:
+    body: NewExercise = request.body
+    wanted = Wanted(
+        concept_id=body.concept_id,
+        student_id=body.student_id,
+        interests=tuple(body.student_interests),
+        life_category=body.life_category,
+        difficulty=body.difficulty,
+        kind=body.kind,
+        previous_exercise_id=body.previous_exercise_id,
+        item_ids=tuple(body.item_ids) if body.item_ids is not None else None,
+        collection_id=body.collection_id,
+    )
+    made = generate.generate_exercise(
+        request.user_id,
+        str(request.creation_id),
+        wanted,
+        db=wiring.database(),
+        embedder=_embedder(request),
+    )
+    message = (
+        "You asked for the same within the last 24 hours: this is that exercise, from the cache."
+        if made.is_cached
+        else "The exercise is new."
+    )
+    return GeneratedExercise(exercise=exercise_of(made.exercise, cached=made.is_cached), message=message)
+
+
+@routes.post(
+    "/api/exercise/evaluate",
+    body=NewEvaluation,
+    returns=EvaluatedAnswer,
+    errors=(BudgetSpent, NotFound),
+    keyed=True,
+    cost="costly",
+    summary="Evaluate an answer: what is right, what is missing, and what to do next.",
+)
+def evaluate_answer(request: Request) -> EvaluatedAnswer:
+    body: NewEvaluation = request.body
+    stored = evaluate.evaluate_answer(
+        request.user_id,
+        str(request.creation_id),
+        body.exercise_id,
+        student_id=body.student_id,
+        response_text=body.response_text,
+        time_spent_seconds=body.time_spent_seconds,
+        db=wiring.database(),
+        embedder=_embedder(request),
+    )
+    return EvaluatedAnswer(
+        evaluation=evaluation_of(stored),
+        next_action=stored.next_action,
+        message=MESSAGES[stored.next_action],
+    )
+
+
+@routes.post(
+    "/api/exercise/remediate",
+    body=NewRemediation,
+    returns=RemediatedGap,
+    errors=(Conflict, NotFound),
+    keyed=True,
+    summary="Explain the first gap of an answer from its page, with problems that lead back to the exercise.",
+)
+def remediate_gap(request: Request) -> RemediatedGap:
+    stored = remediate.remediate_gap(
+        request.user_id, str(request.creation_id), request.body.evaluation_id, db=wiring.database()
+    )
+    return RemediatedGap(
+        remediation=remediation_of(stored),
+        message="Solve the problems in order; the last one is the exercise.",
+    )
+
+
+@routes.get(
+    "/api/v1/exercises", query=ListExercises, returns=ExerciseList, summary="List exercises, newest first."
+)
+def list_exercises(request: Request) -> ExerciseList:
+    query: ListExercises = request.query
+    rows, cursor = manage.list_exercises(
+        request.user_id,
+        student_id=query.student_id,
+        concept_id=query.concept_id,
+        with_retired=query.retired,
+        after=query.after,
+        limit=query.limit,
+        db=wiring.database(),
+    )
+    return ExerciseList(data=[exercise_of(row) for row in rows], has_more=cursor is not None, next=cursor)
+
+
+@routes.get("/api/v1/exercises/{exercise_id}", returns=Exercise, summary="Read an exercise.")
+def get_exercise(request: Request) -> Exercise:
+    return exercise_of(manage.read_exercise(*_place(request), db=wiring.database()))
+
+
+@routes.patch(
+    "/api/v1/exercises/{exercise_id}",
+    body=ExerciseChanges,
+    returns=Exercise,
+    summary="Report what is wrong with an exercise, or retire it.",
+)
+def change_exercise(request: Request) -> Exercise:
+    changes: ExerciseChanges = request.body
+    stored = manage.change_exercise(
+        *_place(request),
+        report=None if changes.report is UNSET else changes.report,
+        retire=changes.retired is True,
+        db=wiring.database(),
+    )
+    return exercise_of(stored)
+
+
+@routes.delete("/api/v1/exercises/{exercise_id}", summary="Delete an exercise with its evaluations.")
+def delete_exercise(request: Request) -> None:
+    manage.delete_exercise(*_place(request), db=wiring.database())
+
+
+@routes.get(
+    "/api/v1/exercises/{exercise_id}/hints/{n}",
+    patterns={"n": "^[1-9][0-9]{0,2}$"},
+    returns=Hint,
+    summary="Read one hint of an exercise; the first is 1.",
+)
+def get_hint(request: Request) -> Hint:
+    hints = manage.read_exercise(*_place(request), db=wiring.database()).hints
+    number = int(request.path["n"])
+    if number > len(hints):
+        raise NotFound(f"This exercise has {len(hints)} hints.")
+    return Hint(
+        exercise_id=request.path["exercise_id"],
+        number=number,
+        text=hints[number - 1],
+        has_more=number < len(hints),
+    )
+
+
+@routes.get(
+    "/api/v1/exercises/{exercise_id}/evaluations",
+    query=ListEvaluations,
+    returns=EvaluationList,
+    summary="List the evaluated answers to an exercise, newest first.",
+)
+def list_evaluations(request: Request) -> EvaluationList:
+    query: ListEvaluations = request.query
+    rows, cursor = manage.list_evaluations(
+        *_place(request), after=query.after, limit=query.limit, db=wiring.database()
+    )
+    return EvaluationList(data=[evaluation_of(row) for row in rows], has_more=cursor is not None, next=cursor)
+
+
+def _place(request: Request) -> tuple[str, str]:
+    return request.user_id, request.path["exercise_id"]
+
+
+def _embedder(request: Request) -> MeteredEmbedder:
+    owner = Owner(user_id=request.user_id)
+    meter = Meter(owner, db=wiring.database(), budgets=wiring.settings().budgets)
+    return MeteredEmbedder(wiring.embedder(), meter)

@@ -1,0 +1,105 @@
+"""List, read, report, retire and delete exercises and concepts."""
+
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import NotFound
+from chalicelib.model.ids import is_uuid
+from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
+from chalicelib.model.practice.exercises import StoredConcept, StoredEvaluation, StoredExercise
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.practice import concepts, evaluations, exercises
+
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres.postgres import Database
+
+
+def list_concepts(
+    user_id: str, *, student_id: str | None, after: str | None, limit: int, db: "Database"
+) -> tuple[list[StoredConcept], str | None]:
+    """Return a page of concepts, newest first, and the cursor of the next page."""
+    position = decode_cursor(after) if after else None
+    rows = db.transact(
+        user_id,
+        lambda tx: concepts.list_page(tx, user_id, student_id=student_id, after=position, limit=limit + 1),
+    )
+    page, last = cut_page(rows, limit)
+    return page, encode_cursor(last.created_at, last.id) if last else None
+
+
+def read_concept(user_id: str, concept_id: str, *, student_id: str | None, db: "Database") -> StoredConcept:
+    """Return the concept. Raise NotFound."""
+    return db.transact(user_id, lambda tx: concepts.get(tx, user_id, concept_id, student_id=student_id))
+
+
+def delete_concept(user_id: str, concept_id: str, *, db: "Database") -> None:
+    """Delete the concept with its exercises and their evaluations. Raise NotFound."""
+    if not db.transact(user_id, lambda tx: concepts.delete(tx, user_id, concept_id)):
+        raise NotFound("There is no such concept.")
+
+
+def list_exercises(
+    user_id: str,
+    *,
+    student_id: str | None,
+    concept_id: str | None,
+    with_retired: bool,
+    after: str | None,
+    limit: int,
+    db: "Database",
+) -> tuple[list[StoredExercise], str | None]:
+    """Return a page of exercises, newest first, and the cursor of the next page. A concept that is gone has none."""
+    position = decode_cursor(after) if after else None
+    if concept_id is not None and not is_uuid(concept_id):
+        return [], None
+    rows = db.transact(
+        user_id,
+        lambda tx: exercises.list_page(
+            tx,
+            user_id,
+            student_id=student_id,
+            concept_id=concept_id,
+            with_retired=with_retired,
+            after=position,
+            limit=limit + 1,
+        ),
+    )
+    page, last = cut_page(rows, limit)
+    return page, encode_cursor(last.created_at, last.id) if last else None
+
+
+def read_exercise(user_id: str, exercise_id: str, *, db: "Database") -> StoredExercise:
+    """Return the exercise. Raise NotFound."""
+    return db.transact(user_id, lambda tx: exercises.get(tx, user_id, exercise_id))
+
+
+def change_exercise(
+    user_id: str, exercise_id: str, *, report: str | None, retire: bool, db: "Database"
+) -> StoredExercise:
+    """Note what is wrong with the exercise, or retire it; return it. Raise NotFound."""
+
+    def change(tx: Tx) -> StoredExercise:
+        exercises.get(tx, user_id, exercise_id)
+        exercises.update(tx, user_id, exercise_id, report=report, retire=retire)
+        return exercises.get(tx, user_id, exercise_id)
+
+    return db.transact(user_id, change)
+
+
+def delete_exercise(user_id: str, exercise_id: str, *, db: "Database") -> None:
+    """Delete the exercise with its evaluations. Raise NotFound."""
+    if not db.transact(user_id, lambda tx: exercises.delete(tx, user_id, exercise_id)):
+        raise NotFound("There is no such exercise.")
+
+
+def list_evaluations(
+    user_id: str, exercise_id: str, *, after: str | None, limit: int, db: "Database"
+) -> tuple[list[StoredEvaluation], str | None]:
+    """Return a page of an exercise's evaluations, newest first, and the cursor of the next page. Raise NotFound."""
+    position = decode_cursor(after) if after else None
+
+    def read(tx: Tx) -> list[StoredEvaluation]:
+        exercises.get(tx, user_id, exercise_id)
+        return evaluations.list_page(tx, user_id, exercise_id, after=position, limit=limit + 1)
+
+    page, last = cut_page(db.transact(user_id, read), limit)
+    return page, encode_cursor(last.evaluated_at, last.id) if last else None

@@ -1,0 +1,126 @@
+"""Remediate the first gap of an evaluated answer: its page, easier problems, then the original exercise again."""
+
+import json
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import Conflict
+from chalicelib.model.practice.drafting import choose_sentences, draft_exercises
+from chalicelib.model.practice.exercises import (
+    Excerpt,
+    Kind,
+    StoredEvaluation,
+    StoredExercise,
+    StoredRemediation,
+)
+from chalicelib.model.practice.gate import find_fault
+from chalicelib.stores.chat import citations
+from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.practice import evaluations, exercises
+from chalicelib.stores.practice.evaluations import NewRemediation
+
+if TYPE_CHECKING:
+    from chalicelib.stores.postgres.postgres import Database
+
+REACH_CHARS = 1_500  # of the page, before and behind the quote
+LADDER: tuple[Kind, ...] = ("multiple_choice", "cloze")  # from easy to hard; the original comes last
+MAX_DRAFTS = 60
+
+
+def remediate_gap(
+    user_id: str, remediation_id: str, evaluation_id: str, *, db: "Database"
+) -> StoredRemediation:
+    """Return the remediation of an evaluation; the same one each time.
+
+    Raise NotFound when there is no such evaluation; Conflict, coded "no_gap", when its answer lacks nothing; Conflict,
+    coded "stale", when the exercise's source has changed.
+    """
+
+    def work(tx: Tx) -> StoredRemediation:
+        evaluation = evaluations.get(tx, user_id, evaluation_id, field="evaluation_id")
+        known = evaluations.find_remediation(tx, user_id, evaluation_id)
+        if known is not None:
+            return known
+        if evaluation.first_gap is None:
+            raise Conflict(
+                "This answer lacks nothing: generate the next exercise.", code="no_gap", field="evaluation_id"
+            )
+        exercise = exercises.get(tx, user_id, evaluation.exercise_id)
+        if exercise.stale:
+            raise Conflict(
+                "The source of this exercise has changed: generate a new exercise.",
+                code="stale",
+                field="evaluation_id",
+            )
+        row = _remediation(remediation_id, evaluation, exercise, _read_excerpt(tx, user_id, exercise))
+        return evaluations.ensure_remediation(tx, user_id, row)
+
+    return db.transact(user_id, work)
+
+
+def _read_excerpt(tx: Tx, user_id: str, exercise: StoredExercise) -> Excerpt:
+    window = citations.Window(
+        item_id=exercise.item_id,
+        page=exercise.page,
+        source=exercise.source,
+        start=exercise.page_start - REACH_CHARS,
+        end=exercise.page_end + REACH_CHARS,
+    )
+    (stored,) = citations.list_texts(tx, user_id, [window])
+    assert stored is not None  # an exercise that is not stale has its text
+    return Excerpt(
+        item_id=exercise.item_id,
+        item_name=exercise.item_name,
+        item_sha256=stored.sha256,
+        source=exercise.source,
+        page=exercise.page,
+        start=stored.start,
+        text=stored.text,
+    )
+
+
+def _remediation(
+    remediation_id: str, evaluation: StoredEvaluation, exercise: StoredExercise, excerpt: Excerpt
+) -> NewRemediation:
+    gap = evaluation.first_gap or ""
+    where = f"{exercise.item_name}, page {exercise.page}"
+    quote = " ".join(exercise.quote.split())
+    content = (
+        f"Your answer lacks this: {gap}\n\n{where} says: “{quote}”\n\n"
+        "Read the sentence, solve the problems in order, and then answer the exercise again without looking."
+    )
+    return NewRemediation(
+        id=remediation_id,
+        evaluation_id=evaluation.id,
+        exercise_id=exercise.id,
+        student_id=evaluation.student_id,
+        target_gap=gap,
+        content=content,
+        personalized_context=exercise.personalization,
+        problems=json.dumps([*_ladder(exercise, excerpt), _original(exercise)], ensure_ascii=False),
+    )
+
+
+def _ladder(exercise: StoredExercise, excerpt: Excerpt) -> list[dict[str, object]]:
+    """Return easier problems about the exercise's own quote; those about the rest of its page if it has none."""
+    sentences = choose_sentences(exercise.concept, [excerpt], ())
+    quote = " ".join(exercise.quote.split())
+    sentences.sort(key=lambda sentence: sentence.text != quote)
+    found: list[dict[str, object]] = []
+    for kind in LADDER:
+        drafts = list(draft_exercises(kind, sentences, concept=exercise.concept, seed=exercise.id))
+        for draft in drafts[:MAX_DRAFTS]:
+            if draft.question != exercise.question and find_fault(draft, others=()) is None:
+                hint = f"It begins with “{draft.key[0]}”."
+                found.append({"kind": kind, "question": draft.shown, "answer": draft.key, "hint": hint})
+                break
+    return found
+
+
+def _original(exercise: StoredExercise) -> dict[str, object]:
+    return {
+        "kind": exercise.kind,
+        "question": exercise.content,
+        "answer": exercise.answer_key,
+        "hint": exercise.hints[0],
+        "exercise_id": exercise.id,
+    }

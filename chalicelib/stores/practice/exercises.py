@@ -1,0 +1,75 @@
+"""Exercises, each compared with its source as it is now."""
+
+from datetime import datetime
+
+from msgspec.structs import asdict
+
+from chalicelib.errors import NotFound
+from chalicelib.model.ids import checked_uuid
+from chalicelib.model.practice.exercises import NewExercise, StoredExercise
+from chalicelib.stores.postgres.sql import statements
+from chalicelib.stores.postgres.tx import Tx
+
+SQL = statements(__file__)
+
+
+def insert(tx: Tx, user_id: str, exercise: NewExercise) -> None:
+    """Store an exercise, unless there is one with this id."""
+    tx.run(SQL["insert"], user_id=user_id, **asdict(exercise))
+
+
+def get(tx: Tx, user_id: str, exercise_id: str, *, field: str = "") -> StoredExercise:
+    """Return the exercise. Raise NotFound, naming the request's `field` that has the id."""
+    missing = NotFound("There is no such exercise.", field=field)
+    row = tx.row(StoredExercise, SQL["get"], user_id=user_id, id=checked_uuid(exercise_id, missing))
+    if row is None:
+        raise missing
+    return row
+
+
+def find_recent(tx: Tx, user_id: str, request_sha256: str) -> StoredExercise | None:
+    """Return the exercise that this request got within the last 24 hours, None if there is none or it is stale."""
+    row = tx.row(StoredExercise, SQL["find_recent"], user_id=user_id, request_sha256=request_sha256)
+    return None if row is None or row.stale else row
+
+
+def list_of_phrase(tx: Tx, user_id: str, phrase: str, *, limit: int) -> list[StoredExercise]:
+    """Return the exercises of the concept of this phrase that are not retired, newest first."""
+    return tx.rows(StoredExercise, SQL["list_of_phrase"], user_id=user_id, phrase=phrase, limit=limit)
+
+
+def list_page(
+    tx: Tx,
+    user_id: str,
+    *,
+    student_id: str | None,
+    concept_id: str | None,
+    with_retired: bool,
+    after: tuple[datetime, str] | None,
+    limit: int,
+) -> list[StoredExercise]:
+    """Return the exercises behind `after` (created_at, id), newest first."""
+    after_at, after_id = after or (None, None)
+    return tx.rows(
+        StoredExercise,
+        SQL["list"],
+        user_id=user_id,
+        student_id=student_id,
+        concept_id=concept_id,
+        with_retired=with_retired,
+        after_at=after_at,
+        after_id=after_id,
+        limit=limit,
+    )
+
+
+def update(tx: Tx, user_id: str, exercise_id: str, *, report: str | None, retire: bool) -> bool:
+    """Note a report that is not None; retire the exercise. Return False when there is none."""
+    values = {"report": report, "retire": retire}
+    return tx.run(SQL["update"], user_id=user_id, id=exercise_id, **values) == 1
+
+
+def delete(tx: Tx, user_id: str, exercise_id: str) -> bool:
+    """Delete the exercise with its evaluations. Return False when there is none."""
+    missing = NotFound("There is no such exercise.")
+    return tx.run(SQL["delete"], user_id=user_id, id=checked_uuid(exercise_id, missing)) == 1

@@ -49,7 +49,7 @@ MAX_PHRASE_CHARS = 200
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """What an exercise is wanted for. `concept_id` is a stored concept's id, or a phrase."""
+    """A wish for an exercise. `concept_id` is a stored concept's id, or a phrase."""
 
     concept_id: str
     student_id: str
@@ -74,7 +74,7 @@ class Generated(Struct, frozen=True, kw_only=True):
 
 
 class _Known(Struct, frozen=True, kw_only=True):
-    """What is known before an exercise is made. `phrase` names the concept; `shown` are its earlier exercises."""
+    """Facts known before an exercise is made. `phrase` names the concept; `shown` are its earlier exercises."""
 
     phrase: str
     type: Type

@@ -74,7 +74,8 @@ expected-statuses = ["2xx", "302", "404", "413", "422"]  # too large for this st
 include-operation-id = ["list_items", "search_items", "list_failures", "redrive_failures",
                         "list_api_keys", "create_api_key", "change_me", "register", "list_documents",
                         "create_document", "list_collections", "list_collection_items", "list_conversations",
-                        "list_runs", "list_jobs", "create_job", "change_job", "cancel_runs", "retry_runs",
+                        "list_usage", "list_stage_usage", "list_runs", "list_jobs", "create_job", "change_job",
+                        "cancel_runs", "retry_runs",
                         "list_webhooks", "list_deliveries", "change_webhook",
                         "create_account", "set_password", "create_verification", "change_email"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "422"]

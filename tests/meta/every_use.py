@@ -155,7 +155,7 @@ def use_conversations(world: Recorded) -> None:
 
 
 def use_jobs(world: Recorded) -> None:
-    """A zip whose runs ends, is retried and read; a run in parts that is cancelled, and one that is completed."""
+    """A zip whose run ends, is retried and read; runs in parts, cancelled and completed; one whose file is gone."""
     job = {
         "job_id": json.loads(world.request("POST", "/api/v1/jobs", {"name": "j", "description": "d"}))["id"]
     }
@@ -163,7 +163,7 @@ def use_jobs(world: Recorded) -> None:
     world.request("GET", "/api/v1/jobs/{job_id}", **job)
     world.request("PATCH", "/api/v1/jobs/{job_id}", {"name": "k"}, **job)
     one, runs = "/api/v1/runs/{run_id}", []
-    for _ in range(3):
+    for _ in range(4):
         runs.append({"run_id": json.loads(world.request("POST", "/api/v1/runs", job))["id"]})
     archive = zipped(
         [("a.jpg", jpeg("navy")), ("b.pdf", b"torn"), ("large.pdf", random.Random(1).randbytes(9_000_000))]
@@ -173,12 +173,16 @@ def use_jobs(world: Recorded) -> None:
     world.run(world.event_of(place["key"], len(archive)))
     world.request("PATCH", one, {"max_cost_usd": 1}, **runs[1])
     in_parts = [
-        json.loads(world.request("GET", one + "/upload-url", query="?parts=1", **run)) for run in runs[1:]
+        json.loads(world.request("GET", one + "/upload-url", query="?parts=1", **run)) for run in runs[1:3]
     ]
     world.request("POST", one + "/cancel", **runs[1])
     etag = send_part(in_parts[1]["parts"][0]["url"], pdf("in parts"))
     world.request("POST", one + "/upload-complete", {"parts": [{"number": 1, "etag": etag}]}, **runs[2])
     world.run(world.event_of(in_parts[1]["key"], 9))
+    place = json.loads(world.request("GET", one + "/upload-url", **runs[3]))
+    gone = world.put(place["key"], jpeg("olive"))
+    world.remove(place["key"])
+    world.run(gone)
     for _ in range(2):
         world.sql(
             "UPDATE tasks SET run_after = now(), woken_at = NULL WHERE stage = 'job' AND state = 'ready'"

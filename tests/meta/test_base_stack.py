@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.logs import METRICS_NAMESPACE
+from chalicelib.metrics.declared import NAMESPACE
 from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIBUTE, definition
 from deploy import base
 from deploy.network import DUALSTACK, write_network
@@ -162,7 +162,7 @@ def test_each_alarm_looks_at_every_function_that_can_have_it() -> None:
 
 
 def test_the_alarms_on_waiting_work_are_on_metrics_that_the_relay_writes() -> None:
-    of_relay = [alarm for alarm in alarms().values() if alarm.get("Namespace") == METRICS_NAMESPACE]
+    of_relay = [alarm for alarm in alarms().values() if alarm.get("Namespace") == NAMESPACE]
     assert {alarm["MetricName"] for alarm in of_relay} == {"OutboxAge", "WorkAge"}
     assert all(alarm["Dimensions"] == [{"Name": "Stage", "Value": {"Ref": "Stage"}}] for alarm in of_relay)
 

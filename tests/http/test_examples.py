@@ -24,7 +24,7 @@ def media(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     parts = {"body": operation.get("requestBody", {}), **operation["responses"]}
     for name, part in parts.items():
         for type_, content in part.get("content", {}).items():
-            if type_.endswith("json") and content["schema"]:
+            if type_ in (JSON, "application/problem+json") and content["schema"]:
                 yield name, content
 
 

@@ -105,18 +105,41 @@ def build_template(stage: str, to: Path) -> dict[str, Any]:
     return finish_template(to / "sam.json", code_hash="0" * 64)
 
 
-def run_chalice(stage: str, sources: Path, to: Path, python: Path) -> None:
-    """Run `chalice package` with the overlay. Raise CannotPackage."""
+def build_terraform(stage: str, to: Path) -> Path:
+    """Write chalice.tf.json and deployment.zip to the directory `to`. Return the zip's path. Raise CannotPackage.
+
+    Chalice cannot say in Terraform how long logs are kept, nor what the overlay adds: add these to your own files.
+    """
+    python = make_environment(find_python())
+    sources = to.with_name(f"{to.name}-sources")
+    stage_sources(sources)
+    config = sources / ".chalice" / "config.json"
+    settings = json.loads(config.read_text())
+    settings["stages"][stage].pop("log_retention_in_days", None)
+    config.write_text(json.dumps(settings))
+    run_chalice(stage, sources, to, python, "--pkg-format", "terraform")
+    zips.compile_zip(to / "deployment.zip", python)
+    return to / "deployment.zip"
+
+
+def run_chalice(stage: str, sources: Path, to: Path, python: Path, *flags: str) -> None:
+    """Run `chalice package`, with the overlay unless there are flags. Raise CannotPackage."""
     extras = sources / "overlay.json"
     extras.write_text(json.dumps(overlay.template(stage)))
     shutil.rmtree(to, ignore_errors=True)
     chalice = [str(python), "-c", "from chalice.cli import main; main()"]
-    command = [*chalice, "package", "--stage", stage, "--merge-template", str(extras), str(to)]
+    flags = flags or ("--merge-template", str(extras))
+    command = [*chalice, "package", "--stage", stage, *flags, str(to)]
     # Chalice needs a region for its client, but makes no call.
     env = {"AWS_DEFAULT_REGION": "us-east-1", **os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     ran = subprocess.run(command, cwd=sources, env=env, capture_output=True, text=True, check=False)
     # If Chalice finds no wheel of a dependency, it leaves it out, prints a message and exits with 0.
-    if ran.returncode or "Could not install dependencies" in ran.stdout + ran.stderr:
+    # So it does for what it cannot write in Terraform.
+    if (
+        ran.returncode
+        or "Could not install" in ran.stdout + ran.stderr
+        or not (to / "deployment.zip").exists()
+    ):
         raise CannotPackage(f"chalice package failed:\n{ran.stdout}{ran.stderr}")
 
 
@@ -132,12 +155,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stage", choices=STAGES, default="dev")
     parser.add_argument("--find-python", action="store_true", help="print the Python it would use")
+    parser.add_argument("--pkg-format", choices=("cloudformation", "terraform"), default="cloudformation")
     arguments = parser.parse_args()
     try:
         if arguments.find_python:
             print(find_python())
             return
-        package = build(arguments.stage, ROOT / "build" / f"package-{arguments.stage}")
+        if arguments.pkg_format == "terraform":
+            package = build_terraform(arguments.stage, ROOT / "build" / f"terraform-{arguments.stage}")
+        else:
+            package = build(arguments.stage, ROOT / "build" / f"package-{arguments.stage}")
     except CannotPackage as error:
         sys.exit(str(error))
     for name, size_bytes in zips.weights(package):

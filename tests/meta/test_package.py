@@ -20,8 +20,8 @@ from chalicelib.model.gateway.gateway_routes import ROUTES
 from chalicelib.model.work.tasks import POLICIES
 from deploy import base, hollow, zips
 from deploy.overlay import logical_id
-from deploy.package import CannotPackage, build, find_python, make_environment, stage_sources
-from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, ROOT
+from deploy.package import CannotPackage, build, build_terraform, find_python, make_environment, stage_sources
+from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, FUNCTIONS, ROOT, lambda_name
 from deploy.queues import resource_id
 from local.sam import expand
 from tests.support.heif_files import plain_heic
@@ -259,6 +259,18 @@ def test_the_api_calls_the_environments_that_wait(expanded: dict[str, Any]) -> N
         assert uri["Fn::Sub"][1] == {"Called": called}
     allowed = [each for each in expanded["Resources"].values() if each["Type"] == "AWS::Lambda::Permission"]
     assert {"Ref": "ApiHandlerLive"} in [each["Properties"]["FunctionName"] for each in allowed]
+
+
+@pytest.mark.slow
+def test_the_app_can_be_packaged_for_terraform(package: Path, tmp_path: Path) -> None:
+    zipped = build_terraform("dev", tmp_path / "dev")
+    assert zipped.stat().st_size <= zips.LIMIT_BYTES
+    made = json.loads((tmp_path / "dev" / "chalice.tf.json").read_text())["resource"]
+    assert {each["function_name"] for each in made["aws_lambda_function"].values()} == {
+        lambda_name(function, "dev") for function in FUNCTIONS
+    }
+    assert len(made["aws_lambda_event_source_mapping"]) == len(CONSUMERS)
+    assert len(made["aws_cloudwatch_event_rule"]) == 3
 
 
 def test_the_promised_outputs_are_there(package: Path) -> None:

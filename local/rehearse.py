@@ -265,9 +265,10 @@ def upload(rehearsal: Rehearsal, stage: str, token: str) -> dict[str, Any]:
 
 
 def check_left_over(rehearsal: Rehearsal, stage: str) -> None:
-    """Raise Failed unless the account holds the files of the first stage, and nothing else of the app's."""
+    """Raise Failed unless the account holds the first stage's files and the code, and nothing else of the app."""
     buckets = [each["Name"] for each in rehearsal.aws("s3").list_buckets()["Buckets"]]
-    require(buckets == [f"collections-images-{stage}-000000000000"], f"buckets left: {buckets}")
+    kept = {f"collections-images-{stage}-{ACCOUNT}", CODE_BUCKET}
+    require(set(buckets) == kept, f"buckets left: {buckets}")
     left: Mapping[str, Any] = {
         "functions": rehearsal.aws("lambda").list_functions()["Functions"],
         "rules": rehearsal.aws("events").list_rules()["Rules"],

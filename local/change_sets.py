@@ -1,7 +1,7 @@
 """Patches moto's CloudFormation, for the rehearsal.
 
-moto 5.2.5 applies a change set without its conditions and forgets outputs, cannot expand SAM, and makes an API without
-its paths.
+moto 5.2.5 applies a change set without its conditions and forgets outputs, cannot expand SAM, makes an API without its
+paths, and does not delete it.
 """
 
 import json
@@ -20,6 +20,7 @@ def install() -> None:
     setattr(ChangeSet, "apply", _apply)  # noqa: B010
     setattr(CloudFormationBackend, "create_change_set", _created)  # noqa: B010
     setattr(RestAPI, "create_from_cloudformation_json", classmethod(_api))  # noqa: B010
+    setattr(RestAPI, "delete", _delete_api)  # noqa: B010
 
 
 def _apply(change_set: ChangeSet) -> None:
@@ -51,3 +52,7 @@ def _api(
     """Make an API with the paths of its body, and with the body's title as its name."""
     body = cloudformation_json["Properties"]["Body"]
     return apigateway_backends[account_id][region_name].import_rest_api(body, fail_on_warnings=False)
+
+
+def _delete_api(api: RestAPI, account_id: str, region: str) -> None:
+    apigateway_backends[account_id][region].delete_rest_api(api.id)

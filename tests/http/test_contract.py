@@ -34,12 +34,21 @@ RUNS = (
     ("coverage,fuzzing", f"--max-examples={12 * SCALE}", "--include-operation-id=redrive_failures"),
 )
 # They need a password, a token, a mail's link or a session that chance does not find, an item that is in this very
-# collection, a run that nobody has done yet, or bytes in S3: tests/accounts/test_sessions.py, test_proofs.py,
-# test_collections.py, test_runs.py and test_multipart.py have them.
+# collection, a run that nobody has done yet, bytes in S3, or a document to practise: tests/accounts/test_sessions.py,
+# test_proofs.py, test_collections.py, test_runs.py, test_multipart.py and tests/practice/test_exercises.py have them.
 UNKNOWABLE = {
     *("create_account", "set_password", "change_email", "create_verification"),
     *("log_in", "refresh_session", "end_session", "remove_collection_item", "cancel_run", "complete_upload"),
     *("complete_run_upload", "retry_run", "download_run_file"),
+    *(
+        "generate_exercise",
+        "evaluate_answer",
+        "remediate_gap",
+        "get_exercise",
+        "change_exercise",
+        "delete_exercise",
+    ),
+    *("get_hint", "list_evaluations", "get_concept", "delete_concept"),
 }
 CALLERS = {
     "Bearer of-alice": Caller(user_id="alice", is_admin=True),
@@ -76,6 +85,7 @@ include-operation-id = ["list_items", "search_items", "list_failures", "redrive_
                         "create_document", "list_collections", "list_collection_items", "list_conversations",
                         "list_usage", "list_stage_usage", "list_runs", "list_jobs", "create_job", "change_job",
                         "cancel_runs", "retry_runs",
+                        "list_concepts", "list_exercises", "list_evaluations", "generate_exercise",
                         "list_webhooks", "list_deliveries", "change_webhook",
                         "create_account", "set_password", "create_verification", "change_email"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "422"]

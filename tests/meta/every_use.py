@@ -85,6 +85,7 @@ def use_api(world: Recorded) -> None:
     world.request("DELETE", "/api/v1/items/{item_id}", item_id="garden")
     use_webhooks(world)
     use_jobs(world)
+    use_exercises(world)
     use_failures(world)
     use_accounts(world)
     for method in app.app.routes["/{proxy+}"].keys() - {"OPTIONS"}:
@@ -152,6 +153,26 @@ def use_conversations(world: Recorded) -> None:
     world.request("GET", "/api/v1/conversations")
     world.request("PATCH", one, {"title": "Tomatoes"}, conversation_id=talk)
     world.request("DELETE", one, conversation_id=talk)
+
+
+def use_exercises(world: Recorded) -> None:
+    """An exercise that is answered wrongly, remediated, reported and deleted with its concept."""
+    new = {"concept_id": "watering tomatoes", "student_id": "s"}
+    exercise = json.loads(world.request("POST", "/api/exercise/generate", new))["exercise"]
+    one = {"exercise_id": exercise["exercise_id"]}
+    answer = one | {"student_id": "s", "response_text": "nothing"}
+    evaluation = json.loads(world.request("POST", "/api/exercise/evaluate", answer))["evaluation"]
+    gap = {"evaluation_id": evaluation["evaluation_id"]}
+    world.request("POST", "/api/exercise/remediate", gap)
+    for part in ("", "/evaluations"):
+        world.request("GET", "/api/v1/exercises/{exercise_id}" + part, **one)
+    world.request("GET", "/api/v1/exercises/{exercise_id}/hints/{n}", n="1", **one)
+    world.request("PATCH", "/api/v1/exercises/{exercise_id}", {"retired": True}, **one)
+    world.request("DELETE", "/api/v1/exercises/{exercise_id}", **one)
+    for path in ("/api/v1/exercises", "/api/v1/concepts"):
+        world.request("GET", path)
+    for method in ("GET", "DELETE"):
+        world.request(method, "/api/v1/concepts/{concept_id}", concept_id=exercise["concept_id"])
 
 
 def use_jobs(world: Recorded) -> None:

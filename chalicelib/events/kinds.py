@@ -12,6 +12,7 @@ from chalicelib.ops.chat import ask
 from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.ingest import analyze, embed, ingest
 from chalicelib.ops.jobs.drive import Steps, drive_run
+from chalicelib.ops.jobs.export_steps import export_steps
 from chalicelib.ops.jobs.file_steps import file_steps
 from chalicelib.ops.jobs.reembed_steps import reembed_steps
 from chalicelib.ops.search.reembed import reembed
@@ -118,6 +119,10 @@ def _owner_of_run(claim: Claim) -> Owner:
     return Owner(user_id=claim.user_id, run_id=claim.run)
 
 
+def _export_steps() -> Steps:
+    return export_steps(db=wiring.pipeline_database(), blobs=wiring.blobs())
+
+
 def _file_steps() -> Steps:
     return file_steps(
         db=wiring.pipeline_database(),
@@ -151,6 +156,7 @@ RUNS: Mapping[str, Callable[[Claim, TimeLeft], Finish | Later | None]] = {
     "webhook": _webhook,
 }
 STEPS: Mapping[JobKind, Callable[[], Steps]] = {
+    "export": _export_steps,
     "ingest": _file_steps,
     "zip_import": _file_steps,
     "reembed": _reembed_steps,

@@ -13,6 +13,7 @@ from chalicelib.api.chat.runs import Run, run_of
 from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.library.uploads import Part, PartToSend
 from chalicelib.errors import Conflict, NotFound
+from chalicelib.model.jobs.exports import EXPORT_FILE, has_export
 from chalicelib.model.jobs.runs import INPUT_MAX_BYTES, Outcome, RunFile, file_key
 from chalicelib.ops.ingest.manage import DOWNLOAD_TTL_S
 from chalicelib.ops.jobs import inputs, runs
@@ -169,15 +170,15 @@ def list_run_errors(request: Request) -> Response:
 
 @routes.get(
     "/api/v1/runs/{run_id}/files/{name}",
-    patterns={"name": r"^(results|errors)\.jsonl$"},
+    patterns={"name": r"^((results|errors)\.jsonl|export\.zip)$"},
     status=302,
-    summary="Redirect to the file of all results, or of all errors, of a run that has ended; for an hour.",
+    summary="Redirect to the results, the errors or the export of a run that has ended; for an hour.",
 )
 def download_run_file(request: Request) -> Response:
     run, _ = runs.read_run(request.user_id, request.path["run_id"], db=wiring.database())
-    if run.files_at is None:
-        raise NotFound("This run has no such file, or not yet.", code="no_file")
     name = request.path["name"]
+    if not (has_export(run) if name == EXPORT_FILE else run.files_at):
+        raise NotFound("This run has no such file, or not yet.", code="no_file")
     url = wiring.blobs().presign_download(
         file_key(request.user_id, run.id, name), ttl_s=DOWNLOAD_TTL_S, filename=f"run-{run.id}-{name}"
     )

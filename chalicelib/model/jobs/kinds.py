@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.errors import InvalidInput
 
-JobKind = Literal["ingest", "reembed", "reprocess", "zip_import"]
+JobKind = Literal["export", "ingest", "reembed", "reprocess", "zip_import"]
 
 
 class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,6 +50,7 @@ KINDS: dict[JobKind, KindOfJob] = {
     "ingest": KindOfJob(
         title="Make items of an uploaded image, PDF or zip of them.", takes_upload=True, takes_collection=True
     ),
+    "export": KindOfJob(title="Write all that you have as one zip, to download."),
     "zip_import": KindOfJob(
         title="Make items of the files in an uploaded zip.", takes_upload=True, takes_collection=True
     ),

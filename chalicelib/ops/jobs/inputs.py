@@ -66,6 +66,8 @@ def complete_input(
     """
     known = _checked(run_id)
     run = db.transact(user_id, lambda tx: runs.get(tx, user_id, known))
+    if not _takes_file(run):
+        raise errors.Conflict("This run takes no file.", code="takes_no_file")
     if run.multipart_id is None or run.multipart_key is None:
         if run.input_key is not None:
             return run
@@ -111,13 +113,17 @@ def _begin(tx: Tx, run_id: str, arrival: Arrival) -> tuple[ItemRef | None, bool]
 
 def _get_waiting(tx: Tx, user_id: str, run_id: str) -> Run:
     run = runs.get(tx, user_id, run_id)
-    if not run.is_of_job or not KINDS[cast(JobKind, run.kind)].takes_upload or run.retry_of:
+    if not _takes_file(run):
         raise errors.Conflict("This run takes no file.", code="takes_no_file")
     if run.state != "queued" or run.input_key is not None:
         raise errors.Conflict(
             "This run has its file already, or is over; begin another run.", code="run_has_begun"
         )
     return run
+
+
+def _takes_file(run: Run) -> bool:
+    return run.is_of_job and KINDS[cast(JobKind, run.kind)].takes_upload and not run.retry_of
 
 
 def _replace_multipart(tx: Tx, user_id: str, run_id: str, key: str, multipart_id: str) -> Run:

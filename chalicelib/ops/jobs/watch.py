@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from chalicelib.errors import CollectionsError
+from chalicelib.model.jobs.exports import EXPORT_FILE, progress_of
 from chalicelib.model.jobs.runs import ENDED, file_key
 from chalicelib.model.jobs.schedules import next_time
 from chalicelib.ops.jobs.drive import ERRORS, RESULTS
@@ -93,5 +94,8 @@ def _prune(tx: Tx, name: RunName) -> None:
     gone: dict[str, str | None] = {file_key(name.user_id, run.id, file): None for file in (RESULTS, ERRORS)}
     if run.input_key and "archive_bytes" in run.progress:
         gone[run.input_key] = run.input_etag
+    if run.kind == "export":
+        written = [file_key(name.user_id, run.id, EXPORT_FILE)]
+        gone |= dict.fromkeys([*written, *(kept.key for kept in progress_of(run.progress).kept)])
     uploads.insert_deletions(tx, name.user_id, gone)
     runs.delete(tx, name.user_id, [name.run_id])

@@ -90,11 +90,7 @@ class Blobs:
         multipart_id, etags = self.begin_parts(key, content_type=content_type), dict[int, str]()
         try:
             for number, part in enumerate(chain((first, second), parts), start=1):
-                with _translated():
-                    sent = self._s3.upload_part(
-                        Bucket=self.bucket, Key=key, UploadId=multipart_id, PartNumber=number, Body=part
-                    )
-                etags[number] = sent["ETag"]
+                etags[number] = self.put_part(key, multipart_id, number, part)
             self.complete_parts(key, multipart_id, etags)
         except BaseException:
             self.abort_parts(key, multipart_id)
@@ -188,6 +184,14 @@ class Blobs:
                     "upload_part", Params={"Bucket": self.bucket, **part}, ExpiresIn=ttl_s
                 )
             )
+
+    def put_part(self, key: str, multipart_id: str, number: int, body: bytes) -> str:
+        """Write a part, in place of one of this number, and return its etag. Raise NotFound if the upload has ended."""
+        with _translated():
+            sent = self._s3.upload_part(
+                Bucket=self.bucket, Key=key, UploadId=multipart_id, PartNumber=number, Body=body
+            )
+        return _etag(sent["ETag"])
 
     def list_parts(self, key: str, multipart_id: str) -> list[StoredPart]:
         """Return the parts that have arrived, at most 1,000. Raise NotFound if the upload has ended."""

@@ -78,6 +78,11 @@ def set_outcome(
     tx.run(SQL["set_outcome"], user_id=user_id, run_id=run_id, number=number, **ended)
 
 
+def set_done(tx: Tx, user_id: str, run_id: str, numbers: Sequence[int]) -> None:
+    """End lines as done that no item answers for."""
+    tx.run(SQL["set_done"], user_id=user_id, run_id=run_id, numbers=list(numbers))
+
+
 def settle(tx: Tx, user_id: str, run_id: str) -> Counts:
     """End the lines whose items have ended, or have gone; return how many, and how many are still at work."""
     found = {row["outcome"]: row["count"] for row in tx.all(SQL["settle"], user_id=user_id, run_id=run_id)}

@@ -59,6 +59,10 @@ WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND number = %(number)
 UPDATE run_files SET outcome = %(outcome)s, code = %(code)s, message = %(message)s, finished_at = clock_timestamp()
 WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND number = %(number)s
 
+-- :name set_done
+UPDATE run_files SET outcome = 'done', finished_at = clock_timestamp()
+WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND number = ANY (%(numbers)s::int[])
+
 -- A file whose bytes are known has no item of its own any more: its upload names the item that has them.
 -- :name settle
 WITH ended AS (

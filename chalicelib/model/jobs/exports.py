@@ -1,0 +1,81 @@
+"""The zip of an export: its entries' names, what is known of each entry, and where its writing goes on."""
+
+import re
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib.model.jobs.runs import ENDED, Run
+
+FORMAT, FORMAT_VERSION = "collections-export", 1
+EXPORT_FILE = "export.zip"
+PART_BYTES = 8 * 1024 * 1024  # S3 takes parts of at least 5 MiB
+MAX_PARTS = 10_000  # S3's limit
+MAX_NAME_CHARS = 120
+Phase = Literal["items", "collections", "conversations", "end"]
+NEXT_PHASE: dict[Phase, Phase] = {
+    "items": "collections",
+    "collections": "conversations",
+    "conversations": "end",
+}
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """An entry of the zip that is written, with the fields of its line in the zip's directory."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+    compressed_bytes: int
+    crc: int
+    offset: int
+    method: int
+    flags: int
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """An object in S3 that one step leaves for the next ones."""
+
+    key: str
+    etag: str
+    size_bytes: int
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """Where an export goes on: `progress` of its run.
+
+    `offset` counts all bytes of the zip so far: those of `parts`, given as S3's etags, and those of `tail`, which are
+    too few for a part. `directory` has the entries so far, in JSON lines. `after` is the last id of this phase.
+    """
+
+    phase: Phase = "items"
+    after: str | None = None
+    step: int = 0
+    offset: int = 0
+    parts: tuple[str, ...] = ()
+    tail: Kept | None = None
+    directory: tuple[Kept, ...] = ()
+    counts: dict[str, int] = {}
+    zip_bytes: int | None = None
+
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        return (*self.directory, *((self.tail,) if self.tail else ()))
+
+
+def progress_of(stored: Any) -> Progress:
+    """Return the progress as it is stored with a run; the beginning's when none is."""
+    return msgspec.convert(stored, Progress)
+
+
+def has_export(run: Run) -> bool:
+    """Return whether the zip of this run can be downloaded."""
+    return run.kind == "export" and run.state in ENDED and run.progress.get("zip_bytes") is not None
+
+
+def original_path(number: int, name: str) -> str:
+    """Return the entry's name of a file. The number makes it unique; the rest is safe as a file's name anywhere."""
+    safe = _UNSAFE.sub("_", name)[-MAX_NAME_CHARS:].strip(" .")
+    return f"originals/{number:06}/{safe or 'file'}"

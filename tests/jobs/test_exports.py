@@ -111,6 +111,13 @@ def test_a_file_that_is_gone_fails_by_name_and_the_rest_is_exported(runner: Runn
     archive = download(runner, run)
     assert check(archive)["counts"] | {"items": 2, "files": 1} == check(archive)["counts"]
     assert [row["original"] for row in lines(archive, "items") if row.get("id") == "apples"] == [None]
+    wiring.blobs().put("alice/apples.pdf", b"it is back", content_type="application/pdf")
+    status, again = runner("POST", f"{RUNS}/{run_id}/retry")
+    assert status == 201, again
+    runner.settle()
+    archive = download(runner, runner.run(again["id"]))
+    assert check(archive)["counts"] == {"items": 1, "files": 1, "collections": 1, "conversations": 1}
+    assert archive.read("originals/000001/apples.pdf") == b"it is back"
 
 
 def test_killed_at_every_few_commits_it_goes_on_and_the_zip_is_whole(

@@ -50,10 +50,10 @@ KINDS: dict[JobKind, KindOfJob] = {
     "ingest": KindOfJob(
         title="Make items of an uploaded image, PDF or zip of them.", takes_upload=True, takes_collection=True
     ),
-    "export": KindOfJob(title="Write all that you have as one zip, to download."),
     "zip_import": KindOfJob(
         title="Make items of the files in an uploaded zip.", takes_upload=True, takes_collection=True
     ),
+    "export": KindOfJob(title="Write all that you have as one zip, to download."),
     "reembed": KindOfJob(
         title="Embed all users' texts with NEXT_EMBEDDING_MODEL, beside the vectors in use.", admin=True
     ),

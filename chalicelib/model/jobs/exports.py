@@ -44,7 +44,7 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """Where an export goes on: `progress` of its run.
+    """The position of an export, kept as `progress` of its run.
 
     `offset` counts all bytes of the zip so far: those of `parts`, given as S3's etags, and those of `tail`, which are
     too few for a part. `directory` has the entries so far, in JSON lines. `after` is the last id of this phase.

@@ -23,6 +23,7 @@ def message(role: Role, content: str, *citations: StoredCitation) -> CitedMessag
         model=None,
         input_tokens=None,
         output_tokens=None,
+        cached=False,
         created_at=datetime(2026, 1, 2, tzinfo=UTC),
     )
     return CitedMessage(message=stored, citations=citations)

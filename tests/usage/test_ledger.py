@@ -19,9 +19,9 @@ from chalicelib.stores.postgres.postgres import Database
 from chalicelib.stores.usage import ledger
 from tests.conftest import execute, rows
 from tests.models.making import KEY, openai_embedder, providers
-from tests.support.model_server import Asked, ModelServer, Reply, anthropic_message
+from tests.support.model_server import ModelServer, Reply, anthropic_message
 from tests.support.talking import Talk, document
-from tests.support.vendors import CAT, TRUE, written
+from tests.support.vendors import TRUE
 from tests.support.world import jpeg
 
 HAIKU, DAY = "claude-haiku-5-5", date(2026, 11, 26)
@@ -143,21 +143,22 @@ def test_from_upload_to_answer(hosted: Talk) -> None:
 
 def test_a_worker_that_lost_its_lease_has_spent_all_the_same(hosted: Talk, server: ModelServer) -> None:
     """And what is asked again is a second row."""
+    vector, late = server.vector, [True]
 
-    def late(asked: Asked) -> Any:
-        hosted.world.sql(
-            "UPDATE tasks SET token = NULL, state = 'ready', lease_until = NULL WHERE stage = 'analyze'"
-        )
-        server.value = written
-        return CAT
+    def lose_the_lease(text: Any) -> list[float]:
+        if late:
+            late.clear()
+            lost = "token = NULL, state = 'ready', lease_until = NULL"
+            hosted.world.sql(f"UPDATE tasks SET {lost} WHERE stage = 'embed'")
+        return vector(text)
 
-    server.value = late
+    server.vector = lose_the_lease
     hosted.world.ingest("alice/cat.jpg", jpeg())
     assert hosted.world.item("cat")["status"] != "READY"
     hosted.world.wait()
     assert hosted.world.item("cat")["status"] == "READY"
     counted = hosted.world.sql("SELECT operation, count(*) FROM usage_ledger GROUP BY 1 ORDER BY 1")
-    assert counted == [("analyze", 2), ("embed", 1)]
+    assert counted == [("analyze", 1), ("embed", 2)]
 
 
 def test_what_a_row_holds_is_no_text_of_the_user(hosted: Talk) -> None:

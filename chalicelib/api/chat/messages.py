@@ -46,6 +46,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     searched; reranker); `stale`, true when any citation is stale. `outcome`: answered; nothing_relevant, when the
     items have nothing about it; nothing_verified, when no sentence passed the check; refused, by the model. `content`
     says so too. Without a chat model, answers are sentences of the items themselves, and `provider` is "extractive".
+    `cached`: the model was not asked, as you had asked it the same within a week.
 
     `content`, quotes and names are plain text (`content_type`) and may have anything that is in a file: show them as
     text, never as Markdown or HTML, where `![](//host/x)` would be fetched.
@@ -72,6 +73,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None
     input_tokens: int | None
     output_tokens: int | None
+    cached: bool
 
 
 def message_of(cited: CitedMessage) -> Message:

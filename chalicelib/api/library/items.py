@@ -33,6 +33,8 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):
+    """What the analyzer says of an item. `cached`: it was not asked, as you had asked it the same within a week."""
+
     category: str
     summary: str
     labels: list[str]
@@ -40,6 +42,7 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None
     provider: str
     model: str
+    cached: bool
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):

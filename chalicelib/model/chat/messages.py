@@ -17,7 +17,8 @@ class StoredMessage(Struct, frozen=True, kw_only=True):
     """A row of `messages`. `ordinal` counts from 1 in each conversation.
 
     Only a question has `collection_id` or `item_ids`. Only an answer has `reply_to`, the id of its question;
-    `question`, the text that was searched for; `outcome`, `provider`, `model` and tokens.
+    `question`, the text that was searched for; `outcome`, `provider`, `model` and tokens. `cached`: the model was not
+    asked, as it had been asked the same before.
     """
 
     id: str
@@ -36,6 +37,7 @@ class StoredMessage(Struct, frozen=True, kw_only=True):
     model: str | None
     input_tokens: int | None
     output_tokens: int | None
+    cached: bool
     created_at: datetime
 
 

@@ -26,7 +26,10 @@ class ItemRef(Struct, frozen=True, kw_only=True):
 
 
 class Analysis(Struct, frozen=True, kw_only=True):
-    """An analyzer's result. `text_in_image` is the text that was read, in reading order; "" if there is none."""
+    """An analyzer's result. `text_in_image` is the text that was read, in reading order; "" if there is none.
+
+    `cached`: it is that of an earlier request, which was the same.
+    """
 
     category: str
     summary: str
@@ -35,6 +38,7 @@ class Analysis(Struct, frozen=True, kw_only=True):
     language: str | None
     provider: str
     model: str
+    cached: bool = False
 
 
 class StoredItem(Struct, frozen=True, kw_only=True):
@@ -85,6 +89,7 @@ class DescribedItem(StoredItem, frozen=True, kw_only=True):
     language: str | None
     provider: str | None
     model: str | None
+    cached: bool | None
 
 
 class ItemEvent(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from chalicelib.errors import BudgetSpent, InvalidInput, ModelRefused, Unavailable
@@ -23,8 +22,10 @@ from chalicelib.model.ingest.chunking import estimate_tokens
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.ranking import is_relevant
 from chalicelib.model.text import UNSTORABLE
+from chalicelib.ops.chat.model_calls import ModelCalls
 from chalicelib.ops.chat.verify import check_draft, read_evidence
 from chalicelib.ops.search.passages import Passage, find_passages
+from chalicelib.ops.usage.memory import Memory
 from chalicelib.ops.usage.meter import Meter
 from chalicelib.ops.usage.metered import (
     TOKENS_PER_ESTIMATED,
@@ -33,7 +34,7 @@ from chalicelib.ops.usage.metered import (
     MeteredReranker,
     require_room,
 )
-from chalicelib.providers import ChatAnswer, ChatModel, Embedder, Reranker, Usage
+from chalicelib.providers import ChatModel, Embedder, Reranker
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
@@ -43,7 +44,6 @@ PASSAGE_TOKENS, MODEL_PASSAGE_TOKENS = 1_024, 3_000
 ANSWER_TOKENS, QUESTION_TOKENS = 2_048, 256
 HISTORY_MESSAGES, HISTORY_TOKENS = 10, 2_000
 NO_REWRITING = {"model_cut_off", "model_unusable"}  # a reasoning model may spend all its tokens on thinking
-MODEL_LEAST_S = 2.0  # the model is not asked with less time than this
 EMBED_TIMEOUT_S = 10.0
 
 
@@ -57,11 +57,12 @@ class Question(Struct, frozen=True, kw_only=True):
 
 
 class Models(Struct, frozen=True, kw_only=True):
-    """The models an answer may use. Without `chat` the answer is made of sentences of the items."""
+    """The models an answer may use, and earlier answers. Without `chat` an answer is made of sentences of the items."""
 
     embedder: Embedder
     reranker: Reranker | None = None
     chat: ChatModel | None = None
+    memory: Memory | None = None
 
     def require_room(self, meter: Meter) -> None:
         """Raise BudgetSpent unless the budgets have room now for an answer."""
@@ -70,16 +71,20 @@ class Models(Struct, frozen=True, kw_only=True):
             require_room(self.chat, meter, prompt_tokens=prompt, max_tokens=ANSWER_TOKENS)
 
     def metered(self, meter: Meter) -> "Models":
-        """Return the same models, with their calls written to the ledger."""
+        """Return the same models, with their calls written to the ledger, and the owner's earlier answers."""
         return Models(
             embedder=MeteredEmbedder(self.embedder, meter),
             reranker=MeteredReranker(self.reranker, meter) if self.reranker else None,
             chat=MeteredChat(self.chat, meter) if self.chat else None,
+            memory=meter.memory,
         )
 
 
 class Answered(Struct, frozen=True, kw_only=True):
-    """An answer to store. `question` is the text searched for; `model` is the embedder's without a chat model."""
+    """An answer to store. `question` is the text searched for; `model` is the embedder's without a chat model.
+
+    `cached`: it is made of what the model wrote when it was asked the same before.
+    """
 
     content: str
     outcome: Outcome
@@ -91,6 +96,7 @@ class Answered(Struct, frozen=True, kw_only=True):
     model: str
     input_tokens: int
     output_tokens: int
+    cached: bool
 
 
 def answer_question(
@@ -102,7 +108,7 @@ def answer_question(
 ) -> Answered:
     """Return the answer. Raise Unavailable when the model gives none in time, or one that does not fit the schema."""
     chat = models.chat
-    calls = _ModelCalls(chat, time_left_s) if chat else None
+    calls = ModelCalls(chat, time_left_s, memory=models.memory) if chat else None
     searched = _stand_alone(question, calls)
     found = find_passages(
         question.user_id,
@@ -118,9 +124,7 @@ def answer_question(
     draft = Draft(sentences=())
     if passages and calls:
         try:
-            draft = calls.ask(
-                prompts.ANSWERING, _prompt(searched, passages), prompts.ANSWER, Draft, ANSWER_TOKENS
-            )
+            draft = calls.draft(_prompt(searched, passages), max_tokens=ANSWER_TOKENS)
         except ModelRefused:
             outcome = "refused"
     elif not calls:
@@ -136,6 +140,8 @@ def answer_question(
     checked = _check(draft, passages, question, db=db)
     if draft.sentences:
         outcome = "answered" if checked.citations else "nothing_verified"
+    if calls and outcome == "answered":
+        calls.keep_draft()  # another one may be better, if it is asked for again
     return Answered(
         content=checked.content or TEXT_WITHOUT_ANSWER[outcome],
         outcome=outcome,
@@ -147,6 +153,7 @@ def answer_question(
         model=calls.model if calls else models.embedder.model,
         input_tokens=calls.input_tokens if calls else 0,
         output_tokens=calls.output_tokens if calls else 0,
+        cached=calls.is_cached if calls else False,
     )
 
 
@@ -159,42 +166,7 @@ def _check(draft: Draft, passages: Sequence[Passage], question: Question, *, db:
     return check_draft(draft, evidence, question=question.text)
 
 
-class _ModelCalls:
-    """Ask the model within the time left, and sum up the tokens used."""
-
-    def __init__(self, chat: ChatModel, time_left_s: Callable[[], float]) -> None:
-        self._chat = chat
-        self._time_left_s = time_left_s
-        self.provider, self.model = chat.provider, chat.model
-        self.input_tokens = self.output_tokens = 0
-
-    def ask(self, system: str, prompt: str, schema: dict[str, object], shape: type[T], max_tokens: int) -> T:
-        """Return the model's answer as a `shape`. Raise Unavailable when it does not fit, or no time is left."""
-        left_s = self._time_left_s()
-        if left_s < MODEL_LEAST_S:
-            raise Unavailable("There is no time left to ask the model.", code="no_time_left")
-        answer: ChatAnswer = self._chat.complete(
-            system,
-            prompt,
-            schema=schema,
-            max_tokens=max_tokens,
-            timeout_s=left_s,
-            spend=self._spend,
-        )
-        self.provider, self.model = answer.provider, answer.model
-        try:
-            return msgspec.convert(answer.value, shape)
-        except (msgspec.ValidationError, RecursionError) as error:
-            raise Unavailable(
-                "The model did not answer in the form it was asked for.", code="model_unusable"
-            ) from error
-
-    def _spend(self, usage: Usage) -> None:
-        self.input_tokens += usage.prompt_tokens
-        self.output_tokens += usage.output_tokens
-
-
-def _stand_alone(question: Question, calls: _ModelCalls | None) -> str:
+def _stand_alone(question: Question, calls: ModelCalls | None) -> str:
     """Return the text to search for: the model's rewriting, or the one by words when the model gives none of use."""
     by_words = stand_alone(question.text, [turn.question for turn in question.history if turn.question])
     if calls is None or not question.history:

@@ -17,13 +17,13 @@ from chalicelib.model.usage.usage import Owner
 from chalicelib.model.work.tasks import Claim, StoredRun
 from chalicelib.ops.chat.answer import (
     HISTORY_MESSAGES,
-    MODEL_LEAST_S,
     Answered,
     Models,
     Question,
     answer_question,
 )
 from chalicelib.ops.chat.conversations import MAX_MESSAGES, checked_id
+from chalicelib.ops.chat.model_calls import MODEL_LEAST_S
 from chalicelib.ops.work.engine import Finish, Finished, TimeUp, run_task
 from chalicelib.ops.work.wake import wake_later
 from chalicelib.stores.chat import citations, conversations, messages
@@ -158,6 +158,7 @@ def _write_answer(tx: Tx, claim: Claim, asked: StoredMessage, answered: Answered
         model=answered.model,
         input_tokens=answered.input_tokens,
         output_tokens=answered.output_tokens,
+        cached=answered.cached,
     )
     citations.insert_many(tx, user_id, message_id, answered.citations)
     conversations.touch(tx, user_id, conversation_id)

@@ -16,7 +16,7 @@ from chalicelib.stores import cache_entries, idempotency_keys
 from chalicelib.stores.ingest import uploads
 from chalicelib.stores.operations import failures, sweeps
 from chalicelib.stores.postgres.tx import Tx
-from chalicelib.stores.usage import spending
+from chalicelib.stores.usage import answers, spending
 from chalicelib.stores.webhooks import deliveries
 from chalicelib.stores.work import outbox, tasks
 
@@ -62,6 +62,7 @@ def _heal(*, db: "Database") -> dict[str, int]:
         "pruned_letters": db.transact_as_system(failures.prune_letters),
         "pruned_keys": db.transact_as_system(idempotency_keys.prune),
         "pruned_answers": db.transact_as_system(cache_entries.prune),
+        "pruned_model_answers": db.transact_as_system(answers.prune),
         "freed_budgets": db.transact_as_system(lambda tx: spending.free_expired(tx, limit=BATCH)),
     }
 

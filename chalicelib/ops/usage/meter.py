@@ -20,6 +20,7 @@ from chalicelib.errors import BudgetSpent
 from chalicelib.model.usage.budgets import DEFAULT_PLAN, Budgets, Spending, is_nearly_spent, limit_of
 from chalicelib.model.usage.costs import cost_of, find_price
 from chalicelib.model.usage.usage import Call, Operation, Owner, Usage
+from chalicelib.ops.usage.memory import Memory
 from chalicelib.providers import Spend
 from chalicelib.stores.accounts import accounts, users
 from chalicelib.stores.postgres.tx import Tx
@@ -32,7 +33,10 @@ log = logging.getLogger("collections.usage")
 
 
 class Meter:
-    """Counts the calls that are made for one owner. `today` returns the day, in UTC, whose prices hold."""
+    """Counts the calls that are made for one owner. `today` returns the day, in UTC, whose prices hold.
+
+    `memory` has the owner's earlier answers.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class Meter:
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     ) -> None:
         self._owner, self._db, self._budgets, self._today = owner, db, budgets, today
+        self.memory = Memory(owner, db=db)
         self._limit_usd: Decimal | None = None  # the user's; known once something is reserved
 
     @contextmanager

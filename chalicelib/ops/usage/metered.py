@@ -6,8 +6,10 @@ The most that a call may use is estimated from what is sent: twice the estimated
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
+from chalicelib.model import prompts
 from chalicelib.model.ingest.chunking import estimate_tokens
 from chalicelib.model.usage.usage import Usage
 from chalicelib.ops.usage.meter import Meter
@@ -29,6 +31,9 @@ TOKENS_PER_ESTIMATED = 2
 PICTURE_TOKENS, PICTURE_PIXELS = 5_000, 2_000_000  # more than any provider counts for one
 PROMPT_TOKENS = 1_000  # of the app's own words, and the schema
 THINKING_TOKENS = 8_192  # the room that the clients give to models that think, which counts as output
+# What is asked of analyzers, besides the item: other words are another request.
+ANALYZING = (prompts.ANALYZING_IMAGE, prompts.ANALYZING_DOCUMENT, prompts.ANALYSIS)
+READING = (prompts.READING_PAGE, prompts.PAGE)
 ANALYSIS_TOKENS = 16_384  # the longest answer that the analyzer is asked for
 
 
@@ -38,16 +43,26 @@ class MeteredAnalyzer:
         self._analyzer, self._meter = analyzer, meter
 
     def analyze(self, request: AnalysisRequest, *, timeout_s: float, spend: Spend | None = None) -> Analysis:
-        """Describe one item; see Analyzer."""
+        """Describe one item; see Analyzer. The same request again gets the same analysis, which says so."""
+        memory, asked = self._meter.memory, (ANALYZING, request)
+        if known := memory.recall(self.asked, asked):
+            return replace(msgspec.convert(known, Analysis), cached=True)
         most = _most(self.asked, prompt=_tokens(request.text) + PICTURE_TOKENS, answer=ANALYSIS_TOKENS)
         with self._meter.counting("analyze", most, spend) as count:
-            return self._analyzer.analyze(request, timeout_s=timeout_s, spend=count)
+            analysis = self._analyzer.analyze(request, timeout_s=timeout_s, spend=count)
+        memory.remember(self.asked, asked, analysis)
+        return analysis
 
     def read_page(self, page_jpeg: bytes, *, timeout_s: float, spend: Spend | None = None) -> str:
-        """Return the text on a page; see Analyzer."""
+        """Return the text on a page; see Analyzer. The same picture again is not sent again."""
+        memory, asked = self._meter.memory, (READING, page_jpeg)
+        if known := memory.recall(self.asked, asked):
+            return str(known["text"])
         most = _most(self.asked, prompt=PICTURE_TOKENS, answer=ANALYSIS_TOKENS)
         with self._meter.counting("read_page", most, spend) as count:
-            return self._analyzer.read_page(page_jpeg, timeout_s=timeout_s, spend=count)
+            text = self._analyzer.read_page(page_jpeg, timeout_s=timeout_s, spend=count)
+        memory.remember(self.asked, asked, {"text": text})
+        return text
 
 
 class MeteredEmbedder:

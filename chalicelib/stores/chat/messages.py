@@ -29,6 +29,7 @@ def insert(
     model: str | None = None,
     input_tokens: int | None = None,
     output_tokens: int | None = None,
+    cached: bool = False,
 ) -> bool:
     """Append a message to a conversation that the caller has locked. Return False if the message exists already."""
     added = tx.run(
@@ -49,6 +50,7 @@ def insert(
         model=model,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
+        cached=cached,
     )
     return added == 1
 

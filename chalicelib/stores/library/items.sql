@@ -102,7 +102,7 @@ DELETE FROM items WHERE user_id = %(user_id)s AND id = %(id)s
 SELECT i.id, i.key, i.name, i.kind, i.status, i.failure_code, i.failure_message, i.media_type, i.size_bytes, i.sha256,
        i.etag, i.generation, i.width_px, i.height_px, i.page_count, i.pages_read, i.unread_pages, i.scans_read, i.title,
        i.taken_at, i.camera, i.latitude, i.longitude, i.thumbnail_key, i.preview_key, i.created_at, i.updated_at, i.ready_at,
-       a.category, a.summary, a.labels, a.text_in_image, a.language, a.provider, a.model
+       a.category, a.summary, a.labels, a.text_in_image, a.language, a.provider, a.model, a.cached
 FROM items i
 LEFT JOIN analyses a ON a.user_id = i.user_id AND a.item_id = i.id AND a.is_current
 WHERE i.user_id = %(user_id)s
@@ -130,9 +130,10 @@ LIMIT %(limit)s
 UPDATE analyses SET is_current = false WHERE user_id = %(user_id)s AND item_id = %(id)s AND is_current
 
 -- :name insert_analysis
-INSERT INTO analyses (user_id, item_id, version, is_current, category, summary, labels, text_in_image, language, provider, model)
+INSERT INTO analyses (user_id, item_id, version, is_current, category, summary, labels, text_in_image, language, provider, model,
+                      cached)
 SELECT %(user_id)s, %(id)s, coalesce(max(version), 0) + 1, true, %(category)s, %(summary)s, %(labels)s::text[],
-       %(text_in_image)s, %(language)s, %(provider)s, %(model)s
+       %(text_in_image)s, %(language)s, %(provider)s, %(model)s, %(cached)s
 FROM analyses WHERE user_id = %(user_id)s AND item_id = %(id)s
 
 -- :name note

@@ -129,6 +129,7 @@ def _file_steps() -> Steps:
         blobs=wiring.blobs(),
         queues=wiring.queues(),
         max_file_bytes=_limits().max_bytes,
+        storage_gb=wiring.settings().storage_gb,
     )
 
 

@@ -58,7 +58,7 @@ SUBJECTS = {
         "library": {"ingest", "usage"},
         "search": {"work"},
         "chat": {"search", "usage", "work"},
-        "jobs": {"ingest", "search", "work"},
+        "jobs": {"ingest", "search", "usage", "work"},
         "operations": {"ingest", "jobs", "work"},
         "practice": {"search"},
         "usage": set(),

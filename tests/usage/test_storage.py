@@ -5,6 +5,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from chalicelib import wiring
 from chalicelib.errors import TooLarge
 from chalicelib.model.ingest.uploads import StoredUpload
@@ -13,6 +15,7 @@ from chalicelib.ops.ingest.uploads import announce_upload
 from chalicelib.stores.usage import storage
 from tests.support.library_api import upload
 from tests.support.people import Reply
+from tests.support.running import Runner, zipped
 from tests.support.small_files import make_pdf
 from tests.support.talking import Talk
 from tests.support.world import World, jpeg
@@ -138,3 +141,18 @@ def test_a_plan_has_its_own_limit(talk: Talk) -> None:
     limit(talk, free=5_000, team=7_000)
     limits = [bytes_limit_of(wiring.settings().storage_gb, plan) for plan in ("free", "team", "unknown")]
     assert limits == [5_000, 7_000, 5_000]
+
+
+def test_the_files_of_a_job_are_counted_too(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an archive, what has no room is refused with its line; a file alone is its run's failure."""
+    pictures = [(f"{color}.jpg", jpeg(color)) for color in ("red", "green", "blue")]
+    size = max(len(picture) for _, picture in pictures)
+    monkeypatch.setenv("STORAGE_GB", json.dumps({"user.free": f"{(2 * size + 10) / 10**9:.6f}"}))
+    wiring.settings.forget()
+    several = runner.begin()
+    runner.give(several, zipped(pictures), filename="all.zip")
+    outcomes = sorted(str(code) for _, code in runner.outcomes(several).values())
+    assert "storage_full" in outcomes and outcomes.count("None") >= 1
+    alone = runner.begin()
+    runner.give(alone, jpeg("white"))
+    assert runner.run(alone)["error"]["code"] == "storage_full"

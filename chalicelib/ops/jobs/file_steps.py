@@ -5,19 +5,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chalicelib.errors import BadFile, NotFound
+from chalicelib.errors import BadFile, NotFound, TooLarge
 from chalicelib.model.ingest.files import SNIFF_BYTES
 from chalicelib.model.jobs import archives
 from chalicelib.model.jobs.kinds import ReprocessParameters
 from chalicelib.model.jobs.runs import INPUT_MAX_BYTES, Run, RunFile, entry_folder
-from chalicelib.model.library.items import ItemRef, parse_key
+from chalicelib.model.library.items import ItemRef, ObjectKey, parse_key
+from chalicelib.model.usage.budgets import DEFAULT_PLAN, Budgets, bytes_limit_of
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest.ingest import Arrival, register
 from chalicelib.ops.ingest.manage import object_key, restart_item
 from chalicelib.ops.jobs.drive import Next, Steps
 from chalicelib.ops.jobs.stop import settle_files
+from chalicelib.ops.usage.storage import require_storage
 from chalicelib.ops.work.wake import wake_later
+from chalicelib.stores.accounts import accounts
 from chalicelib.stores.aws.ranges import RangedObject
+from chalicelib.stores.ingest import uploads
 from chalicelib.stores.jobs import files, runs
 from chalicelib.stores.library import items
 from chalicelib.stores.postgres.tx import Tx
@@ -35,9 +39,12 @@ ENTRIES_A_STEP = 10
 MAX_ITEMS = 100_000  # of one run
 LOOK_AGAIN_S, LOOK_AGAIN_MAX_S = 2.0, 15.0
 LINES_AT_ONCE = 1000
+ENTRY_TTL_S = 900  # what is announced of an archive is stored by then
 
 
-def file_steps(*, db: "Database", blobs: "Blobs", queues: "Queues", max_file_bytes: int) -> Steps:
+def file_steps(
+    *, db: "Database", blobs: "Blobs", queues: "Queues", max_file_bytes: int, storage_gb: Budgets
+) -> Steps:
     """Return the steps of a kind of run that has files."""
     limits = archives.EntryLimits(max_file_bytes=max_file_bytes)
 
@@ -46,14 +53,23 @@ def file_steps(*, db: "Database", blobs: "Blobs", queues: "Queues", max_file_byt
             return lambda tx: None  # its lines are there since it was made
         if run.kind == "reprocess":
             return lambda tx: _list_items(tx, claim, run)
-        return _list_input(claim, run, limits, blobs=blobs)
+        return _list_input(claim, run, limits, blobs=blobs, storage_gb=storage_gb)
 
     def step(claim: Claim, run: Run, may_begin: bool) -> Callable[[Tx], Next]:
         waiting, room = db.transact(claim.user_id, lambda tx: _find_waiting(tx, claim))
         begun = waiting[:room] if may_begin else []
         entries = [file for file in begun if file.item_id is None and file.line is not None]
         if entries:
-            _unpack(claim, run, entries[:ENTRIES_A_STEP], limits, db=db, blobs=blobs, queues=queues)
+            _unpack(
+                claim,
+                run,
+                entries[:ENTRIES_A_STEP],
+                limits,
+                db=db,
+                blobs=blobs,
+                queues=queues,
+                storage_gb=storage_gb,
+            )
         plain = [file for file in begun if file.item_id is not None or file.line is None]
         return lambda tx: _begin_and_settle(tx, claim, run, plain, may_begin=may_begin, goes_on=bool(entries))
 
@@ -76,7 +92,7 @@ def _list_items(tx: Tx, claim: Claim, run: Run) -> None:
 
 
 def _list_input(
-    claim: Claim, run: Run, limits: archives.EntryLimits, *, blobs: "Blobs"
+    claim: Claim, run: Run, limits: archives.EntryLimits, *, blobs: "Blobs", storage_gb: Budgets
 ) -> Callable[[Tx], None]:
     """Find out what was uploaded: an archive, whose entries are the run's files, or one file. Raise BadFile."""
     assert run.input_key is not None
@@ -98,6 +114,8 @@ def _list_input(
         listed = [RunFile(number=1, name=key.name, key=key.key, size_bytes=size_bytes)]
 
     def write(tx: Tx) -> None:
+        if not is_archive:
+            _require_storage(tx, parse_key(run.input_key or ""), size_bytes, storage_gb)
         for start in range(0, len(listed), LINES_AT_ONCE):
             files.insert(tx, claim.user_id, run.id, listed[start : start + LINES_AT_ONCE])
         runs.set_input(tx, claim.user_id, run.id, key=run.input_key or "", etag=etag)
@@ -125,6 +143,7 @@ def _unpack(
     db: "Database",
     blobs: "Blobs",
     queues: "Queues",
+    storage_gb: Budgets,
 ) -> None:
     """Copy entries of the archive to objects of their own, and make their items, one transaction each."""
     assert run.input_key is not None and run.input_etag is not None
@@ -134,15 +153,29 @@ def _unpack(
         folder, name = entry_folder(run.id, entry.number), archives.base_name(entry.name)
         try:
             key = object_key(claim.user_id, folder, name)
+            db.transact(claim.user_id, lambda tx, k=key, e=entry: _announce(tx, k, e, storage_gb))  # type: ignore[misc]
             parts = archives.read_entry(archive, entry.line)
             etag = blobs.put_parts(key.key, parts, content_type="application/octet-stream")
-        except BadFile as error:
+        except (BadFile, TooLarge) as error:
             refused = (error.code, error.message)
             db.transact(claim.user_id, lambda tx, e=entry, r=refused: _refuse(tx, claim, e, *r))  # type: ignore[misc]
             continue
         arrival = Arrival(key=key, etag=etag)
         db.transact(claim.user_id, lambda tx, e=entry, a=arrival: _begin_entry(tx, claim, run, e, a))  # type: ignore[misc]
     wake_later(claim.user_id, db=db, queues=queues)
+
+
+def _announce(tx: Tx, key: ObjectKey, entry: RunFile, storage_gb: Budgets) -> None:
+    """Count the entry's bytes before they are stored. Raise TooLarge."""
+    size_bytes = entry.size_bytes or 0
+    _require_storage(tx, key, size_bytes, storage_gb)
+    uploads.insert(tx, key, content_type=None, size_bytes=size_bytes, sha256=None, ttl_s=ENTRY_TTL_S)
+
+
+def _require_storage(tx: Tx, key: ObjectKey, size_bytes: int, storage_gb: Budgets) -> None:
+    account = accounts.find(tx, key.user_id)
+    limit_bytes = bytes_limit_of(storage_gb, account.plan if account else DEFAULT_PLAN)
+    require_storage(tx, key, size_bytes, limit_bytes=limit_bytes)
 
 
 def _begin_entry(tx: Tx, claim: Claim, run: Run, entry: RunFile, arrival: Arrival) -> None:

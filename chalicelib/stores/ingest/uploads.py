@@ -14,7 +14,7 @@ SQL = statements(__file__)
 
 
 def insert(
-    tx: Tx, key: ObjectKey, *, content_type: str, size_bytes: int, sha256: str | None, ttl_s: int
+    tx: Tx, key: ObjectKey, *, content_type: str | None, size_bytes: int, sha256: str | None, ttl_s: int
 ) -> StoredUpload:
     """Insert an announced upload. Announced again, the same upload gets a new expiry."""
     return tx.rows(

@@ -33,7 +33,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):
-    """What the analyzer says of an item. `cached`: it was not asked, as you had asked it the same within a week."""
+    """The analyzer's words on an item. `cached`: it was not asked, as you had asked it the same within a week."""
 
     category: str
     summary: str

@@ -19,7 +19,9 @@ def test_an_idempotency_key_is_one_users(hall: Hall) -> None:
         assert (first.text, again.headers["Idempotency-Replayed"]) == (again.text, "true")
         others = hall.ask("bob", route, path, body, route.path)
         assert "Idempotency-Replayed" not in others.headers
-        assert others.status == (404 if path else first.status)
+        # Some bodies name a thing of the one who sent it first.
+        names_a_thing = path or {"exercise_id", "evaluation_id", "job_id"} & set(body or {})
+        assert others.status == (404 if names_a_thing else first.status)
         assert not tells_of("alice", others)
 
 

@@ -69,7 +69,7 @@ OUTSIDE: list[tuple[Break, str, str]] = [
             RoleName="collections-dev-EmbedderLambda", PolicyName="collections-dev-EmbedderLambda"
         ),
         "rights of collections-dev-EmbedderLambda",
-        "lacks the statements Publish, AskModels, Consume, Queue, Log, Settings",
+        "lacks the statements GetObject, Publish, AskModels, Consume, Queue, Log, Settings",
     ),
     (
         lambda it: set_mapping(it, "process", Enabled=False),

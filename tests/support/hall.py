@@ -193,6 +193,7 @@ class Hall:
     client: Client
     monkeypatch: pytest.MonkeyPatch
     ids: dict[str, Ids] = field(default_factory=dict)
+    practised: dict[str, Ids] = field(default_factory=dict)
 
     def make_ids(self, user: str) -> Ids:
         """Make things of this user; return their ids by path parameter, and what bodies need."""
@@ -228,7 +229,15 @@ class Hall:
         }
 
     def practice(self, user: str, collection: Ids) -> Ids:
-        """Return an exercise with a wrong answer, and a concept of another exercise: both tell whose they are."""
+        """Return an exercise with a wrong answer, and a concept of another exercise: both tell whose they are.
+
+        They are made once for each user: a second exercise would be refused as a copy.
+        """
+        if user not in self.practised:
+            self.practised[user] = self._practise(user, collection)
+        return self.practised[user]
+
+    def _practise(self, user: str, collection: Ids) -> Ids:
         practised_id, secret = f"{user}secret-practised-{next(_numbers)}", f"{user}secret"
         self.world.ingest(f"{user}/{practised_id}.pdf", document(CHAIN))
         self.ask(user, FILL_COLLECTION, collection, {"item_ids": [practised_id]})

@@ -74,7 +74,7 @@ def test_a_late_embedder_keeps_no_vector(world: World) -> None:
     real = wiring.embedder()
 
     class Slow:
-        model, dimensions = real.model, real.dimensions
+        model, dimensions, next = real.model, real.dimensions, None
 
         def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
             expire_leases(world)

@@ -20,7 +20,8 @@ def test_an_idempotency_key_is_one_users(hall: Hall) -> None:
         others = hall.ask("bob", route, path, body, route.path)
         assert "Idempotency-Replayed" not in others.headers
         # Some bodies name a thing of the one who sent it first.
-        names_a_thing = path or {"exercise_id", "evaluation_id", "job_id"} & set(body or {})
+        own_ids = [value for name, value in hall.ids["alice"].items() if name.endswith("_id")]
+        names_a_thing = path or any(each in str(body) for each in own_ids)
         assert others.status == (404 if names_a_thing else first.status)
         assert not tells_of("alice", others)
 
@@ -32,7 +33,7 @@ def test_a_cursor_of_anothers_leads_to_ones_own(hall: Hall) -> None:
     assert [item["id"] for item in page["data"]] == [newest]
     hall.be("bob")
     page = json.loads(hall.client.http.get(f"/api/v1/items?after={page['next']}").body)
-    assert [item["id"][:9] for item in page["data"]] == ["bobsecret"] * 2
+    assert {item["id"][:9] for item in page["data"]} == {"bobsecret"}
 
 
 def test_the_same_bytes_are_an_item_of_each(hall: Hall) -> None:

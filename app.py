@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from chalicelib import wiring
-from chalicelib.api.accounts import api_keys, me, proofs, registration, sessions
+from chalicelib.api.accounts import api_keys, deletions, me, proofs, registration, sessions
 from chalicelib.api.accounts.identity import identify
 from chalicelib.api.accounts.limits import admit_address, admit_caller, refuse_address
 from chalicelib.api.chat import conversations
@@ -74,6 +74,7 @@ for module in (
     proofs,
     sessions,
     me,
+    deletions,
     api_keys,
     webhooks,
     deliveries,

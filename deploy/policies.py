@@ -63,12 +63,20 @@ BUCKET = {
         ("PutObject", "*"),
         ("AbortMultipartUpload", "*"),
     ],
-    "sweeper": [("ListBucket", ""), ("GetObject", "*"), ("DeleteObject", "*"), ("AbortMultipartUpload", "*")],
+    "sweeper": [
+        ("ListBucket", ""),
+        ("ListBucketVersions", ""),
+        ("ListBucketMultipartUploads", ""),
+        ("GetObject", "*"),
+        ("DeleteObject", "*"),
+        ("DeleteObjectVersion", "*"),
+        ("AbortMultipartUpload", "*"),
+    ],
 }
 # The API's statements on DynamoDB: name, table, actions.
 TABLES = [
     ("Sessions", "sessions", ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"]),
-    ("RateLimits", "rate-limits", ["GetItem", "UpdateItem"]),
+    ("RateLimits", "rate-limits", ["GetItem", "UpdateItem", "DeleteItem"]),
 ]
 # Roles of the models that each function asks.
 MODELS = {

@@ -9,7 +9,7 @@ from tests.support.world import World, jpeg
 
 # No tenant's: the catalogue of models, what migrations have run, and what all users have spent together.
 SHARED = {"embedding_sets", "generation_sets", "generations", "schema_migrations", "stage_spending"}
-OPERATORS = {"audit_log", "dead_letters", "sweep_cursors"}
+OPERATORS = {"account_deletions", "audit_log", "dead_letters", "sweep_cursors"}
 
 
 def tables(url: str) -> dict[str, tuple[bool, bool]]:

@@ -279,6 +279,13 @@ def use_accounts(world: Recorded) -> None:
     world.request("POST", "/api/v1/password-resets", {"email": "new@example.org"})
     proof = {"token": link_of_latest_mail("reset", CONSOLE), "password": "an altogether new one"}
     world.request("POST", "/api/v1/password", proof)
+    tokens = json.loads(
+        world.request("POST", "/api/v1/sessions", {"email": "new@example.org", "password": proof["password"]})
+    )
+    signed_in = {"Authorization": f"Bearer {tokens['access_token']}"}
+    end = {"current_password": proof["password"]}
+    receipt = json.loads(world.request("DELETE", "/api/v1/me", end, headers=signed_in))
+    world.request("GET", "/api/v1/account-deletions/{deletion_id}", deletion_id=receipt["id"])
 
 
 def use_what_heals(world: Recorded) -> None:

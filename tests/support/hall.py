@@ -54,6 +54,7 @@ MISSING: Ids = {
     "concept_id": "00000000-0000-4000-8000-000000000000",
     "webhook_id": "00000000-0000-4000-8000-000000000000",
     "delivery_id": "00000000-0000-4000-8000-000000000000",
+    "deletion_id": "00000000-0000-4000-8000-000000000000",
 }
 PRACTISED = "wear of a bicycle chain"
 CHAIN = """A bicycle chain wears out after about 3000 kilometres of riding in rain. Mechanics measure the wear of a
@@ -98,6 +99,7 @@ BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
     ("POST", "/api/v1/sessions/refresh"): lambda ids: [{"refresh_token": ids["email"]}],
     ("POST", "/api/v1/api-keys"): lambda ids: [{"name": "new", "scopes": ["read"]}],
     ("PATCH", "/api/v1/me"): lambda ids: [{}],
+    ("DELETE", "/api/v1/me"): lambda ids: [{"current_password": PASSWORD}],
     ("POST", "/api/v1/webhooks"): lambda ids: [{"url": "https://hooks.invalid/", "events": ["run.failed"]}],
     ("PATCH", "/api/v1/webhooks/{webhook_id}"): lambda ids: [{"enabled": True}],
     ("POST", "/api/v1/webhooks/{webhook_id}/secret"): lambda ids: [{"keep_old_hours": 0}],
@@ -152,6 +154,7 @@ SILENT |= {("POST", "/api/v1/me/email")}
 # Open to everybody, and nobody's in particular; all others want to know who asks.
 PUBLIC = {
     "GET /",
+    "GET /api/v1/account-deletions/{deletion_id}",
     "GET /api/v1/openapi.json",
     "GET /health",
     "GET /health/live",
@@ -161,12 +164,22 @@ PUBLIC = {
 PUBLIC |= {"GET /api/v1/registration", "POST /api/v1/registration"}
 PUBLIC |= {"POST /api/v1/sessions", "POST /api/v1/sessions/refresh"}
 PUBLIC |= {f"POST /api/v1/{name}" for name in ("accounts", "password", "password-resets", "verifications")}
-# Deletions last, the innermost first: what they delete is asked for by the others.
+END = ("DELETE", "/api/v1/me")
+# Deletions last, the innermost first: what they delete is asked for by the others. The account's end is the last.
 ROUTES = sorted(
     app.app.declared,
-    key=lambda r: (r.method == "DELETE", (r.method == "DELETE") * -r.path.count("/"), r.path, r.method),
+    key=lambda r: (
+        (r.method, r.path) == END,
+        r.method == "DELETE",
+        (r.method == "DELETE") * -r.path.count("/"),
+        r.path,
+        r.method,
+    ),
 )
-PRIVATE = [route for route in ROUTES if not route.public and not route.admin]
+# The account's end names nobody else's things, and its user could not ask a second time.
+PRIVATE = [
+    route for route in ROUTES if not route.public and not route.admin and (route.method, route.path) != END
+]
 
 
 @dataclass(frozen=True)
@@ -217,6 +230,7 @@ class Hall:
             "key_id": json.loads(key.text)["id"],
             "email": f"{user}@example.org",
             "other_email": "carol@example.org",
+            "deletion_id": MISSING["deletion_id"],
             "document_id": document_id,
             "file_hash": self.world.item(document_id)["sha256"],
             "n": "1",

@@ -36,7 +36,12 @@ def _by_token(token: str) -> Caller:
     if read_header(token).get("alg") == "RS256" and (issuer := wiring.oidc()):
         claims = issuer.read(token, now_s=int(time()))
         account = accounts.find_external(claims.user_id, name=claims.display_name, db=wiring.database())
-        return Caller(user_id=claims.user_id, is_admin=account.role == "admin", plan=account.plan)
+        return Caller(
+            user_id=claims.user_id,
+            is_admin=account.role == "admin",
+            plan=account.plan,
+            signed_in_at=claims.auth_time,
+        )
     session, account = sessions.find_session(
         token,
         now_s=int(time()),

@@ -1,10 +1,12 @@
 """Counts requests against the limits of their address and their caller, and mails against those of their address."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from time import time
 
 from chalicelib import wiring
 from chalicelib.api.http.routes import Caller
+from chalicelib.errors import Unavailable
 from chalicelib.model.accounts import limits
 from chalicelib.model.accounts.limits import Admission, Cost, Limit
 from chalicelib.ops.accounts import admit as ops
@@ -49,6 +51,12 @@ def admit_mail(email: str, purpose: str) -> None:
         limits.mail_limits(wiring.settings().rates),
         store=wiring.rate_limits(),
     )
+
+
+def forget_user(user_id: str) -> None:
+    """Delete the counts of a user who is gone. Without DynamoDB they stay until they expire, within 25 hours."""
+    with suppress(Unavailable):
+        wiring.rate_limits().forget(f"user:{user_id}")
 
 
 def _admit(key: str, held_to: Sequence[Limit], cost: Cost) -> Admission | None:

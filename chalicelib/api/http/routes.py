@@ -64,7 +64,8 @@ class Caller(Struct, frozen=True, kw_only=True):
     """The user who sent the request. An admin may use the routes that are declared `admin=True`.
 
     `scopes` are those of the API key; a signed-in user has all scopes of their role. `ends_at` is when the API key
-    ends, None when it does not. `session_id` is None unless the user is signed in by a session.
+    ends, None when it does not. `session_id` is None unless the user is signed in by a session. `signed_in_at` is
+    when an outside issuer saw the user sign in (seconds since 1970), if it says so.
     """
 
     user_id: str
@@ -72,6 +73,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     plan: str = "free"
     scopes: frozenset[Scope] = ALL_SCOPES
     session_id: str | None = None
+    signed_in_at: int | None = None
     ends_at: datetime | None = None
 
     @property

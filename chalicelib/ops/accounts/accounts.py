@@ -54,7 +54,8 @@ def find_external(user_id: str, *, name: str, db: "Database") -> StoredAccount:
     """
     found = read_account(user_id, db=db)
     if found is None:
-        with suppress(Conflict):  # another request of the same user was faster
+        # Another request of the same user was faster, or the account is being deleted.
+        with suppress(Conflict, NotFound):
             db.transact_as_gatekeeper(
                 lambda tx: accounts.insert(tx, user_id, email=None, password_hash=None, name=name)
             )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.errors import CollectionsError, Unavailable
 from chalicelib.model.library.items import DERIVED_PREFIX, parse_key
+from chalicelib.ops.accounts.delete import go_on_deleting
 from chalicelib.ops.ingest.ingest import Arrival
 from chalicelib.ops.ingest.uploads import abort_abandoned
 from chalicelib.ops.jobs.inputs import register_arrival
@@ -46,6 +47,7 @@ def sweep(*, db: "Database", blobs: "Blobs", queues: "Queues", now: datetime) ->
         finally:
             counts |= _heal(db=db)
         counts["deleted_objects"] = delete_objects(db=db, blobs=blobs)
+        counts["deleted_accounts"] = go_on_deleting(db=db, blobs=blobs, now=now)
         counts["aborted_uploads"] = abort_abandoned(db=db, blobs=blobs)
     return counts
 

@@ -38,6 +38,7 @@ class IssuerClaims(msgspec.Struct, frozen=True, kw_only=True):
     exp: int
     iat: int = 0
     nbf: int = 0
+    auth_time: int | None = None
     aud: str | list[str] | None = None
     client_id: str | None = None
     name: str = ""

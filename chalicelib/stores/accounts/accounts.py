@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from chalicelib.model.accounts.accounts import PasswordAccount, StoredAccount
+from chalicelib.stores.accounts import deletions
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 
@@ -33,6 +34,7 @@ def insert(tx: Tx, user_id: str, *, email: str | None, password_hash: str | None
     The transaction raises Conflict when the user or the address has an account. The database allows this role to make
     plain users only, no administrators.
     """
+    deletions.release(tx, user_id)
     tx.run(SQL["insert_user"], user_id=user_id)
     tx.run(SQL["insert"], user_id=user_id, email=email, password_hash=password_hash, name=name)
 

@@ -66,6 +66,13 @@ class RateLimits:
         self._lock = threading.Lock()
         self._seen: OrderedDict[str, Tats] = OrderedDict()
 
+    def forget(self, key: str) -> None:
+        """Delete the counts of a key. Raise Unavailable."""
+        with self._presence.asked():
+            self._dynamodb.delete_item(TableName=self._table, Key={"id": {"S": key}})
+        with self._lock:
+            self._seen.pop(key, None)
+
     def take(self, key: str, limits: Sequence[Limit]) -> Admission:
         """Count one request against all of the key's limits, or against none if one refuses. Raise Unavailable."""
         tats, taken_by = self._recall(key), uuid4().hex

@@ -122,6 +122,37 @@ class Blobs:
                 failed = {error["Key"] for error in answer.get("Errors", ())}
         return [key for key in objects if key not in failed]
 
+    def delete_versions(self, prefix: str) -> int:
+        """Delete up to 1,000 versions of objects below the prefix, and uploads in parts; return how many.
+
+        0: nothing is left. Raise Unavailable if S3 kept one.
+        """
+        where = {"Bucket": self.bucket, "Prefix": prefix}
+        with _translated():
+            listed = self._s3.list_object_versions(**where)
+            found = [*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())]
+            begun = self._s3.list_multipart_uploads(**where).get("Uploads", ())
+            for each in found:
+                if _NOT_IN_XML.search(each["Key"]):
+                    self._s3.delete_object(Bucket=self.bucket, Key=each["Key"], VersionId=each["VersionId"])
+            together = [
+                {"Key": each["Key"], "VersionId": each["VersionId"]}
+                for each in found
+                if not _NOT_IN_XML.search(each["Key"])
+            ]
+            kept = self._delete_together(together) if together else []
+        for each in begun:
+            self.abort_parts(each["Key"], each["UploadId"])
+        if kept:
+            raise errors.Unavailable(
+                "The file store kept objects; they are tried again.", code="s3_unavailable"
+            )
+        return len(found) + len(begun)
+
+    def _delete_together(self, objects: list[dict[str, str]]) -> list[str]:
+        answer = self._s3.delete_objects(Bucket=self.bucket, Delete={"Objects": objects})
+        return [error["Key"] for error in answer.get("Errors", ())]
+
     def _etag_of(self, key: str) -> str | None:
         try:
             with _translated():

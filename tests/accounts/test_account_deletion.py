@@ -1,10 +1,12 @@
 """The deletion of an account: everything of the user goes, nothing of another's, whatever is cut off in between."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from time import time
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from chalicelib import wiring
 from chalicelib.errors import NotFound, Unavailable
@@ -12,6 +14,7 @@ from chalicelib.ops.accounts import delete
 from chalicelib.stores.accounts import users
 from chalicelib.stores.aws.blobs import Blobs
 from tests.support.emulated import BUCKET
+from tests.support.issuer import Issuer, jwk, sign
 from tests.support.people import PASSWORD, People, Reply
 from tests.support.talking import document
 from tests.support.world import jpeg
@@ -75,24 +78,14 @@ def versions_of(people: People, user_id: str) -> list[str]:
     return [each["Key"] for each in found if user_id in each["Key"].split("/")]
 
 
-@pytest.fixture
-def versioned(people: People) -> Iterator[None]:
-    s3 = people.world.aws.client("s3")
-    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    yield
-    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
-
-
 def number_of(people: People, user_id: str) -> int:
     return int(people.world.sql(f"SELECT number FROM users WHERE id = '{user_id}'")[0][0])
 
 
-def test_everything_of_the_user_goes_and_nothing_of_anothers(people: People, versioned: None) -> None:
+def test_everything_of_the_user_goes_and_nothing_of_anothers(people: People) -> None:
     ann, token = furnish(people, "ann@example.org")
     bob, bobs_token = furnish(people, "bob@example.org")
     s3 = people.world.aws.client("s3")
-    s3.put_object(Bucket=BUCKET, Key=f"{ann}/a.jpg", Body=b"an older version is below this one")
-    s3.delete_object(Bucket=BUCKET, Key=f"{ann}/a.jpg")
     s3.create_multipart_upload(Bucket=BUCKET, Key=f"{ann}/parts.pdf")
     numbers = {user: number_of(people, user) for user in (ann, bob)}
     before = rows_of(people, bob, numbers[bob]), versions_of(people, bob)
@@ -198,3 +191,36 @@ def test_a_receipt_that_is_not_there(people: People) -> None:
     nobody: Any = "00000000-0000-4000-8000-000000000000"
     assert people("GET", f"/api/v1/account-deletions/{nobody}").code == "no_deletion"
     assert people("GET", "/api/v1/account-deletions/x").status == 400
+
+
+@mock_aws
+def test_every_version_below_the_prefix_goes_and_no_other() -> None:
+    """In a bucket of plain moto: that of the local stack keeps one version."""
+    s3 = boto3.client("s3", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    s3.create_bucket(Bucket="b")
+    s3.put_bucket_versioning(Bucket="b", VersioningConfiguration={"Status": "Enabled"})
+    for key in ("ann/a", "ann/a", "ann/not in XML \x01", "ann2/a", "_derived/ann/a"):
+        s3.put_object(Bucket="b", Key=key, Body=b"x")
+    s3.delete_object(Bucket="b", Key="ann/a")
+    blobs = Blobs(s3, bucket="b")
+    assert (blobs.delete_versions("ann/"), blobs.delete_versions("ann/")) == (4, 0)
+    listed = s3.list_object_versions(Bucket="b")
+    assert [each["Key"] for each in listed["Versions"]] == ["_derived/ann/a", "ann2/a"]
+    assert "DeleteMarkers" not in listed
+
+
+def test_a_user_of_an_outside_issuer_signs_in_again_and_may_come_back_empty(
+    trusting: People, issuer: Issuer
+) -> None:
+    people = trusting
+    issuer.serve(jwk("k1"))
+    for stale in ({}, {"auth_time": int(time()) - 601}):
+        token = sign("k1", issuer.claims(**stale))
+        assert people.me(token).status == 200
+        assert people("DELETE", "/api/v1/me", {}, token=token).code == "sign_in_again"
+    token = sign("k1", issuer.claims(auth_time=int(time())))
+    assert people("DELETE", "/api/v1/me", {}, token=token).status == 202
+    assert people.me(token).status == 401
+    assert go_on(people) == 1
+    assert people.me(token).status == 200
+    assert people("GET", "/api/v1/items", token=token).body["data"] == []

@@ -263,6 +263,10 @@ def use_accounts(world: Recorded) -> None:
     signed_in = {"Authorization": f"Bearer {tokens['access_token']}"}
     for path in ("/api/v1/sessions", "/api/v1/me", "/api/v1/api-keys"):
         world.request("GET", path, headers=signed_in)
+    ann = json.loads(world.request("GET", "/api/v1/me", headers=signed_in))["id"]
+    # For the sweeper, after the account's end:
+    world.put(f"{ann}/own.jpg", jpeg("white"))
+    world.aws.client("s3").create_multipart_upload(Bucket=BUCKET, Key=f"{ann}/parts.pdf")
     world.request("PATCH", "/api/v1/me", {"name": "Ann"}, headers=signed_in)
     key = json.loads(
         world.request("POST", "/api/v1/api-keys", {"name": "k", "scopes": ["read"]}, headers=signed_in)

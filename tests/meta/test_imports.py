@@ -59,7 +59,7 @@ SUBJECTS = {
         "search": {"work"},
         "chat": {"search", "usage", "work"},
         "jobs": {"ingest", "search", "usage", "work"},
-        "operations": {"ingest", "jobs", "work"},
+        "operations": {"accounts", "ingest", "jobs", "work"},
         "practice": {"search"},
         "usage": set(),
         "webhooks": {"work"},

@@ -29,6 +29,10 @@ def objects(action: str, bucket: str, *keys: str) -> list[Call]:
     return [Call(action, f"arn:aws:s3:::{bucket}/{key}") for key in keys]
 
 
+def _deletion(params: dict[str, Any]) -> str:
+    return "s3:DeleteObjectVersion" if "VersionId" in params else "s3:DeleteObject"
+
+
 def put_events(entries: list[dict[str, str]]) -> list[Call]:
     bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
     return [Call("events:PutEvents", bus + e.get("EventBusName", "default"), e["Source"]) for e in entries]
@@ -87,10 +91,25 @@ OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], lis
         {"bucket", "key", "Content-Type"},
         lambda p: objects("s3:PutObject", p["bucket"], p["key"]),
     ),
-    ("s3", "DeleteObject"): ({"Bucket", "Key"}, lambda p: objects("s3:DeleteObject", p["Bucket"], p["Key"])),
+    ("s3", "DeleteObject"): (
+        {"Bucket", "Key", "VersionId"},
+        lambda p: objects(_deletion(p), p["Bucket"], p["Key"]),
+    ),
     ("s3", "DeleteObjects"): (
         {"Bucket", "Delete"},
-        lambda p: objects("s3:DeleteObject", p["Bucket"], *(each["Key"] for each in p["Delete"]["Objects"])),
+        lambda p: [
+            call
+            for each in p["Delete"]["Objects"]
+            for call in objects(_deletion(each), p["Bucket"], each["Key"])
+        ],
+    ),
+    ("s3", "ListObjectVersions"): (
+        {"Bucket", "Prefix"},
+        lambda p: [Call("s3:ListBucketVersions", f"arn:aws:s3:::{p['Bucket']}")],
+    ),
+    ("s3", "ListMultipartUploads"): (
+        {"Bucket", "Prefix"},
+        lambda p: [Call("s3:ListBucketMultipartUploads", f"arn:aws:s3:::{p['Bucket']}")],
     ),
     ("s3", "ListObjectsV2"): (
         {"Bucket", "StartAfter", "MaxKeys"},

@@ -12,8 +12,8 @@ from chalicelib.api.accounts.limits import admit_login, forget_user
 from chalicelib.api.http.fields import Password
 from chalicelib.api.http.routes import Body, Request, Response, Routes
 from chalicelib.errors import Forbidden, InvalidInput, NotFound
+from chalicelib.model.accounts.deletions import Receipt
 from chalicelib.ops.accounts import accounts, delete
-from chalicelib.stores.accounts.deletions import Receipt
 
 routes = Routes("accounts")
 FRESH_S = 600

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import NotFound
+from chalicelib.model.accounts.deletions import OpenDeletion, Receipt
 from chalicelib.model.library.items import DERIVED_PREFIX
 from chalicelib.ops.accounts.sessions import end_all
 from chalicelib.stores.accounts import deletions
-from chalicelib.stores.accounts.deletions import OpenDeletion, Receipt
 
 if TYPE_CHECKING:
     from chalicelib.stores.accounts.sessions import Sessions

@@ -1,29 +1,10 @@
 """Deletions of accounts: those that are not finished, and receipts. The database's functions delete the rows."""
 
-from datetime import datetime
-
-from msgspec import Struct
-
+from chalicelib.model.accounts.deletions import OpenDeletion, Receipt
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 
 SQL = statements(__file__)
-
-
-class Receipt(Struct, frozen=True, kw_only=True):
-    """What was deleted: `counts` by kind as it was at `requested_at`, and how many versions of objects."""
-
-    id: str
-    requested_at: datetime
-    finished_at: datetime | None
-    counts: dict[str, int]
-    objects: int
-
-
-class OpenDeletion(Struct, frozen=True, kw_only=True):
-    id: str
-    user_id: str
-    requested_at: datetime
 
 
 def begin(tx: Tx, receipt_id: str, *, session_count: int) -> bool:

@@ -197,14 +197,14 @@ def test_a_receipt_that_is_not_there(people: People) -> None:
 def test_every_version_below_the_prefix_goes_and_no_other() -> None:
     """In a bucket of plain moto: that of the local stack keeps one version."""
     s3 = boto3.client("s3", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-    s3.create_bucket(Bucket="b")
-    s3.put_bucket_versioning(Bucket="b", VersioningConfiguration={"Status": "Enabled"})
+    s3.create_bucket(Bucket="plain")
+    s3.put_bucket_versioning(Bucket="plain", VersioningConfiguration={"Status": "Enabled"})
     for key in ("ann/a", "ann/a", "ann/not in XML \x01", "ann2/a", "_derived/ann/a"):
-        s3.put_object(Bucket="b", Key=key, Body=b"x")
-    s3.delete_object(Bucket="b", Key="ann/a")
-    blobs = Blobs(s3, bucket="b")
+        s3.put_object(Bucket="plain", Key=key, Body=b"x")
+    s3.delete_object(Bucket="plain", Key="ann/a")
+    blobs = Blobs(s3, bucket="plain")
     assert (blobs.delete_versions("ann/"), blobs.delete_versions("ann/")) == (4, 0)
-    listed = s3.list_object_versions(Bucket="b")
+    listed = s3.list_object_versions(Bucket="plain")
     assert [each["Key"] for each in listed["Versions"]] == ["_derived/ann/a", "ann2/a"]
     assert "DeleteMarkers" not in listed
 

@@ -47,8 +47,8 @@ def sweep(*, db: "Database", blobs: "Blobs", queues: "Queues", now: datetime) ->
         finally:
             counts |= _heal(db=db)
         counts["deleted_objects"] = delete_objects(db=db, blobs=blobs)
-        counts["deleted_accounts"] = go_on_deleting(db=db, blobs=blobs, now=now)
         counts["aborted_uploads"] = abort_abandoned(db=db, blobs=blobs)
+        counts["deleted_accounts"] = go_on_deleting(db=db, blobs=blobs, now=now)
     return counts
 
 

@@ -253,7 +253,7 @@ def _translated(error: psycopg2.Error) -> Exception:
         return errors.Misconfigured("The database is not migrated to this release.", code="database_schema")
     if code == "23505":
         return errors.Conflict("It exists already.")
-    if code == "UD410":  # migration 0020_account_deletions
+    if code == "UD410":  # migration 0021_account_deletions
         return errors.NotFound("This account was deleted.", code="account_deleted")
     return error
 

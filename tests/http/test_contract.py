@@ -39,7 +39,7 @@ RUNS = (
 UNKNOWABLE = {
     *("create_account", "set_password", "change_email", "create_verification"),
     *("log_in", "refresh_session", "end_session", "remove_collection_item", "cancel_run", "complete_upload"),
-    *("complete_run_upload", "retry_run", "download_run_file"),
+    *("complete_run_upload", "retry_run", "download_run_file", "redeliver"),
     *(
         "generate_exercise",
         "evaluate_answer",

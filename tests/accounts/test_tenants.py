@@ -71,10 +71,15 @@ def test_logs_have_no_names_texts_or_signatures(hall: Hall, capsys: pytest.Captu
     hall.be("alice")
     hall.world.ingest("alice/alicesecret-broken.jpg", b"alicesecret")
     ids = hall.make_ids("alice")
-    asked = [hall.ask("alice", route, *each) for route in ROUTES for each in requests(route, ids)]
+    # What deletes the account comes last.
+    last = sorted(ROUTES, key=lambda route: (route.method, route.path) == ("DELETE", "/api/v1/me"))
+    uses = [(route, each) for route in last for each in requests(route, ids)]
+    asked = [hall.ask("alice", route, *each) for route, each in uses[:-1]]
     hall.world.providers.fail_with = [503, 503]
     hall.ask("alice", SEARCH, {}, {"query": "alicesecret words"})
     hall.world.ingest("alice/alicesecret-later.jpg", jpeg("white"))
+    route, each = uses[-1]
+    assert hall.ask("alice", route, *each).status == 202
     signatures = re.findall(r"(?i)x-amz-signature\W+(\w{64})", " ".join(str(each) for each in asked))
     assert len(signatures) >= 3, "a thumbnail, a file, a form"
     logged = capsys.readouterr().err

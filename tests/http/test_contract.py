@@ -39,7 +39,8 @@ RUNS = (
 UNKNOWABLE = {
     *("create_account", "set_password", "change_email", "create_verification"),
     *("log_in", "refresh_session", "end_session", "remove_collection_item", "cancel_run", "complete_upload"),
-    *("complete_run_upload", "retry_run", "download_run_file", "redeliver"),
+    *("complete_run_upload", "retry_run", "download_run_file", "redeliver", "delete_me"),
+    "get_account_deletion",
     *(
         "generate_exercise",
         "evaluate_answer",

@@ -1,7 +1,6 @@
 """A run whose workers are killed at any place: every file has its line, and no step is done twice."""
 
 import random
-import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -92,23 +91,3 @@ def test_every_file_of_a_run_is_accounted_for_whatever_is_killed(
     run_through(runner, killer, kills=8, messages=40)
     assert killer.kills >= 6
     check(runner, run_id, 12)
-
-
-@pytest.mark.slow
-def test_two_hundred_files_and_ten_kills_take_no_more_memory_than_fifty(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run_id = runner.begin()
-    runner.world.run(runner.send(run_id, zipped(photos(50)), filename="a.zip"))
-    runner.settle()
-    runner.world.sql("DELETE FROM items")
-    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    run_id = runner.begin()
-    files = [(f"{number}.jpg", body + b"%d" % number) for number in range(200) for _, body in photos(1)]
-    runner.world.sql("DELETE FROM item_events")
-    runner.world.deliver(runner.send(run_id, zipped(files), filename="a.zip"))
-    killer = Killer(runner, monkeypatch, seed=2)
-    run_through(runner, killer, kills=10, messages=600)
-    assert killer.kills >= 8
-    check(runner, run_id, 200)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 60_000

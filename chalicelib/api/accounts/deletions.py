@@ -17,7 +17,7 @@ from chalicelib.ops.accounts import accounts, delete
 
 routes = Routes("accounts")
 FRESH_S = 600
-UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+UUID = r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 class AccountEnd(Body, frozen=True, kw_only=True):

@@ -190,7 +190,7 @@ def test_late_events_and_objects_do_not_bring_the_user_back(people: People) -> N
 def test_a_receipt_that_is_not_there(people: People) -> None:
     nobody: Any = "00000000-0000-4000-8000-000000000000"
     assert people("GET", f"/api/v1/account-deletions/{nobody}").code == "no_deletion"
-    assert people("GET", "/api/v1/account-deletions/x").status == 400
+    assert people("GET", "/api/v1/account-deletions/x").status == 404
 
 
 @mock_aws

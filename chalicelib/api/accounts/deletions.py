@@ -17,7 +17,6 @@ from chalicelib.ops.accounts import accounts, delete
 
 routes = Routes("accounts")
 FRESH_S = 600
-UUID = r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 class AccountEnd(Body, frozen=True, kw_only=True):
@@ -64,7 +63,6 @@ def delete_me(request: Request) -> Response:
 
 @routes.get(
     "/api/v1/account-deletions/{deletion_id}",
-    patterns={"deletion_id": UUID},
     returns=AccountDeletion,
     errors=(NotFound,),
     public=True,

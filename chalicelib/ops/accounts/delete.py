@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.errors import NotFound
 from chalicelib.model.accounts.deletions import OpenDeletion, Receipt
+from chalicelib.model.ids import checked_uuid
 from chalicelib.model.library.items import DERIVED_PREFIX
 from chalicelib.ops.accounts.sessions import end_all
 from chalicelib.stores.accounts import deletions
@@ -43,9 +44,11 @@ def begin_deletion(
 
 def read_receipt(receipt_id: str, *, db: "Database") -> Receipt:
     """Return the receipt. Raise NotFound."""
-    found = db.transact_as_gatekeeper(lambda tx: deletions.find(tx, receipt_id))
+    missing = NotFound("There is no such deletion.", code="no_deletion")
+    known = checked_uuid(receipt_id, missing)
+    found = db.transact_as_gatekeeper(lambda tx: deletions.find(tx, known))
     if found is None:
-        raise NotFound("There is no such deletion.", code="no_deletion")
+        raise missing
     return found
 
 

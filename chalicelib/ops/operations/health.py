@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from chalicelib.errors import CollectionsError
 from chalicelib.model.work.tasks import QUEUES
 from chalicelib.stores.operations import vitals
+from chalicelib.stores.work import backlog
 
 if TYPE_CHECKING:
     from chalicelib.stores.aws.dynamodb import Tables
@@ -60,12 +61,11 @@ def check_queues(queues: "Queues") -> dict[str, str]:
 
 def check_work(*, db: "OperatorsDatabase", now_s: Callable[[], float]) -> dict[str, str]:
     """The word ok, or what is wrong, for the work that waits, those who keep it going, the dead letters, the clock."""
-    work = db.transact_as_operator(vitals.get)
-    backlog = db.transact_as_operator(vitals.get_backlog)
-    skew_s = round(backlog.clock_s - now_s())
-    letters = backlog.dead_letters
+    work, waiting = db.transact_as_operator(lambda tx: (vitals.get(tx), backlog.count_waiting(tx)))
+    skew_s = round(work.clock_s - now_s())
+    letters = waiting.dead_letters
     return {
-        "oldest work": _if_late(backlog.late_work_s, "it has waited for {} minutes"),
+        "oldest work": _if_late(work.late_work_s, "it has waited for {} minutes"),
         "sweeper": _if_late(
             work.late_lease_s, "a lease is over for {} minutes, and nobody has taken it back"
         ),

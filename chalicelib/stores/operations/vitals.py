@@ -1,4 +1,4 @@
-"""How late the work is, of all users. System's or operator's transactions only."""
+"""Delays of the work of all users, for /health and the doctor. System's or operator's transactions only."""
 
 from msgspec import Struct
 
@@ -9,31 +9,21 @@ SQL = statements(__file__)
 
 
 class Vitals(Struct, frozen=True, kw_only=True):
-    """Seconds since the first lease ended that nobody took back, and since the first event was due that was not sent.
+    """Seconds by which the latest of each kind is late: negative when it is not due yet, 0 when there is none.
 
-    Negative for what is not due yet, 0 for nothing at all. Reading `has_cached` shows that the cache's table answers.
+    `late_lease_s`: a lease that ended and that nobody took back. `late_event_s`: an event that was not sent.
+    `late_work_s`: a task that nobody has begun. `clock_s` is the database's clock, in seconds since 1970. Reading
+    `has_cached` shows that the cache's table answers.
     """
 
     late_lease_s: float
     late_event_s: float
-    has_cached: bool
-
-
-class Backlog(Struct, frozen=True, kw_only=True):
-    """Seconds that the oldest work has waited, dead letters that nobody has dealt with, the database's clock in s."""
-
     late_work_s: float
-    dead_letters: int
     clock_s: float
+    has_cached: bool
 
 
 def get(tx: Tx) -> Vitals:
     found = tx.row(Vitals, SQL["get"])
-    assert found is not None
-    return found
-
-
-def get_backlog(tx: Tx) -> Backlog:
-    found = tx.row(Backlog, SQL["get_backlog"])
     assert found is not None
     return found

@@ -3,10 +3,7 @@ SELECT coalesce(extract(epoch FROM now() - (SELECT min(lease_until) FROM tasks W
            AS late_lease_s,
        coalesce(extract(epoch FROM now() - (SELECT min(due_at) FROM outbox WHERE published_at IS NULL)), 0)::float8
            AS late_event_s,
-       EXISTS (SELECT FROM cache_entries) AS has_cached
-
--- :name get_backlog
-SELECT coalesce(extract(epoch FROM now() - (SELECT min(run_after) FROM tasks WHERE state = 'ready')), 0)::float8
+       coalesce(extract(epoch FROM now() - (SELECT min(run_after) FROM tasks WHERE state = 'ready')), 0)::float8
            AS late_work_s,
-       (SELECT count(*) FROM dead_letters WHERE redriven_at IS NULL) AS dead_letters,
-       extract(epoch FROM clock_timestamp())::float8 AS clock_s
+       extract(epoch FROM clock_timestamp())::float8 AS clock_s,
+       EXISTS (SELECT FROM cache_entries) AS has_cached

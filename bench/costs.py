@@ -1,4 +1,4 @@
-"""What a thousand images, documents and questions cost with each vendor's default models: the table of docs/models.md.
+"""Table of docs/models.md: the cost of a thousand images, documents and questions with each vendor's default models.
 
 Run `python -m bench.costs --write` to write it there. Tokens are estimated as below; prices and arithmetic are those of
 the ledger (model/usage).

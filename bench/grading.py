@@ -29,7 +29,7 @@ CONTRADICTORY_COUNTS = 2.0  # times: to call a contradiction correct is the wors
 
 
 class Rows:
-    """The answers of one file with the similarities of their vectors."""
+    """Return the answers of one file with the similarities of their vectors."""
 
     def __init__(self, path: Path, model: MiniLM) -> None:
         rows = [json.loads(line) for line in path.read_text().splitlines()]

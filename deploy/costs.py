@@ -1,4 +1,4 @@
-"""What a stage costs a month in AWS, without models: prices of us-east-1, on demand, without free tiers.
+"""Monthly cost of a stage in AWS, without models: prices of us-east-1, on demand, without free tiers.
 
 docs/costs.md has tables made of this; `./collections costs` computes any other month.
 """

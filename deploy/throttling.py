@@ -1,4 +1,4 @@
-"""How many requests the API takes a second, and the tracing of its stage: Chalice has no settings for them.
+"""Limits of requests a second, and tracing, of the API's stage: Chalice has no settings for them.
 
 The template has them as parameters; after `chalice deploy`, deploy/deploy.sh sets them by limit_rate.
 """

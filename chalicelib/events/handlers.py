@@ -1,4 +1,4 @@
-"""How AWS calls us: each function takes the raw event or message, calls an op and returns nothing."""
+"""Handlers of events and messages: each takes the raw event or message, calls an op and returns nothing."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What this process has counted: since it began, for Prometheus, and since it last reported, for CloudWatch.
+"""Counters of this process: since it began, for Prometheus, and since its last report, for CloudWatch.
 
 It is one for the whole process, as the logs are. Thread-safe.
 """

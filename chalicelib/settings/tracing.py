@@ -1,4 +1,4 @@
-"""Where traces go."""
+"""Settings of traces: the collectors they are sent to."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What only the operating function uses: the database's owner, the stage's own secrets, links without mail."""
+"""Objects that only the operating function uses: the database's owner, the stage's secrets, links without mail."""
 
 import os
 from collections.abc import Mapping

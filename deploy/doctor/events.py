@@ -1,4 +1,4 @@
-"""How work reaches the functions: the bucket's events, the rules and schedules, the queues and their consumers."""
+"""Checks of the way to the functions: the bucket's events, rules and schedules, queues and their consumers."""
 
 import json
 from typing import Any

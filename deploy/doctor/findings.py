@@ -1,4 +1,4 @@
-"""What the doctor finds, and of which stage."""
+"""Findings of the doctor, and the stage that it looks at."""
 
 from collections.abc import Callable
 from typing import Any, Literal

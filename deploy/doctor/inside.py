@@ -1,4 +1,4 @@
-"""What only a function can see: the database, the tables and the work in it. The operating function looks for us."""
+"""Checks that only a function can do: the database, its tables and the work. The operating function does them."""
 
 import json
 from typing import Any

@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("chalicelib", "local", "deploy", "bench")
-RIDDLE = re.compile(r'^ +"""(?:Which|What|Of|None|Answers|Whether|How|Who|Whose|Where|When)\b.*', re.M)
+RIDDLE = re.compile(r'^ *"""(?:Which|What|Of|None|Answers (?!of)|Whether|How|Who|Whose|Where|When)\b.*', re.M)
 
 
 def test_no_docstring_begins_with_a_question_or_without_a_verb() -> None:

@@ -1,4 +1,4 @@
-"""How much a caller may store, by their plan."""
+"""Storage limit of a caller, by plan."""
 
 from chalicelib import wiring
 from chalicelib.api.http.routes import Request

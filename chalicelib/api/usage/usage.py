@@ -1,4 +1,4 @@
-"""What calls of models have used and cost: the caller's own, and for administrators all users' together."""
+"""Routes of usage: tokens and cost of the caller's calls of models; for administrators, of all users together."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal

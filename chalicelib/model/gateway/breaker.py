@@ -1,4 +1,4 @@
-"""When an upstream is asked: a budget for second attempts, and breakers that let a dead one rest.
+"""Rules for asking an upstream: a budget for second attempts, and breakers that let a dead one rest.
 
 Plain state machines; `now` is seconds of any steady clock. Not safe between threads by themselves.
 """

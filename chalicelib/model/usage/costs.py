@@ -1,4 +1,4 @@
-"""What a call costs: the price that held on the day, times what was used. Exact, in decimals."""
+"""Cost of a call: the price of its day times the tokens used. Exact, in decimals."""
 
 import re
 from collections.abc import Sequence

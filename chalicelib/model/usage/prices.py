@@ -1,4 +1,4 @@
-"""What models cost, in US dollars. This is the only place with prices.
+"""Prices of models, in US dollars. This is the only place with prices.
 
 A price that changes is a new row with the date from which it holds; the old row stays. What was spent is stored with
 its cost, so that no change here changes the past. A model without a row is "unpriced": its calls have no cost, not the

@@ -137,6 +137,6 @@ def _tokens(text: str) -> int:
 
 
 def _most(asked: Asked, *, prompt: int, answer: int) -> list[Usage]:
-    """Return the most that a model that writes may use for a prompt and an answer of so many tokens."""
+    """Return the largest usage of a call: so many tokens of the prompt and of the answer."""
     used = {"input_tokens": PROMPT_TOKENS + prompt, "output_tokens": answer + THINKING_TOKENS}
     return [replace(each, **used) for each in asked]

@@ -1,4 +1,4 @@
-"""What the clients of all models have in common: who they ask, and how the use that a provider reports is read."""
+"""Common part of the clients of all models: the address and model they ask, and the reading of reported usage."""
 
 from abc import ABC
 from typing import Any

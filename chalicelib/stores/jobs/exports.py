@@ -1,4 +1,4 @@
-"""What a user has, as an export writes it: `line` is an object of its JSON lines."""
+"""Rows of everything that a user has, for an export: `line` is one object of its JSON lines."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

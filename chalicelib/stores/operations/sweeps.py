@@ -1,4 +1,4 @@
-"""Where the sweeps stand. System transactions only."""
+"""Positions of the sweeps, from which the next one goes on. System transactions only."""
 
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx

@@ -1,4 +1,4 @@
-"""What users and the stage have spent on models this month, and what is reserved for calls under way.
+"""Money spent on models this month, by user and by stage, and money reserved for calls under way.
 
 A user's row is locked before the stage's, here as wherever both are.
 """

@@ -1,4 +1,4 @@
-"""How many bytes of a user's are stored: objects that have come or are announced, and what is derived from them."""
+"""Sum of a user's stored bytes: objects that have come or are announced, and what is derived from them."""
 
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx

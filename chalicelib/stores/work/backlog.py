@@ -1,4 +1,4 @@
-"""How much is to be done, and how long the oldest of it has waited. System transactions only."""
+"""Counts of undone work, and the age of the oldest. System transactions only."""
 
 from msgspec import Struct
 

@@ -163,15 +163,6 @@ def test_a_run_pauses_when_its_money_is_spent_and_goes_on_with_more(
     assert (run["state"], run["counts"]["done"], run["paused_at"]) == ("succeeded", 5, None)
 
 
-def test_a_calls_cost_is_that_of_the_files_run(runner: Runner) -> None:
-    run_id = runner.begin()
-    runner.give(run_id, zipped(photos(2)), filename="a.zip")
-    runner.world.ingest("alice/alone.jpg", photos(4)[3][1])
-    of = dict(runner.world.sql("SELECT item_id, run_id FROM usage_ledger"))
-    assert set(of.values()) <= {run_id, None}
-    assert {item for item, run in of.items() if run} == {"0", "1"} or not of
-
-
 def test_a_run_that_stands_still_is_said_to_be_stuck(runner: Runner) -> None:
     run_id = begun(runner, 3)
     runner.world.sql("UPDATE job_runs SET progressed_at = now() - interval '31 minutes'")

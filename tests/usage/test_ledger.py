@@ -20,6 +20,7 @@ from chalicelib.stores.usage import ledger
 from tests.conftest import execute, rows
 from tests.models.making import KEY, openai_embedder, providers
 from tests.support.model_server import ModelServer, Reply, anthropic_message
+from tests.support.running import Runner, zipped
 from tests.support.talking import Talk, document
 from tests.support.vendors import TRUE
 from tests.support.world import jpeg
@@ -165,3 +166,18 @@ def test_what_a_row_holds_is_no_text_of_the_user(hosted: Talk) -> None:
     hosted.world.ingest("alice/cat.jpg", jpeg())
     ((kept,),) = hosted.world.sql("SELECT jsonb_agg(to_jsonb(u)) FROM usage_ledger u")
     assert "KEEP OUT" not in json.dumps(kept) and "sk-of-the-tests" not in json.dumps(kept)
+
+
+def test_calls_for_a_file_of_a_run_have_the_runs_id(hosted: Talk, runner: Runner) -> None:
+    run_id = runner.begin()
+    pictures = [(f"{number}.jpg", jpeg(size=(64 + number, 48))) for number in range(2)]
+    runner.give(run_id, zipped(pictures), filename="a.zip")
+    runner.world.ingest("alice/alone.jpg", jpeg("blue"))
+    calls = runner.world.sql("SELECT DISTINCT item_id, operation, run_id::text FROM usage_ledger")
+    assert set(calls) == {
+        (item_id, operation, None if item_id == "alone" else run_id)
+        for item_id in ("0", "1", "alone")
+        for operation in ("analyze", "embed")
+    }
+    cost_usd = runner.run(run_id)["cost_usd"]
+    assert float(cost_usd) > 0

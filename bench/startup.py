@@ -32,7 +32,7 @@ print(" ".join(name for name in sys.argv[1:] if name in sys.modules))
 
 
 def run(program: str, folder: Path) -> tuple[float, str]:
-    """Run `program` in `folder`. Return the seconds that it took and its last line; before that are lines of metrics."""
+    """Run `program` in `folder`. Return the seconds that it took and its last line, which follows those of metrics."""
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         **{"PYTHONPATH": str(folder), "DATABASE_URL": "postgresql://none", "IMAGES_BUCKET": "none"},

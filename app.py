@@ -39,7 +39,9 @@ if "chalice.cli" in sys.modules and find_spec("local"):
 # Chalice loads the stage's variables before this file.
 STAGE = os.environ.get("ENVIRONMENT", "local")
 # An account's id follows, so that a stage dev has nothing of the bucket of a stage dev-x.
-OWN_BUCKETS = [{"prefix": f"collections-images-{STAGE}-{digit}"} for digit in range(10)]
+OWN_BUCKETS: list[Any] = [{"prefix": f"collections-images-{STAGE}-{digit}"} for digit in range(10)]
+if named := os.environ.get("IMAGES_BUCKET"):  # docs/deploying.md: a bucket that is there already
+    OWN_BUCKETS.append(named)
 # How often work is looked for that no message and no event has told of. Each look wakes a database that has paused,
 # which a database of dev does when nobody is connected for ten minutes.
 RELAYED = "rate(1 hour)" if STAGE == "dev" else "rate(1 minute)"
@@ -121,6 +123,14 @@ def renew_settings(event: Any, get_response: Any) -> Any:
 )
 def on_event_received(event: Any) -> None:
     handlers.event_received(event.to_dict(), event.context)
+
+
+# The bucket was there before, and EventBridge hears nothing of it. `chalice package` refuses this decorator.
+if os.environ.get("S3_EVENTS") == "direct":
+
+    @app.on_s3_event(bucket=os.environ["IMAGES_BUCKET"], events=["s3:ObjectCreated:*"], name="arrivals")
+    def on_object_created(event: Any) -> None:
+        handlers.objects_created(event.to_dict(), event.context)
 
 
 # A message a call, so that one that fails is the only one that comes again.

@@ -87,12 +87,25 @@ MODELS = {
 }
 _PROFILE = re.compile(r"(?:us|us-gov|eu|jp|au|ca|apac|global)\.(?=[a-z0-9]+\.)")
 FUNCTIONS = (*SENDERS, "sweeper", "dead_letters", "operate")
+# Only in a stage whose bucket calls it: S3_EVENTS=direct.
+ARRIVALS = "arrivals"
 
 
 def environment(stage: str) -> Mapping[str, str]:
     """Return the stage's environment variables as functions see them, without those that only CloudFormation sets."""
     variables: dict[str, str] = CONFIG["stages"][stage]["environment_variables"]
     return variables
+
+
+def functions_of(stage: str) -> tuple[str, ...]:
+    """Return the names of the stage's functions in app.py."""
+    return (*FUNCTIONS, ARRIVALS) if environment(stage).get("S3_EVENTS") == "direct" else FUNCTIONS
+
+
+def bucket_arn(stage: str) -> str:
+    """Return the ARN of the stage's bucket: the base stack's, unless IMAGES_BUCKET names another."""
+    name = environment(stage).get("IMAGES_BUCKET") or f"collections-images-{stage}-{OWN_ACCOUNT}"
+    return f"arn:aws:s3:::{name}"
 
 
 def lambda_name(function: str, stage: str) -> str:
@@ -159,7 +172,7 @@ def allow(sid: str, actions: list[str], resources: list[str], **condition: Any) 
 
 def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
     """Yield the statements that only this function needs."""
-    bucket = f"arn:aws:s3:::collections-images-{stage}-{OWN_ACCOUNT}"
+    bucket = bucket_arn(stage)
     for action, keys in BUCKET.get(function, []):
         yield allow(action, [f"s3:{action}"], [f"{bucket}/{keys}" if keys else bucket])
     if function in PUBLISHES:
@@ -174,7 +187,7 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
         if function == consumer:
             actions = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"]
             yield allow("Consume", [f"sqs:{action}" for action in actions], [queue_arn(stage, queue)])
-    if function in SENDERS:
+    if function in (*SENDERS, ARRIVALS):
         queues = [queue_arn(stage, queue) for queue in CONSUMERS if queue != DEAD_LETTERS]
         yield allow("Queue", ["sqs:GetQueueUrl", "sqs:SendMessage"], queues)
     if function == "sweeper":
@@ -248,7 +261,7 @@ def files() -> dict[str, str]:
     return {
         f"policy-{function}-{stage}.json": json.dumps(policy(function, stage), indent=2) + "\n"
         for stage in STAGES
-        for function in FUNCTIONS
+        for function in functions_of(stage)
     }
 
 

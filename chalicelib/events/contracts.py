@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
+from urllib.parse import unquote_plus
 
 import msgspec
 from msgspec import Meta, Struct
@@ -33,6 +34,37 @@ class ObjectCreated(Struct, frozen=True, kw_only=True):
 
     detail: ObjectDetail
     time: datetime | None = None
+
+
+class NotifiedObject(Struct, frozen=True, kw_only=True, rename="camel"):
+    """An object as S3's own notification writes it: the key is URL-encoded, with a plus for a space."""
+
+    key: str
+    e_tag: str | None = None
+    sequencer: str | None = None
+    size: int | None = None
+
+
+class NotifiedS3(Struct, frozen=True, kw_only=True):
+    bucket: Bucket
+    object: NotifiedObject
+
+
+class NotificationRecord(Struct, frozen=True, kw_only=True, rename="camel"):
+    s3: NotifiedS3
+    event_time: datetime | None = None
+
+    def created(self) -> ObjectCreated:
+        """Return the event that EventBridge would have sent."""
+        told = self.s3.object
+        obj = S3Object(key=unquote_plus(told.key), etag=told.e_tag, sequencer=told.sequencer, size=told.size)
+        return ObjectCreated(detail=ObjectDetail(bucket=self.s3.bucket, object=obj), time=self.event_time)
+
+
+class Notification(Struct, frozen=True, kw_only=True):
+    """S3's event to a function that the bucket calls itself."""
+
+    Records: list[NotificationRecord]
 
 
 # What Postgres can store: no NUL, and no half of a surrogate pair.

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
@@ -45,8 +46,22 @@ def event_received(event: dict[str, Any], context: Any) -> None:
 
     What can never be done is kept as a failure after this one attempt: Lambda would only repeat it.
     """
-    try:
+    with _refusals_kept(event, context):
         _receive(event)
+
+
+@_observed
+def objects_created(event: dict[str, Any], context: Any) -> None:
+    """Record and queue the objects of a bucket that calls the function itself."""
+    with _refusals_kept(event, context):
+        for record in contracts.parse(event, contracts.Notification).Records:
+            _receive_object(record.created())
+
+
+@contextmanager
+def _refusals_kept(event: dict[str, Any], context: Any) -> Iterator[None]:
+    try:
+        yield
     except InvalidInput as error:
         arn = str(getattr(context, "invoked_function_arn", ""))
         deadletters.record_refusal(event, error, function_arn=arn, db=wiring.pipeline_database())
@@ -54,19 +69,22 @@ def event_received(event: dict[str, Any], context: Any) -> None:
 
 def _receive(event: dict[str, Any]) -> None:
     if event.get("detail-type") == "Object Created":
-        created = contracts.parse(event, contracts.ObjectCreated)
-        obj = created.detail.object
-        if not obj.key.startswith(DERIVED_PREFIX):
-            _require_our_bucket(created.detail.bucket.name)
-            arrival = ingest.Arrival(
-                key=parse_key(obj.key), etag=obj.etag, sequencer=obj.sequencer, written_at=created.time
-            )
-            with spans.span("Object Created", kind="consumer"):
-                _register(arrival)
+        _receive_object(contracts.parse(event, contracts.ObjectCreated))
         return
     detail = contracts.parse(event, contracts.StageEvent).detail
     with spans.continued(detail.traceparent), spans.span("stage event", kind="consumer"):
         _queue_stage(detail)
+
+
+def _receive_object(created: contracts.ObjectCreated) -> None:
+    obj = created.detail.object
+    if not obj.key.startswith(DERIVED_PREFIX):
+        _require_our_bucket(created.detail.bucket.name)
+        arrival = ingest.Arrival(
+            key=parse_key(obj.key), etag=obj.etag, sequencer=obj.sequencer, written_at=created.time
+        )
+        with spans.span("Object Created", kind="consumer"):
+            _register(arrival)
 
 
 def _queue_stage(detail: contracts.StageDetail) -> None:

@@ -7,19 +7,21 @@ from botocore.exceptions import ClientError
 
 from deploy.doctor.findings import Finding, Findings, Stage, ok, unknown, wrong
 from deploy.doctor.functions import configuration
-from deploy.policies import CONSUMERS, DEAD_LETTERS, queue_name
+from deploy.policies import ARRIVALS, CONSUMERS, DEAD_LETTERS, environment, functions_of, queue_name
 
 STARTED_BY_RULES = ("dispatcher", "relay", "sweeper")
 MISSING_QUEUE = "NonExistentQueue"
 
 
 def bucket_name(stage: Stage) -> str:
+    if named := environment(stage.name).get("IMAGES_BUCKET"):
+        return named
     account = stage.client("sts").get_caller_identity()["Account"]
     return f"collections-images-{stage.name}-{account}"
 
 
 def check_bucket(stage: Stage) -> Findings:
-    """Look whether the bucket is there and tells EventBridge of new objects."""
+    """Look whether the bucket is there and tells EventBridge, or the function arrivals, of new objects."""
     bucket, s3 = bucket_name(stage), stage.client("s3")
     try:
         told = s3.get_bucket_notification_configuration(Bucket=bucket)
@@ -27,6 +29,12 @@ def check_bucket(stage: Stage) -> Findings:
         if error.response["Error"]["Code"] not in ("NoSuchBucket", "404"):
             raise
         return [wrong("bucket", f"{bucket} is not there", stage.deploy)]
+    if ARRIVALS in functions_of(stage.name):
+        called = [each["LambdaFunctionArn"] for each in told.get("LambdaFunctionConfigurations", [])]
+        function = stage.function(ARRIVALS)
+        if any(arn.split(":")[6] == function for arn in called):
+            return [ok("bucket", f"{bucket} calls {function}")]
+        return [wrong("bucket", f"{bucket} does not call {function}: uploads start nothing", stage.deploy)]
     if "EventBridgeConfiguration" in told:
         return [ok("bucket", f"{bucket} sends its events to EventBridge")]
     mend = (

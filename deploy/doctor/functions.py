@@ -5,14 +5,14 @@ from typing import Any
 from urllib.parse import unquote
 
 from deploy.doctor.findings import Finding, Findings, Stage, ok, wrong
-from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, FUNCTIONS, environment, policy, queue_name
+from deploy.policies import CONFIG, CONSUMERS, DEAD_LETTERS, environment, functions_of, policy, queue_name
 
 MISSING = "ResourceNotFoundException"
 
 
 def check_functions(stage: Stage) -> Findings:
     """Compare each function's state, size and variables with .chalice/config.json."""
-    return [_check_function(stage, name) for name in FUNCTIONS]
+    return [_check_function(stage, name) for name in functions_of(stage.name)]
 
 
 def _check_function(stage: Stage, name: str) -> Finding:
@@ -35,7 +35,7 @@ def _check_function(stage: Stage, name: str) -> Finding:
 
 def check_roles(stage: Stage) -> Findings:
     """Compare the rights of each function's role with deploy/policies.py."""
-    return [found for name in FUNCTIONS if (found := _check_role(stage, name))]
+    return [found for name in functions_of(stage.name) if (found := _check_role(stage, name))]
 
 
 def _check_role(stage: Stage, name: str) -> Finding | None:
@@ -63,7 +63,7 @@ def check_failure_destinations(stage: Stage) -> Findings:
     """Look whether an event that a function cannot handle goes to the dead letters."""
     return [
         found
-        for name in FUNCTIONS
+        for name in functions_of(stage.name)
         if name not in (*CONSUMERS.values(), "api_handler")
         if (found := _check_destination(stage, name))
     ]

@@ -77,8 +77,8 @@ def load(documents: Sequence[Document], *, db: Database, embedder: KeptEmbedder)
         items.set_status(tx, ref, "READY")
         chunks.insert(tx, ref, "text", chunk_pages(_pages(document.text)))
         rows = chunks.list_unembedded(tx, ref, set_id=set_id, after=0, limit=10_000)
-        vectors = embedder.embed([row["text"] for row in rows], timeout_s=60)
-        index.add_vectors(tx, USER, set_id=set_id, ids=[row["id"] for row in rows], vectors=vectors)
+        vectors = embedder.embed([text for _, text in rows], timeout_s=60)
+        index.add_vectors(tx, USER, set_id=set_id, ids=[chunk_id for chunk_id, _ in rows], vectors=vectors)
         index.add_item(tx, ref)
 
     for start in range(0, len(documents), 50):

@@ -42,6 +42,7 @@ class KeptEmbedder:
 
     model = "all-MiniLM-L6-v2"
     dimensions = 384
+    next = None
 
     def __init__(self, file: Path) -> None:
         self._file = file

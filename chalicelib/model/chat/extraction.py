@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from chalicelib.model.chat.citations import proves_something
 from chalicelib.model.chat.questions import content_words, words_of
-from chalicelib.model.ingest.chunking import sentence_spans
+from chalicelib.model.ingest.sentences import is_ended, sentence_spans
 from chalicelib.model.search.folding import DENIALS
 
 SHORTLISTED = 24  # a local model embeds about 50 sentences a second
@@ -32,7 +32,7 @@ def sentences_of(text: str) -> list[str]:
     found = (text[start:end] for start, end in sentence_spans(text))
     cut = dict.fromkeys(map(_cut, found))
     return [
-        each for each in cut if _is_ended(each) or len(each) >= MIN_CHARS_UNENDED if proves_something(each)
+        each for each in cut if is_ended(each) or len(each) >= MIN_CHARS_UNENDED if proves_something(each)
     ]
 
 
@@ -132,10 +132,6 @@ def _denies(words: set[str]) -> bool:
 
 def _has_figures(words: set[str]) -> bool:
     return any(char.isdigit() for word in words for char in word)
-
-
-def _is_ended(sentence: str) -> bool:
-    return sentence.rstrip("\"'”’)]»").endswith(tuple(".!?…。！？"))
 
 
 def _is_heading(line: str, below: str) -> bool:

@@ -7,12 +7,9 @@ from typing import Literal
 from msgspec import Struct
 
 from chalicelib.model.ingest.files import Page
+from chalicelib.model.ingest.sentences import sentence_spans
 
 MAX_TOKENS = 128
-
-# Takes linear time on hostile input: each alternative starts at most once in a run, and possessive
-# quantifiers (++) do not backtrack.
-_SENTENCE_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)\]]))\s++|[。！？]++[」』）]*+|\n\s*\n")
 _WORD = re.compile(r"\S++")
 _PIECE = re.compile(r"[A-Za-z\u00c0-\u024f]{1,7}|[0-9]{1,3}|\S")
 
@@ -103,20 +100,3 @@ def _bounded_estimate(text: str, start: int, end: int, max_tokens: int) -> int:
     """
     length = end - start
     return length if length == 1 or length > 16 * max_tokens else estimate_tokens(text[start:end])
-
-
-def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of each sentence without the white space at its ends; skip blank ones."""
-    start = 0
-    for match in _SENTENCE_END.finditer(text):
-        yield from _stripped(text, start, match.end())
-        start = match.end()
-    yield from _stripped(text, start, len(text))
-
-
-def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    piece = text[start:end]
-    shown = piece.strip()
-    if shown:
-        start += len(piece) - len(piece.lstrip())
-        yield start, start + len(shown)

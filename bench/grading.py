@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from chalicelib.model.practice.grading import score_answer
 from chalicelib.model.practice.grading_features import Similarity, features_of
-from local.models.minilm import MiniLM  # before numpy, see there
+from local.models.minilm import MiniLM
 
 Floats = NDArray[np.float64]
 TESTS = ("test_unseen_answers", "test_unseen_questions", "test_unseen_domains")

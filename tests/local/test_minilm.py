@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local.models.minilm import DIMENSIONS, MiniLM, _gelu_in_place, model_folder
+from local.models.bert import DIMENSIONS, _gelu_in_place
+from local.models.minilm import MiniLM, model_folder
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,7 @@ def test_filters_bound_passages_and_a_collection_that_is_gone_has_none(report: N
     assert {p.item_id for p in find(world, "Tartu", kinds=("image",)).passages} == {"tartu"}
     assert {p.page for p in find(world, "Tartu", first_page=2, last_page=2).passages} == {2}
     gone = find(world, "Tartu", collection_id="9f2d6c1e-0000-4000-8000-000000000000")
-    assert gone == Passages(passages=(), missing=())
+    assert (gone.passages, gone.missing) == ((), ())
 
 
 def test_nobody_finds_anothers_passages(report: None, world: World) -> None:

@@ -18,7 +18,9 @@ NEAREST_CHUNKS = 300  # enough chunks for DEPTH pages
 
 _ENGLISH_WEIGHT = 0.5
 _OTHER_WEIGHT = 0.25
-_LEAST_COSINE = 0.42
+# The least cosine of a passage that is relevant, by the model whose cosine it is.
+_LEAST_COSINE = {"all-MiniLM-L6-v2": 0.42}
+_LEAST_COSINE_ELSE = 0.42
 _LEAST_COVERAGE, _LEAST_COVERAGE_ALONE = 0.75, 0.5
 
 
@@ -93,20 +95,21 @@ def semantic_weight_for(query: str) -> float:
     return _ENGLISH_WEIGHT if language_of(query) in ("en", None) else _OTHER_WEIGHT
 
 
-def is_relevant(*, semantic_score: float | None, coverage: float | None) -> bool:
+def is_relevant(*, semantic_score: float | None, coverage: float | None, model: str | None) -> bool:
     """Return whether a passage can be relevant to the query, rather than the best of passages that are not.
 
-    `semantic_score` is the cosine, None without vectors. `coverage` is the weight of the query's words that are on
-    the page, as a share of the weight of all its words. Measured with all-MiniLM-L6-v2, ten hits a query, on the
-    texts of SciFact and NPL (in this order): a hit is kept for 99.0% and 100% of the set's own queries, and 96% and
-    97% of the relevant hits are kept. With the queries of the other set, which nothing in the texts answers, 7.5%
-    and 1.3% keep a hit. By words alone 74% and 76% of the own queries keep a hit, and 20% and 0% of the others. Good
-    hits are not told from middling hits on the same subject: 81% and 91% of the irrelevant hits pass. The bounds were
-    chosen on these queries. The cosines of another model may need other bounds.
+    `semantic_score` is the cosine, None without vectors; `model` made the vectors. `coverage` is the weight of the
+    query's words that are on the page, as a share of the weight of all its words. Measured with all-MiniLM-L6-v2, ten
+    hits a query, on the texts of SciFact and NPL (in this order): a hit is kept for 99.0% and 100% of the set's own
+    queries, and 96% and 97% of the relevant hits are kept. With the queries of the other set, which nothing in the
+    texts answers, 7.5% and 1.3% keep a hit. By words alone 74% and 76% of the own queries keep a hit, and 20% and 0%
+    of the others. Good hits are not told from middling hits on the same subject: 81% and 91% of the irrelevant hits
+    pass. The bounds were chosen on these queries.
     """
     if semantic_score is None:
         return coverage is not None and coverage >= _LEAST_COVERAGE_ALONE
-    return semantic_score >= _LEAST_COSINE or (coverage is not None and coverage >= _LEAST_COVERAGE)
+    least = _LEAST_COSINE.get(model or "", _LEAST_COSINE_ELSE)
+    return semantic_score >= least or (coverage is not None and coverage >= _LEAST_COVERAGE)
 
 
 def min_max(scores: Mapping[K, float]) -> dict[K, float]:

@@ -24,7 +24,7 @@ from chalicelib.model.search.ranking import is_relevant
 from chalicelib.model.text import UNSTORABLE
 from chalicelib.ops.chat.model_calls import ModelCalls
 from chalicelib.ops.chat.verify import check_draft, read_evidence
-from chalicelib.ops.search.passages import Passage, find_passages
+from chalicelib.ops.search.passages import Passage, Passages, find_passages
 from chalicelib.ops.usage.memory import Memory
 from chalicelib.ops.usage.meter import Meter
 from chalicelib.ops.usage.metered import (
@@ -119,7 +119,7 @@ def answer_question(
         embedder=models.embedder,
         reranker=models.reranker,
     )
-    passages = found.passages if _is_relevant(found.passages) else ()
+    passages = found.passages if _is_relevant(found) else ()
     outcome: Outcome = "nothing_relevant"
     draft = Draft(sentences=())
     if passages and calls:
@@ -243,5 +243,8 @@ def _similarities(
     return [sum(a * b for a, b in zip(asked, vector, strict=True)) for vector in vectors]
 
 
-def _is_relevant(passages: Sequence[Passage]) -> bool:
-    return any(is_relevant(semantic_score=each.semantic_score, coverage=each.coverage) for each in passages)
+def _is_relevant(found: Passages) -> bool:
+    return any(
+        is_relevant(semantic_score=each.semantic_score, coverage=each.coverage, model=found.model)
+        for each in found.passages
+    )

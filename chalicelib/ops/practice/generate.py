@@ -178,7 +178,7 @@ def _find_excerpts(
     near = [
         passage
         for passage in found.passages
-        if is_relevant(semantic_score=passage.semantic_score, coverage=passage.coverage)
+        if is_relevant(semantic_score=passage.semantic_score, coverage=passage.coverage, model=found.model)
     ]
     excerpts = db.transact(user_id, lambda tx: read_excerpts(tx, user_id, near)) if near else []
     if not excerpts:

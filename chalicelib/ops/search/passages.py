@@ -48,10 +48,14 @@ class Passage(Struct, frozen=True, kw_only=True):
 
 
 class Passages(Struct, frozen=True, kw_only=True):
-    """Passages, best first. `missing` names the parts of the search that were not available: "semantic", "reranker"."""
+    """Passages, best first. `missing` names the parts of the search that were not available: "semantic", "reranker".
+
+    `model` made the vectors that the cosines are of; None without vectors.
+    """
 
     passages: tuple[Passage, ...]
     missing: tuple[str, ...]
+    model: str | None = None
 
 
 def find_passages(
@@ -70,17 +74,17 @@ def find_passages(
     """
     room = max_tokens * FOR_RERANKING if reranker else max_tokens
 
-    def read(tx: Tx, question: PreparedQuery) -> tuple[list[Passage], tuple[str, ...]]:
+    def read(tx: Tx, question: PreparedQuery) -> tuple[list[Passage], tuple[str, ...], str | None]:
         ranked = rank_pages(tx, user_id, question, filters=filters)
         if ranked is None:
-            return [], question.missing
+            return [], question.missing, None
         chosen = ranked.chosen(ranked.pages[:MOST_PAGES])
         chunks = lookup.list_page_chunks(
             tx, ranked.scope, question.words, ranked.vector, chosen, most=MOST_CHUNKS
         )
-        return _joined(chunks, ranked, max_tokens=room), ranked.missing
+        return _joined(chunks, ranked, max_tokens=room), ranked.missing, ranked.scope.model
 
-    found, missing = with_live_model(
+    found, missing, model = with_live_model(
         query,
         lambda question: db.transact(user_id, lambda tx: read(tx, question)),
         embedder=embedder,
@@ -93,7 +97,7 @@ def find_passages(
         else:
             pairs = sorted(zip(scores, found, strict=True), key=lambda pair: -pair[0])
             found = [replace(passage, score=min(max(score, 0.0), 1.0)) for score, passage in pairs]
-    return Passages(passages=tuple(_within(found, max_tokens)), missing=missing)
+    return Passages(passages=tuple(_within(found, max_tokens)), missing=missing, model=model)
 
 
 def _joined(chunks: list[PageChunk], ranked: Ranking, *, max_tokens: int) -> list[Passage]:

@@ -1,16 +1,17 @@
 """Measures import and first request of the app, as a ratio to a bare Chalice app with one route.
 
 Each runs in its own process, and the best of several runs counts. The interpreter's start is subtracted from both.
+What counts is CPU time, so that a busy machine changes little.
 """
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-TARGET = 4.0
+TARGET = 3.5
 ROUNDS = 10
 PROJECT = Path(__file__).resolve().parent.parent
 HEAVY = ("boto3", "botocore", "psycopg2", "PIL", "numpy", "pypdfium2")
@@ -32,14 +33,14 @@ print(" ".join(name for name in sys.argv[1:] if name in sys.modules))
 
 
 def run(program: str, folder: Path) -> tuple[float, str]:
-    """Run `program` in `folder`. Return the seconds that it took and its last line, which follows those of metrics."""
+    """Run `program` in `folder`. Return its CPU seconds, and its last line, which follows those of metrics."""
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         **{"PYTHONPATH": str(folder), "DATABASE_URL": "postgresql://none", "IMAGES_BUCKET": "none"},
         "SESSION_SECRET": "of-the-bench-and-known-to-everybody",
         "PYTHONPYCACHEPREFIX": str(PROJECT / ".local" / "bench" / "pycache"),
     }
-    start = time.perf_counter()
+    start = _cpu_s()
     ran = subprocess.run(
         [sys.executable, "-c", program, *HEAVY],
         cwd=folder,
@@ -48,8 +49,14 @@ def run(program: str, folder: Path) -> tuple[float, str]:
         capture_output=True,
         text=True,
     )
-    duration_s, lines = time.perf_counter() - start, ran.stdout.splitlines()
-    return duration_s, lines[-1] if lines else ""
+    took_s, lines = _cpu_s() - start, ran.stdout.splitlines()
+    return took_s, lines[-1] if lines else ""
+
+
+def _cpu_s() -> float:
+    """Return the CPU seconds of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> bool:
@@ -63,7 +70,7 @@ def main() -> bool:
     heavy = rounds[-1][-1][1]
     ratio = (ours - nothing) / (bare - nothing)
     print(
-        f"import and first request: {(ours - nothing) * 1000:.0f} ms, bare Chalice {(bare - nothing) * 1000:.0f} ms,"
+        f"import and first request, CPU: {(ours - nothing) * 1000:.0f} ms, bare Chalice {(bare - nothing) * 1000:.0f} ms,"
     )
     print(f"  ratio {ratio:.2f} (at most {TARGET}); heavy libraries loaded: {heavy or 'none'}")
     return ratio <= TARGET and not heavy

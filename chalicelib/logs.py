@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -11,9 +10,10 @@ from contextvars import ContextVar
 from typing import Any
 
 from chalicelib.model.text import UNSTORABLE
+from chalicelib.patterns import pattern
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_SECRETS = re.compile(
+_SECRETS = pattern(
     # Linear on hostile text: what may be long is bounded, or can begin only where a keyword is.
     r"(?P<scheme>\b[a-z][a-z0-9+.-]{0,30}+://[^\s:/@]*:)[^\s/\"']+(?=@)"  # user:password@ in a URL
     r"|(?P<named>(?i:(?:password|passwd|secret|signature|credential|token|cookie|api[_-]?key|accesskeyid|"

@@ -8,9 +8,10 @@ from functools import cache
 from pathlib import Path
 
 from chalicelib.api.http.routes import AnyQuery, Request, Response, Routes
+from chalicelib.patterns import pattern
 
 FOLDER = Path(__file__).parent.parent / "console"
-PART = re.compile(r'<link rel="stylesheet" href="([\w.]+)">|<script src="([\w.]+)"></script>')
+PART = pattern(r'<link rel="stylesheet" href="([\w.]+)">|<script src="([\w.]+)"></script>')
 
 
 def console(storage_origins: Callable[[], tuple[str, ...]]) -> Routes:

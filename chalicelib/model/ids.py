@@ -1,10 +1,9 @@
 """Checks ids that this app makes: UUIDs in lower case with dashes."""
 
-import re
-
 from chalicelib.errors import CollectionsError
+from chalicelib.patterns import pattern
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_UUID = pattern(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
 def checked_uuid(text: str, otherwise: CollectionsError) -> str:

@@ -1,5 +1,5 @@
 """Characters that cannot be stored."""
 
-import re
+from chalicelib.patterns import pattern
 
-UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # Postgres' text cannot hold NUL, UTF-8 no lone surrogate
+UNSTORABLE = pattern(r"[\x00\ud800-\udfff]")  # Postgres' text cannot hold NUL, UTF-8 no lone surrogate

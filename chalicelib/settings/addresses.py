@@ -1,19 +1,19 @@
 """Addresses of others: where this app is seen from, and where the gateway leads."""
 
-import re
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 
 from chalicelib.errors import InvalidSetting
+from chalicelib.patterns import pattern
 from chalicelib.settings.readers import secret, string_list
 
-_UPSTREAM = re.compile(r"UPSTREAM_([A-Z][A-Z0-9_]*)_SERVICE_URL\Z")
-URL = re.compile(
+_UPSTREAM = pattern(r"UPSTREAM_([A-Z][A-Z0-9_]*)_SERVICE_URL\Z")
+URL = pattern(
     r"https?://(?:(?P<host>[A-Za-z0-9.-]{1,253})|\[(?P<six>[0-9A-Fa-f:.]{2,45})\])(?::(?P<port>[1-9][0-9]{0,4}))?"
     r"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)*/?\Z"
 )
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s,?#@]+\Z")
-_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_ORIGIN = pattern(r"[a-z][a-z0-9+.-]*://[^/\s,?#@]+\Z")
+_NAME = pattern(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 
 
 def origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:

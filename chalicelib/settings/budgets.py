@@ -4,16 +4,16 @@ Of a user by plan, and of all users together ("stage").
 """
 
 import json
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 
 from chalicelib.errors import InvalidSetting
+from chalicelib.patterns import pattern
 
 Amounts = dict[str, Decimal | None]
 BUDGETS = {"user.free": "5", "user.team": "50", "stage": "200"}
 STORAGE_GB = {"user.free": "5", "user.team": "100"}
-_AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?\Z")
+_AMOUNT = pattern(r"[0-9]{1,9}(\.[0-9]{1,6})?\Z")
 
 
 def budgets(env: Mapping[str, str], name: str, *, local: bool) -> Amounts:

@@ -1,13 +1,13 @@
 """Mail: whether addresses are proved by it, who sends it, and where its links lead."""
 
-import re
 from collections.abc import Mapping
 
 from chalicelib.errors import InvalidSetting
+from chalicelib.patterns import pattern
 from chalicelib.settings.addresses import URL
 from chalicelib.settings.readers import choice
 
-_ADDRESS = re.compile(r"[A-Za-z0-9._%+=-]{1,64}@[A-Za-z0-9.-]{1,189}\Z")
+_ADDRESS = pattern(r"[A-Za-z0-9._%+=-]{1,64}@[A-Za-z0-9.-]{1,189}\Z")
 
 
 def verify_email(env: Mapping[str, str], *, local: bool) -> bool:

@@ -14,12 +14,12 @@ first one's own. NEXT_EMBEDDING_PROVIDER, NEXT_EMBEDDING_MODEL, NEXT_EMBEDDING_D
 the embedder that the index is moved to, while it is.
 """
 
-import re
 from collections.abc import Mapping
 
 from msgspec import Struct
 
 from chalicelib.errors import InvalidSetting
+from chalicelib.patterns import pattern
 
 
 class Chosen(Struct, frozen=True, kw_only=True):
@@ -115,7 +115,7 @@ DIMENSIONS = {
     "cohere.embed-english-v3": (1024,),
 }
 OTHER_DIMENSIONS, MAX_DIMENSIONS = 1536, 4000
-_ON_BEDROCK = re.compile(r"titan-embed-text-v2|cohere\.embed-")
+_ON_BEDROCK = pattern(r"titan-embed-text-v2|cohere\.embed-")
 # Nova 2 is reached through an inference profile, which keeps requests within a part of the world where there is one.
 _PROFILES = {"us-": "us.", "eu-": "eu.", "ap-northeast-1": "jp.", "ap-northeast-3": "jp."}
 

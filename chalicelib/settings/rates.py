@@ -4,10 +4,10 @@ The rules are told in model/accounts/limits.py.
 """
 
 import json
-import re
 from collections.abc import Mapping
 
 from chalicelib.errors import InvalidSetting
+from chalicelib.patterns import pattern
 
 RATE_LIMITS = {
     "address": "400/20s 20000/1h",  # an office or a school may be behind one
@@ -20,7 +20,7 @@ RATE_LIMITS = {
     "costly.team": "600/5m 9000/1h",
 }
 _LOCAL_RATE_LIMIT = "100000/1s 100000/1s"  # the same code counts, and nobody meets it
-_RATE_LIMIT = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,4})([smhd]) ([1-9]\d{0,5})/([1-9]\d{0,4})([smhd])\Z")
+_RATE_LIMIT = pattern(r"([1-9]\d{0,5})/([1-9]\d{0,4})([smhd]) ([1-9]\d{0,5})/([1-9]\d{0,4})([smhd])\Z")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

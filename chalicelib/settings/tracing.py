@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from chalicelib.errors import InvalidSetting
+from chalicelib.patterns import pattern
 from chalicelib.settings.addresses import URL
 from chalicelib.settings.readers import choice
 
@@ -15,7 +16,7 @@ VARIABLES = (
     *("LANGSMITH_API_KEY", "LANGSMITH_ENDPOINT", "LANGSMITH_PROJECT", "LANGSMITH_TRACING", "TRACE_CONTENT"),
 )
 LANGSMITH_URL = "https://api.smith.langchain.com"
-_HEADER = re.compile(r"\s*([A-Za-z0-9-]{1,100})=([\x20-\x7e]{1,2000})\Z")
+_HEADER = pattern(r"\s*([A-Za-z0-9-]{1,100})=([\x20-\x7e]{1,2000})\Z")
 
 
 class TracingSettings(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,6 @@ Finished spans are kept until take_finished(), the latest MAX_SPANS of them.
 """
 
 import random
-import re
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -19,10 +18,12 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from chalicelib.patterns import pattern
+
 Kind = Literal["internal", "server", "client", "consumer"]
 MAX_SPANS = 512
 # W3C Trace Context, level 1: version, trace id, parent id, flags. Later versions may add to it.
-_TRACEPARENT = re.compile(
+_TRACEPARENT = pattern(
     r"(?!ff)(?P<version>[0-9a-f]{2})-(?!0{32})(?P<trace_id>[0-9a-f]{32})-(?!0{16})(?P<span_id>[0-9a-f]{16})"
     r"-(?P<flags>[0-9a-f]{2})(?P<more>-[\x21-\x7e]{0,200})?\Z"
 )

@@ -4,17 +4,17 @@ https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html
 """
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 
+from chalicelib.patterns import pattern
 from chalicelib.tracing.spans import Span
 
 HEADER = b'{"format": "json", "version": 1}\n'
 MAX_DATAGRAM_BYTES = 64_000
-_TRACE = re.compile(
+_TRACE = pattern(
     r"Root=1-(?P<time>[0-9a-f]{8})-(?P<rest>[0-9a-f]{24});Parent=(?P<parent>[0-9a-f]{16});Sampled=(?P<sampled>[01])(?:;|\Z)"
 )
-_UNNAMED = re.compile(r"[^\w\s.:/%&#=+\\@-]")
+_UNNAMED = pattern(r"[^\w\s.:/%&#=+\\@-]")
 
 
 def traceparent_of(trace: str | None) -> str | None:

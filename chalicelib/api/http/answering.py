@@ -67,7 +67,7 @@ def _parse(route: Route, current: Any, edge: Edge, counted: list[Admission]) -> 
         _require_rights(route, caller)
     path, asked, body = parse_together(
         lambda: parse_path(event["pathParameters"] or {}, route.patterns),
-        lambda: parse_query(query, route.query or Query, route.repeatable),
+        lambda: parse_query(query, route.query or Query),
         lambda: _parse_body(current, route),
     )
     return Request(

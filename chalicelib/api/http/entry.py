@@ -14,7 +14,6 @@ It wraps all handlers and middleware, so that it sees every response: unknown pa
 ids, CORS and security headers, and problems in place of Chalice's own refusals.
 """
 
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -32,6 +31,7 @@ from chalicelib.errors import CollectionsError, NotFound
 from chalicelib.metrics import process
 from chalicelib.metrics.declared import REQUEST_DURATION
 from chalicelib.model.gateway.gateway_routes import METHODS
+from chalicelib.patterns import pattern
 from chalicelib.tracing import names, spans
 
 ALWAYS = {
@@ -47,7 +47,7 @@ EXPOSED = (
 )
 ACCEPTED = "Authorization, Content-Type, Idempotency-Key, Prefer, X-Api-Key, X-Request-Id"
 PREFLIGHT_MAX_AGE_S = 600
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._=-]{8,128}\Z")
+_REQUEST_ID = pattern(r"[A-Za-z0-9._=-]{8,128}\Z")
 
 
 class App(Chalice):

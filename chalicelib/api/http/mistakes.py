@@ -16,6 +16,7 @@ from msgspec.structs import fields
 
 from chalicelib.errors import InvalidInput
 from chalicelib.model.text import UNSTORABLE
+from chalicelib.patterns import pattern
 
 MAX_MISTAKES = 20  # enough for a list with thousands of mistakes
 _MAX_NAME_CHARS = 64
@@ -30,10 +31,10 @@ _WORDS = {
     "datetime": "a date and time",
 }
 # msgspec's messages, without the path that it puts behind them.
-_KIND = re.compile(r"Expected `(?P<kinds>[^`]+)`, got `(?P<got>[^`]+)`")
-_LENGTH = re.compile(r"Expected `(?P<kind>str|array|object)` of length (?P<sign>>=|<=) (?P<limit>\d+)")
-_RANGE = re.compile(r"Expected `(?:int|float)` (?P<sign>>=|<=|>|<) (?P<limit>\S+)")
-_PATTERN = re.compile(r"Expected `str` matching regex (?P<pattern>['\"].*['\"])", re.DOTALL)
+_KIND = pattern(r"Expected `(?P<kinds>[^`]+)`, got `(?P<got>[^`]+)`")
+_LENGTH = pattern(r"Expected `(?P<kind>str|array|object)` of length (?P<sign>>=|<=) (?P<limit>\d+)")
+_RANGE = pattern(r"Expected `(?:int|float)` (?P<sign>>=|<=|>|<) (?P<limit>\S+)")
+_PATTERN = pattern(r"Expected `str` matching regex (?P<pattern>['\"].*['\"])", re.DOTALL)
 _SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 _UNITS = {"str": "characters", "array": "elements", "object": "members"}
 A_MOMENT = "a date and time as in RFC 3339, with its offset, such as 2026-01-31T09:30:00Z"

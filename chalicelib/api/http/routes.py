@@ -33,7 +33,7 @@ administrators' routes, else "write".
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -151,7 +151,6 @@ class Route(Struct, frozen=True, kw_only=True):
     scope: Scope
     cost: Cost
     max_body_bytes: int
-    repeatable: frozenset[str]
 
 
 class Routes:
@@ -222,22 +221,8 @@ class Routes:
                 scope=scope or ("admin" if admin else "read" if method == "GET" else "write"),
                 cost=cost,
                 max_body_bytes=max_body_bytes,
-                repeatable=_repeatable(query),
             )
             self.declared.append(route)
             return handler
 
         return declare
-
-
-def _repeatable(query: type[Query] | None) -> frozenset[str]:
-    if query is None:
-        return frozenset()
-    hints = get_type_hints(query)
-    names = dict(zip(query.__struct_fields__, query.__struct_encode_fields__, strict=True))
-    sequences = (list, tuple, set, frozenset)
-    return frozenset(
-        names[name]
-        for name, hint in hints.items()
-        if get_origin(hint) in sequences or any(get_origin(part) in sequences for part in get_args(hint))
-    )

@@ -10,10 +10,11 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from chalicelib.model.text import UNSTORABLE
+from chalicelib.patterns import pattern
 
-_GREEDY = re.compile(r"\A/\{(\w+)\+\}\Z")
-_BASE = re.compile(r"(?:/[^/]+)*\Z")
-_VISIBLE = re.compile(r"[\x21-\x7e]{1,256}\Z")
+_GREEDY = pattern(r"\A/\{(\w+)\+\}\Z")
+_BASE = pattern(r"(?:/[^/]+)*\Z")
+_VISIBLE = pattern(r"[\x21-\x7e]{1,256}\Z")
 
 
 def is_v2_event(event: Any) -> bool:
@@ -112,10 +113,10 @@ def match_path(path: str, patterns: Iterable[str]) -> tuple[str, dict[str, str]]
     """Return the pattern that a path matches, and its parameters, still quoted. Fixed segments win over parameters."""
     segments = (path.rstrip("/") or "/").split("/")
     # "{" sorts after every letter, so that /runs/mine is tried before /runs/{run_id}, and {proxy+} last.
-    for pattern in sorted(patterns, key=lambda pattern: pattern.split("/")):
-        parameters = _match(segments, pattern.split("/"))
+    for path_pattern in sorted(patterns, key=lambda each: each.split("/")):
+        parameters = _match(segments, path_pattern.split("/"))
         if parameters is not None:
-            return pattern, parameters
+            return path_pattern, parameters
     return None
 
 

@@ -6,7 +6,6 @@ hashes.
 """
 
 import hashlib
-import re
 import secrets
 from collections.abc import Mapping
 from functools import cache
@@ -18,6 +17,7 @@ from msgspec import Struct
 
 from chalicelib.errors import Unauthenticated
 from chalicelib.model.library.items import USER_ID
+from chalicelib.patterns import pattern
 
 if TYPE_CHECKING:
     from jwt import PyJWS
@@ -29,9 +29,9 @@ SKEW_S = 30  # allowed difference between the clocks of two machines; it never e
 API_KEY_PREFIX = "ck_"
 _TYPE = "JWT"
 _MAX_CHARS = 8192
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
-_SESSION_ID = re.compile(r"[0-9a-f]{44}\Z")
-_SECRET = re.compile(r"[A-Za-z0-9_-]{43}\Z")
+_COMPACT = pattern(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+_SESSION_ID = pattern(r"[0-9a-f]{44}\Z")
+_SECRET = pattern(r"[A-Za-z0-9_-]{43}\Z")
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,20 +4,20 @@ import base64
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, unquote
 
 from msgspec import Struct
 
 from chalicelib.errors import InvalidInput
+from chalicelib.patterns import pattern
 
 Headers = tuple[tuple[str, str], ...]
 IDENTITY_HEADER = "X-Collections-Identity"
 IDENTITY_TTL_S = 60
 MAX_TARGET_CHARS = 8192
-_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_SEGMENTS_END = re.compile(r"[;?#\x00]")
+_ESCAPE = pattern(r"%(?![0-9A-Fa-f]{2})")
+_SEGMENTS_END = pattern(r"[;?#\x00]")
 # RFC 3986: the characters allowed in a path and in a query besides letters, digits, - . _ ~ and escapes.
 _PATH_SAFE, _QUERY_SAFE = "/%!$&'()*+,;=:@", "/?%!$&'()*+,;=:@"
 

@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from chalicelib.errors import BadFile
+from chalicelib.patterns import pattern
 
 Kind = Literal["image", "pdf"]
 
@@ -174,7 +175,7 @@ def text_size(text: str) -> int:
 
 SNIFF_BYTES = 1024
 # Signatures of formats that are not accepted. A file that begins with one is refused, even if a PDF header follows.
-_OTHER_FORMAT = re.compile(
+_OTHER_FORMAT = pattern(
     rb"PK[\x03\x05]|Rar!|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ|\xd0\xcf\x11\xe0|\x7fELF|MZ|#!|%!PS|\{\\rtf"
     rb"|II\*\x00|MM\x00\*|BM.{4}\x00{4}|8BPS|\x00\x00[\x01\x02]\x00|RIFF|OggS|ID3|.{4}(?:ftyp|jP  |JXL )"
     rb"|\s*<(?i:!doctype|html|head|body|script|svg|\?xml|\?php)",

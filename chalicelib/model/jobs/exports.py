@@ -1,12 +1,12 @@
 """The zip of an export: its entries' names, what is known of each entry, and where its writing goes on."""
 
-import re
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from chalicelib.model.jobs.runs import ENDED, Run
+from chalicelib.patterns import pattern
 
 FORMAT, FORMAT_VERSION = "collections-export", 1
 EXPORT_FILE = "export.zip"
@@ -19,7 +19,7 @@ NEXT_PHASE: dict[Phase, Phase] = {
     "collections": "conversations",
     "conversations": "end",
 }
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
+_UNSAFE = pattern(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 
 
 class Entry(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,6 @@
 """Items: rows, keys in S3, ids, states and filters."""
 
 import hashlib
-import re
 import uuid
 from datetime import datetime
 from typing import Literal
@@ -10,14 +9,15 @@ from msgspec import Struct
 
 from chalicelib.errors import InvalidInput
 from chalicelib.model.text import UNSTORABLE
+from chalicelib.patterns import pattern
 
 Status = Literal["PENDING", "PROCESSING", "ANALYZING", "EMBEDDING", "READY", "FAILED"]
 
-USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
+USER_ID = pattern(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
 DERIVED_PREFIX = "_derived/"  # no user id starts with an underscore
 MAX_ITEM_ID_CHARS = 200
 MAX_KEY_BYTES = 1024  # S3's limit
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_CONTROL = pattern(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class ItemRef(Struct, frozen=True, kw_only=True):

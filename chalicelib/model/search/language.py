@@ -1,6 +1,6 @@
 """Guesses the language of a query from its letters and its function words."""
 
-import re
+from chalicelib.patterns import pattern
 
 # Frequent words of each language that the other languages here lack or use less.
 _FUNCTION_WORDS = {
@@ -18,20 +18,20 @@ _FUNCTION_WORDS = {
 }
 _WORDS = {code: frozenset(words.split()) for code, words in _FUNCTION_WORDS.items()}
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
-_KANA = re.compile("[ぁ-ゖァ-ヺ\uff66-\uff9f]")
+_KANA = pattern("[ぁ-ゖァ-ヺ\uff66-\uff9f]")
 _SCRIPTS = {
-    "zh": re.compile(f"[{_HAN}]"),
-    "ja": re.compile(f"[{_HAN}ぁ-ゖァ-ヺー々\uff66-\uff9f]"),
-    "ko": re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]"),
-    "ru": re.compile("[\u0400-\u052f]"),
-    "ar": re.compile("[\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufeff]"),
-    "he": re.compile("[\u0590-\u05ff]"),
-    "el": re.compile("[\u0370-\u03ff\u1f00-\u1fff]"),
-    "th": re.compile("[\u0e00-\u0e7f]"),
+    "zh": pattern(f"[{_HAN}]"),
+    "ja": pattern(f"[{_HAN}ぁ-ゖァ-ヺー々\uff66-\uff9f]"),
+    "ko": pattern("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]"),
+    "ru": pattern("[\u0400-\u052f]"),
+    "ar": pattern("[\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufeff]"),
+    "he": pattern("[\u0590-\u05ff]"),
+    "el": pattern("[\u0370-\u03ff\u1f00-\u1fff]"),
+    "th": pattern("[\u0e00-\u0e7f]"),
 }
-_LETTER = re.compile(r"[^\W\d_]")
-_WORD = re.compile(r"[^\W\d_]++")
-_BEYOND_LATIN = re.compile("[^\x00-\u024f]")
+_LETTER = pattern(r"[^\W\d_]")
+_WORD = pattern(r"[^\W\d_]++")
+_BEYOND_LATIN = pattern("[^\x00-\u024f]")
 UNKNOWN_SCRIPT = "und"
 
 

@@ -1,7 +1,6 @@
 """The gateway's entry: forwards requests that no route of the app serves to the service behind their path."""
 
 import base64
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,10 +27,11 @@ from chalicelib.model.gateway.gateway import (
     encode_query,
 )
 from chalicelib.model.gateway.gateway_routes import ROUTES, GatewayRoute, match_route
-from chalicelib.ops.gateway import Upstream, forward
+from chalicelib.ops import gateway as ops
+from chalicelib.patterns import pattern
 
-_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?\Z|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?\Z")
-_ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}\Z")
+_HOST = pattern(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?\Z|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?\Z")
+_ADDRESS = pattern(r"[0-9A-Fa-f:.]{2,45}\Z")
 OURS = frozenset({"Ratelimit", "Ratelimit-Policy"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 # Added to the upstream's own policy: its pages share the console's origin, where the console stores tokens.
@@ -58,7 +58,7 @@ class Passed(ChaliceResponse):
 
 
 def gateway(
-    upstreams: Callable[[], Mapping[str, Upstream]], routes: Sequence[GatewayRoute] = ROUTES
+    upstreams: Callable[[], Mapping[str, "ops.Upstream"]], routes: Sequence[GatewayRoute] = ROUTES
 ) -> Callable[[Any, Callable[[], Edge]], ChaliceResponse]:
     """Return the handler for App.pass_on. It serves the routes whose upstream is configured."""
 
@@ -74,7 +74,7 @@ def gateway(
 def _answer(
     current: Any,
     edge: Edge,
-    upstreams: Mapping[str, Upstream],
+    upstreams: Mapping[str, "ops.Upstream"],
     routes: Sequence[GatewayRoute],
     counted: list[Admission],
 ) -> ChaliceResponse:
@@ -95,7 +95,7 @@ def _answer(
     else:
         caller = admit_caller(edge, current.headers, address, "plain", counted)
         identity = _identity(route, inbound.method, caller)
-    answer = forward(
+    answer = ops.forward(
         inbound,
         route,
         identity,

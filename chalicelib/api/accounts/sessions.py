@@ -16,7 +16,6 @@ from chalicelib.model.accounts.sessions import MAX_USER_AGENT_CHARS, Device
 from chalicelib.model.accounts.sessions import Session as Found
 from chalicelib.model.text import UNSTORABLE
 from chalicelib.ops.accounts import sessions
-from chalicelib.ops.accounts.sessions import Tokens
 
 routes = Routes("sessions")
 
@@ -150,7 +149,7 @@ def end_all_sessions(request: Request) -> None:
     sessions.end_all(request.user_id, now_s=int(time()), sessions=wiring.sessions())
 
 
-def _shown(tokens: Tokens) -> NewTokens:
+def _shown(tokens: "sessions.Tokens") -> NewTokens:
     return NewTokens(
         access_token=tokens.access_token,
         expires_in=tokens.expires_in_s,

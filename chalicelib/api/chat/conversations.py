@@ -15,12 +15,10 @@ from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.search.search import ItemId
 from chalicelib.errors import BudgetSpent, Conflict, TooLarge
 from chalicelib.model.chat.conversations import StoredConversation
-from chalicelib.ops.chat import ask, conversations
-from chalicelib.ops.chat.answer import Models
-from chalicelib.ops.chat.ask import Asked, owner_of_answer
+from chalicelib.ops.chat import answer, ask, conversations
 from chalicelib.ops.jobs import runs
-from chalicelib.ops.usage.meter import Meter
-from chalicelib.ops.work.wake import wake_later
+from chalicelib.ops.usage import meter as meters
+from chalicelib.ops.work import wake
 
 routes = Routes("conversations")
 ANSWER_WITHIN_S = 22.0  # API Gateway ends a request after 29 s, and the answer must still be stored
@@ -179,14 +177,14 @@ def list_messages(request: Request) -> MessageList:
 )
 def create_message(request: Request) -> Response | Message:
     give_up_at = monotonic() + ANSWER_WITHIN_S
-    models = Models(embedder=wiring.embedder(), reranker=wiring.reranker(), chat=wiring.chat_model())
+    models = answer.Models(embedder=wiring.embedder(), reranker=wiring.reranker(), chat=wiring.chat_model())
     db, queues = wiring.database(), wiring.queues()
     user_id, run_id, is_async = request.user_id, str(request.creation_id), _prefers_async(request)
-    meter = Meter(owner_of_answer(user_id, run_id), db=db, budgets=wiring.settings().budgets)
+    meter = meters.Meter(ask.owner_of_answer(user_id, run_id), db=db, budgets=wiring.settings().budgets)
     models.require_room(meter)
     ask.queue_answer(user_id, run_id, _asked(request), is_woken=not is_async, db=db)
     if is_async:
-        wake_later(user_id, db=db, queues=queues)
+        wake.wake_later(user_id, db=db, queues=queues)
         return _accepted(user_id, run_id, {"Preference-Applied": "respond-async"})
     run = ask.answer_now(
         user_id,
@@ -201,9 +199,9 @@ def create_message(request: Request) -> Response | Message:
     return message_of(found) if found else _accepted(user_id, run_id, {})
 
 
-def _asked(request: Request) -> Asked:
+def _asked(request: Request) -> "ask.Asked":
     body: NewMessage = request.body
-    return Asked(
+    return ask.Asked(
         conversation_id=request.path["conversation_id"],
         content=body.content,
         collection_id=body.collection_id,

@@ -6,7 +6,6 @@ runs with the same `creation_id`, and so finds what the first one created.
 """
 
 import hashlib
-import re
 from collections.abc import Callable
 
 import msgspec
@@ -17,10 +16,10 @@ from chalicelib import wiring
 from chalicelib.api.http.routes import Request, Route
 from chalicelib.errors import CollectionsError, InvalidInput
 from chalicelib.ops import idempotency
-from chalicelib.ops.idempotency import StoredResponse
+from chalicelib.patterns import pattern
 
 HEADER = "Idempotency-Key"
-_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+_KEY = pattern(r"[\x21-\x7e]{1,255}\Z")
 
 
 def respond_once(
@@ -34,7 +33,7 @@ def respond_once(
         raise InvalidInput(f"{HEADER} must be 1 to 255 visible ASCII characters.", field=HEADER)
     db = wiring.database()
     found = idempotency.claim_key(request.user_id, key, fingerprint=_fingerprint(route, request), db=db)
-    if isinstance(found, StoredResponse):
+    if isinstance(found, idempotency.StoredResponse):
         return ChaliceResponse(found.body, {**found.headers, "Idempotency-Replayed": "true"}, found.status)
     try:
         response = respond(route, replace(request, creation_id=found.creation_id))
@@ -43,7 +42,7 @@ def respond_once(
             idempotency.release_key(found, db=db)
         raise
     headers = {name: str(value) for name, value in response.headers.items()}
-    answer = StoredResponse(status=response.status_code, headers=headers, body=response.body)
+    answer = idempotency.StoredResponse(status=response.status_code, headers=headers, body=response.body)
     idempotency.store_response(found, answer, db=db)
     return response
 

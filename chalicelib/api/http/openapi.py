@@ -1,6 +1,5 @@
 """The OpenAPI 3.1 document, generated from the declarations that parse and serve the requests."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from http import HTTPStatus
@@ -8,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.api.http import idempotency
-from chalicelib.api.http.examples import DETAILS, MISTAKES, VALUES, example_of
+from chalicelib.api.http import examples, idempotency
 from chalicelib.api.http.parsing import MAX_PATH_PARAMETER_CHARS
 from chalicelib.api.http.problems import CONTENT_TYPE, STATUS_OF_ERROR, Mistake, Problem, UnsupportedMediaType
 from chalicelib.api.http.routes import JSON, Request, Response, Route, Routes
@@ -25,6 +23,7 @@ from chalicelib.errors import (
     Unauthenticated,
     Unavailable,
 )
+from chalicelib.patterns import pattern
 
 PATH = "/api/v1/openapi.json"
 _REF = "#/components/schemas/{name}"
@@ -65,7 +64,7 @@ _HEADERS = {
 }
 _HEADERS_OF_STATUS = {"302": ["Location"], "429": ["Retry-After"], "503": ["Retry-After"]}
 _BINARY = {"type": "string", "format": "binary"}
-_PARAMETER = re.compile(r"\{(\w+)\+?\}")
+_PARAMETER = pattern(r"\{(\w+)\+?\}")
 
 
 def documented(declared: Sequence[Route], *, version: str) -> Routes:
@@ -146,7 +145,7 @@ def _operation(route: Route, schemas: Mapping[Any, Any], components: Mapping[str
         operation["parameters"] = parameters
     if route.body:
         schema = schemas[route.body]
-        content = {JSON: {"schema": schema, "example": example_of(schema, components, sent=True)}}
+        content = {JSON: {"schema": schema, "example": examples.example_of(schema, components, sent=True)}}
         operation["requestBody"] = {"required": True, "content": content}
     if route.raw:
         operation["requestBody"] = {"required": True, "content": {route.raw: {"schema": _BINARY}}}
@@ -187,7 +186,7 @@ def _responses(route: Route, schemas: Mapping[Any, Any], components: Mapping[str
             }
         elif returns is not None:
             schema = schemas[returns]
-            answer["content"] = {JSON: {"schema": schema, "example": example_of(schema, components)}}
+            answer["content"] = {JSON: {"schema": schema, "example": examples.example_of(schema, components)}}
         responses[str(status)] = answer
     for error in _errors(route):
         status = STATUS_OF_ERROR[error]
@@ -211,16 +210,19 @@ def _problem(error: type[CollectionsError] | None, schema: Any) -> dict[str, Any
     if error is not None:
         status = STATUS_OF_ERROR[error]
         mistakes = [
-            Mistake(field=field, code=error.code, detail=detail) for field, detail in MISTAKES.items()
+            Mistake(field=field, code=error.code, detail=detail)
+            for field, detail in examples.MISTAKES.items()
         ]
-        details = [each.detail for each in mistakes] if error is InvalidInput else [DETAILS[error.code]]
+        details = (
+            [each.detail for each in mistakes] if error is InvalidInput else [examples.DETAILS[error.code]]
+        )
         content["example"] = Problem(
             type="about:blank",
             title=status.phrase,
             status=status.value,
             detail=" ".join(details),
             code=error.code,
-            request_id=VALUES["request_id"],
+            request_id=examples.VALUES["request_id"],
             field=mistakes[0].field if error is InvalidInput else None,
             errors=mistakes if error is InvalidInput else None,
         )

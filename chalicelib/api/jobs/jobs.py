@@ -13,7 +13,6 @@ from chalicelib.errors import Conflict, Forbidden, NotFound
 from chalicelib.model.jobs.jobs import StoredJob
 from chalicelib.model.jobs.kinds import JobKind
 from chalicelib.ops.jobs import jobs
-from chalicelib.ops.jobs.jobs import JobFields
 
 routes = Routes("jobs")
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
@@ -153,11 +152,11 @@ def delete_job(request: Request) -> None:
     jobs.delete_job(request.user_id, request.path["job_id"], db=wiring.database())
 
 
-def _fields(body: NewJob | JobChanges) -> JobFields:
-    values = {name: getattr(body, name) for name in JobFields.__struct_fields__}
+def _fields(body: NewJob | JobChanges) -> "jobs.JobFields":
+    values = {name: getattr(body, name) for name in jobs.JobFields.__struct_fields__}
     if isinstance(values["max_cost_usd"], float):
         values["max_cost_usd"] = cost_of(values["max_cost_usd"])
-    return JobFields(**values)
+    return jobs.JobFields(**values)
 
 
 def cost_of(given: float | None) -> Decimal | None:

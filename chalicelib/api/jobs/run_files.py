@@ -15,9 +15,8 @@ from chalicelib.api.library.uploads import Part, PartToSend
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.model.jobs.exports import EXPORT_FILE, has_export
 from chalicelib.model.jobs.runs import INPUT_MAX_BYTES, Outcome, RunFile, file_key
-from chalicelib.ops.ingest.manage import DOWNLOAD_TTL_S
-from chalicelib.ops.jobs import inputs, runs
-from chalicelib.ops.jobs.drive import line_of
+from chalicelib.ops.ingest import manage
+from chalicelib.ops.jobs import drive, inputs, runs
 
 routes = Routes("runs")
 
@@ -165,7 +164,7 @@ def list_run_errors(request: Request) -> Response:
         request.user_id, run_id, after=query.after, limit=query.limit, db=wiring.database()
     )
     more = f'</api/v1/runs/{run_id}/errors?after={cursor}&limit={query.limit}>; rel="next"'
-    return Response(b"".join(map(line_of, found)).decode(), headers={"Link": more} if cursor else {})
+    return Response(b"".join(map(drive.line_of, found)).decode(), headers={"Link": more} if cursor else {})
 
 
 @routes.get(
@@ -180,7 +179,7 @@ def download_run_file(request: Request) -> Response:
     if not (has_export(run) if name == EXPORT_FILE else run.files_at):
         raise NotFound("This run has no such file, or not yet.", code="no_file")
     url = wiring.blobs().presign_download(
-        file_key(request.user_id, run.id, name), ttl_s=DOWNLOAD_TTL_S, filename=f"run-{run.id}-{name}"
+        file_key(request.user_id, run.id, name), ttl_s=manage.DOWNLOAD_TTL_S, filename=f"run-{run.id}-{name}"
     )
     return Response(status=302, headers={"Location": url})
 

@@ -14,11 +14,11 @@ from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.jobs.jobs import MaxCost, cost_of
 from chalicelib.api.library.items import PageQuery, Timeline, timeline_of
 from chalicelib.errors import Conflict, NotFound
+from chalicelib.model.jobs.runs import DEFAULT_EXPIRES_S, RunFilters, State
 from chalicelib.model.jobs.runs import Run as StoredRun
-from chalicelib.model.jobs.runs import RunFilters, State
 from chalicelib.ops.chat import conversations
 from chalicelib.ops.jobs import bulk, runs
-from chalicelib.ops.work.runs import read_timeline
+from chalicelib.ops.work import runs as work
 
 routes = Routes("runs")
 JobId = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -29,7 +29,7 @@ class NewRun(Body, frozen=True, kw_only=True):
 
     job_id: JobId
     max_cost_usd: MaxCost | None = None
-    expires_in_s: Annotated[int, Meta(ge=60, le=7 * 24 * 3600)] = runs.DEFAULT_EXPIRES_S
+    expires_in_s: Annotated[int, Meta(ge=60, le=7 * 24 * 3600)] = DEFAULT_EXPIRES_S
 
 
 class RunChanges(Body, frozen=True, kw_only=True):
@@ -145,7 +145,7 @@ def change_run(request: Request) -> Run:
 )
 def get_run_timeline(request: Request) -> Timeline:
     query: PageQuery = request.query
-    found, cursor = read_timeline(
+    found, cursor = work.read_timeline(
         request.user_id,
         request.path["run_id"],
         after=query.after,

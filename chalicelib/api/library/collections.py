@@ -11,7 +11,7 @@ from chalicelib import wiring
 from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.library.items import ItemList, Limit, item_of
 from chalicelib.errors import Conflict, NotFound
-from chalicelib.model.library.collections import StoredCollection
+from chalicelib.model.library.collections import MAX_NAME_CHARS, StoredCollection
 from chalicelib.model.library.items import ItemFilters
 from chalicelib.ops.library import browse, collections
 
@@ -20,7 +20,7 @@ Name = Annotated[
     str,
     Meta(
         min_length=1,
-        max_length=collections.MAX_NAME_CHARS,
+        max_length=MAX_NAME_CHARS,
         description="One line, one of a kind in whatever case; kept in NFC, without white space around it.",
     ),
 ]

@@ -13,7 +13,7 @@ from chalicelib.api.library.items import CollectionId, Failure, Limit, cache_hea
 from chalicelib.api.library.uploads import FileName
 from chalicelib.api.usage.storage import max_stored_bytes
 from chalicelib.errors import BadFile, Conflict, NotFound, TooLarge
-from chalicelib.model.library.documents import DocumentFilters, StoredDocument
+from chalicelib.model.library.documents import PDF, DocumentFilters, StoredDocument
 from chalicelib.model.library.items import ItemRef, Status
 from chalicelib.ops.ingest import manage
 from chalicelib.ops.library import documents
@@ -106,7 +106,7 @@ class PageImage(Query, frozen=True, kw_only=True):
 @routes.post(
     "/api/v1/documents",
     query=NewDocument,
-    raw=documents.PDF,
+    raw=PDF,
     max_body_bytes=MAX_BODY_BYTES,
     returns=Document,
     status=201,

@@ -185,7 +185,7 @@ def abort_upload(request: Request) -> None:
     )
 
 
-def _in_parts(announced: uploads.Announced) -> UploadInParts:
+def _in_parts(announced: "uploads.Announced") -> UploadInParts:
     upload = announced.upload
     return UploadInParts(
         id=upload.id,

@@ -4,7 +4,7 @@ from chalicelib import wiring
 from chalicelib.api.http.routes import Request, Routes
 from chalicelib.errors import NotFound
 from chalicelib.metrics import process, prometheus
-from chalicelib.ops.operations.measure import measure_work
+from chalicelib.ops.operations import measure
 
 routes = Routes("health")
 
@@ -19,4 +19,4 @@ routes = Routes("health")
 def get_metrics(request: Request) -> str:
     if wiring.settings().environment == "production":
         raise NotFound("There is nothing here.")
-    return prometheus.render(measure_work(db=wiring.database()), process.totals())
+    return prometheus.render(measure.measure_work(db=wiring.database()), process.totals())

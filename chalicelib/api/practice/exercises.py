@@ -24,9 +24,8 @@ from chalicelib.errors import BudgetSpent, Conflict, NotFound
 from chalicelib.model.practice.exercises import Difficulty, Kind, LifeCategory
 from chalicelib.model.usage.usage import Owner
 from chalicelib.ops.practice import evaluate, generate, manage, remediate
-from chalicelib.ops.practice.generate import Wanted
-from chalicelib.ops.usage.meter import Meter
-from chalicelib.ops.usage.metered import MeteredEmbedder
+from chalicelib.ops.usage import meter as meters
+from chalicelib.ops.usage import metered
 
 routes = Routes("exercises")
 StudentId = Annotated[
@@ -110,7 +109,7 @@ class ListEvaluations(Query, frozen=True, kw_only=True):
 )
 def generate_exercise(request: Request) -> GeneratedExercise:
     body: NewExercise = request.body
-    wanted = Wanted(
+    wanted = generate.Wanted(
         concept_id=body.concept_id,
         student_id=body.student_id,
         interests=tuple(body.student_interests),
@@ -263,7 +262,7 @@ def _place(request: Request) -> tuple[str, str]:
     return request.user_id, request.path["exercise_id"]
 
 
-def _embedder(request: Request) -> MeteredEmbedder:
+def _embedder(request: Request) -> "metered.MeteredEmbedder":
     owner = Owner(user_id=request.user_id)
-    meter = Meter(owner, db=wiring.database(), budgets=wiring.settings().budgets)
-    return MeteredEmbedder(wiring.embedder(), meter)
+    meter = meters.Meter(owner, db=wiring.database(), budgets=wiring.settings().budgets)
+    return metered.MeteredEmbedder(wiring.embedder(), meter)

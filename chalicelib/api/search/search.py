@@ -18,8 +18,8 @@ from chalicelib.model.search.language import language_of
 from chalicelib.model.search.ranking import Mode
 from chalicelib.model.usage.usage import Owner
 from chalicelib.ops.search import search
-from chalicelib.ops.usage.meter import Meter
-from chalicelib.ops.usage.metered import MeteredEmbedder, MeteredReranker
+from chalicelib.ops.usage import meter as meters
+from chalicelib.ops.usage import metered
 
 routes = Routes("search")
 ItemId = Annotated[str, Meta(min_length=1, max_length=220)]
@@ -83,7 +83,7 @@ def search_items(request: Request) -> SearchResponse:
     if not body.query.strip():
         raise InvalidInput("There is nothing to search for.", field="query")
     owner, reranker = Owner(user_id=request.user_id), wiring.reranker()
-    meter = Meter(owner, db=wiring.database(), budgets=wiring.settings().budgets)
+    meter = meters.Meter(owner, db=wiring.database(), budgets=wiring.settings().budgets)
     answer = search.search_items(
         request.user_id,
         body.query,
@@ -92,8 +92,8 @@ def search_items(request: Request) -> SearchResponse:
         mode=body.mode,
         facets=body.facets,
         db=wiring.database(),
-        embedder=MeteredEmbedder(wiring.embedder(), meter),
-        reranker=MeteredReranker(reranker, meter) if reranker else None,
+        embedder=metered.MeteredEmbedder(wiring.embedder(), meter),
+        reranker=metered.MeteredReranker(reranker, meter) if reranker else None,
     )
     return response_of(answer, explain=body.explain, language=language_of(body.query))
 

@@ -85,7 +85,7 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
     facets: Facets | None
 
 
-def response_of(found: search.SearchResult, *, explain: bool, language: str | None) -> SearchResponse:
+def response_of(found: "search.SearchResult", *, explain: bool, language: str | None) -> SearchResponse:
     facets = None
     if found.facets is not None:
         values: dict[str, list[FacetValue]] = {name: [] for name in Facets.__struct_fields__}
@@ -99,7 +99,7 @@ def response_of(found: search.SearchResult, *, explain: bool, language: str | No
     )
 
 
-def _explanation(hit: search.Hit, found: search.SearchResult, language: str | None) -> Explanation:
+def _explanation(hit: "search.Hit", found: "search.SearchResult", language: str | None) -> Explanation:
     rank = hit.rank
     return Explanation(
         lexical_score=rank.lexical_score,
@@ -115,7 +115,7 @@ def _explanation(hit: search.Hit, found: search.SearchResult, language: str | No
     )
 
 
-def _hit(hit: search.Hit, explanation: Explanation | None) -> SearchHit:
+def _hit(hit: "search.Hit", explanation: Explanation | None) -> SearchHit:
     passage, snippet = hit.passage, hit.snippet
     paged = passage.kind == "pdf"
     span = (passage.char_start, passage.char_end)

@@ -12,7 +12,7 @@ from chalicelib.api.http.routes import Query, Request, Routes
 from chalicelib.api.usage.storage import max_stored_bytes
 from chalicelib.model.usage.budgets import is_nearly_spent
 from chalicelib.model.usage.usage import Group, Grouping, Sums
-from chalicelib.ops.usage.read import UsageReport, read_usage
+from chalicelib.ops.usage import read
 
 routes = Routes("usage")
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -138,7 +138,7 @@ def list_stage_usage(request: Request) -> UsageList:
 
 
 def _read(user_id: str | None, query: Any, limit_bytes: int | None = None) -> UsageList:
-    found = read_usage(
+    found = read.read_usage(
         user_id,
         by=query.group_by,
         since=query.since,
@@ -154,7 +154,7 @@ def _read(user_id: str | None, query: Any, limit_bytes: int | None = None) -> Us
     return _list_of(found, query.group_by, query.after, storage)
 
 
-def _list_of(found: UsageReport, by: Grouping, skipped: int, storage: Storage | None) -> UsageList:
+def _list_of(found: "read.UsageReport", by: Grouping, skipped: int, storage: Storage | None) -> UsageList:
     return UsageList(
         data=[_group_of(group, by) for group in found.groups],
         has_more=found.has_more,
@@ -167,7 +167,7 @@ def _list_of(found: UsageReport, by: Grouping, skipped: int, storage: Storage | 
     )
 
 
-def _budget_of(found: UsageReport) -> Budget:
+def _budget_of(found: "read.UsageReport") -> Budget:
     spending, limit_usd = found.spending, found.limit_usd
     is_spent = limit_usd is not None and spending.spent_usd >= limit_usd
     return Budget(

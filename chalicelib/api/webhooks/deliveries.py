@@ -11,8 +11,7 @@ from chalicelib import wiring
 from chalicelib.api.http.routes import Query, Request, Routes
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.model.webhooks.webhooks import DeliveryState, StoredDelivery
-from chalicelib.ops.webhooks import webhooks
-from chalicelib.ops.webhooks.deliver import message_id
+from chalicelib.ops.webhooks import deliver, webhooks
 
 routes = Routes("webhooks")
 
@@ -115,4 +114,4 @@ def redeliver(request: Request) -> Delivery:
 def _delivery(stored: StoredDelivery) -> Delivery:
     fields = asdict(stored)
     status = fields.pop("status")
-    return Delivery(**fields, response_status=status, webhook_message_id=message_id(stored.id))
+    return Delivery(**fields, response_status=status, webhook_message_id=deliver.message_id(stored.id))

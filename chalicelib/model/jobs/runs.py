@@ -26,6 +26,7 @@ ENDED: frozenset[State] = frozenset({"succeeded", "partially_succeeded", "failed
 Outcome = Literal["done", "failed", "skipped", "cancelled"]
 
 MAX_OPEN_RUNS = 20
+DEFAULT_EXPIRES_S = 24 * 3600
 INPUT_MAX_BYTES = 5 * 1024**3  # what S3 takes by one form; parts are joined to no more
 RUNS_FOLDER = "_runs"
 

@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from chalicelib.model.library.items import Status
 
+PDF = "application/pdf"
+
 
 class StoredDocument(Struct, frozen=True, kw_only=True):
     """A row of the view `documents`. A field is None while it is not known yet.

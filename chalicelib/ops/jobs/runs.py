@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import errors
 from chalicelib.model.ids import checked_uuid
-from chalicelib.model.jobs.runs import ENDED, MAX_OPEN_RUNS, Run, RunFile, RunFilters
+from chalicelib.model.jobs.runs import DEFAULT_EXPIRES_S, ENDED, MAX_OPEN_RUNS, Run, RunFile, RunFilters
 from chalicelib.model.paging import cut_page, encode_cursor, uuid_cursor
 from chalicelib.ops.jobs.stop import stop_run
 from chalicelib.ops.work.runs import cancel_run as cancel_answer
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from chalicelib.stores.aws.queues import Queues
     from chalicelib.stores.postgres.postgres import Database
 
-DEFAULT_EXPIRES_S = 24 * 3600
 AT_ONCE = 100  # runs that one request cancels or retries
 
 

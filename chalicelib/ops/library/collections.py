@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from chalicelib.errors import Conflict, InvalidInput, NotFound
-from chalicelib.model.library.collections import StoredCollection
+from chalicelib.model.library.collections import MAX_NAME_CHARS, StoredCollection
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
 from chalicelib.stores.accounts import users
 from chalicelib.stores.library import collections, items
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 T = TypeVar("T")
-MAX_NAME_CHARS = 100
 
 
 def create_collection(

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from chalicelib.errors import BadFile, Conflict, InvalidInput, NotFound
 from chalicelib.model.ingest.files import REASONS, SNIFF_BYTES, sniff_media_type
-from chalicelib.model.library.documents import DocumentFilters, StoredDocument
+from chalicelib.model.library.documents import PDF, DocumentFilters, StoredDocument
 from chalicelib.model.library.items import ItemRef, StoredItem
 from chalicelib.model.library.page_text import join_chunks, shown_span
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from chalicelib.stores.aws.local_copies import LocalCopies
     from chalicelib.stores.postgres.postgres import Database
 
-PDF = "application/pdf"
 UPLOAD_TTL_S = 900
 THUMBNAIL_PX = 320  # wide: twice what a list shows
 THUMBNAIL_TIMEOUT_S = (

@@ -70,7 +70,8 @@ def main() -> bool:
     heavy = rounds[-1][-1][1]
     ratio = (ours - nothing) / (bare - nothing)
     print(
-        f"import and first request, CPU: {(ours - nothing) * 1000:.0f} ms, bare Chalice {(bare - nothing) * 1000:.0f} ms,"
+        f"import and first request, CPU: {(ours - nothing) * 1000:.0f} ms,"
+        f" bare Chalice {(bare - nothing) * 1000:.0f} ms,"
     )
     print(f"  ratio {ratio:.2f} (at most {TARGET}); heavy libraries loaded: {heavy or 'none'}")
     return ratio <= TARGET and not heavy

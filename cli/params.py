@@ -19,7 +19,7 @@ STAGE = click.option(
 
 @click.group()
 def params() -> None:
-    """The settings of a stage in Parameter Store, from which its functions read them."""
+    """Set and list a stage's settings in Parameter Store, from which its functions read them."""
 
 
 @params.command()

@@ -1,6 +1,6 @@
 """Builds the Lambda package of a stage and its template: `python -m deploy.package --stage dev`.
 
-The package is made with a Python that Lambda accepts (3.13 or 3.12). It can differ from the Python that runs this:
+The package is made with a Python that Lambda accepts (3.13, 3.12 or 3.14). It can differ from the Python that runs this:
 Chalice writes the version of its own Python into the template and fetches wheels for it.
 """
 
@@ -18,8 +18,8 @@ from typing import Any
 from deploy import overlay, provisioned, zips
 from deploy.policies import ROOT, STAGES
 
-VERSIONS = ("3.13", "3.12")
-MISSING = """No Python 3.13 or 3.12 was found, and AWS Lambda accepts no new functions for older versions.
+VERSIONS = ("3.13", "3.12", "3.14")
+MISSING = """No Python 3.12, 3.13 or 3.14 was found, and AWS Lambda accepts no new functions for older versions.
 Install one (apt-get install python3.13 python3.13-venv, pyenv install 3.13, uv python install 3.13)
 or name it: LAMBDA_PYTHON=/path/to/python3.13 make package"""
 

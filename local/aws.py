@@ -47,7 +47,9 @@ class Emulator:
         files: ObjectFiles,
         delivery: Delivery,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        hear: Callable[[Environ], None] = lambda environ: None,
     ) -> None:
+        self._hear = hear
         self._moto = DomainDispatcherApplication(create_backend_app)
         self.reset(files=files, delivery=delivery, now=now)
         self._server = make_server(
@@ -100,6 +102,7 @@ class Emulator:
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = ACCOUNT
         try:
             self._admit(environ)
+            self._hear(environ)
             if environ["PATH_INFO"].rstrip("/") == ACCOUNT_SETTINGS:
                 return self._answer_settings(start_response)
             body, status, headers = run_wsgi_app(self._moto, environ, buffered=True)

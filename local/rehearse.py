@@ -7,41 +7,21 @@ stack's emulator; what that does not have is only linted, and the last line name
 """
 
 import argparse
-import hashlib
-import io
 import json
-import os
-import platform
-import shutil
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from moto.awslambda.utils import get_backend
-
-from chalicelib import settings
 from deploy import base
-from deploy.package import find_python, make_environment
-from deploy.policies import CONFIG, ROOT, STAGES, lambda_name
-from local import change_sets, postgres
-from local.aws import Emulator
-from local.base import client
-from local.children import Child, module_command, spawn
-from local.delivery import Delivery
-from local.event_files import EventFiles
-from local.layout import ACCOUNT, REGION, Folders, Ports, aws_environment
-from local.object_files import ObjectFiles
-from local.runtime_api import RuntimeApi
+from deploy.policies import CONFIG, ROOT, STAGES
+from local.emulated_account import copy_project, emulated_account
+from local.layout import ACCOUNT, Ports
+from local.rehearsal import Failed, Rehearsal, require
 from local.samples import multipart_form
-from local.workers import Function, Workers
 
 SAMPLE = ROOT / "samples" / "balcony-tomatoes.pdf"
 EMAIL, PASSWORD = "ann@example.org", "a password that is long"
@@ -52,106 +32,8 @@ LINTED = (
 )
 CODE_BUCKET = "rehearsal-code"
 # The emulator cannot update a stack whose template has conditions, so that this cannot be turned off later.
-VERSION = f'VERSION = "{settings.VERSION}"'
 UNPROTECTED = ("--deletion-protection", "off")
 TIMEOUT_S = 120.0
-
-
-class Failed(Exception):
-    """A step did not do what it should."""
-
-
-class Rehearsal:
-    """A copy of the project, and an emulated account in which it is deployed."""
-
-    def __init__(self, copy: Path, ports: Ports, emulator: Emulator) -> None:
-        self._copy = copy
-        self.ports = ports
-        self._started_at = time.monotonic()
-        self.emulator = emulator
-        self.environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME", "LAMBDA_PYTHON") if name in os.environ},
-            **aws_environment(ports.aws),
-            "PROJECT_PYTHON": sys.executable,
-            **wheels_at(copy.with_name("wheels")),
-        }
-
-    def say(self, line: str) -> None:
-        print(f"[{time.monotonic() - self._started_at:5.1f} s] {line}", flush=True)
-
-    def aws(self, service: str) -> Any:
-        return client(service, self.ports.aws)
-
-    def run(self, *command: str, stdin: str = "", shown: str = "") -> str:
-        """Run a command in the copy, as its user would. Return what it prints; raise Failed if it fails.
-
-        With `shown`, that stands for the command, and what it prints is not shown.
-        """
-        plain = " ".join(part if "://" not in part else part.partition("=")[0] + "=…" for part in command)
-        self.say(f"$ {shown or plain}")
-        ran = subprocess.run(
-            command,
-            cwd=self._copy,
-            env=self.environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        for line in ran.stdout.splitlines() if not shown else ():
-            self.say(f"    {line}")
-        if ran.returncode:
-            raise Failed(f"{command[0]} failed: {ran.stderr.strip()[-3000:]}")
-        return ran.stdout
-
-    def release(self, version: str) -> None:
-        """Commit a release that differs in its version alone."""
-        settings = next(
-            path for path in self._copy.glob("chalicelib/settings/*.py") if VERSION in path.read_text()
-        )
-        settings.write_text(settings.read_text().replace(VERSION, f'VERSION = "{version}"'))
-        commit(self._copy, f"Release {version}")
-
-    def operate(self, stage: str, command: str, email: str) -> str:
-        """Run the operating function, by `chalice invoke` where Chalice has deployed it. Return what it prints."""
-        asked = {"command": command, "email": email}
-        if not (self._copy / ".chalice" / "deployed" / f"{stage}.json").exists():
-            self.say(f"$ aws lambda invoke --function-name {lambda_name('operate', stage)} ...")
-            return str(self._invoke("operate", stage, asked)["printed"])
-        python = str(self._copy / ".venv-package" / "bin" / "python")
-        chalice = [python, "-c", "from chalice.cli import main; main()"]
-        flags = ["invoke", "--stage", stage, "--name", "operate"]
-        shown = f"echo '{json.dumps(asked)}' | chalice {' '.join(flags)}"
-        printed = self.run(*chalice, *flags, stdin=json.dumps(asked), shown=shown)
-        return str(json.loads(printed)["printed"])
-
-    def _invoke(self, function: str, stage: str, event: Any) -> Any:
-        answer = self.aws("lambda").invoke(
-            FunctionName=lambda_name(function, stage), Payload=json.dumps(event)
-        )
-        found = json.loads(answer["Payload"].read())
-        if answer.get("FunctionError"):
-            raise Failed(f"{function}: {found}")
-        return found
-
-    def call(self, stage: str, method: str, path: str, body: Any = None, token: str = "") -> Any:
-        """Send the deployed API function a request of an HTTP API; return the body. Raise Failed for an error."""
-        headers = {"content-type": "application/json"} | (
-            {"authorization": f"Bearer {token}"} if token else {}
-        )
-        http = {"method": method, "path": path, "sourceIp": "192.0.2.1"}
-        event = {
-            "version": "2.0",
-            "rawPath": path,
-            "headers": headers,
-            "requestContext": {"http": http, "requestId": "rehearsal"},
-            "body": None if body is None else json.dumps(body),
-            "isBase64Encoded": False,
-        }
-        found = self._invoke("api_handler", stage, event)
-        if found["statusCode"] >= 400:
-            raise Failed(f"{method} {path}: {found}")
-        return json.loads(found["body"] or "null")
 
 
 def rehearse(stage: str, second: str, rehearsal: Rehearsal, database: Callable[[str], str]) -> list[str]:
@@ -179,6 +61,10 @@ def rehearse(stage: str, second: str, rehearsal: Rehearsal, database: Callable[[
         rehearsal.run("deploy/destroy.sh", "--stage", name, "--confirm", name, *more)
     check_left_over(rehearsal, stage)
     held.append(f"deleted, but for the users' files of {stage}")
+    policy = json.loads((ROOT / "deploy" / "deployer-policy.json").read_text())
+    lacking = rehearsal.deployer.beyond(policy)
+    require(not lacking, f"deploy/deployer-policy.json lacks {', '.join(lacking)}")
+    held.append(f"its {len(rehearsal.deployer.calls)} kinds of calls are within deploy/deployer-policy.json")
     return held
 
 
@@ -232,7 +118,7 @@ def release_and_roll_back(rehearsal: Rehearsal, stage: str) -> None:
     """Deploy a release that says another version, and go back. Raise Failed unless the deployed code follows."""
     before = version_of(rehearsal, stage)
     rehearsal.release("99.0.0")
-    rehearsal.run("deploy/deploy.sh", "--stage", stage)
+    rehearsal.run("deploy/deploy.sh", "--stage", stage, "--code-only")
     require(version_of(rehearsal, stage) == "99.0.0", "the new release does not answer")
     rehearsal.run("deploy/rollback.sh", "--stage", stage, "--to", "HEAD~1")
     require(version_of(rehearsal, stage) == before, "the release before does not answer")
@@ -279,113 +165,6 @@ def check_left_over(rehearsal: Rehearsal, stage: str) -> None:
     }
     for what, found in left.items():
         require(not [each for each in found if "collections" in str(each)], f"{what} left: {found}")
-
-
-def require(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise Failed(otherwise)
-
-
-def commit(copy: Path, message: str) -> None:
-    """Commit all files of the copy, as somebody who is nobody."""
-    who = (
-        "-c",
-        "user.name=rehearsal",
-        "-c",
-        "user.email=rehearsal@example.org",
-        "-c",
-        "commit.gpgsign=false",
-    )
-    for command in (("add", "--all"), (*who, "commit", "--quiet", "--no-verify", "-m", message)):
-        subprocess.run(["git", "-C", str(copy), *command], check=True)
-
-
-def copy_project(to: Path) -> None:
-    """Copy what git tracks into a repository of its own, with the environment that packages in its place."""
-    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=True)
-    for name in listed.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file() and not name.startswith(("tests/", "samples/", "bench/")):
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, to / name)
-    make_environment(find_python())
-    (to / ".venv-package").symlink_to(ROOT / ".venv-package")
-    (to / ".gitignore").write_text((ROOT / ".gitignore").read_text() + ".venv-package\n")
-    subprocess.run(["git", "init", "--quiet", str(to)], check=True)
-    commit(to, "The project as it is")
-
-
-def wheels_at(folder: Path) -> dict[str, str]:
-    """Fetch the wheels of the package once. Return variables with which pip takes them from there, each time."""
-    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        return {}  # Chalice would look for others as well, of Lambda's machines
-    pip = [str(ROOT / ".venv-package" / "bin" / "python"), "-m", "pip", "download", "--quiet"]
-    wheels = ["--only-binary", ":all:", "--dest", str(folder), "-r", str(ROOT / "requirements.txt")]
-    subprocess.run([*pip, "--disable-pip-version-check", *wheels], check=True, capture_output=True)
-    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
-
-
-class Unpacked:
-    """The code of deployed functions, as the zip of each deployment has it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._lock = threading.Lock()
-
-    def folder_of(self, function: Function) -> Path:
-        deployed = get_backend(ACCOUNT, REGION).get_function(function.arn)
-        to = self._folder / hashlib.sha256(deployed.code_bytes).hexdigest()
-        with self._lock:
-            if not to.exists():
-                with zipfile.ZipFile(io.BytesIO(deployed.code_bytes)) as package:
-                    package.extractall(to)
-        return to
-
-
-@contextmanager
-def emulated_account(
-    state: Path, copy: Path, ports: Ports
-) -> Iterator[tuple[Rehearsal, Callable[[str], str]]]:
-    """Start the emulator, the models, and a database server for each stage that asks for one."""
-    with ExitStack() as parts:
-        folders = Folders(state=state, project=copy)
-        runtime_api = RuntimeApi(ports.runtime)
-        runtime_api.start()
-        parts.callback(runtime_api.stop)
-        workers = Workers(
-            runtime_api=runtime_api,
-            project=copy,
-            logs=folders.logs,
-            aws_port=lambda: ports.aws,
-            concurrency={},
-            say=lambda line: None,
-            code_of=Unpacked(state / "code").folder_of,
-            python=str(copy / ".venv-package" / "bin" / "python"),
-        )
-        delivery = Delivery(
-            start_function=workers.start_function,
-            places=workers.places,
-            event_files=EventFiles(folders.queue),
-        )
-        workers.finish = delivery.finish
-        emulator = Emulator(port=ports.aws, files=ObjectFiles(folders.objects), delivery=delivery)
-        change_sets.install()
-        emulator.start()
-        for stop in (emulator.stop, workers.stop, delivery.stop):
-            parts.callback(stop)
-        rehearsal = Rehearsal(copy, ports, emulator)
-        command = module_command("local.models.server", "--port", str(ports.models))
-        watcher = module_command("local.parent_watch", "SIGTERM", "")
-        log = folders.logs / "models.log"
-        models = Child("models", lambda: spawn([*watcher, *command], log=log, env=os.environ), rehearsal.say)
-        parts.callback(models.stop, grace_s=20.0)
-
-        def database(stage: str) -> str:
-            folder = state / f"postgres-{stage}"
-            folder.mkdir()
-            parts.callback(postgres.stop_postgres, folder)
-            return postgres.start_postgres(folder, 0, fsync=False)
-
-        yield rehearsal, database
 
 
 def main() -> None:

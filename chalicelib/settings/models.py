@@ -168,7 +168,7 @@ def _next_embedder(env: Mapping[str, str], *, local: bool, region: str) -> tuple
 
 
 def _writer_default(env: Mapping[str, str], role: Role, *, local: bool) -> str:
-    """On a laptop a key alone sends nothing away."""
+    """Return the writer for a stage that names none. On a laptop a key alone sends nothing away."""
     if env.get(role.url):
         return role.of_url
     if local and not env.get(role.model_variable):

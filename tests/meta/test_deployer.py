@@ -10,7 +10,7 @@ from deploy.policies import ROOT, STAGES, lambda_name, operators_prefix, paramet
 POLICY: dict[str, Any] = json.loads((ROOT / "deploy" / "deployer-policy.json").read_text())
 STATEMENTS: list[dict[str, Any]] = POLICY["Statement"]
 # Their calls name no resource, or one whose id AWS chooses.
-ANYWHERE = {"FunctionsListed", "Domain", "Network"}
+ANYWHERE = {"Listed", "Domain", "Network"}
 LIMIT = 6_144  # characters of a managed policy, white space not counted
 # What CloudFormation's types are called in IAM.
 SERVICES = {

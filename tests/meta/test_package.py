@@ -29,7 +29,7 @@ from tests.support.heif_files import plain_heic
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directory with sam.json and deployment.zip of stage dev. Needs Python 3.12 or 3.13 and a package index.
+    """Directory with sam.json and deployment.zip of stage dev. Needs Python 3.12 to 3.14 and a package index.
 
     A machine without them skips; a machine with CI set fails, because there nobody reads skips.
     """

@@ -25,6 +25,7 @@ from local.layout import ACCOUNT
 from tests.meta.every_use import CONSOLE, use_api, use_hand_made_events, use_pipeline, use_what_heals
 from tests.support.mailbox import SENDER
 from tests.support.recording import OPERATIONS, Call, Recorded, Recorder
+from tests.support.secrets_told import kept_by
 from tests.support.upstreams import raw_upstream
 from tests.support.world import World
 
@@ -50,6 +51,8 @@ SEEING = {
     **{"VOYAGE_API_KEY": "key of the tests", "EMBEDDING_PROVIDER": "voyage"},
     **{"EMBEDDING_MODEL": "voyage-multimodal-3.5", "EMBEDDING_DIMENSIONS": "256"},
 }
+# Which no request ever sends.
+KEYS = (SEEING["VOYAGE_API_KEY"], "of-the-tests-and-known-to-everybody")
 POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 # What Lambda asks of the dead letters' queue in a function's name when an event's attempts are used up.
 GIVING_UP = Call("sqs:SendMessage", f"arn:aws:sqs:*:*:collections-*-{DEAD_LETTERS}")
@@ -87,12 +90,15 @@ def recorded(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def test_each_function_may_do_what_it_does_and_nothing_else(
-    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    wiring.forget_all()
     for use in (use_pipeline, use_hand_made_events, use_api, use_what_heals):
         use(recorded)
     monkeypatch.setenv("MIGRATION_DATABASE_URL", recorded.admin_url)
     recorded.invoke("operate", {"command": "doctor"})
+    assert_no_secret_was_told(recorded, str(capsys.readouterr()))
     recorder = recorded.recorder
     assert recorder.strange == set(), "add it to tests.support.recording.OPERATIONS with what IAM asks for it"
     assert recorder.operations == set(OPERATIONS) == operations_in_the_code(recorded)
@@ -107,6 +113,22 @@ def test_each_function_may_do_what_it_does_and_nothing_else(
         allowed = {function: grants(function, stage) for function in FUNCTIONS}
         assert {f: calls for f in FUNCTIONS if (calls := refused(named[f], allowed[f]))} == {}
         assert {f: extra for f in FUNCTIONS if (extra := unused(named[f], allowed[f]))} == {}
+
+
+def assert_no_secret_was_told(recorded: Recorded, logged: str) -> None:
+    """Fail if a log, a row, an object, a message or another route's answer has a secret of the run that was done."""
+    kept = kept_by(recorded) | {"log": logged}
+    given = recorded.secrets | dict.fromkeys(KEYS, "")
+    assert set(given.values()) >= {
+        "/api/v1/sessions",
+        "/api/v1/api-keys",
+        "/api/v1/webhooks",
+        "/api/v1/accounts",
+        "/api/v1/password",
+    }
+    for secret, first in given.items():
+        assert [place for place, text in kept.items() if secret in text] == [], f"of {first}"
+        assert {route for route, body in recorded.answers if secret in body} <= {first}, f"of {first}"
 
 
 def operations_in_the_code(world: World) -> set[tuple[str, str]]:

@@ -14,6 +14,7 @@ from chalicelib.model.work.tasks import POLICIES
 from deploy.policies import CONSUMERS, FUNCTIONS
 from local.layout import ACCOUNT, REGION
 from tests.support.emulated import BUCKET
+from tests.support.secrets_told import secrets_in
 from tests.support.world import S3_EVENT, World, context
 
 
@@ -198,6 +199,10 @@ class Recorded(World):
     recorder: Recorder
     client: Client
     routes: set[tuple[str, str]] = field(default_factory=set)
+    secrets: dict[str, str] = field(
+        default_factory=dict
+    )  # and the route that they were first sent to or came from
+    answers: list[tuple[str, str]] = field(default_factory=list)  # (route, body)
 
     def deliver(self, event: dict[str, Any], *, remaining_s: float = 100.0) -> None:
         if "body" not in event:
@@ -231,6 +236,10 @@ class Recorded(World):
         with self.recorder.during("api_handler"):
             answer = self.client.http.request(method, route.format(**path) + query, headers=headers, body=raw)
         assert answer.status_code < 400, (method, route, answer.body)
+        if not route.endswith("/openapi.json"):  # whose examples are nobody's
+            for secret in (*secrets_in(raw), *secrets_in(answer.body)):
+                self.secrets.setdefault(secret, route)
+        self.answers.append((route, bytes(answer.body).decode(errors="replace")))
         return bytes(answer.body)
 
     def remove(self, key: str) -> None:

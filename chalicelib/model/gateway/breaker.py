@@ -28,7 +28,7 @@ class RetryBudget:
         self._saved = 0
 
     def deposit(self) -> None:
-        """A request came in."""
+        """Note a request that came in."""
         self._saved = min(self._saved + 1, MAX_SAVED * RETRY_EVERY)
 
     def withdraw(self) -> bool:

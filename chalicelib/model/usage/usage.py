@@ -32,7 +32,7 @@ class Usage(Struct, frozen=True, kw_only=True):
 
     @property
     def prompt_tokens(self) -> int:
-        """All tokens that the model was sent."""
+        """Return all tokens that the model was sent."""
         written = self.cache_write_tokens + self.cache_write_1h_tokens
         return self.input_tokens + self.cached_tokens + written
 

@@ -98,13 +98,13 @@ class Claim(Struct, frozen=True, kw_only=True):
 
     @property
     def ref(self) -> ItemRef:
-        """The item whose stage this is."""
+        """Return the item whose stage this is."""
         assert self.item_id is not None
         return ItemRef(user_id=self.user_id, item_id=self.item_id)
 
     @property
     def run(self) -> str:
-        """The id of the run that this is."""
+        """Return the id of the run that this is."""
         assert self.run_id is not None
         return self.run_id
 

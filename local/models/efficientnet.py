@@ -32,7 +32,7 @@ def build_model(tensors: Tensors) -> bytes:
     last = graph.node("Flatten", graph.node("GlobalAveragePool", last))
     weight, bias = graph.weight(tensors["_fc.weight"]), graph.weight(tensors["_fc.bias"])
     logits = graph.node("Gemm", last, weight, bias, transB=1)
-    return graph.model(input_name="image", input_shape=(0, 3, 0, 0), output_name=logits)
+    return graph.model(inputs={"image": (0, 3, 0, 0)}, output_name=logits)
 
 
 def _block(graph: Graph, tensors: Tensors, block: str, last: str, stride: int) -> str:

@@ -45,7 +45,7 @@ class MiniLM:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         words = weights["embeddings.word_embeddings.weight"]
-        self._bert = Bert(weights, words=words.__getitem__, layers=_LAYERS, max_tokens=MAX_TOKENS)
+        self._bert = Bert(weights, words=words.__getitem__, layers=_LAYERS)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, without [CLS] and [SEP], and not cut at MAX_TOKENS."""

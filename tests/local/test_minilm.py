@@ -1,4 +1,3 @@
-import math
 import shutil
 import subprocess
 import sys
@@ -7,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local.models.bert import DIMENSIONS, _gelu_in_place
+from local.models.bert import DIMENSIONS
 from local.models.minilm import MiniLM, model_folder
 
 
@@ -53,14 +52,6 @@ def test_text_after_256_tokens_is_ignored_but_counted(model: MiniLM) -> None:
     vectors = model.encode([full, longer, shorter])
     assert np.abs(vectors[0] - vectors[1]).max() < 1e-6
     assert np.abs(vectors[0] - vectors[2]).max() > 1e-5
-
-
-def test_gelu_is_the_exact_one() -> None:
-    x = np.linspace(-9, 9, 40_001, dtype=np.float32)
-    exact = [value * 0.5 * (1 + math.erf(value / math.sqrt(2))) for value in x.tolist()]
-    result = x.copy()
-    _gelu_in_place(result)
-    assert np.abs(result - exact).max() < 2e-6
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:

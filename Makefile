@@ -55,7 +55,7 @@ rehearse: $(READY) ## Deploy STAGE into an emulated account, use it, and delete 
 $(READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "This needs Python 3.11 or newer, and '$(PYTHON)' is not. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "Installing Python packages into .venv, once: 360 MB to download, 1.1 GB on disk; one to four minutes with a fast connection."
+	@echo "Installing Python packages into .venv, once: 450 MB to download, 1.2 GB on disk; one to four minutes with a fast connection."
 	@$(PYTHON) -m venv .venv && { $(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv; } || \
 	  { echo "python3 -m venv failed. On Debian and Ubuntu: apt-get install python3-venv. Then run make again." >&2; exit 1; }
 	@test -t 1 || quiet=--quiet; export PIP_DISABLE_PIP_VERSION_CHECK=1; \

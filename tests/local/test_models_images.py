@@ -55,7 +55,7 @@ def test_a_graph_written_by_hand_computes_what_numpy_does() -> None:
                       group=1, kernel_shape=(1, 1), strides=(2, 2))  # fmt: skip
     last = graph.node("Clip", last, graph.weight(np.array(0)), graph.weight(np.array(1)))
     output = graph.node("Flatten", graph.node("GlobalAveragePool", last))
-    model = graph.model(input_name="image", input_shape=(0, 3, 0, 0), output_name=output)
+    model = graph.model(inputs={"image": (0, 3, 0, 0)}, output_name=output)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     result = session.run(None, {"image": image})
     convolved = np.einsum("oc,nchw->nohw", kernel[:, :, 0, 0], image[:, :, ::2, ::2]) + bias[:, None, None]

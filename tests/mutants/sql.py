@@ -34,7 +34,7 @@ def mutated_sql(source: str, name: str, operation: str, argument: str) -> str:
 
 
 def _statement(source: str, name: str) -> tuple[int, int]:
-    heads = list(re.finditer(r"^-- :name (\w+)\s*$", source, re.MULTILINE))
+    heads = list(re.finditer(r"^-- :name (\w+)(?: prepared)?\s*$", source, re.MULTILINE))
     ends = [head.start() for head in heads[1:]] + [len(source)]
     found = [(head.end(), end) for head, end in zip(heads, ends, strict=True) if head[1] == name]
     if len(found) != 1:

@@ -15,6 +15,7 @@ from chalicelib.errors import Misconfigured, Unavailable
 from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work import pipeline
 from chalicelib.ops.work.publish import publish, relay_due_events
+from chalicelib.ops.work.wake import wake
 from chalicelib.stores.aws.bus import Bus
 from chalicelib.stores.work import outbox
 from chalicelib.stores.work.outbox import Outgoing
@@ -65,7 +66,7 @@ def unpublished(world: World) -> int:
 def test_only_what_the_bus_accepted_is_marked(world: World, outgoing: list[Outgoing]) -> None:
     answer = {"FailedEntryCount": 1, "Entries": [{"EventId": "1"}, {"ErrorCode": "InternalFailure"}]}
     with bus_answering(200, answer) as bus:
-        publish(outgoing, user_id="alice", db=world.db, bus=bus)
+        wake("alice", db=world.db, queues=wiring.queues(), published=publish(outgoing, bus=bus))
     assert unpublished(world) == 1
     world.sql("UPDATE outbox SET locked_until = now()")
     assert relay_due_events(db=world.db, bus=wiring.bus()) == 1
@@ -74,7 +75,7 @@ def test_only_what_the_bus_accepted_is_marked(world: World, outgoing: list[Outgo
 
 def test_a_bus_that_is_away_is_the_relays_problem(world: World, outgoing: list[Outgoing]) -> None:
     away = bus_at("http://127.0.0.1:9")
-    publish(outgoing, user_id="alice", db=world.db, bus=away)
+    assert publish(outgoing, bus=away) == []
     world.sql("UPDATE outbox SET locked_until = now()")
     with pytest.raises(Unavailable):
         relay_due_events(db=world.db, bus=away)

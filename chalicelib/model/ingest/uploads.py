@@ -30,7 +30,8 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
 
 
 class AnnouncedBytes(Struct, frozen=True, kw_only=True):
-    """The hash and the size announced for an object; None if not announced."""
+    """The hash, the size and the media type announced for an object; None if not announced."""
 
     sha256: str | None
     size_bytes: int | None
+    content_type: str | None

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from chalicelib.model.library.items import ItemRef
+from chalicelib.model.library.items import ItemRef, StoredItem
 
 Kind = Literal["process", "analyze", "embed", "answer", "job", "reembed", "webhook"]
 State = Literal["ready", "running", "done", "failed", "cancelled"]
@@ -83,7 +83,7 @@ class Wake(Struct, frozen=True, kw_only=True):
 class Claim(Struct, frozen=True, kw_only=True):
     """The right to work on a task until its lease ends; `token` fences every write.
 
-    `part_of` is the run of a job that the task's item is a file of at this moment.
+    `item` is the task's item as it was at that moment, and `part_of` the run of a job that it was a file of.
     """
 
     user_id: str
@@ -95,12 +95,19 @@ class Claim(Struct, frozen=True, kw_only=True):
     run_id: str | None
     input: Any
     part_of: str | None = None
+    item: StoredItem | None = None
 
     @property
     def ref(self) -> ItemRef:
         """Return the item whose stage this is."""
         assert self.item_id is not None
         return ItemRef(user_id=self.user_id, item_id=self.item_id)
+
+    @property
+    def begun(self) -> StoredItem:
+        """The item whose stage this is, as it was when the stage began."""
+        assert self.item is not None
+        return self.item
 
     @property
     def run(self) -> str:

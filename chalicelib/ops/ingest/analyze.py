@@ -62,9 +62,9 @@ def analyze_item(
     )
     if not scans_are_read:
         return None
-    item, text = db.transact(
-        ref.user_id, lambda tx: (items.get(tx, ref), chunks.opening_text(tx, ref, max_chars=OPENING_CHARS))
-    )
+    item, text = claim.begun, ""
+    if item.kind != "image":  # whose text is the analyzer's own
+        text = db.transact(ref.user_id, lambda tx: chunks.opening_text(tx, ref, max_chars=OPENING_CHARS))
     assert item.kind and item.media_type and item.preview_key, "the item's file has been decoded"
     request = AnalysisRequest(
         kind=item.kind,

@@ -12,7 +12,6 @@ from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers import Embedder, Pictured, models_of
 from chalicelib.stores.ingest import chunks
-from chalicelib.stores.library import items
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.search import index
 from chalicelib.stores.search.index import PageBatch
@@ -36,77 +35,95 @@ def embed_item(
 ) -> WriteResults | None:
     """Embed the chunks that have no vector yet, then index the pages that are not indexed yet.
 
-    Each model that is configured has its own vectors. Store each batch at once. Return the function that indexes the
-    last pages, or None when time runs out; the next call continues there. `read_preview` returns the preview with a
-    key, for an embedder that sees pictures.
+    Each model that is configured has its own vectors. A batch of chunks, or of pages, is stored at once; a short item's
+    only one is stored with the end of the stage. Return the function that stores what is left, or None when time runs
+    out; the next call continues there. `read_preview` returns the preview with a key, for an embedder that sees
+    pictures.
     """
-    ref = claim.ref
-    for model in models_of(embedder):
-        if not _embed_chunks(claim, model, db=db, time_left_s=time_left_s, read_preview=read_preview):
-            return None
-    for batch in db.transact(ref.user_id, lambda tx: index.list_batches(tx, ref))[:-1]:
+    ref, models = claim.ref, models_of(embedder)
+    texts, pages = db.transact(ref.user_id, lambda tx: _find_work(tx, ref, models))
+    left: list[WriteResults] = []
+    for model, (set_id, batch) in zip(models, texts, strict=True):
+        while batch:
+            if time_left_s() < RESERVE_S:
+                _keep(claim, left, db=db)
+                return None
+            ids = [n for n, _ in batch]
+            vectors = _embed(claim, model, batch, db=db, time_left_s=time_left_s, read_preview=read_preview)
+            write = _vectors_of(ref, set_id, ids, vectors)
+            if len(batch) < BATCH and len(pages) < 2:
+                left.append(write)
+                break
+            _keep(claim, [write], db=db)
+            batch = db.transact(ref.user_id, _next_batch(ref, set_id, ids[-1]))
+    for run in pages[:-1]:
         if time_left_s() < RESERVE_S:
             return None
-        db.transact(ref.user_id, _keep_pages(claim, batch))
-    return lambda tx: index.add_item(tx, ref)
+        _keep(claim, [_index_of(ref, run)], db=db)
+    left += [_index_of(ref, run) for run in pages[-1:]]
+    return lambda tx: _write_all(tx, left)
 
 
-def _embed_chunks(
+def _find_work(
+    tx: Tx, ref: ItemRef, models: Sequence[Embedder]
+) -> tuple[list[tuple[int, list[tuple[int, str]]]], list[PageBatch]]:
+    """Return, for each model, its set and the first chunks without a vector in it; and the pages to index."""
+    sets = [index.ensure_set(tx, model=model.model, dimensions=model.dimensions) for model in models]
+    return [(set_id, _next_batch(ref, set_id, 0)(tx)) for set_id in sets], index.list_batches(tx, ref)
+
+
+def _next_batch(ref: ItemRef, set_id: int, after: int) -> Callable[[Tx], list[tuple[int, str]]]:
+    return lambda tx: chunks.list_unembedded(tx, ref, set_id=set_id, after=after, limit=BATCH)
+
+
+def _embed(
     claim: Claim,
     embedder: Embedder,
+    batch: Sequence[tuple[int, str]],
     *,
     db: "Database",
     time_left_s: Callable[[], float],
     read_preview: Callable[[str], bytes] | None,
-) -> bool:
-    """Embed the chunks that have no vector of this model yet; return False when time runs out."""
-    ref = claim.ref
-    set_id = db.transact(
-        ref.user_id, lambda tx: index.ensure_set(tx, model=embedder.model, dimensions=embedder.dimensions)
-    )
-    after = 0
-    while unembedded := db.transact(ref.user_id, _read_next(ref, set_id, after)):
-        if time_left_s() < RESERVE_S:
-            return False
-        ids = [n for n, _ in unembedded]
-        shown = _shown(ref, db, read_preview) if read_preview and embedder.sees_pictures else {}
-        inputs = [Pictured(text=text, jpeg=shown[n]) if n in shown else text for n, text in unembedded]
-        vectors = embedder.embed(inputs, timeout_s=time_left_s())
-        db.transact(ref.user_id, _keep_vectors(claim, set_id, ids, vectors))
-        after = ids[-1]
-        log.info("embedding generated", extra={"chunks": len(ids), "embedding_model": embedder.model})
-    return True
+) -> list[list[float]]:
+    """Return a vector for each chunk, given as (id, text)."""
+    shown = _shown(claim, db, read_preview) if read_preview and embedder.sees_pictures else {}
+    inputs = [Pictured(text=text, jpeg=shown[n]) if n in shown else text for n, text in batch]
+    vectors = embedder.embed(inputs, timeout_s=time_left_s())
+    log.info("embedding generated", extra={"chunks": len(batch), "embedding_model": embedder.model})
+    return vectors
 
 
-def _shown(ref: ItemRef, db: "Database", read_preview: Callable[[str], bytes]) -> dict[int, bytes]:
+def _shown(claim: Claim, db: "Database", read_preview: Callable[[str], bytes]) -> dict[int, bytes]:
     """Return the preview of an image by the ids of its captions; of a document, nothing."""
-
-    def find(tx: Tx) -> tuple[str | None, list[int]]:
-        item = items.get(tx, ref)
-        captions = [chunk.id for chunk in chunks.list_of_page(tx, ref, 1) if chunk.source == "caption"]
-        return (item.preview_key if item.kind == "image" else None), captions
-
-    key, captions = db.transact(ref.user_id, find)
-    return dict.fromkeys(captions, read_preview(key)) if key and captions else {}
+    ref, item = claim.ref, claim.begun
+    if item.kind != "image" or item.preview_key is None:
+        return {}
+    found = db.transact(ref.user_id, lambda tx: chunks.list_of_page(tx, ref, 1))
+    captions = [chunk.id for chunk in found if chunk.source == "caption"]
+    return dict.fromkeys(captions, read_preview(item.preview_key)) if captions else {}
 
 
-def _read_next(ref: ItemRef, set_id: int, after: int) -> Callable[[Tx], list[tuple[int, str]]]:
-    return lambda tx: chunks.list_unembedded(tx, ref, set_id=set_id, after=after, limit=BATCH)
-
-
-def _keep_vectors(
-    claim: Claim, set_id: int, ids: Sequence[int], vectors: Sequence[Sequence[float]]
+def _vectors_of(
+    ref: ItemRef, set_id: int, ids: Sequence[int], vectors: Sequence[Sequence[float]]
 ) -> WriteResults:
-    def write(tx: Tx) -> None:
+    return lambda tx: index.add_vectors(tx, ref.user_id, set_id=set_id, ids=ids, vectors=vectors)
+
+
+def _index_of(ref: ItemRef, run: PageBatch) -> WriteResults:
+    return lambda tx: index.add_pages(tx, ref, run)
+
+
+def _keep(claim: Claim, writes: Sequence[WriteResults], *, db: "Database") -> None:
+    """Store a part of the work in a transaction that holds the claim."""
+
+    def keep(tx: Tx) -> None:
         tasks.checkpoint(tx, claim)
-        index.add_vectors(tx, claim.ref.user_id, set_id=set_id, ids=ids, vectors=vectors)
+        _write_all(tx, writes)
 
-    return write
+    if writes:
+        db.transact(claim.user_id, keep)
 
 
-def _keep_pages(claim: Claim, batch: PageBatch) -> WriteResults:
-    def write(tx: Tx) -> None:
-        tasks.checkpoint(tx, claim)
-        index.add_pages(tx, claim.ref, batch)
-
-    return write
+def _write_all(tx: Tx, writes: Sequence[WriteResults]) -> None:
+    for write in writes:
+        write(tx)

@@ -15,7 +15,14 @@ from chalicelib.model.ingest.uploads import StoredUpload
 from chalicelib.model.library.documents import StoredDocument
 from chalicelib.model.library.items import ItemRef, ObjectKey, StoredItem, parse_key
 from chalicelib.model.work.tasks import Claim
-from chalicelib.ops.ingest.read import File, Progress, derived_objects, find_progress, read_file
+from chalicelib.ops.ingest.read import (
+    File,
+    Progress,
+    derived_objects,
+    find_progress,
+    plan_pictures,
+    read_file,
+)
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers import FileReader
 from chalicelib.stores.accounts import users
@@ -69,6 +76,14 @@ def register_bytes(
     return db.transact(arrival.key.user_id, register_known)
 
 
+class Settled(Struct, frozen=True, kw_only=True):
+    """The other item that has an object's bytes, or how much of this one is read, and the media type announced."""
+
+    original: str | None = None
+    progress: Progress = Progress()
+    announced_type: str | None = None
+
+
 def process_item(
     claim: Claim,
     *,
@@ -83,8 +98,7 @@ def process_item(
 
     Return None when time runs out in a long document; the next call continues there.
     """
-    ref = claim.ref
-    item = db.transact(ref.user_id, lambda tx: items.get(tx, ref))
+    ref, item = claim.ref, claim.begun
     with tempfile.TemporaryDirectory(prefix="collections-") as folder:
         path = os.path.join(folder, "upload")
         try:
@@ -96,14 +110,14 @@ def process_item(
                 ) from None
             return lambda tx: _object_is_gone(tx, ref)
         log.info("file downloaded", extra={"size_bytes": got.size_bytes})
-        original, progress = db.transact(ref.user_id, lambda tx: _settle_identity(tx, claim, item.key, got))
-        if original is not None:
-            return lambda tx: _merge_into(tx, ref, original, got.sha256)
-        announced = db.transact(ref.user_id, lambda tx: uploads.find_content_type(tx, ref.user_id, item.key))
+        settled = db.transact(ref.user_id, lambda tx: _settle_identity(tx, claim, item.key, got))
+        if settled.original is not None:
+            original_id = settled.original
+            return lambda tx: _merge_into(tx, ref, original_id, got.sha256)
         return read_file(
             claim,
-            File(path=path, item=item, sha256=got.sha256, announced_type=announced),
-            progress,
+            File(path=path, item=item, sha256=got.sha256, announced_type=settled.announced_type),
+            settled.progress,
             db=db,
             blobs=blobs,
             reader=reader,
@@ -171,8 +185,8 @@ def _forget_content(tx: Tx, ref: ItemRef) -> None:
     items.clear_derived(tx, ref)
 
 
-def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> tuple[str | None, Progress]:
-    """Decide which item has these bytes. Return the other item's id, or None, and how much of this item is read.
+def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> Settled:
+    """Decide which item has these bytes. Plan the deletion of the pictures that a first batch is about to write.
 
     Raise BadFile when the bytes are not those that were announced.
     """
@@ -186,9 +200,12 @@ def _settle_identity(tx: Tx, claim: Claim, key: str, got: "Downloaded") -> tuple
         said = f"The file has {got.size_bytes:,} bytes, but {size_bytes:,} bytes were announced."
         raise BadFile(said, code="size_mismatch")
     if original is not None:
-        return original, Progress()
+        return Settled(original=original)
     content = items.set_content(tx, claim.ref, sha256=got.sha256, size_bytes=got.size_bytes, etag=got.etag)
-    return None, find_progress(tx, claim.ref, content)
+    progress = find_progress(tx, claim.ref, content)
+    if progress.pages == 0:
+        plan_pictures(tx, claim, got.sha256)
+    return Settled(progress=progress, announced_type=received.content_type)
 
 
 def _find_original(tx: Tx, ref: ItemRef, sha256: str) -> str | None:

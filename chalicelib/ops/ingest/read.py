@@ -80,8 +80,8 @@ def read_file(
             in_time = replace(bounds, seconds=min(bounds.seconds, left_s - WRITE_S))
             if progress.pages == 0:
                 decoded = reader.decode(file.path, file.announced_type, bounds=in_time, timeout_s=left_s)
-                keys = _put_pictures(claim, file, decoded, db=db, blobs=blobs)
-                write, progress = _first_batch(ref, decoded, *keys)
+                keys = _put_pictures(claim, file, decoded, blobs=blobs)
+                write, progress = _first_batch(file.item, ref, decoded, *keys)
             else:
                 left = limits.max_text_chars - progress.text_size
                 pages = reader.read_pages(
@@ -114,35 +114,35 @@ def derived_objects(item: StoredItem) -> dict[str, str | None]:
     return {key: None for key in (item.thumbnail_key, item.preview_key) if key is not None}
 
 
-def _put_pictures(
-    claim: Claim, file: File, decoded: DecodedFile, *, db: "Database", blobs: "Blobs"
-) -> tuple[str, str]:
-    """Store thumbnail and preview, and return their keys."""
-    ref, item = claim.ref, file.item
-    folder = derived_folder(ref.user_id, item.created_at, item.generation, file.sha256)
-    thumbnail_key, preview_key = f"{folder}/thumbnail.jpg", f"{folder}/preview.jpg"
-    db.transact(ref.user_id, lambda tx: _plan_objects(tx, claim, [thumbnail_key, preview_key]))
+def plan_pictures(tx: Tx, claim: Claim, sha256: str) -> None:
+    """Plan the deletion of the pictures before they are written. Storing the first batch cancels it."""
+    planned = dict.fromkeys(_picture_keys(claim, sha256))
+    uploads.insert_deletions(tx, claim.user_id, planned, after_s=2 * POLICIES[claim.kind].lease_s)
+
+
+def _picture_keys(claim: Claim, sha256: str) -> tuple[str, str]:
+    """Return the keys of thumbnail and preview."""
+    folder = derived_folder(claim.user_id, claim.begun.created_at, claim.begun.generation, sha256)
+    return f"{folder}/thumbnail.jpg", f"{folder}/preview.jpg"
+
+
+def _put_pictures(claim: Claim, file: File, decoded: DecodedFile, *, blobs: "Blobs") -> tuple[str, str]:
+    """Store thumbnail and preview, whose deletion is planned, and return their keys."""
+    thumbnail_key, preview_key = _picture_keys(claim, file.sha256)
     blobs.put(thumbnail_key, decoded.thumbnail_jpeg, content_type="image/jpeg")
     blobs.put(preview_key, decoded.preview_jpeg, content_type="image/jpeg")
     log.info("thumbnail created", extra={"kind": decoded.kind, "page_count": decoded.page_count})
     return thumbnail_key, preview_key
 
 
-def _plan_objects(tx: Tx, claim: Claim, keys: list[str]) -> None:
-    """Plan the deletion of objects before they are written. Storing the first batch cancels it: see _first_batch."""
-    tasks.hold(tx, claim)
-    planned = dict.fromkeys(keys)
-    uploads.insert_deletions(tx, claim.ref.user_id, planned, after_s=2 * POLICIES[claim.kind].lease_s)
-
-
 def _first_batch(
-    ref: ItemRef, decoded: DecodedFile, thumbnail_key: str, preview_key: str
+    item: StoredItem, ref: ItemRef, decoded: DecodedFile, thumbnail_key: str, preview_key: str
 ) -> tuple[WriteResults, Progress]:
     start = Progress(page_count=decoded.page_count)
     drafts, progress = _advance(start, decoded.pages)
 
     def write(tx: Tx) -> None:
-        uploads.insert_deletions(tx, ref.user_id, derived_objects(items.lock(tx, ref)))
+        uploads.insert_deletions(tx, ref.user_id, derived_objects(item))
         uploads.delete_deletions(tx, [thumbnail_key, preview_key])
         index.remove_item(tx, ref)
         chunks.delete(tx, ref, ["text", "caption", "ocr"])

@@ -46,8 +46,7 @@ def read_scans(
     At most MOST_SCANS pages are read, and only while limits.max_text_chars is not reached; the others stay unread. A
     page that cannot be drawn, or that the analyzer refuses, gets no text.
     """
-    ref = claim.ref
-    item = db.transact(ref.user_id, lambda tx: items.get(tx, ref))
+    ref, item = claim.ref, claim.begun
     numbers = item.unread_pages[: max(0, MOST_SCANS - item.scans_read)]
     if not numbers:
         return True

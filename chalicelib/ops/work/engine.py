@@ -23,6 +23,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib import errors
 from chalicelib.logs import describe_error, fields
@@ -94,6 +95,7 @@ def run_task(
     ):
         claim = db.transact(task.user_id, lambda tx: _claim(tx, task, lease_s))
         events: Sequence[Outgoing] = ()
+        published: list[int] = []
         try:
             if claim is None:
                 log.info("nothing to do", extra={"task_id": task.task_id})
@@ -101,8 +103,10 @@ def run_task(
                 with fields(item_id=claim.item_id, run_id=claim.run_id):
                     events = _attempt(claim, work, span, db=db)
         finally:
-            wake(task.user_id, db=db, queues=queues)
-            publish(events, user_id=task.user_id, db=db, bus=bus)
+            try:
+                published = publish(events, bus=bus)
+            finally:  # no task waits for the bus
+                wake(task.user_id, db=db, queues=queues, published=published)
     return claim is not None
 
 
@@ -119,12 +123,9 @@ def take_back(tx: Tx, expired: Sequence[Expired]) -> None:
 
 def _claim(tx: Tx, task: TaskRef, lease_s: float | None) -> Claim | None:
     claim = tasks.claim(tx, task, lease_s=lease_s)
-    if claim is not None:
-        if claim.kind != "job":  # a driver looks again and again, and notes what it does (ops/jobs/drive.py)
-            tasks.note(tx, claim, "started")
-        if claim.item_id is not None:
-            items.set_status(tx, claim.ref, STATUS_DURING[cast(Stage, claim.kind)])
-    return claim
+    if claim is None or claim.item_id is None:
+        return claim
+    return replace(claim, item=items.begin(tx, claim.ref, STATUS_DURING[cast(Stage, claim.kind)]))
 
 
 def _attempt(claim: Claim, work: Work, span: Span, *, db: "Database") -> Sequence[Outgoing]:
@@ -154,8 +155,7 @@ def _attempt(claim: Claim, work: Work, span: Span, *, db: "Database") -> Sequenc
 def _finish(tx: Tx, claim: Claim, finish: Finish) -> Sequence[Outgoing]:
     tasks.hold(tx, claim)
     finished = finish(tx)
-    if tasks.finish(tx, claim, finished.output):  # else its item has gone, and the task with it
-        tasks.note(tx, claim, "finished")
+    tasks.finish(tx, claim, finished.output)
     return finished.events
 
 

@@ -17,16 +17,16 @@ log = logging.getLogger("collections.outbox")
 RELAY_BATCH = 100
 
 
-def publish(outgoing: Sequence[Outgoing], *, user_id: str, db: "Database", bus: "Bus") -> None:
-    """Publish events of a user that this process has just committed. The relay publishes them if the bus is away."""
-    if not outgoing:
-        return
+def publish(outgoing: Sequence[Outgoing], *, bus: "Bus") -> list[int]:
+    """Publish events that this process has just committed; return the ids of those that the bus has accepted.
+
+    The caller marks them (ops/work/wake.py). The relay publishes the others.
+    """
     try:
-        accepted = _send(outgoing, bus=bus)
+        return _send(outgoing, bus=bus)
     except errors.Unavailable as error:
         log.warning("left to the relay", extra={"error": error.code, "events": len(outgoing)})
-        return
-    db.transact(user_id, lambda tx: outbox.set_published(tx, accepted))
+        return []
 
 
 def relay_due_events(*, db: "Database", bus: "Bus", batch: int = RELAY_BATCH, max_batches: int = 50) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chalicelib import errors
 from chalicelib.model.work.tasks import QUEUES
 from chalicelib.stores.postgres.tx import Tx
-from chalicelib.stores.work import tasks
+from chalicelib.stores.work import outbox, tasks
 from chalicelib.tracing import spans
 
 if TYPE_CHECKING:
@@ -19,23 +19,30 @@ USERS_AT_ONCE = 20  # their messages are sent in one transaction
 LOST_GRACE_S = 120.0  # SQS counts its messages with up to a minute's delay
 
 
-def wake(user_id: str, *, db: "Database", queues: "Queues") -> int:
+def wake(user_id: str, *, db: "Database", queues: "Queues", published: Sequence[int] = ()) -> int:
     """Send a message for each of the user's tasks that has a free place; return how many.
+
+    Mark these events of the user as published, in the same transaction.
 
     Raise Unavailable or Misconfigured when a queue did not take its messages; the other queues have theirs then.
     The messages are sent inside the transaction that marks their tasks as woken. A crash in between, or a transaction
     that is run again, sends a message twice, and the second finds nothing to do; no message is marked and not sent.
     """
-    sent, error = db.transact(user_id, lambda tx: _send(tx, [user_id], queues))
+
+    def send(tx: Tx) -> tuple[int, errors.CollectionsError | None]:
+        outbox.set_published(tx, published)
+        return _send(tx, [user_id], queues)
+
+    sent, error = db.transact(user_id, send)
     if error is not None:
         raise error
     return sent
 
 
-def wake_later(user_id: str, *, db: "Database", queues: "Queues") -> None:
+def wake_later(user_id: str, *, db: "Database", queues: "Queues", published: Sequence[int] = ()) -> None:
     """Like wake, for requests: when the queue is away, the relay sends the messages, within a minute."""
     try:
-        wake(user_id, db=db, queues=queues)
+        wake(user_id, db=db, queues=queues, published=published)
     except (errors.Unavailable, errors.Misconfigured) as error:
         log.warning("left to the relay", extra={"error": error.code, "user_id": user_id})
 

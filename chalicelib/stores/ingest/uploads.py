@@ -95,12 +95,6 @@ def set_received(
     return tx.rows(AnnouncedBytes, SQL["set_received"], **values)[0]
 
 
-def find_content_type(tx: Tx, user_id: str, key: str) -> str | None:
-    """Return the media type announced for the bytes under this key, None when none was."""
-    row = tx.one(SQL["find_content_type"], user_id=user_id, key=key)
-    return row["content_type"] if row else None
-
-
 def move_to_item(tx: Tx, duplicate: ItemRef, original_id: str) -> None:
     """Assign the duplicate's objects to the original."""
     tx.run(SQL["move_to_item"], user_id=duplicate.user_id, from_item=duplicate.item_id, to_item=original_id)
@@ -133,8 +127,9 @@ def insert_deletions(
 
     Call it in the transaction that forgets the objects.
     """
-    values = {"keys": list(objects), "etags": list(objects.values())}
-    tx.run(SQL["insert_deletions"], user_id=user_id, after_s=after_s, **values)
+    if objects:
+        values = {"keys": list(objects), "etags": list(objects.values())}
+        tx.run(SQL["insert_deletions"], user_id=user_id, after_s=after_s, **values)
 
 
 def is_deleted(tx: Tx, key: ObjectKey, *, etag: str | None, written_at: datetime | None) -> bool:

@@ -31,7 +31,7 @@ WHERE user_id = %(user_id)s AND run_id = %(of)s::uuid AND (outcome = 'cancelled'
 SELECT number, name, key, size_bytes, item_id, outcome, code, message, page, line
 FROM run_files WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid
 
--- :name list
+-- :name list prepared
 -- :include owned
   AND number > %(after)s AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s) ORDER BY number LIMIT %(limit)s
 
@@ -39,23 +39,23 @@ FROM run_files WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid
 -- :include owned
   AND code IS NOT NULL AND outcome IN ('done', 'failed') AND number > %(after)s ORDER BY number LIMIT %(limit)s
 
--- :name list_waiting
+-- :name list_waiting prepared
 -- :include owned
   AND outcome IS NULL AND started_at IS NULL ORDER BY number LIMIT %(limit)s
 
--- :name list_at_work
+-- :name list_at_work prepared
 -- :include owned
   AND outcome IS NULL AND started_at IS NOT NULL ORDER BY number
 
--- :name count_at_work
+-- :name count_at_work prepared
 SELECT count(*) FROM run_files
 WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND outcome IS NULL AND started_at IS NOT NULL
 
--- :name set_started
+-- :name set_started prepared
 UPDATE run_files SET item_id = %(item_id)s, key = %(key)s, started_at = clock_timestamp()
 WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND number = %(number)s
 
--- :name set_outcome
+-- :name set_outcome prepared
 UPDATE run_files SET outcome = %(outcome)s, code = %(code)s, message = %(message)s, finished_at = clock_timestamp()
 WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND number = %(number)s
 
@@ -64,7 +64,7 @@ UPDATE run_files SET outcome = 'done', finished_at = clock_timestamp()
 WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND number = ANY (%(numbers)s::int[])
 
 -- A file whose bytes are known has no item of its own any more: its upload names the item that has them.
--- :name settle
+-- :name settle prepared
 WITH ended AS (
     SELECT f.number, coalesce(i.id, u.item_id, f.item_id) AS item_id,
            CASE i.status WHEN 'READY' THEN 'done' WHEN 'FAILED' THEN 'failed' ELSE 'skipped' END AS outcome,
@@ -101,7 +101,7 @@ WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND outcome IS NULL AN
 UPDATE run_files SET outcome = 'cancelled', finished_at = clock_timestamp()
 WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND outcome IS NULL
 
--- :name add_to_collection
+-- :name add_to_collection prepared
 INSERT INTO collection_items (user_id, collection_id, item_id)
 SELECT c.user_id, c.id, i.id
 FROM collections c JOIN items i ON i.user_id = c.user_id AND i.id = ANY (%(item_ids)s)

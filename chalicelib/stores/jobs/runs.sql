@@ -24,7 +24,7 @@ SELECT t.run_id::text AS id, t.id AS task_id, coalesce(r.kind, t.stage) AS kind,
 FROM tasks t LEFT JOIN job_runs r ON r.user_id = t.user_id AND r.run_id = t.run_id
 WHERE t.user_id = %(user_id)s AND t.run_id IS NOT NULL
 
--- :name get
+-- :name get prepared
 -- :include owned
   AND t.run_id = %(run_id)s::uuid
 
@@ -41,7 +41,7 @@ ORDER BY t.created_at DESC, t.run_id DESC LIMIT %(limit)s
 -- :name lock_task
 SELECT 1 FROM tasks WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid FOR UPDATE
 
--- :name lock
+-- :name lock prepared
 SELECT 1 FROM job_runs WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid FOR UPDATE
 
 -- :name count_open
@@ -77,7 +77,7 @@ WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid
 -- :name clear_multipart
 UPDATE job_runs SET multipart_key = NULL, multipart_id = NULL WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid
 
--- :name add_counts
+-- :name add_counts prepared
 UPDATE job_runs
 SET done = done + %(done)s, failed = failed + %(failed)s, skipped = skipped + %(skipped)s,
     progressed_at = clock_timestamp(), stuck_at = NULL

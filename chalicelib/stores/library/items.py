@@ -143,6 +143,11 @@ def set_status(tx: Tx, ref: ItemRef, status: Status) -> None:
     tx.run(SQL["set_status"], user_id=ref.user_id, id=ref.item_id, status=status)
 
 
+def begin(tx: Tx, ref: ItemRef, status: Status) -> StoredItem:
+    """Set the status of an item that a worker begins to work on, which the caller has locked; return it."""
+    return tx.rows(StoredItem, SQL["begin"], user_id=ref.user_id, id=ref.item_id, status=status)[0]
+
+
 def set_failed(tx: Tx, ref: ItemRef, *, code: str, message: str) -> None:
     tx.run(SQL["set_failed"], user_id=ref.user_id, id=ref.item_id, code=code, message=message)
 

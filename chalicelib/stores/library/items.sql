@@ -1,4 +1,4 @@
--- :name insert
+-- :name insert prepared
 INSERT INTO items (user_id, id, key, name, etag, status)
 VALUES (%(user_id)s, %(id)s, %(key)s, %(name)s, %(etag)s, 'PENDING')
 ON CONFLICT (user_id, id) DO NOTHING
@@ -11,47 +11,47 @@ SELECT id, key, name, kind, status, failure_code, failure_message, media_type, s
 FROM items
 WHERE user_id = %(user_id)s
 
--- :name find
+-- :name find prepared
 -- :include owned
   AND id = %(id)s
 
--- :name lock
+-- :name lock prepared
 -- :include owned
   AND id = %(id)s FOR UPDATE
 
 -- In one order, so that no two wait for each other.
--- :name lock_all
+-- :name lock_all prepared
 SELECT id FROM items WHERE user_id = %(user_id)s AND id = ANY (%(ids)s) ORDER BY id FOR KEY SHARE
 
--- :name find_by_sha256
+-- :name find_by_sha256 prepared
 -- :include owned
   AND sha256 = %(sha256)s
 
--- :name lock_sha256
+-- :name lock_sha256 prepared
 SELECT pg_advisory_xact_lock(hashtext('item'), hashtext(%(user_id)s || %(sha256)s))
 
--- :name set_content
+-- :name set_content prepared
 UPDATE items
 SET sha256 = %(sha256)s, size_bytes = %(size_bytes)s, etag = %(etag)s, updated_at = now(),
     pages_read = CASE WHEN sha256 = %(sha256)s AND pages_read < page_count THEN pages_read ELSE 0 END
 WHERE user_id = %(user_id)s AND id = %(id)s
 RETURNING pages_read, page_count
 
--- :name set_pages_read
+-- :name set_pages_read prepared
 UPDATE items SET pages_read = %(pages_read)s, updated_at = now()
 WHERE user_id = %(user_id)s AND id = %(id)s AND pages_read = coalesce(%(before)s, pages_read)
 
--- :name add_unread_pages
+-- :name add_unread_pages prepared
 UPDATE items SET unread_pages = unread_pages || %(pages)s::int[] WHERE user_id = %(user_id)s AND id = %(id)s
 
 -- :name forget_unread_pages
 UPDATE items SET unread_pages = '{}', scans_read = 0 WHERE user_id = %(user_id)s AND id = %(id)s
 
--- :name set_scan_read
+-- :name set_scan_read prepared
 UPDATE items SET unread_pages = array_remove(unread_pages, %(page)s), scans_read = scans_read + 1, updated_at = now()
 WHERE user_id = %(user_id)s AND id = %(id)s AND %(page)s = ANY (unread_pages)
 
--- :name set_processed
+-- :name set_processed prepared
 UPDATE items
 SET kind = %(kind)s, media_type = %(media_type)s,
     width_px = %(width_px)s, height_px = %(height_px)s, page_count = %(page_count)s, title = %(title)s,
@@ -60,18 +60,25 @@ SET kind = %(kind)s, media_type = %(media_type)s,
     thumbnail_key = %(thumbnail_key)s, preview_key = %(preview_key)s, derived_bytes = %(derived_bytes)s, updated_at = now()
 WHERE user_id = %(user_id)s AND id = %(id)s
 
--- :name set_status
+-- :name set_status prepared
 UPDATE items
 SET status = %(status)s, failure_code = NULL, failure_message = NULL, updated_at = now(),
     ready_at = CASE WHEN %(status)s = 'READY' THEN now() ELSE ready_at END
 WHERE user_id = %(user_id)s AND id = %(id)s
 
--- :name set_failed
+-- :name begin prepared
+UPDATE items SET status = %(status)s, failure_code = NULL, failure_message = NULL, updated_at = now()
+WHERE user_id = %(user_id)s AND id = %(id)s
+RETURNING id, key, name, kind, status, failure_code, failure_message, media_type, size_bytes, sha256, etag, generation,
+          width_px, height_px, page_count, pages_read, unread_pages, scans_read, title, taken_at, camera, latitude, longitude,
+          thumbnail_key, preview_key, created_at, updated_at, ready_at
+
+-- :name set_failed prepared
 UPDATE items
 SET status = 'FAILED', failure_code = %(code)s, failure_message = %(message)s, updated_at = now()
 WHERE user_id = %(user_id)s AND id = %(id)s
 
--- :name lock_many
+-- :name lock_many prepared
 SELECT id FROM items WHERE user_id = %(user_id)s AND id = ANY (%(ids)s) ORDER BY id FOR UPDATE
 
 -- :name fail_all
@@ -80,7 +87,7 @@ SET status = 'FAILED', failure_code = %(code)s, failure_message = %(message)s, u
 WHERE user_id = %(user_id)s AND id = ANY (%(ids)s) AND status NOT IN ('READY', 'FAILED')
 RETURNING id
 
--- :name restart
+-- :name restart prepared
 UPDATE items
 SET status = 'PENDING', failure_code = NULL, failure_message = NULL, generation = generation + 1, pages_read = 0, updated_at = now(),
     key = %(key)s, name = %(name)s, etag = %(etag)s,
@@ -126,17 +133,17 @@ LIMIT %(limit)s
 -- :include described
   AND i.id = %(id)s
 
--- :name retire_analysis
+-- :name retire_analysis prepared
 UPDATE analyses SET is_current = false WHERE user_id = %(user_id)s AND item_id = %(id)s AND is_current
 
--- :name insert_analysis
+-- :name insert_analysis prepared
 INSERT INTO analyses (user_id, item_id, version, is_current, category, summary, labels, text_in_image, language, provider, model,
                       cached)
 SELECT %(user_id)s, %(id)s, coalesce(max(version), 0) + 1, true, %(category)s, %(summary)s, %(labels)s::text[],
        %(text_in_image)s, %(language)s, %(provider)s, %(model)s, %(cached)s
 FROM analyses WHERE user_id = %(user_id)s AND item_id = %(id)s
 
--- :name note
+-- :name note prepared
 INSERT INTO item_events (user_id, item_id, stage, event, attempt, message)
 VALUES (%(user_id)s, %(id)s, %(stage)s, %(event)s, %(attempt)s, %(message)s)
 

@@ -16,6 +16,7 @@ import psycopg2
 from psycopg2 import extensions
 
 from chalicelib import errors
+from chalicelib.stores.postgres.sql import Prepared
 from chalicelib.stores.postgres.tx import Tx
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ SERVERS_SHARE = 0.9  # of the time left: the server ends a statement before we m
 BEGIN = """BEGIN; SELECT set_config(%s, %s, true), set_config('statement_timeout', %s, true),
     set_config('idle_in_transaction_session_timeout', %s, true)"""
 _SHUTDOWN = {"57P01", "57P02", "57P03"}  # the server shuts down, crashed, or is starting up
+_NOT_PREPARED = {"0A000", "26000"}  # a migration has changed what it returns; another session answers
 _NOT_MIGRATED = {"42P01", "42703", "42704", "42883"}  # a table, column, role or function is missing
 
 
@@ -160,6 +162,11 @@ class _Connection(extensions.connection):
 
     give_up_at: float
 
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._seen: dict[Prepared, int] = {}
+        self._prepared: set[int] = set()
+
     def wait(self) -> None:
         while (state := self.poll()) != extensions.POLL_OK:
             left_s = self.give_up_at - monotonic()
@@ -167,6 +174,17 @@ class _Connection(extensions.connection):
             socket.register(self, select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
             if left_s <= 0 or not socket.poll(left_s * 1000):
                 raise _TimeUp("no answer in time")
+
+    def prepare(self, cursor: "_Cursor", statement: Prepared) -> str | None:
+        """Return the name of the statement that the server has prepared; None for what is executed the first time."""
+        number = self._seen.get(statement)
+        if number is None:
+            self._seen[statement] = len(self._seen)
+            return None
+        if number not in self._prepared:
+            cursor.execute(f"PREPARE s{number} AS {statement.numbered}")
+            self._prepared.add(number)
+        return f"s{number}"
 
     def begin(self, cursor: "_Cursor", setting: tuple[str, str], give_up_at: float) -> None:
         """Open a transaction with one setting.
@@ -187,6 +205,9 @@ class _Connection(extensions.connection):
 
 class _Cursor(extensions.cursor):
     def execute(self, statement: str, values: Any = None) -> None:
+        if isinstance(statement, Prepared) and (name := self.connection.prepare(self, statement)):
+            values = [values[each] for each in statement.names]
+            statement = f"EXECUTE {name} ({', '.join(['%s'] * len(values))})" if values else f"EXECUTE {name}"
         super().execute(statement, values)
         self.connection.wait()
 
@@ -238,7 +259,7 @@ def _is_lost(error: psycopg2.Error) -> bool:
             isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
             or type(error) is psycopg2.DatabaseError
         )
-    return code in _SHUTDOWN or code.startswith("08")
+    return code in _SHUTDOWN or code in _NOT_PREPARED or code.startswith("08")
 
 
 def _translated(error: psycopg2.Error) -> Exception:

@@ -26,7 +26,7 @@ class PageBatch(Struct, frozen=True, kw_only=True):
 
 
 def add_item(tx: Tx, ref: ItemRef) -> None:
-    """Add the item's pages to the BM25 index; pages that are in it stay as they are."""
+    """Add all of the item's pages to the BM25 index; pages that are in it stay as they are."""
     for batch in list_batches(tx, ref):
         add_pages(tx, ref, batch)
 
@@ -53,7 +53,9 @@ def add_pages(tx: Tx, ref: ItemRef, batch: PageBatch) -> None:
 
 
 def remove_item(tx: Tx, ref: ItemRef) -> None:
-    """Take the item's pages out of the BM25 index and out of its statistics."""
+    """Take the item's pages out of the BM25 index and out of its statistics. The caller has locked the item."""
+    if tx.one(SQL["find_page"], user_id=ref.user_id, item_id=ref.item_id) is None:
+        return
     owner = _lock_stats(tx, ref.user_id)
     tx.run(SQL["remove_pages"], owner=owner, user_id=ref.user_id, item_id=ref.item_id)
 
@@ -75,8 +77,7 @@ def add_vectors(
 ) -> None:
     """Store a vector for each chunk, in place of an earlier one."""
     texts = [HalfVector(list(vector)).to_text() for vector in vectors]
-    owner = tx.all(SQL["owner"], user_id=user_id)[0]["number"]
-    tx.run(SQL["add_vectors"], set_id=set_id, owner=owner, ids=list(ids), vectors=texts)
+    tx.run(SQL["add_vectors"], set_id=set_id, user_id=user_id, ids=list(ids), vectors=texts)
 
 
 def _lock_stats(tx: Tx, user_id: str) -> int:

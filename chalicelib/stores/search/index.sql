@@ -1,15 +1,15 @@
--- :name lock_stats
+-- :name lock_stats prepared
 INSERT INTO corpus_stats AS s (owner) SELECT number FROM users WHERE id = %(user_id)s
 ON CONFLICT (owner) DO UPDATE SET pages = s.pages
 RETURNING owner
 
--- :name chunk_texts
+-- :name chunk_texts prepared
 SELECT page AS number, text FROM chunks
 WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND page BETWEEN %(first)s AND %(last)s
   AND page NOT IN (SELECT number FROM pages WHERE user_id = %(user_id)s AND item_id = %(item_id)s)
 
 -- Batches of pages of about as many characters: a document's whole text is not to be in our memory at once.
--- :name page_batches
+-- :name page_batches prepared
 SELECT min(page) AS first, max(page) AS last
 FROM (SELECT page, floor(sum(sum(length(text))) OVER (ORDER BY page) / %(chars)s) AS batch FROM chunks
       WHERE user_id = %(user_id)s AND item_id = %(item_id)s
@@ -19,7 +19,7 @@ GROUP BY batch ORDER BY 1
 
 -- One text a chunk, several a page: a tsvector holds 1 MB and positions up to 16,383, and a page may have more.
 
--- :name add_pages
+-- :name add_pages prepared
 WITH new_pages AS (
     INSERT INTO pages (user_id, item_id, number)
     SELECT DISTINCT %(user_id)s, %(item_id)s, n FROM unnest(%(numbers)s::int[]) n
@@ -44,7 +44,10 @@ SET pages = s.pages + (SELECT count(*) FROM new_pages),
     total_length = s.total_length + (SELECT coalesce(sum(tf), 0) FROM lexemes)
 WHERE s.owner = %(owner)s
 
--- :name remove_pages
+-- :name find_page prepared
+SELECT number FROM pages WHERE user_id = %(user_id)s AND item_id = %(item_id)s LIMIT 1
+
+-- :name remove_pages prepared
 WITH gone AS (
     DELETE FROM pages WHERE user_id = %(user_id)s AND item_id = %(item_id)s RETURNING id
 ), removed AS (
@@ -65,14 +68,11 @@ WHERE s.owner = %(owner)s
 -- :name ensure_set
 SELECT create_embedding_set(%(model)s, %(dimensions)s) AS id
 
--- :name find_set
+-- :name find_set prepared
 SELECT id, state FROM embedding_sets WHERE model = %(model)s AND dimensions = %(dimensions)s AND kind = 'text'
 
--- :name add_vectors
+-- :name add_vectors prepared
 INSERT INTO vectors (set_id, owner, chunk_id, vector)
-SELECT %(set_id)s, %(owner)s, chunk_id, vector::halfvec
+SELECT %(set_id)s, (SELECT number FROM users WHERE id = %(user_id)s), chunk_id, vector::halfvec
 FROM unnest(%(ids)s::bigint[], %(vectors)s::text[]) AS v (chunk_id, vector)
 ON CONFLICT (set_id, chunk_id) DO UPDATE SET vector = excluded.vector
-
--- :name owner
-SELECT number FROM users WHERE id = %(user_id)s

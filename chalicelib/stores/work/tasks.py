@@ -95,15 +95,14 @@ def list_run_events(tx: Tx, user_id: str, run_id: str, *, after: int, limit: int
 
 
 def claim(tx: Tx, task: TaskRef, *, lease_s: float | None = None) -> Claim | None:
-    """Take the task for its lease. Return None when it is over, not due, out of attempts or someone else's.
+    """Take the task for its lease, and note it in its timeline.
 
-    Return None as well when the user has as many tasks of this kind at work as the policy allows; the task then waits
-    for one of them to end.
+    Return None when it is over, not due, out of attempts or someone else's. Return None as well when the user has as
+    many tasks of this kind at work as the policy allows; the task then waits for one of them to end.
     """
     policy = POLICIES[task.kind]
     key = {**_key(task), "kind": task.kind, "max_attempts": policy.max_attempts}
-    _lock_item(tx, task)
-    tx.one(SQL["lock_claims"], user_id=task.user_id, kind=task.kind)
+    tx.one(SQL["lock_claims"], **_key(task), kind=task.kind)
     row = tx.one(SQL["claim"], **key, lease_s=lease_s or policy.lease_s, at_once=policy.at_once)
     if row is None:
         tx.run(SQL["give_way"], **key)
@@ -112,11 +111,7 @@ def claim(tx: Tx, task: TaskRef, *, lease_s: float | None = None) -> Claim | Non
 
 
 def hold(tx: Tx, claim: Claim) -> None:
-    """Keep the claim for the rest of this transaction. Raise LeaseLost when it is no longer ours.
-
-    The item is locked before the task, here as wherever both are, so that no two wait for each other.
-    """
-    _lock_item(tx, claim)
+    """Keep the claim and lock the item for the rest of this transaction. Raise LeaseLost when it is not ours now."""
     if tx.one(SQL["hold"], **_key(claim), token=claim.token) is None:
         raise LeaseLost("Another worker has this task now, or it is over.")
 
@@ -135,10 +130,10 @@ def get_attempt(tx: Tx, claim: Claim) -> int:
     return int(row["attempt"])
 
 
-def finish(tx: Tx, claim: Claim, output: Mapping[str, Any] | None) -> bool:
-    """End the task; return False when it has gone, with its item. The caller holds the claim."""
+def finish(tx: Tx, claim: Claim, output: Mapping[str, Any] | None) -> None:
+    """End the task, and note it in its timeline. The caller holds the claim."""
     given = json.dumps(output) if output is not None else None
-    return tx.run(SQL["finish"], **_key(claim), output=given) == 1
+    tx.run(SQL["finish"], **_key(claim), output=given, attempt=claim.attempt)
 
 
 def release(tx: Tx, claim: Claim, *, delay_s: float = 0.0) -> None:
@@ -277,10 +272,6 @@ def note(
 def note_run(tx: Tx, user_id: str, run_id: str, event: str, *, message: str | None = None) -> None:
     """Add a line to the timeline of a run that the caller has not claimed."""
     tx.run(SQL["note_run"], user_id=user_id, run_id=run_id, event=event, message=message)
-
-
-def _lock_item(tx: Tx, task: Named) -> None:
-    tx.one(SQL["lock_item"], **_key(task))
 
 
 def _key(task: Named) -> dict[str, Any]:

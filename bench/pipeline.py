@@ -1,0 +1,162 @@
+"""Measures what the pipeline itself costs a photo: CPU of its workers and of Postgres, transactions, statements, WAL.
+
+Photos of 64 x 48 pixels go through the three stages, one message after the other. The emulated AWS and the providers'
+stand-ins answer over HTTP from other threads, and the decoder is another process: none of them is counted. So what is
+left is the app's own code with boto3 and psycopg2.
+"""
+
+import argparse
+import io
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import psutil
+from PIL import Image
+
+from chalicelib import wiring
+from chalicelib.stores.postgres import postgres
+from chalicelib.stores.postgres.migrate import migrate, set_app_password
+from chalicelib.stores.postgres.postgres import Database
+from local.layout import aws_environment
+from local.postgres import start_postgres, stop_postgres
+from tests.support.emulated import BUCKET, TABLES, emulated_aws
+from tests.support.memory import memory_folder
+from tests.support.provider_server import DIMENSIONS, provider_server
+from tests.support.world import World
+
+GOAL_MS, GOAL_TRANSACTIONS = 30.0, 8.0
+
+
+@contextmanager
+def pipeline() -> Iterator[World]:
+    """Yield the app as deployed on an emulated AWS and a Postgres of its own, whose commits are synchronous."""
+    with memory_folder("collections-bench-") as folder:
+        state = Path(folder)
+        url = start_postgres(state, 0)
+        migrate(url)
+        set_app_password(url, "bench")
+        app_url = url.replace("//postgres@", "//collections_app:bench@")
+        with emulated_aws(state) as aws, provider_server() as providers:
+            os.environ |= {
+                **aws_environment(aws.emulator.port),
+                "ENVIRONMENT": "local",
+                "DATABASE_URL": app_url,
+                "DATABASE_POOL_SIZE": "5",
+                "IMAGES_BUCKET": BUCKET,
+                "EMBEDDINGS_URL": f"{providers.url}/v1",
+                "EMBEDDING_MODEL": "test-embedding",
+                "EMBEDDING_DIMENSIONS": str(DIMENSIONS),
+                "ANALYZER_URL": providers.url,
+                "CHAT_PROVIDER": "none",
+                "ANONYMOUS_USER": "alice",
+                "SESSION_SECRET": "of-the-benchmarks-and-known-to-everybody",
+                **TABLES,
+            }
+            wiring.forget_all()
+            db = Database(app_url, max_size=5)
+            try:
+                yield World(db=db, admin_url=url, aws=aws, providers=providers)
+            finally:
+                db.close()
+                wiring.decoder().close()
+                wiring.forget_all()
+                stop_postgres(state)
+
+
+def photos(count: int) -> list[tuple[str, bytes]]:
+    """Return names and JPEGs, no two of the same bytes."""
+    made = []
+    for number in range(count):
+        out = io.BytesIO()
+        pixels = Random(number).randbytes(8 * 6 * 3)  # noqa: S311
+        Image.frombytes("RGB", (8, 6), pixels).resize((64, 48)).save(out, "JPEG")
+        made.append((f"{number}.jpg", out.getvalue()))
+    return made
+
+
+class Statements:
+    """Counts the statements that are sent to Postgres, by their first words."""
+
+    def __init__(self) -> None:
+        self.counted: Counter[str] = Counter()
+        execute = postgres._Cursor.execute
+
+        def counting(cursor: Any, statement: str, values: Any = None) -> None:
+            text = statement.decode() if isinstance(statement, bytes) else statement
+            self.counted[" ".join(text.split())[:100]] += 1
+            execute(cursor, statement, values)
+
+        postgres._Cursor.execute = counting  # type: ignore[method-assign, assignment]
+
+
+class Server:
+    """The Postgres of a world: CPU, transactions and log of all its processes so far."""
+
+    def __init__(self, world: World) -> None:
+        ((directory,),) = world.sql("SHOW data_directory")
+        self._world = world
+        self._server = psutil.Process(int((Path(directory) / "postmaster.pid").read_text().split()[0]))
+
+    def seconds(self) -> float:
+        times = [each.cpu_times() for each in [self._server, *self._server.children()]]
+        return sum(each.user + each.system for each in times)
+
+    def commits(self) -> int:
+        self._world.sql("SELECT pg_stat_force_next_flush()")
+        ((commits,),) = self._world.sql(
+            "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+        )
+        return int(commits)
+
+    def log_bytes(self) -> int:
+        ((written,),) = self._world.sql("SELECT pg_current_wal_insert_lsn() - '0/0'")
+        return int(written)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.pipeline", description=__doc__)
+    parser.add_argument("--photos", type=int, default=60)
+    parser.add_argument("--statements", action="store_true", help="list the statements a photo")
+    arguments = parser.parse_args()
+    with pipeline() as world:
+        warm = 5
+        events = [world.put(f"alice/{name}", body) for name, body in photos(arguments.photos + warm)]
+        world.run(*events[:warm])
+        server, statements = Server(world), Statements()
+        before = server.seconds(), server.log_bytes(), time.thread_time()
+        worker_s = 0.0
+        for event in events[warm:]:
+            waiting: list[Any] = [event]
+            while waiting:
+                for message in waiting:
+                    began = time.thread_time()
+                    world.deliver(message)
+                    worker_s += time.thread_time() - began
+                waiting = world.messages()
+        count = arguments.photos
+        postgres_ms = (server.seconds() - before[0]) * 1000 / count
+        wal = (server.log_bytes() - before[1]) / count
+        ((ready,),) = world.sql("SELECT count(*) FROM items WHERE status = 'READY'")
+        assert ready == count + warm, ready
+    worker_ms = worker_s * 1000 / count
+    commits = statements.counted["COMMIT"] / count
+    sent = sum(statements.counted.values()) / count
+    if arguments.statements:
+        for text, number in statements.counted.most_common():
+            print(f"{number / count:6.2f}  {text}")
+    print(
+        f"{count} photos: {worker_ms + postgres_ms:.1f} CPU ms a photo (workers {worker_ms:.1f}, Postgres"
+        f" {postgres_ms:.1f}), {commits:.1f} transactions, {sent:.1f} statements, {wal / 1024:.1f} KiB of log"
+    )
+    return 0 if worker_ms + postgres_ms <= GOAL_MS and commits <= GOAL_TRANSACTIONS else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

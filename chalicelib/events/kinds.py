@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 
 from chalicelib import wiring
 from chalicelib.model.ingest.files import FileLimits
@@ -12,6 +13,7 @@ from chalicelib.ops.chat import ask
 from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.ingest import analyze, embed, ingest
 from chalicelib.ops.jobs.drive import Steps, drive_run
+from chalicelib.ops.jobs.entries import LastArchive
 from chalicelib.ops.jobs.export_steps import export_steps
 from chalicelib.ops.jobs.file_steps import file_steps
 from chalicelib.ops.jobs.reembed_steps import reembed_steps
@@ -123,11 +125,16 @@ def _export_steps() -> Steps:
     return export_steps(db=wiring.pipeline_database(), blobs=wiring.blobs())
 
 
+@cache
+def _last_archive() -> LastArchive:
+    return LastArchive()
+
+
 def _file_steps() -> Steps:
     return file_steps(
         db=wiring.pipeline_database(),
         blobs=wiring.blobs(),
-        queues=wiring.queues(),
+        last_archive=_last_archive(),
         max_file_bytes=_limits().max_bytes,
         storage_gb=wiring.settings().storage_gb,
     )

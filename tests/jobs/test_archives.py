@@ -183,14 +183,14 @@ def test_an_archive_that_is_overwritten_meanwhile_is_not_mixed(
     monkeypatch.setattr(file_steps, "ENTRIES_A_STEP", 1)
     run_id = runner.begin()
     event = runner.send(run_id, zipped(photos(3)), filename="a.zip")
-    read = file_steps.archives.read_entry
+    read = archives.read_entry
 
     def overwritten(archive: Any, number: int) -> Any:
         found = read(archive, number)
         runner.world.put(event["detail"]["object"]["key"], zipped([("b.jpg", jpeg("blue"))]))
         return found
 
-    monkeypatch.setattr(file_steps.archives, "read_entry", overwritten)
+    monkeypatch.setattr(archives, "read_entry", overwritten)
     runner.world.run(event)
     runner.settle()
     run = runner.run(run_id)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib.events import handlers
+from chalicelib.model.jobs import archives
 from chalicelib.ops.jobs import file_steps, runs
 from tests.jobs.test_archives import photos
 from tests.support.running import RUNS, Runner, zipped
@@ -88,7 +89,7 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing(
 ) -> None:
     run_id = runner.begin()
     event = runner.send(run_id, zipped(photos(3)), filename="a.zip")
-    read = file_steps.archives.read_entry
+    read = archives.read_entry
 
     def cancelled_meanwhile(archive: Any, number: int) -> Any:
         if number == 2:
@@ -96,12 +97,17 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing(
         return read(archive, number)
 
     with monkeypatch.context() as patched:
-        patched.setattr(file_steps.archives, "read_entry", cancelled_meanwhile)
+        patched.setattr(archives, "read_entry", cancelled_meanwhile)
         runner.world.run(event)
     runner.settle()
     assert runner.run(run_id)["state"] == "cancelled"
-    assert runner.world.sql("SELECT count(*) FROM items WHERE status NOT IN ('FAILED', 'READY')") == [(0,)]
-    assert runner.world.sql("SELECT count(*) FROM run_files WHERE started_at IS NOT NULL") == [(1,)]
+    assert runner.world.sql("SELECT count(*) FROM items") == [(0,)]
+    assert runner.world.sql("SELECT count(*) FROM run_files WHERE started_at IS NOT NULL") == [(0,)]
+    copies = [key for key in runner.world.objects() if key.endswith(".jpg")]
+    assert len(copies) == 3, "the worker has stored what it had begun to read"
+    runner.world.sql("UPDATE object_deletions SET created_at = now() - interval '1 s'")
+    runner.world.sweep()
+    assert [key for key in runner.world.objects() if key.endswith(".jpg")] == [], "and nobody needs it"
 
 
 def test_what_was_finished_is_kept_when_its_time_is_over(runner: Runner) -> None:

@@ -71,6 +71,7 @@ def drive_run(
     time_left_s: Callable[[], float],
 ) -> Finish | Later | None:
     """Take steps while there is time. Return the end of the run, when to look again, or None to go on at once."""
+    steps: Steps | None = None
     while True:
         run = db.transact(claim.user_id, lambda tx: runs.get(tx, claim.user_id, claim.run))
         if run.state in STOPPED or run.state == "finalizing":
@@ -81,7 +82,8 @@ def drive_run(
             raise LeaseLost("The run's time is over; its driver begins anew.")
         if run.state == "queued" and _waits_for_input(run):
             return Later(delay_s=run.expires_in_s)
-        next_ = _advance(claim, run, steps_of(cast(JobKind, run.kind)), db=db)
+        steps = steps or steps_of(cast(JobKind, run.kind))
+        next_ = _advance(claim, run, steps, db=db)
         wake_later(claim.user_id, db=db, queues=queues)
         if next_.is_held:
             return Later(delay_s=run.expires_in_s)
@@ -111,10 +113,16 @@ def _advance(claim: Claim, run: Run, steps: Steps, *, db: "Database") -> Next:
         write = steps.validate(claim, run)
         db.transact(claim.user_id, lambda tx: _begin(tx, claim, write))
         return Next()
-    spent = db.transact(claim.user_id, lambda tx: ledger.sum_of_run(tx, claim.user_id, run.id)).cost_usd
-    may_begin = run.max_cost_usd is None or spent < run.max_cost_usd
-    write_step = steps.step(claim, run, may_begin)
+    write_step = steps.step(claim, run, _may_begin(claim, run, db=db))
     return db.transact(claim.user_id, lambda tx: _write_step(tx, claim, run, write_step))
+
+
+def _may_begin(claim: Claim, run: Run, *, db: "Database") -> bool:
+    """Return False when the run has spent its money."""
+    if run.max_cost_usd is None:
+        return True
+    spent = db.transact(claim.user_id, lambda tx: ledger.sum_of_run(tx, claim.user_id, run.id))
+    return spent.cost_usd < run.max_cost_usd
 
 
 def _enter(tx: Tx, claim: Claim, state: State) -> None:

@@ -1,37 +1,32 @@
 """The steps of the kinds whose runs have files: ingest, zip_import, reprocess."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from chalicelib.errors import BadFile, NotFound, TooLarge
+from chalicelib.errors import BadFile, NotFound
 from chalicelib.model.ingest.files import SNIFF_BYTES
 from chalicelib.model.jobs import archives
 from chalicelib.model.jobs.kinds import ReprocessParameters
-from chalicelib.model.jobs.runs import INPUT_MAX_BYTES, Run, RunFile, entry_folder
-from chalicelib.model.library.items import ItemRef, ObjectKey, parse_key
+from chalicelib.model.jobs.runs import INPUT_MAX_BYTES, Run, RunFile
+from chalicelib.model.library.items import ItemRef, parse_key
 from chalicelib.model.usage.budgets import DEFAULT_PLAN, Budgets, bytes_limit_of
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.ingest.ingest import Arrival, register
-from chalicelib.ops.ingest.manage import object_key, restart_item
+from chalicelib.ops.ingest.manage import restart_item
 from chalicelib.ops.jobs.drive import Next, Steps
+from chalicelib.ops.jobs.entries import Copied, LastArchive, copy_entries, open_ranges
 from chalicelib.ops.jobs.stop import settle_files
 from chalicelib.ops.usage.storage import require_storage
-from chalicelib.ops.work.wake import wake_later
 from chalicelib.stores.accounts import accounts
-from chalicelib.stores.aws.ranges import RangedObject
 from chalicelib.stores.ingest import uploads
 from chalicelib.stores.jobs import files, runs
 from chalicelib.stores.library import items
 from chalicelib.stores.postgres.tx import Tx
-from chalicelib.stores.work import tasks
 
 if TYPE_CHECKING:
-    import zipfile
-
     from chalicelib.stores.aws.blobs import Blobs
-    from chalicelib.stores.aws.queues import Queues
     from chalicelib.stores.postgres.postgres import Database
 
 AT_WORK = 50  # files of a run that are at work at once
@@ -39,39 +34,46 @@ ENTRIES_A_STEP = 10
 MAX_ITEMS = 100_000  # of one run
 LOOK_AGAIN_S, LOOK_AGAIN_MAX_S = 2.0, 15.0
 LINES_AT_ONCE = 1000
-ENTRY_TTL_S = 900  # what is announced of an archive is stored by then
 
 
 def file_steps(
-    *, db: "Database", blobs: "Blobs", queues: "Queues", max_file_bytes: int, storage_gb: Budgets
+    *,
+    db: "Database",
+    blobs: "Blobs",
+    last_archive: LastArchive,
+    max_file_bytes: int,
+    storage_gb: Budgets,
 ) -> Steps:
-    """Return the steps of a kind of run that has files."""
+    """Return the steps of a kind of run that has files. What a step begins, it begins in one transaction."""
     limits = archives.EntryLimits(max_file_bytes=max_file_bytes)
+
+    def limit_bytes(user_id: str) -> Callable[[Tx], int | None]:
+        return lambda tx: _limit_bytes(tx, user_id, storage_gb)
 
     def validate(claim: Claim, run: Run) -> Callable[[Tx], None]:
         if run.retry_of is not None:
             return lambda tx: None  # its lines are there since it was made
         if run.kind == "reprocess":
             return lambda tx: _list_items(tx, claim, run)
-        return _list_input(claim, run, limits, blobs=blobs, storage_gb=storage_gb)
+        return _list_input(claim, run, limits, blobs=blobs, limit_bytes=limit_bytes(claim.user_id))
 
     def step(claim: Claim, run: Run, may_begin: bool) -> Callable[[Tx], Next]:
         waiting, room = db.transact(claim.user_id, lambda tx: _find_waiting(tx, claim))
         begun = waiting[:room] if may_begin else []
         entries = [file for file in begun if file.item_id is None and file.line is not None]
+        copied = []
         if entries:
-            _unpack(
-                claim,
+            copied = copy_entries(
                 run,
+                claim.user_id,
                 entries[:ENTRIES_A_STEP],
-                limits,
                 db=db,
                 blobs=blobs,
-                queues=queues,
-                storage_gb=storage_gb,
+                last_archive=last_archive,
+                limit_bytes=limit_bytes(claim.user_id),
             )
         plain = [file for file in begun if file.item_id is not None or file.line is None]
-        return lambda tx: _begin_and_settle(tx, claim, run, plain, may_begin=may_begin, goes_on=bool(entries))
+        return lambda tx: _begin_and_settle(tx, claim, run, plain, copied, may_begin=may_begin)
 
     return Steps(validate=validate, step=step)
 
@@ -92,7 +94,12 @@ def _list_items(tx: Tx, claim: Claim, run: Run) -> None:
 
 
 def _list_input(
-    claim: Claim, run: Run, limits: archives.EntryLimits, *, blobs: "Blobs", storage_gb: Budgets
+    claim: Claim,
+    run: Run,
+    limits: archives.EntryLimits,
+    *,
+    blobs: "Blobs",
+    limit_bytes: Callable[[Tx], int | None],
 ) -> Callable[[Tx], None]:
     """Find out what was uploaded: an archive, whose entries are the run's files, or one file. Raise BadFile."""
     assert run.input_key is not None
@@ -104,7 +111,8 @@ def _list_input(
             f"The archive has {size_bytes:,} bytes; at most {INPUT_MAX_BYTES:,} are taken.", code="too_large"
         )
     if is_archive:
-        listed = archives.list_files(_open(run.input_key, size_bytes, etag, blobs=blobs), limits)
+        ranged = open_ranges(run.input_key, size_bytes, etag, blobs=blobs)
+        listed = archives.list_files(archives.open_archive(ranged), limits)  # type: ignore[arg-type]
     elif run.kind == "zip_import":
         raise BadFile(
             "What was uploaded is not a zip archive; a job of kind ingest takes it.", code="not_an_archive"
@@ -115,7 +123,7 @@ def _list_input(
 
     def write(tx: Tx) -> None:
         if not is_archive:
-            _require_storage(tx, parse_key(run.input_key or ""), size_bytes, storage_gb)
+            require_storage(tx, parse_key(run.input_key or ""), size_bytes, limit_bytes=limit_bytes(tx))
         for start in range(0, len(listed), LINES_AT_ONCE):
             files.insert(tx, claim.user_id, run.id, listed[start : start + LINES_AT_ONCE])
         runs.set_input(tx, claim.user_id, run.id, key=run.input_key or "", etag=etag)
@@ -130,66 +138,27 @@ def _list_input(
 
 def _find_waiting(tx: Tx, claim: Claim) -> tuple[list[RunFile], int]:
     """Return the next files to begin, and how many may be begun now."""
-    room = AT_WORK - len(files.list_at_work(tx, claim.user_id, claim.run))
+    room = AT_WORK - files.count_at_work(tx, claim.user_id, claim.run)
     return files.list_waiting(tx, claim.user_id, claim.run, limit=AT_WORK), max(0, room)
 
 
-def _unpack(
-    claim: Claim,
-    run: Run,
-    entries: list[RunFile],
-    limits: archives.EntryLimits,
-    *,
-    db: "Database",
-    blobs: "Blobs",
-    queues: "Queues",
-    storage_gb: Budgets,
-) -> None:
-    """Copy entries of the archive to objects of their own, and make their items, one transaction each."""
-    assert run.input_key is not None and run.input_etag is not None
-    archive = _open(run.input_key, run.progress["archive_bytes"], run.input_etag, blobs=blobs)
-    for entry in entries:
-        assert entry.line is not None
-        folder, name = entry_folder(run.id, entry.number), archives.base_name(entry.name)
-        try:
-            key = object_key(claim.user_id, folder, name)
-            db.transact(claim.user_id, lambda tx, k=key, e=entry: _announce(tx, k, e, storage_gb))  # type: ignore[misc]
-            parts = archives.read_entry(archive, entry.line)
-            etag = blobs.put_parts(key.key, parts, content_type="application/octet-stream")
-        except (BadFile, TooLarge) as error:
-            refused = (error.code, error.message)
-            db.transact(claim.user_id, lambda tx, e=entry, r=refused: _refuse(tx, claim, e, *r))  # type: ignore[misc]
-            continue
-        arrival = Arrival(key=key, etag=etag)
-        db.transact(claim.user_id, lambda tx, e=entry, a=arrival: _begin_entry(tx, claim, run, e, a))  # type: ignore[misc]
-    wake_later(claim.user_id, db=db, queues=queues)
+def _limit_bytes(tx: Tx, user_id: str, storage_gb: Budgets) -> int | None:
+    account = accounts.find(tx, user_id)
+    return bytes_limit_of(storage_gb, account.plan if account else DEFAULT_PLAN)
 
 
-def _announce(tx: Tx, key: ObjectKey, entry: RunFile, storage_gb: Budgets) -> None:
-    """Count the entry's bytes before they are stored. Raise TooLarge."""
-    size_bytes = entry.size_bytes or 0
-    _require_storage(tx, key, size_bytes, storage_gb)
-    uploads.insert(tx, key, content_type=None, size_bytes=size_bytes, sha256=None, ttl_s=ENTRY_TTL_S)
-
-
-def _require_storage(tx: Tx, key: ObjectKey, size_bytes: int, storage_gb: Budgets) -> None:
-    account = accounts.find(tx, key.user_id)
-    limit_bytes = bytes_limit_of(storage_gb, account.plan if account else DEFAULT_PLAN)
-    require_storage(tx, key, size_bytes, limit_bytes=limit_bytes)
-
-
-def _begin_entry(tx: Tx, claim: Claim, run: Run, entry: RunFile, arrival: Arrival) -> None:
-    tasks.checkpoint(tx, claim)
-    _register(tx, claim, run, entry, arrival)
-
-
-def _refuse(tx: Tx, claim: Claim, entry: RunFile, code: str, message: str) -> None:
-    tasks.checkpoint(tx, claim)
-    _end(tx, claim, entry, outcome="failed", code=code, message=message)
+def _begin_copied(tx: Tx, claim: Claim, run: Run, copied: Sequence[Copied]) -> None:
+    stored = [each.arrival.key.key for each in copied if each.arrival is not None]
+    uploads.delete_deletions(tx, stored)
+    for each in copied:
+        if each.arrival is not None:
+            _register(tx, claim, run, each.file, each.arrival)
+        elif each.error is not None:
+            _end(tx, claim, each.file, outcome="failed", code=each.error.code, message=each.error.message)
 
 
 def _begin_and_settle(
-    tx: Tx, claim: Claim, run: Run, plain: list[RunFile], *, may_begin: bool, goes_on: bool
+    tx: Tx, claim: Claim, run: Run, plain: list[RunFile], copied: Sequence[Copied], *, may_begin: bool
 ) -> Next:
     items.lock_many(tx, claim.user_id, [file.item_id for file in plain if file.item_id])
     for file in plain:
@@ -197,8 +166,9 @@ def _begin_and_settle(
             _restart(tx, claim, file)
         elif file.key is not None:
             _register(tx, claim, run, file, Arrival(key=parse_key(file.key), etag=run.input_etag))
+    _begin_copied(tx, claim, run, copied)
     counts = settle_files(tx, claim.user_id, run.id)
-    if goes_on:
+    if copied:
         return Next()
     if counts.at_work:
         return Next(wait_s=min(max(LOOK_AGAIN_S, (run.idle_s or 0.0) / 10), LOOK_AGAIN_MAX_S))
@@ -227,16 +197,3 @@ def _restart(tx: Tx, claim: Claim, file: RunFile) -> None:
 def _end(tx: Tx, claim: Claim, file: RunFile, *, outcome: str, code: str, message: str) -> None:
     files.set_outcome(tx, claim.user_id, claim.run, file.number, outcome=outcome, code=code, message=message)
     runs.add_counts(tx, claim.user_id, claim.run, **{outcome: 1})
-
-
-def _open(key: str, size_bytes: int, etag: str, *, blobs: "Blobs") -> "zipfile.ZipFile":
-    return archives.open_archive(
-        RangedObject(
-            blobs,
-            key,
-            size_bytes=size_bytes,
-            etag=etag,
-            max_read_bytes=archives.MAX_DIRECTORY_BYTES,
-            too_large_code="too_many_entries",
-        )  # type: ignore[arg-type]
-    )

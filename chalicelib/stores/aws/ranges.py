@@ -29,6 +29,10 @@ class RangedObject(io.RawIOBase):
         self._window, self._window_start = b"", 0
         self._max_read_bytes, self._too_large_code = max_read_bytes, too_large_code
 
+    def forget(self) -> None:
+        """Fetch the window again before anything else is read, so that a replaced object is noticed."""
+        self._window = b""
+
     def readable(self) -> bool:
         return True
 

@@ -65,6 +65,11 @@ def list_at_work(tx: Tx, user_id: str, run_id: str) -> list[RunFile]:
     return tx.rows(RunFile, SQL["list_at_work"], user_id=user_id, run_id=run_id)
 
 
+def count_at_work(tx: Tx, user_id: str, run_id: str) -> int:
+    """Return how many lines have an item at work."""
+    return int(tx.all(SQL["count_at_work"], user_id=user_id, run_id=run_id)[0]["count"])
+
+
 def set_started(tx: Tx, user_id: str, run_id: str, number: int, *, item_id: str, key: str | None) -> None:
     """Note that the item of this line is at work now."""
     tx.run(SQL["set_started"], user_id=user_id, run_id=run_id, number=number, item_id=item_id, key=key)
@@ -86,13 +91,11 @@ def set_done(tx: Tx, user_id: str, run_id: str, numbers: Sequence[int]) -> None:
 def settle(tx: Tx, user_id: str, run_id: str) -> Counts:
     """End the lines whose items have ended, or have gone; return how many, and how many are still at work."""
     found = {row["outcome"]: row["count"] for row in tx.all(SQL["settle"], user_id=user_id, run_id=run_id)}
-    row = tx.one(SQL["count_at_work"], user_id=user_id, run_id=run_id)
-    assert row is not None
     return Counts(
         done=found.get("done", 0),
         failed=found.get("failed", 0),
         skipped=found.get("skipped", 0),
-        at_work=row["count"],
+        at_work=count_at_work(tx, user_id, run_id),
     )
 
 

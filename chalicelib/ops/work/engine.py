@@ -95,7 +95,6 @@ def run_task(
     ):
         claim = db.transact(task.user_id, lambda tx: _claim(tx, task, lease_s))
         events: Sequence[Outgoing] = ()
-        published: list[int] = []
         try:
             if claim is None:
                 log.info("nothing to do", extra={"task_id": task.task_id})
@@ -103,11 +102,25 @@ def run_task(
                 with fields(item_id=claim.item_id, run_id=claim.run_id):
                     events = _attempt(claim, work, span, db=db)
         finally:
-            try:
-                published = publish(events, bus=bus)
-            finally:  # no task waits for the bus
-                wake(task.user_id, db=db, queues=queues, published=published)
+            _tell(task.user_id, events, wake, db=db, bus=bus, queues=queues)
     return claim is not None
+
+
+def _tell(
+    user_id: str,
+    events: Sequence[Outgoing],
+    wake: Callable[..., object],
+    *,
+    db: "Database",
+    bus: "Bus",
+    queues: "Queues",
+) -> None:
+    """Tell others what was committed, and wake what comes next."""
+    published: list[int] = []
+    try:
+        published = publish(events, bus=bus)
+    finally:  # no task waits for the bus
+        wake(user_id, db=db, queues=queues, published=published)
 
 
 def take_back(tx: Tx, expired: Sequence[Expired]) -> None:

@@ -18,6 +18,7 @@ from bench import passages
 from bench.corpus import USER, Document, KeptEmbedder, database, load, read_lines, read_qrels
 from chalicelib.model.search import ranking
 from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.listing import Cut
 from chalicelib.ops.search.search import search_items
 from chalicelib.stores.postgres.postgres import Database
 from chalicelib.stores.postgres.tx import Tx
@@ -38,7 +39,14 @@ def systems(db: Database, embedder: KeptEmbedder) -> dict[str, System]:
     """Return the systems to compare: the app's search, each of its two halves, and Postgres' own ranking."""
 
     def fused(query: str) -> list[str]:
-        answer = search_items(USER, query, filters=Filters(), limit=DEPTH, db=db, embedder=embedder)
+        answer = search_items(
+            USER,
+            query,
+            filters=Filters(),
+            cut=Cut(limit=DEPTH, include_weaker=True),
+            db=db,
+            embedder=embedder,
+        )
         return [hit.passage.item_id for hit in answer.hits]
 
     def half(query: str, *, lexical: bool) -> list[str]:

@@ -22,6 +22,7 @@ from chalicelib.model.ingest.files import Page
 from chalicelib.model.library.items import ItemRef, parse_key
 from chalicelib.model.search import ranking
 from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.listing import Cut
 from chalicelib.model.search.snippets import START, STOP
 from chalicelib.ops.search.search import search_items
 from chalicelib.stores.accounts import users
@@ -189,7 +190,14 @@ def main() -> bool:
             query = " ".join(draw.choices(WORDS, WEIGHTS, k=8))
 
             def ours(user: str = user, query: str = query) -> object:
-                return search_items(user, query, filters=Filters(), limit=10, db=db, embedder=embedder)
+                return search_items(
+                    user,
+                    query,
+                    filters=Filters(),
+                    cut=Cut(limit=10, include_weaker=True),
+                    db=db,
+                    embedder=embedder,
+                )
 
             hits = ours().hits  # type: ignore[attr-defined]
             chosen = [(h.passage.item_id, h.passage.page, h.passage.chunk_id) for h in hits]

@@ -1,5 +1,5 @@
 "use strict";
-let searching = null, typing = 0;
+let searching = null, typing = 0, further = {};
 
 function snippetOf(hit) {
   const text = Array.from(hit.snippet), snippet = make("span", "snippet"); // offsets count code points
@@ -14,10 +14,10 @@ function snippetOf(hit) {
 
 function hitRow(hit) {
   const row = make("li"), button = make("button", "hit"), text = make("span"), line = make("span", "line"), picture = make("span", "picture");
-  const score = make("span", "about score", hit.score.toFixed(2));
+  const score = make("span", "about score", (hit.relevance ?? hit.score).toFixed(2));
   button.type = "button";
   row.dataset.id = hit.item_id;
-  score.title = "How well it matches, from 0 to 1, within these results";
+  score.title = "How well it matches, from 0 to 1; from 0.5 on it is a result";
   showPicture(picture, hit, "");
   line.append(make("span", "name cut", hit.name), make("span", "about", hit.page ? `page ${hit.page}` : ""), score);
   text.append(line, snippetOf(hit));
@@ -28,22 +28,33 @@ function hitRow(hit) {
 }
 
 async function find(request, title) {
-  if (searching) searching.abort();
-  const mine = searching = new AbortController();
   show("found");
   $("found-title").textContent = title;
   $("found-count").textContent = "Searching…";
+  await list(request, []);
+}
+
+// Shows the rows of the pages before, and of this one.
+async function list(request, before) {
+  if (searching) searching.abort();
+  const mine = searching = new AbortController();
   try {
     const { data } = await call("POST", path("search"), request, mine.signal);
     if (mine !== searching) return; // superseded while its answer was read
     const partly = data.missing.length ? ", by words only just now" : "";
-    $("hits").replaceChildren(...data.data.map(hitRow));
-    $("found-count").textContent = (data.data.length ? counted(data.data.length, "result") : "Nothing found") + partly;
+    const rows = [...before, ...data.data.map(hitRow)];
+    $("hits").replaceChildren(...rows);
+    $("found-count").textContent = (rows.length ? counted(rows.length + (data.has_more ? "+" : ""), "result") : "Nothing found") + partly;
+    further = { "found-more": data.has_more && (() => list({ ...request, after: data.next }, rows)),
+      "found-weaker": !data.has_more && data.weaker && (() => list({ ...request, after: undefined, include_weaker: true }, [])) };
+    $("found-weaker").textContent = `Show ${counted(data.weaker, "weaker result")}`;
+    for (const id in further) $(id).hidden = !further[id];
     say("");
   } catch (error) {
     if (mine !== searching) return;
     $("hits").replaceChildren();
     $("found-count").textContent = "";
+    for (const id in further) $(id).hidden = true;
     say(error.message);
   }
 }
@@ -64,3 +75,4 @@ function search() {
 $("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
 $("query").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(search, 350); });
 $("clear").addEventListener("click", () => { $("query").value = ""; clearSearch(); $("query").focus(); });
+for (const id of ["found-more", "found-weaker"]) $(id).addEventListener("click", () => further[id]());

@@ -1,7 +1,6 @@
 """Cuts lists into pages: cursors, the end of a page, and the window of time that a list covers."""
 
 import base64
-import binascii
 import json
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -20,22 +19,31 @@ def cut_page(rows: list[T], limit: int) -> tuple[list[T], T | None]:
 
 def encode_cursor(created_at: datetime, item_id: str) -> str:
     """Return the cursor of the page after this row: URL-safe base64 of the row's time and id."""
-    raw = json.dumps([created_at.isoformat(), item_id]).encode()
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    return encode_json([created_at.isoformat(), item_id])
+
+
+def encode_json(value: Any) -> str:
+    """Return a JSON value as URL-safe base64 without padding."""
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def decode_json(cursor: str) -> Any:
+    """Return the value that encode_json was given. Raise ValueError for any other text."""
+    try:
+        return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def decode_cursor(cursor: str) -> tuple[datetime, str]:
     """Return (created_at, id) of a cursor. Raise InvalidInput for a text that encode_cursor cannot have made."""
     try:
-        raw: Any = json.loads(
-            base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        )
-        at, item_id = raw
+        at, item_id = decode_json(cursor)
         parsed = datetime.fromisoformat(at)
         if not isinstance(item_id, str) or UNSTORABLE.search(item_id) or parsed.tzinfo is None:
             raise ValueError(cursor)
         parsed = parsed.astimezone(UTC)
-    except (ValueError, TypeError, OverflowError, binascii.Error) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InvalidInput(
             "This is not a cursor of this list; use `next` of the page before.", field="after"
         ) from error

@@ -95,11 +95,17 @@ def test_a_role_above_the_policies_is_refused(admin_url: str) -> None:
 def test_statistics_of_one_owner_do_not_move_anothers_scores(world: World) -> None:
     from chalicelib import wiring
     from chalicelib.model.search.filters import Filters
+    from chalicelib.model.search.listing import Cut
     from chalicelib.ops.search.search import search_items
 
     def score() -> float | None:
         answer = search_items(
-            "alice", "red apple", filters=Filters(), limit=5, db=wiring.database(), embedder=wiring.embedder()
+            "alice",
+            "red apple",
+            filters=Filters(),
+            cut=Cut(limit=5, include_weaker=True),
+            db=wiring.database(),
+            embedder=wiring.embedder(),
         )
         return answer.hits[0].rank.lexical_score
 

@@ -59,13 +59,25 @@ class InParts(TooManyAtOnce):
 
 
 class Finding(TooManyAtOnce):
-    """Finds an image, and a document on its second page; a picture tells its own path."""
+    """Finds an image, and a document on its second page; a picture tells its own path.
+
+    There is a second page with another image, and one weaker match.
+    """
 
     def do_POST(self) -> None:
-        hit = {"score": 0.5, "snippet": "rent", "highlights": [], "page": None}
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        hit = {"score": 0.5, "relevance": 0.7, "snippet": "rent", "highlights": [], "page": None}
         image = {**hit, "item_id": "a", "name": "a.jpg", "kind": "image", "thumbnail_url": PHOTO}
         document = {**hit, "item_id": "b", "name": "b.pdf", "kind": "pdf", "page": 2, "thumbnail_url": SMALL}
-        self.answer(200, {"data": [image, document], "missing": []})
+        if asked.get("include_weaker"):
+            found, more = [image, document, {**image, "item_id": "c", "relevance": 0.2}], None
+        elif asked.get("after"):
+            found, more = [{**image, "item_id": "d"}], None
+        else:
+            found, more = [image, document], "two"
+        weaker = 0 if asked.get("include_weaker") else 1
+        listed = {"has_more": more is not None, "next": more, "weaker": weaker}
+        self.answer(200, {"data": found, "missing": [], **listed})
 
     def do_GET(self) -> None:
         self.answer(200, {"picture": self.path})

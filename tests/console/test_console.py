@@ -119,3 +119,12 @@ def test_hits_and_citations_show_the_picture_that_the_api_names():
     page = json.loads(ran.stdout)
     assert [json.loads(each)["picture"] for each in page["shown"]] == [PHOTO, SMALL]
     assert [each and json.loads(each)["picture"] for each in page["opened"]] == [PHOTO, IMAGE, ""]
+    assert page["lists"] == [
+        {"items": ["a", "b"], "count": "2+ results", "buttons": ["found-more: "]},
+        {
+            "items": ["a", "b", "d"],
+            "count": "3 results",
+            "buttons": ["found-weaker: Show 1 weaker result"],
+        },
+        {"items": ["a", "b", "c"], "count": "3 results", "buttons": []},
+    ]

@@ -92,7 +92,9 @@ def apples(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_reranker_has_the_last_word(apples: None, world: World, api: Api) -> None:
-    answer = api("POST", "/api/v1/search", {"query": "red apple", "explain": True, "limit": 2})[1]
+    answer = api(
+        "POST", "/api/v1/search", {"query": "red apple", "explain": True, "limit": 2, "include_weaker": True}
+    )[1]
     (asked,) = world.providers.asked
     assert (asked["model"], asked["query"], len(asked["documents"])) == ("rerank-v3.5", "red apple", 3)
     assert "engine" in asked["documents"][-1]
@@ -136,6 +138,9 @@ def test_nothing_found_asks_no_reranker(apples: None, world: World, api: Api) ->
     assert api("POST", "/api/v1/search", body)[1] == {
         "object": "list",
         "data": [],
+        "has_more": False,
+        "next": None,
+        "weaker": 0,
         "missing": [],
         "facets": None,
     }

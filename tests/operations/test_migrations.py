@@ -16,6 +16,7 @@ from chalicelib.model.accounts.passwords import matches
 from chalicelib.model.failures import FailureFilters
 from chalicelib.model.library.items import ItemFilters, ItemRef
 from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.listing import Cut
 from chalicelib.ops.library.browse import list_items, read_item
 from chalicelib.ops.operations.failures import redrive_failures
 from chalicelib.ops.search.search import search_items
@@ -156,7 +157,14 @@ def test_an_earlier_releases_rows_are_all_there_and_of_use(old_world: World) -> 
         "tomatoes": "READY",
         "broken": "FAILED",
     }
-    answer = search_items("alice", "tomatoes", filters=Filters(), limit=5, db=db, embedder=wiring.embedder())
+    answer = search_items(
+        "alice",
+        "tomatoes",
+        filters=Filters(),
+        cut=Cut(limit=5, include_weaker=True),
+        db=db,
+        embedder=wiring.embedder(),
+    )
     assert answer.hits[0].passage.item_id == "tomatoes"
     old_world.aws.client("s3").put_object(Bucket=BUCKET, Key="alice/broken.jpg", Body=jpeg("pink"))
     found = redrive_failures(FailureFilters(kind="item"), db=db, bucket=BUCKET)

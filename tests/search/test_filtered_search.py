@@ -12,6 +12,7 @@ import pytest
 from psycopg2.extras import execute_values
 
 from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.listing import Cut
 from chalicelib.model.search.passages import NearChunk
 from chalicelib.ops.search.search import search_items
 from chalicelib.stores.postgres.postgres import Database
@@ -125,7 +126,14 @@ def test_ten_of_ten_and_the_nearest_under_every_filter(corpus: Corpus) -> None:
         ids = {row.chunk_id for row in rows}
         recall[name].append(len(ids & corpus.nearest(tenant, items, query)) / 10)
         asking = Asking(query.tolist())
-        answer = search_items(user, "harbour", filters=filters, limit=10, db=corpus.db, embedder=asking)
+        answer = search_items(
+            user,
+            "harbour",
+            filters=filters,
+            cut=Cut(limit=10, include_weaker=True),
+            db=corpus.db,
+            embedder=asking,
+        )
         assert len(answer.hits) == min(10, len(items)), (tenant, name)
     mean = {name: float(np.mean(each)) for name, each in recall.items()}
     assert min(mean.values()) >= 0.95, mean

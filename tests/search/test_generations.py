@@ -12,6 +12,7 @@ from chalicelib import wiring
 from chalicelib.errors import CollectionsError, Conflict, InvalidInput
 from chalicelib.events import handlers
 from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.listing import Cut
 from chalicelib.ops.search import reembed
 from chalicelib.ops.search.passages import find_passages
 from chalicelib.ops.search.search import SearchResult, search_items
@@ -34,7 +35,13 @@ def moving(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moving]:
 
 def find(query: str, user: str = "alice", mode: Any = "semantic") -> SearchResult:
     return search_items(
-        user, query, filters=Filters(), limit=5, mode=mode, db=wiring.database(), embedder=wiring.embedder()
+        user,
+        query,
+        filters=Filters(),
+        cut=Cut(limit=5, include_weaker=True),
+        mode=mode,
+        db=wiring.database(),
+        embedder=wiring.embedder(),
     )
 
 

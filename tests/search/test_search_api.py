@@ -13,13 +13,14 @@ from tests.support.long_pdf import make_long_pdf
 from tests.support.world import World, jpeg
 
 SEARCH = "/api/v1/search"
+ALL = {"include_weaker": True}  # the tests' embedder has no meaning that relevance could be told by
 PICTURES = ("thumbnail", "page", "page_image")
 TERMS = "The tenant pays the rent on the third working day of each month\nto the landlords account without charges"
 GARDEN = "Tomatoes are watered each morning at the root and tied to sticks\nwhen they flower in the second week of June"
 
 
 def find(api: Api, body: dict[str, Any]) -> list[str]:
-    status, answer, _ = api("POST", SEARCH, body)
+    status, answer, _ = api("POST", SEARCH, {**ALL, **body})
     assert status == 200, answer
     return [hit["item_id"] for hit in answer["data"]]
 
@@ -32,7 +33,7 @@ def documents(world: World) -> None:
 
 
 def test_each_mode_ranks_by_its_own_list(documents: None, world: World, api: Api) -> None:
-    body = {"query": "tomatoes", "explain": True}
+    body = {**ALL, "query": "tomatoes", "explain": True}
     for mode, lists in {"hybrid": (True, True), "lexical": (True, False), "semantic": (False, True)}.items():
         before = len(world.providers.embedded)
         hits = api("POST", SEARCH, {**body, "mode": mode})[1]["data"]
@@ -44,7 +45,7 @@ def test_each_mode_ranks_by_its_own_list(documents: None, world: World, api: Api
 
 
 def test_a_hit_has_the_pictures_of_its_own_page(documents: None, api: Api) -> None:
-    found = api("POST", SEARCH, {"query": "tenant pays rent tomatoes", "mode": "lexical"})[1]["data"]
+    found = api("POST", SEARCH, {**ALL, "query": "tenant pays rent tomatoes", "mode": "lexical"})[1]["data"]
     hits = {hit["item_id"]: hit for hit in found}
     shown = {name: [hit[f"{what}_url"] for what in PICTURES] for name, hit in hits.items()}
     first, second = "/api/v1/documents/garden/pages/1", "/api/v1/documents/lease/pages/2"
@@ -57,7 +58,7 @@ def test_a_hit_has_the_pictures_of_its_own_page(documents: None, api: Api) -> No
 
 
 def test_a_score_is_the_sum_of_its_explained_parts(documents: None, api: Api) -> None:
-    hits = api("POST", SEARCH, {"query": "rent of the tenant in June", "explain": True})[1]["data"]
+    hits = api("POST", SEARCH, {**ALL, "query": "rent of the tenant in June", "explain": True})[1]["data"]
     assert len(hits) == 3
     for hit in hits:
         why = hit["explain"]
@@ -70,7 +71,7 @@ def test_a_score_is_the_sum_of_its_explained_parts(documents: None, api: Api) ->
 
 def test_all_of_the_words_is_full_coverage_and_unknown_words_lower_it(documents: None, api: Api) -> None:
     def coverage(query: str) -> float:
-        hit = api("POST", SEARCH, {"query": query, "mode": "lexical", "explain": True})[1]["data"][0]
+        hit = api("POST", SEARCH, {**ALL, "query": query, "mode": "lexical", "explain": True})[1]["data"][0]
         return hit["explain"]["coverage"]
 
     assert coverage("rent tenant") == 1.0
@@ -90,7 +91,7 @@ def test_by_meaning_alone_needs_the_embedder_and_by_words_does_not(
 
 def test_pages_bound_what_is_found(documents: None, api: Api) -> None:
     def pages(wanted: dict[str, int], mode: str) -> set[tuple[str, int | None]]:
-        body = {"query": "tenant stick", "mode": mode, "filters": {"pages": wanted}}
+        body = {**ALL, "query": "tenant stick", "mode": mode, "filters": {"pages": wanted}}
         return {(hit["item_id"], hit["page"]) for hit in api("POST", SEARCH, body)[1]["data"]}
 
     for mode in ("lexical", "hybrid", "semantic"):
@@ -123,7 +124,7 @@ def test_facets_count_all_that_matched(documents: None, world: World, api: Api) 
     api("POST", f"/api/v1/collections/{collection}/items", {"item_ids": ["lease", "garden"]})
     world.sql("UPDATE items SET created_at = '2025-12-31T23:30:00-01:00' WHERE id = 'lease'")
     world.sql("UPDATE items SET created_at = '2025-12-31T12:00:00Z' WHERE id <> 'lease'")
-    answer = api("POST", SEARCH, {"query": "tomatoes", "facets": True, "limit": 1})[1]
+    answer = api("POST", SEARCH, {**ALL, "query": "tomatoes", "facets": True, "limit": 1})[1]
     assert len(answer["data"]) == 1
     facets = {
         name: [(each["value"], each["name"], each["count"]) for each in values]
@@ -142,7 +143,7 @@ def test_facets_count_all_that_matched(documents: None, world: World, api: Api) 
 def test_copies_are_folded_into_the_first_and_named(world: World, api: Api) -> None:
     for name, text in {"a": TERMS, "b": f"{TERMS}\nSigned", "c": GARDEN, "d": TERMS.upper()}.items():
         world.ingest(f"alice/{name}.pdf", make_long_pdf([text]))
-    hits = api("POST", SEARCH, {"query": "rent of the tenant"})[1]["data"]
+    hits = api("POST", SEARCH, {**ALL, "query": "rent of the tenant"})[1]["data"]
     assert [sorted([hit["item_id"], *hit["duplicates"]]) for hit in hits] == [["a", "b", "d"], ["c"]]
 
 
@@ -151,7 +152,7 @@ def test_copies_leave_room_for_what_comes_after_them(world: World, api: Api) -> 
         world.ingest(f"alice/copy-{number}.pdf", make_long_pdf([f"{TERMS} {'x' * number}"]))
     for number in range(3):
         world.ingest(f"alice/photo-{number}.jpg", jpeg(size=(60 + number, 40)))
-    hits = api("POST", SEARCH, {"query": "rent of the tenant", "limit": 3})[1]["data"]
+    hits = api("POST", SEARCH, {**ALL, "query": "rent of the tenant", "limit": 3})[1]["data"]
     assert [len(hit["duplicates"]) for hit in hits] == [7, 0, 0]
     assert {hit["kind"] for hit in hits[1:]} == {"image"}
 
@@ -162,7 +163,7 @@ def test_pictures_are_never_folded_nor_is_what_differs_in_a_figure(world: World,
         world.ingest(f"alice/{rent}.jpg", jpeg(size=(rent // 10, 40)))
     said = "It shows a red field, all of one colour, from edge to edge, and nothing else."
     world.sql(f"UPDATE chunks SET text = '{said}' WHERE source = 'caption'")
-    hits = api("POST", SEARCH, {"query": "rent red field"})[1]["data"]
+    hits = api("POST", SEARCH, {**ALL, "query": "rent red field"})[1]["data"]
     assert len(hits) == 4
     assert all(hit["duplicates"] == [] for hit in hits)
 

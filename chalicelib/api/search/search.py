@@ -15,6 +15,7 @@ from chalicelib.model.library.items import ItemRef
 from chalicelib.model.paging import window_in_utc
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.language import language_of
+from chalicelib.model.search.listing import Cut, Group, decode_place, fingerprint
 from chalicelib.model.search.ranking import Mode
 from chalicelib.model.usage.usage import Owner
 from chalicelib.ops.search import search
@@ -46,14 +47,21 @@ class SearchFilters(Body, frozen=True, kw_only=True):
 
 
 class SearchRequest(Body, frozen=True, kw_only=True):
-    """Either `query` or `item_id`, whose nearest are wanted. `mode`: by words, by meaning, or by both."""
+    """Either `query` or `item_id`, whose nearest are wanted. `mode`: by words, by meaning, or by both.
+
+    Only relevant matches are found, unless `include_weaker`. `group`: a hit for each item, or for each page; if it is
+    left out, for each page when `filters.item_ids` has one item. `after` is `next` of the answer before.
+    """
 
     query: Annotated[str, Meta(min_length=1, max_length=2000)] | None = None
     item_id: ItemId | None = None
     kinds: Annotated[list[Kind], Meta(min_length=1, max_length=2)] | None = None
     filters: SearchFilters = SearchFilters()
     mode: Mode = "hybrid"
+    group: Group | None = None
+    include_weaker: bool = False
     limit: Limit = 10
+    after: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None
     explain: bool = False
     facets: bool = False
 
@@ -77,8 +85,11 @@ def search_items(request: Request) -> SearchResponse:
     filters = _filters(body)
     if (body.query is None) == (body.item_id is None):
         raise InvalidInput("Give either `query` or `item_id`.", field="query")
+    search_name = _fingerprint(body)
+    cut = _cut(body, search_name)
     if body.item_id is not None:
-        return _similar(request, body, body.item_id, filters)
+        found = _similar(request, body, body.item_id, filters, cut)
+        return response_of(found, explain=body.explain, language=None, search_name=search_name)
     assert body.query is not None
     if not body.query.strip():
         raise InvalidInput("There is nothing to search for.", field="query")
@@ -88,14 +99,15 @@ def search_items(request: Request) -> SearchResponse:
         request.user_id,
         body.query,
         filters=filters,
-        limit=body.limit,
+        cut=cut,
         mode=body.mode,
         facets=body.facets,
         db=wiring.database(),
         embedder=metered.MeteredEmbedder(wiring.embedder(), meter),
         reranker=metered.MeteredReranker(reranker, meter) if reranker else None,
     )
-    return response_of(answer, explain=body.explain, language=language_of(body.query))
+    language = language_of(body.query)
+    return response_of(answer, explain=body.explain, language=language, search_name=search_name)
 
 
 @routes.get(
@@ -110,21 +122,39 @@ def list_similar(request: Request) -> SearchResponse:
     query: ListSimilar = request.query
     ref = ItemRef(user_id=request.user_id, item_id=request.path["item_id"])
     filters = Filters(kinds=(query.kind,) if query.kind else None)
-    answer = search.search_by_example(ref, filters=filters, limit=query.limit, db=wiring.database())
+    cut = Cut(limit=query.limit)
+    answer = search.search_by_example(ref, filters=filters, cut=cut, db=wiring.database())
     return response_of(answer, explain=False, language=None)
 
 
-def _similar(request: Request, body: SearchRequest, item_id: str, filters: Filters) -> SearchResponse:
+def _similar(
+    request: Request, body: SearchRequest, item_id: str, filters: Filters, cut: Cut
+) -> "search.SearchResult":
     if body.mode == "lexical":
         raise InvalidInput("An example is compared by meaning.", field="mode")
-    answer = search.search_by_example(
+    return search.search_by_example(
         ItemRef(user_id=request.user_id, item_id=item_id),
         filters=filters,
-        limit=body.limit,
+        cut=cut,
         facets=body.facets,
         db=wiring.database(),
     )
-    return response_of(answer, explain=body.explain, language=None)
+
+
+def _fingerprint(body: SearchRequest) -> str:
+    return fingerprint(
+        body.query, body.item_id, body.kinds, body.filters, body.mode, body.group, body.include_weaker
+    )
+
+
+def _cut(body: SearchRequest, search_name: str) -> Cut:
+    only = body.filters.item_ids
+    return Cut(
+        limit=body.limit,
+        group=body.group or ("page" if only is not None and len(only) == 1 else "item"),
+        include_weaker=body.include_weaker,
+        after=decode_place(body.after, search_name) if body.after else None,
+    )
 
 
 def _filters(body: SearchRequest) -> Filters:

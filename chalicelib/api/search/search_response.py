@@ -7,6 +7,7 @@ from msgspec.structs import asdict
 
 from chalicelib.api.library.items import Kind
 from chalicelib.api.library.pictures import pictures_of
+from chalicelib.model.search.listing import encode_place
 from chalicelib.ops.search import search
 
 
@@ -31,8 +32,10 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
-    """An item by its best passage. `score` is 0..1 within this answer; `highlights` are offsets into `snippet`.
+    """An item or a page, by its best passage. `highlights` are offsets into `snippet`.
 
+    `score` is 0..1 among the matches of this search. `relevance` is 0..1 whatever else was found, and the hit is
+    relevant from 0.5 on; null for the nearest of an example. `also_on_pages` is empty when pages are hits themselves.
     `duplicates`: documents left out because their best passage says the same. `thumbnail_url`: a small picture of the
     page or image. `page_image_url`: the page with the passage marked; it and `page_url` are null for an image.
     """
@@ -49,6 +52,7 @@ class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
     snippet: str
     highlights: list[tuple[int, int]]
     score: float
+    relevance: float | None
     duplicates: list[str]
     thumbnail_url: str | None
     page_url: str | None
@@ -65,7 +69,7 @@ class FacetValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facets(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of the values that the matching items have, the most frequent first, at most 50 per facet.
+    """Counts of the values that the items of all hits have, the most frequent first, at most 50 per facet.
 
     Months are of the items' creation, as 2026-08.
     """
@@ -77,15 +81,25 @@ class Facets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """`missing` names what could not take part just now: semantic, too, when the example has no vectors yet."""
+    """`weaker` is the number of matches that are left out because they are not relevant: see `include_weaker`.
+
+    `missing` names what could not take part just now: semantic, too, when the example has no vectors yet.
+    """
 
     object: Literal["list"] = "list"
     data: list[SearchHit]
+    has_more: bool
+    next: str | None
+    weaker: int
     missing: list[Literal["semantic", "reranker"]]
     facets: Facets | None
 
 
-def response_of(found: "search.SearchResult", *, explain: bool, language: str | None) -> SearchResponse:
+def response_of(
+    found: "search.SearchResult", *, explain: bool, language: str | None, search_name: str | None = None
+) -> SearchResponse:
+    """Shape the result. `search_name` is the search's fingerprint, None for a list that has no further pages."""
+    cursor = encode_place(found.next, search_name) if found.next and search_name else None
     facets = None
     if found.facets is not None:
         values: dict[str, list[FacetValue]] = {name: [] for name in Facets.__struct_fields__}
@@ -94,6 +108,9 @@ def response_of(found: "search.SearchResult", *, explain: bool, language: str | 
         facets = Facets(**values)
     return SearchResponse(
         data=[_hit(hit, _explanation(hit, found, language) if explain else None) for hit in found.hits],
+        has_more=cursor is not None,
+        next=cursor,
+        weaker=found.weaker,
         missing=list(found.missing),  # type: ignore[arg-type]
         facets=facets,
     )
@@ -134,6 +151,7 @@ def _hit(hit: "search.Hit", explanation: Explanation | None) -> SearchHit:
         snippet=snippet.text,
         highlights=list(snippet.highlights),
         score=hit.score,
+        relevance=hit.relevance,
         duplicates=list(hit.duplicates),
         explain=explanation,
     )

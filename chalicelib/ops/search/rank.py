@@ -68,6 +68,14 @@ class Ranking(Struct, frozen=True, kw_only=True):
     semantic_weight: float
     missing: tuple[str, ...]
 
+    def relevance(self, hit: Fused[Page]) -> float:
+        """Return how relevant the page is to the query, 0..1; from ranking.RELEVANT on it is relevant."""
+        # A page that is not among the nearest is far: its cosine is not looked up.
+        far = 0.0 if self.semantic_weight else None
+        cosine = far if hit.semantic_score is None else hit.semantic_score
+        coverage = self.coverage.get(hit.key)
+        return ranking.relevance(semantic_score=cosine, coverage=coverage, model=self.scope.model)
+
     def chosen(self, hits: Sequence[Fused[Page]]) -> list[Chosen]:
         return [(*hit.key, self.best_chunk.get(hit.key)) for hit in hits]
 

@@ -1,4 +1,4 @@
-"""Find items by words and by meaning, each by its best page. Repeated passages are folded into the first one."""
+"""Find items or pages by words and by meaning. Documents that repeat a passage are folded into the first one."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from chalicelib.model.search import ranking
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.folding import fold
 from chalicelib.model.search.lexical import pairs_in
+from chalicelib.model.search.listing import Cut, Place
 from chalicelib.model.search.passages import FacetCount, FoundPassage
 from chalicelib.model.search.ranking import Fused, Mode
 from chalicelib.model.search.snippets import START, STOP, Snippet, cut_snippet, mark_pairs
@@ -25,20 +26,22 @@ from chalicelib.stores.search.lookup import Page
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
-RERANKED = 50  # hits that the reranker sees
-SPARE = 4  # hits read beyond the limit, to replace folded ones; if they do not suffice, all matches are read
+RERANKED = 50  # the first hits, which the reranker puts into its order
+SPARE = 5  # hits read beyond the limit: one for the next page, the others to replace folded ones
 VALUES_PER_FACET = 50
 
 
 class Hit(Struct, frozen=True, kw_only=True):
-    """An item with its best page and that page's best passage.
+    """An item with its best page, or a page, with the page's best passage.
 
-    `score` is the reranker's score if it was used, else the rank's. `also_on_pages` has the other matching pages, best
-    first. `duplicates` are the documents that were left out because their best passage says the same.
+    `score` is the reranker's score if it was used, else the rank's. `relevance` (0..1) does not depend on the other
+    hits; None for an example. `also_on_pages` has the item's other pages that match, best first. `duplicates` are the
+    documents that were left out because their best passage says the same.
     """
 
     passage: FoundPassage
     score: float
+    relevance: float | None
     rank: Fused[Page]
     coverage: float | None
     rerank_score: float | None
@@ -53,21 +56,29 @@ class Hit(Struct, frozen=True, kw_only=True):
 class SearchResult(Struct, frozen=True, kw_only=True):
     """A search's hits. `missing` names the parts that were not available: "semantic", "reranker".
 
-    `semantic_weight` is the share of the vectors in the score. `facets` count all items that matched, not only those
-    shown; None if they were not asked for.
+    `weaker` is the number of matches that are left out because they are not relevant. `next` is where the next page
+    begins, None on the last one. `semantic_weight` is the share of the vectors in the score. `facets` count the items
+    of all pages; None if they were not asked for.
     """
 
     hits: tuple[Hit, ...]
     semantic_weight: float
     missing: tuple[str, ...]
+    weaker: int = 0
+    next: Place | None = None
     facets: tuple[FacetCount, ...] | None = None
 
 
 class _Found(Struct, frozen=True, kw_only=True):
-    """Results of the database: the candidates' ranks, their passages in the same order, and the facets."""
+    """Results of the database: the hits' ranks, the passages of the first of them, and the facets.
+
+    `pages` are the pages that may be shown, best first; `firsts` has one of each group of them.
+    """
 
     ranked: Ranking
+    pages: list[Fused[Page]]
     firsts: list[Fused[Page]]
+    weaker: int
     passages: list[FoundPassage]
     facets: tuple[FacetCount, ...] | None
 
@@ -77,26 +88,26 @@ def search_items(
     query: str,
     *,
     filters: Filters,
-    limit: int,
+    cut: Cut,
     db: "Database",
     embedder: Embedder,
     mode: Mode = "hybrid",
     facets: bool = False,
     reranker: Reranker | None = None,
 ) -> SearchResult:
-    """Return the best `limit` items for a text query.
+    """Return the relevant hits for a text query, best first: the part of them that `cut` wants.
 
     Without the embedder, items are found by words alone. Without the reranker, their order stays as it is. `missing`
     names what was not available. Raise NotFound for an unknown collection, and in mode "semantic" Unavailable without
     the embedder.
     """
-    take = max(limit + SPARE, RERANKED if reranker else 0)
+    take = _most_needed(cut, reranker)
 
     def find(tx: Tx, question: PreparedQuery, take: int | None) -> _Found | None:
         if filters.collection_id is not None:
             collections.get(tx, user_id, filters.collection_id, field="filters.collection_id")
         ranked = rank_pages(tx, user_id, question, filters=filters)
-        return _read_candidates(tx, ranked, question.words, take=take, facets=facets) if ranked else None
+        return _read_candidates(tx, ranked, question.words, cut, take=take, facets=facets) if ranked else None
 
     def answer(question: PreparedQuery) -> SearchResult:
         found = db.transact(user_id, lambda tx: find(tx, question, take))
@@ -104,20 +115,20 @@ def search_items(
             return SearchResult(
                 hits=(), semantic_weight=0.0, missing=question.missing, facets=() if facets else None
             )
-        best = _best_of(found, query, limit=limit, reranker=reranker)
+        best = _best_of(found, query, cut, reranker=reranker)
         # Folded documents took the places of other items.
-        if len(best.hits) < limit and take < len(found.firsts):
+        if best.next is None and take < len(found.firsts):
             found = db.transact(user_id, lambda tx: find(tx, question, None)) or found
-            best = _best_of(found, query, limit=limit, reranker=reranker)
+            best = _best_of(found, query, cut, reranker=reranker)
         return best
 
     return with_live_model(query, answer, embedder=embedder, mode=mode, db=db)
 
 
 def search_by_example(
-    ref: ItemRef, *, filters: Filters, limit: int, db: "Database", facets: bool = False
+    ref: ItemRef, *, filters: Filters, cut: Cut, db: "Database", facets: bool = False
 ) -> SearchResult:
-    """Return the items nearest to this one's mean vector, without the item itself. Copies are not folded here.
+    """Return the items or pages nearest to this item's mean vector, without the item itself. Copies are not folded.
 
     If the item has no vectors, nothing is found and `missing` has "semantic". Raise NotFound for an unknown item or
     collection.
@@ -134,62 +145,97 @@ def search_by_example(
         nearest = lookup.list_semantic(
             tx, scope, vector, filters=filters, depth=ranking.NEAREST_CHUNKS, not_item=ref.item_id
         )
-        return _read_candidates(tx, fuse_pages(scope, {}, nearest, weight=1.0), "", take=limit, facets=facets)
+        ranked = fuse_pages(scope, {}, nearest, weight=1.0)
+        whole = replace(cut, include_weaker=True)
+        return _read_candidates(tx, ranked, "", whole, take=_most_needed(cut), facets=facets)
 
     found = db.transact(ref.user_id, read)
     if found is None:
         return SearchResult(
             hits=(), semantic_weight=1.0, missing=("semantic",), facets=() if facets else None
         )
-    return SearchResult(hits=tuple(_hits(found, None)), semantic_weight=1.0, missing=(), facets=found.facets)
+    hits = [replace(hit, relevance=None) for hit in _hits(found, cut, None)]
+    return _part(hits, found, cut, missing=())
 
 
-def _best_of(found: _Found, query: str, *, limit: int, reranker: Reranker | None) -> SearchResult:
+def _most_needed(cut: Cut, reranker: Reranker | None = None) -> int:
+    """Return how many hits are read at first; if folding leaves too few of them, all are read."""
+    shown = cut.after.offset if cut.after else 0
+    return max(shown + cut.limit + SPARE, RERANKED if reranker else 0)
+
+
+def _best_of(found: _Found, query: str, cut: Cut, *, reranker: Reranker | None) -> SearchResult:
     missing, scores = found.ranked.missing, None
     if reranker:
-        scores = rerank(query, [passage.text for passage in found.passages], reranker=reranker)
+        texts = [passage.text for passage in found.passages[:RERANKED]]
+        scores = rerank(query, texts, reranker=reranker)
         missing = missing if scores is not None else (*missing, "reranker")
+    hits = _hits(found, cut, scores)
+    return _part(_folded(hits) if cut.group == "item" else hits, found, cut, missing=missing)
+
+
+def _part(hits: list[Hit], found: _Found, cut: Cut, *, missing: tuple[str, ...]) -> SearchResult:
+    start = cut.start([hit.rank.key for hit in hits])
+    shown, end = hits[start : start + cut.limit], start + cut.limit
     return SearchResult(
-        hits=tuple(_folded(_hits(found, scores))[:limit]),
+        hits=tuple(shown),
+        weaker=found.weaker,
+        next=Place(offset=end, last=shown[-1].rank.key) if end < len(hits) else None,
         semantic_weight=found.ranked.semantic_weight,
         missing=missing,
         facets=found.facets,
     )
 
 
-def _read_candidates(tx: Tx, ranked: Ranking, words: str, *, take: int | None, facets: bool) -> _Found:
-    firsts = ranking.first_of_each(ranked.pages, lambda page: page[0])
+def _read_candidates(
+    tx: Tx, ranked: Ranking, words: str, cut: Cut, *, take: int | None, facets: bool
+) -> _Found:
+    pages = [hit for hit in ranked.pages if cut.include_weaker or ranked.relevance(hit) >= ranking.RELEVANT]
+    firsts, everything = _first_of_each(pages, cut), _first_of_each(ranked.pages, cut)
     counted = None
     if facets:
-        matched = [hit.key[0] for hit in firsts]
+        matched = sorted({hit.key[0] for hit in firsts})
         counted = tuple(lookup.list_facets(tx, ranked.scope.user_id, matched, most=VALUES_PER_FACET))
     pairs, chosen = pairs_in(words), ranked.chosen(firsts[:take])
     passages = lookup.list_passages(tx, ranked.scope, words, chosen, pairs=pairs, start=START, stop=STOP)
     if pairs:
         passages = [replace(each, marked=mark_pairs(each.marked, pairs)) for each in passages]
-    return _Found(ranked=ranked, firsts=firsts, passages=passages, facets=counted)
+    return _Found(
+        ranked=ranked,
+        pages=pages,
+        firsts=firsts,
+        weaker=len(everything) - len(firsts),
+        passages=passages,
+        facets=counted,
+    )
 
 
-def _hits(found: _Found, scores: Sequence[float] | None) -> list[Hit]:
-    """Return the hits, best first, by the reranker's `scores` if there are any."""
+def _first_of_each(pages: list[Fused[Page]], cut: Cut) -> list[Fused[Page]]:
+    return pages if cut.group == "page" else ranking.first_of_each(pages, lambda page: page[0])
+
+
+def _hits(found: _Found, cut: Cut, scores: Sequence[float] | None) -> list[Hit]:
+    """Return the hits, best first: those that have one of the reranker's `scores` by it, then the others."""
     pages: dict[str, list[int]] = defaultdict(list)
-    for page in found.ranked.pages:
+    for page in found.pages if cut.group == "item" else []:
         pages[page.key[0]].append(page.key[1])
-    hits = []
+    hits, least = [], min(scores, default=1.0) if scores else 1.0
     for place, passage in enumerate(found.passages):
         rank = found.firsts[passage.position - 1]
+        reranked = scores[place] if scores and place < len(scores) else None
         hits.append(
             Hit(
                 passage=passage,
-                score=min(max(scores[place], 0.0), 1.0) if scores else rank.score,
+                score=min(max(min(rank.score, least) if reranked is None else reranked, 0.0), 1.0),
+                relevance=found.ranked.relevance(rank),
                 rank=rank,
                 coverage=found.ranked.coverage.get(rank.key),
-                rerank_score=scores[place] if scores else None,
+                rerank_score=reranked,
                 also_on_pages=tuple(pages[passage.item_id][1:6]),
                 duplicates=(),
             )
         )
-    return sorted(hits, key=lambda hit: -(hit.rerank_score or 0.0)) if scores else hits
+    return sorted(hits, key=lambda hit: (hit.rerank_score is None, -(hit.rerank_score or 0.0)))
 
 
 def _folded(hits: list[Hit]) -> list[Hit]:

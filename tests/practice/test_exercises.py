@@ -6,6 +6,7 @@ import pytest
 
 from tests.practice.conftest import PAGES
 from tests.support.talking import Talk, document
+from tests.support.world import jpeg
 
 GENERATE, EVALUATE, REMEDIATE = (f"/api/exercise/{name}" for name in ("generate", "evaluate", "remediate"))
 SPOOL = {
@@ -170,6 +171,91 @@ def test_hints_come_one_at_a_time_and_answers_are_listed(learner: Talk) -> None:
     assert learner("GET", place).status == 404
 
 
+def test_many_exercises_are_of_different_sentences_and_kinds(learner: Talk) -> None:
+    body = {"student_id": "s", "item_ids": ["chain"], "count": 5}
+    made = learner("POST", GENERATE, body).body
+    kinds = [each["metadata"]["kind"] for each in made["exercises"]]
+    quotes = {each["metadata"]["citation"]["quote"] for each in made["exercises"]}
+    assert (
+        len(quotes) == len(kinds) == 5 and len(set(kinds)) >= 3 and made["exercise"] == made["exercises"][0]
+    )
+    again = learner("POST", GENERATE, body).body
+    assert [each["exercise_id"] for each in again["exercises"]] == [
+        e["exercise_id"] for e in made["exercises"]
+    ]
+    assert all(each["metadata"]["cached"] for each in again["exercises"])
+    more = learner("POST", GENERATE, {**body, "count": 10}).body
+    assert len(more["exercises"]) < 10 and "of 10" in more["message"]
+
+
+def test_exercises_come_from_the_pages_that_are_named(learner: Talk) -> None:
+    pages = {
+        "concept_id": None,
+        "item_ids": ["chain"],
+        "first_page": 2,
+        "last_page": 2,
+        "kind": "ordered_steps",
+    }
+    body = {name: value for name, value in {**SPOOL, **pages}.items() if value is not None}
+    exercise = learner("POST", GENERATE, body).body["exercise"]
+    assert exercise["metadata"]["citation"]["page"] == 2
+    none = learner("POST", GENERATE, {**body, "first_page": 3, "last_page": 9})
+    assert (none.status, none.body["code"]) == (404, "nothing_found")
+    collection = learner("POST", "/api/v1/collections", {"name": "Bicycles"}).body["id"]
+    body = {"student_id": "s", "collection_id": collection}
+    assert learner("POST", GENERATE, body).status == 404
+    learner("POST", f"/api/v1/collections/{collection}/items", {"item_ids": ["chain"]})
+    assert learner("POST", GENERATE, body).body["exercise"]["metadata"]["citation"]["item_id"] == "chain"
+
+
+def test_a_text_that_is_given_makes_exercises_and_their_remediation(learner: Talk) -> None:
+    text = "Intro.\n\nThe harbour of Lisbon was rebuilt in 1887 by engineers from Porto because storms had broken it."
+    body = {"student_id": "s", "text": text, "title": "Notes", "kind": "multiple_choice"}
+    exercise = learner("POST", GENERATE, body).body["exercise"]
+    cited = exercise["metadata"]["citation"]
+    assert (cited["source"], cited["item_id"], cited["item_name"]) == ("given", "", "Notes")
+    assert text[cited["page_start"] : cited["page_end"]] == cited["quote"]
+    wrong = answer(learner, exercise, "no idea")
+    help_ = learner("POST", REMEDIATE, {"evaluation_id": wrong["evaluation"]["evaluation_id"]}).body
+    assert cited["quote"] in help_["remediation"]["content"] and not exercise["metadata"]["stale"]
+
+
+def test_the_language_is_that_of_the_apps_own_words(learner: Talk) -> None:
+    exercise = generate(learner, kind="cloze", language="de")
+    assert exercise["content"].startswith("Ergänze den Satz: ") and exercise["metadata"]["language"] == "de"
+
+
+def test_a_retired_exercise_does_not_come_back_as_a_near_copy(learner: Talk) -> None:
+    quotes = []
+    while (reply := learner("POST", GENERATE, {**SPOOL, "kind": "cloze"})).status == 200:
+        exercise = reply.body["exercise"]
+        quotes.append(exercise["metadata"]["citation"]["quote"])
+        learner("PATCH", f"/api/v1/exercises/{exercise['exercise_id']}", {"retired": True})
+    assert len(quotes) == len(set(quotes)) >= 3 and "near_duplicate" in reply.body["detail"]
+    other_words = learner("POST", GENERATE, {**SPOOL, "concept_id": "chains of bicycles", "kind": "cloze"})
+    assert other_words.status == 404
+
+
+def test_an_image_is_asked_about_with_its_picture(learner: Talk) -> None:
+    world = learner.world
+    world.ingest("alice/sign.jpg", jpeg())
+    world.sql(
+        "UPDATE chunks SET text = 'A photograph. It seems to show a tabby cat on a sofa.' "
+        "WHERE item_id = 'sign' AND source = 'caption'"
+    )
+    world.sql("UPDATE analyses SET labels = '{photograph,tabby cat,red}' WHERE item_id = 'sign'")
+    world.ingest("alice/other.jpg", jpeg("blue"))
+    world.sql("UPDATE analyses SET labels = '{terrier,lighthouse,teapot,sofa}' WHERE item_id = 'other'")
+    body = {"student_id": "s", "item_ids": ["sign"], "kind": "image_question"}
+    exercise = learner("POST", GENERATE, body).body["exercise"]
+    about = exercise["metadata"]
+    assert set(about["options"]) == {"tabby cat", "terrier", "lighthouse", "teapot"}
+    assert about["picture_url"] == "/api/v1/items/sign/download" and about["citation"]["thumbnail_url"]
+    assert exercise["expected_steps"] == ["tabby cat"]
+    assert answer(learner, exercise, "Tabby cat")["next_action"] == "complete"
+    assert answer(learner, exercise, "teapot")["next_action"] == "remediate"
+
+
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"concept_id": "quantum chromodynamics"}, 404, "concept_id"),
     ({"concept_id": "…!"}, 400, "concept_id"),
@@ -180,6 +266,10 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"collection_id": "nonsense"}, 404, "collection_id"),
     ({"previous_exercise_id": "nonsense"}, 404, "previous_exercise_id"),
     ({"student_interests": ["x"] * 21}, 400, "student_interests"),
+    ({"count": 11}, 400, "count"),
+    ({"text": "a text", "item_ids": ["chain"]}, 400, "text"),
+    ({"first_page": 3, "last_page": 2}, 400, "first_page"),
+    ({"language": "tlh"}, 400, "language"),
 ]
 
 
@@ -187,6 +277,8 @@ def test_what_cannot_be_generated_is_refused_by_its_field(learner: Talk) -> None
     for body, status, field in REFUSED:
         reply = learner("POST", GENERATE, {**SPOOL, **body})
         assert (reply.status, reply.body["field"]) == (status, field), body
+    nothing = learner("POST", GENERATE, {"student_id": "s"})
+    assert (nothing.status, nothing.body["field"]) == (400, "concept_id")
     assert learner.world.sql("SELECT (SELECT count(*) FROM exercises), (SELECT count(*) FROM concepts)") == [
         (0, 0)
     ]

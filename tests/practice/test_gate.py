@@ -1,14 +1,14 @@
 """The gate: for each reason an exercise that must be refused, and the same one without the fault, which passes."""
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.errors import NotFound
-from chalicelib.model.practice.exercises import Draft, Excerpt
+from chalicelib.model.practice.exercises import Draft, Excerpt, Seen
 from chalicelib.model.practice.gate import Reason, find_fault
-from chalicelib.ops.practice.generate import Wanted, choose_draft
+from chalicelib.ops.practice.choose import Chosen, Wish, choose_keyless
 
 TEXT = "Mechanics measure the wear of a chain with a gauge.\nIt grows longer with every ride."
 EXCERPT = Excerpt(
@@ -32,6 +32,10 @@ FAULTS: dict[str, dict[str, Any]] = {
     "too_few_distractors": {"options": ("ruler", "gauge")},
     "giveaway_by_length": {"options": ("chainline-ruler", "gauge", "bottom-bracket")},
     "giveaway_by_grammar": {"options": ("axle", "gauge", "brush")},
+    "says_more": {
+        "writer": "openai/stub-1",
+        "question": "Since 1890, what do mechanics measure the wear of a chain with?",
+    },
     "says_too_little": {
         "quote": "It grows longer with every ride.",
         "kind": "cloze",
@@ -42,7 +46,10 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 
 def test_a_good_exercise_passes() -> None:
-    assert find_fault(GOOD, others=["Complete the sentence: Riders clean the ____ with paraffin."]) is None
+    other = Seen(
+        question="Complete the sentence: Riders clean the ____ with paraffin.", key="links", quote="x"
+    )
+    assert find_fault(GOOD, others=[other]) is None
 
 
 @pytest.mark.parametrize("reason", FAULTS)
@@ -51,8 +58,39 @@ def test_a_fault_is_refused_by_its_reason(reason: str) -> None:
 
 
 def test_a_near_duplicate_is_refused() -> None:
-    other = replace(GOOD, question=GOOD.question.replace("Mechanics", "The mechanics")).shown
-    assert find_fault(GOOD, others=[other]) == "near_duplicate"
+    reworded = seen(replace(GOOD, question=GOOD.question.replace("Mechanics", "The mechanics")))
+    other_gap = seen(
+        replace(GOOD, question="Complete the sentence: ____ measure the wear of a chain with a gauge.")
+    )
+    same_key = seen(replace(GOOD, question="What do mechanics use for that?"))
+    for other in (reworded, other_gap, same_key):
+        assert find_fault(GOOD, others=[other]) == "near_duplicate", other
+    elsewhere = Seen(
+        question=GOOD.question.replace("wear", "tear"), key="gauge", quote="Another sentence of a page."
+    )
+    assert find_fault(GOOD, others=[elsewhere]) is None
+
+
+def test_a_distractor_that_may_mean_the_same_is_refused() -> None:
+    near = replace(GOOD, likeness=(0.2, 1.0, 0.65))
+    assert find_fault(near, others=()) == "distractor_is_right"
+    assert find_fault(replace(near, likeness=(0.2, 1.0, 0.4)), others=()) is None
+
+
+def test_a_distractor_that_another_sentence_names_is_refused() -> None:
+    text = f"{TEXT}\nThe wear of a chain is what good mechanics also measure with a ruler."
+    draft = replace(GOOD, excerpt=replace(EXCERPT, text=text))
+    assert find_fault(draft, others=()) == "distractor_is_right"
+
+
+def test_a_free_question_must_say_what_it_is_about() -> None:
+    asked = replace(GOOD, kind="short_answer", options=(), key="measure the wear with a gauge")
+    assert find_fault(replace(asked, question="What do mechanics do to a chain?"), others=()) is None
+    assert find_fault(replace(asked, question="What is it?"), others=()) == "says_too_little"
+    invented = replace(
+        asked, question="What do mechanics do to the chain?", key="replace the derailleur and weigh the frame"
+    )
+    assert find_fault(invented, others=()) == "key_not_in_quote"
 
 
 def test_every_reason_is_tried() -> None:
@@ -62,7 +100,9 @@ def test_every_reason_is_tried() -> None:
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        ({"question": "Mechanics measure with a gauge."}, "not_one_key"),
+        ({"question": "Mechanics measure with ____ or ____."}, "not_one_key"),
+        ({"kind": "cloze", "question": "What do mechanics measure wear with?"}, "not_one_key"),
+        ({"question": "What does a gauge measure?"}, "key_shown"),
         ({"key": "", "options": ("ruler", "", "brush")}, "key_not_in_quote"),
         ({"kind": "ordered_steps", "key": "wear\nchain", "options": ("wear", "chain")}, "key_shown"),
         ({"kind": "ordered_steps", "key": "wear\nwear", "options": ("wear", "wear")}, "not_one_key"),
@@ -74,19 +114,19 @@ def test_more_faults(more: dict[str, Any], reason: str) -> None:
 
 
 def test_what_is_refused_is_counted_by_reason() -> None:
-    wanted = Wanted(
-        concept_id="wear",
-        student_id="s",
-        interests=(),
-        life_category="personal",
-        difficulty="basic",
-        kind="multiple_choice",
-    )
-    with pytest.raises(NotFound) as refused:
-        choose_draft("wear", [EXCERPT], wanted=wanted, others=(), seed="s")
-    assert refused.value.code == "no_exercise" and "too_few_distractors 2" in refused.value.message
-    cloze = replace(wanted, kind="cloze")
-    draft, counted = choose_draft("wear", [EXCERPT], wanted=cloze, others=(), seed="s")
-    assert (draft.kind, counted) == ("cloze", {})
-    with pytest.raises(NotFound, match="near_duplicate 2"):
-        choose_draft("wear", [EXCERPT], wanted=cloze, others=(draft.shown,), seed="s")
+    text = "It grows longer with the load in every ride of a long summer.\n\n" + GOOD.quote
+    excerpt = replace(EXCERPT, text=text)
+    chosen = Chosen()
+    choose(Wish(phrase="ride", kind="cloze", count=2), excerpt, chosen)
+    assert [draft.key for draft in chosen.drafts] == ["gauge"] and chosen.refused == {"says_too_little": 2}
+    again = Chosen()
+    choose(Wish(phrase="wear", kind="cloze"), excerpt, again, others=[seen(draft) for draft in chosen.drafts])
+    assert not again.drafts and again.refused["near_duplicate"] == 2
+
+
+def choose(wish: Wish, excerpt: Excerpt, chosen: Chosen, others: Sequence[Seen] = ()) -> None:
+    choose_keyless(wish, [excerpt], chosen=chosen, others=others, embed=lambda texts: {}, seed="s")
+
+
+def seen(draft: Draft) -> Seen:
+    return Seen(question=draft.question, key=draft.key, quote=draft.quote)

@@ -1,6 +1,8 @@
 """Routes of exercises: generate, evaluate, remediate; list, read, report, retire and delete them."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from time import monotonic
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -20,10 +22,10 @@ from chalicelib.api.practice.shapes import (
     remediation_of,
 )
 from chalicelib.api.search.search import ItemId
-from chalicelib.errors import BudgetSpent, Conflict, NotFound
-from chalicelib.model.practice.exercises import Difficulty, Kind, LifeCategory
-from chalicelib.model.usage.usage import Owner
-from chalicelib.ops.practice import evaluate, generate, manage, remediate
+from chalicelib.errors import BudgetSpent, Conflict, InvalidInput, NotFound
+from chalicelib.model.practice.exercises import Difficulty, Kind, Language, LifeCategory
+from chalicelib.model.usage.usage import Operation, Owner
+from chalicelib.ops.practice import evaluate, generate, manage, remediate, sources
 from chalicelib.ops.usage import meter as meters
 from chalicelib.ops.usage import metered
 
@@ -38,6 +40,10 @@ StudentId = Annotated[
     ),
 ]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
+ANSWER_WITHIN_S = 22.0  # API Gateway gives up after 29 s; what the model leaves is made in the rest
+MAX_COUNT = 10  # of one request
+MAX_PAGE = 1_000_000
+PageNumber = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
 Interest = Annotated[str, Meta(min_length=1, max_length=100)]
 MESSAGES = {
     "complete": "You have mastered this exercise.",
@@ -47,20 +53,29 @@ MESSAGES = {
 
 
 class NewExercise(Body, frozen=True, kw_only=True):
-    """An exercise to generate. `concept_id`: the id of a concept, or a phrase that is looked up in your documents.
+    """Exercises to generate, from what your documents say about a concept, from documents as such, or from a text.
 
-    `kind` is chosen by `difficulty` if it is not given. `item_ids` and `collection_id` limit the documents.
+    `concept_id`: the id of a concept, or a phrase that is looked up in your documents. Without it name `item_ids`,
+    `collection_id` or `text`. `item_ids`, `collection_id`, `first_page` and `last_page` limit the documents. `text` is
+    used instead of them, and `title` names it. `kind` is chosen by `difficulty` if it is not given. `language` is that
+    of the app's own words; without it that of the document.
     """
 
-    concept_id: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+    concept_id: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")] | None = None
     student_id: StudentId
     student_interests: Annotated[list[Interest], Meta(max_length=20)] = msgspec.field(default_factory=list)
     life_category: LifeCategory = "personal"
     difficulty: Difficulty = "basic"
     previous_exercise_id: Id | None = None
     kind: Kind | None = None
+    language: Language | None = None
+    count: Annotated[int, Meta(ge=1, le=MAX_COUNT)] = 1
     item_ids: Annotated[list[ItemId], Meta(min_length=1, max_length=1000)] | None = None
     collection_id: Id | None = None
+    first_page: PageNumber | None = None
+    last_page: PageNumber | None = None
+    text: Annotated[str, Meta(min_length=1, max_length=20_000, pattern=r"\S")] | None = None
+    title: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")] = "your text"
 
 
 class NewEvaluation(Body, frozen=True, kw_only=True):
@@ -105,34 +120,66 @@ class ListEvaluations(Query, frozen=True, kw_only=True):
     errors=(BudgetSpent, NotFound),
     keyed=True,
     cost="costly",
-    summary="Generate an exercise from your documents; the same request gets the same one for 24 hours.",
+    summary="Generate exercises from your documents; the same request gets the same ones for 24 hours.",
 )
 def generate_exercise(request: Request) -> GeneratedExercise:
-    body: NewExercise = request.body
-    wanted = generate.Wanted(
-        concept_id=body.concept_id,
+    made = generate.generate_exercises(
+        request.user_id,
+        str(request.creation_id),
+        wanted_of(request.body),
+        db=wiring.database(),
+        time_left_s=_time_left(),
+        **_models(request, "exercise", exercise_id=str(request.creation_id)),
+    )
+    shown = [exercise_of(each, cached=n < made.cached) for n, each in enumerate(made.exercises)]
+    return GeneratedExercise(
+        exercise=shown[0], exercises=shown, refused=made.refused, message=_message(made, request.body.count)
+    )
+
+
+def wanted_of(body: NewExercise) -> "generate.Wanted":
+    """Return the wish of a request. Raise InvalidInput where its fields do not fit together."""
+    limited = body.item_ids is not None or body.collection_id is not None
+    paged = body.first_page is not None or body.last_page is not None
+    if body.text is not None and (limited or paged):
+        raise InvalidInput(
+            "text takes no item_ids, collection_id, first_page or last_page: drop either.", field="text"
+        )
+    if body.concept_id is None and body.text is None and not limited:
+        raise InvalidInput(
+            "Say what the exercise is about: concept_id, or item_ids, collection_id or text.",
+            field="concept_id",
+        )
+    first, last = body.first_page or 1, body.last_page or MAX_PAGE
+    if first > last:
+        raise InvalidInput(f"first_page ({first}) is behind last_page ({last}).", field="first_page")
+    return generate.Wanted(
+        concept_id=body.concept_id or "",
         student_id=body.student_id,
         interests=tuple(body.student_interests),
         life_category=body.life_category,
         difficulty=body.difficulty,
         kind=body.kind,
+        language=body.language,
+        count=body.count,
         previous_exercise_id=body.previous_exercise_id,
-        item_ids=tuple(body.item_ids) if body.item_ids is not None else None,
-        collection_id=body.collection_id,
+        sources=sources.Sources(
+            item_ids=tuple(body.item_ids) if body.item_ids is not None else None,
+            collection_id=body.collection_id,
+            pages=(first, last) if paged else None,
+            text=body.text,
+            title=body.title if body.text is not None else "",
+        ),
     )
-    made = generate.generate_exercise(
-        request.user_id,
-        str(request.creation_id),
-        wanted,
-        db=wiring.database(),
-        embedder=_embedder(request),
-    )
-    message = (
-        "You asked for the same within the last 24 hours: this is that exercise, from the cache."
-        if made.is_cached
-        else "The exercise is new."
-    )
-    return GeneratedExercise(exercise=exercise_of(made.exercise, cached=made.is_cached), message=message)
+
+
+def _message(made: "generate.Generated", count: int) -> str:
+    if made.cached == len(made.exercises) == count:
+        return "You asked for the same within the last 24 hours: this is from the cache."
+    found = len(made.exercises)
+    if found < count:
+        return f"{found} of {count}: no other draft passed the checks."
+    return "The exercise is new." if count == 1 else f"{found} exercises; {found - made.cached} are new."
 
 
 @routes.post(
@@ -154,7 +201,8 @@ def evaluate_answer(request: Request) -> EvaluatedAnswer:
         response_text=body.response_text,
         time_spent_seconds=body.time_spent_seconds,
         db=wiring.database(),
-        embedder=_embedder(request),
+        time_left_s=_time_left(),
+        **_models(request, "grading", exercise_id=body.exercise_id),
     )
     return EvaluatedAnswer(
         evaluation=evaluation_of(stored),
@@ -262,7 +310,17 @@ def _place(request: Request) -> tuple[str, str]:
     return request.user_id, request.path["exercise_id"]
 
 
-def _embedder(request: Request) -> "metered.MeteredEmbedder":
-    owner = Owner(user_id=request.user_id)
+def _time_left() -> Callable[[], float]:
+    give_up_at = monotonic() + ANSWER_WITHIN_S
+    return lambda: give_up_at - monotonic()
+
+
+def _models(request: Request, operation: Operation, *, exercise_id: str) -> dict[str, Any]:
+    """Return the embedder and the chat model, if there is one, whose calls are for this exercise."""
+    owner = Owner(user_id=request.user_id, exercise_id=exercise_id)
     meter = meters.Meter(owner, db=wiring.database(), budgets=wiring.settings().budgets)
-    return metered.MeteredEmbedder(wiring.embedder(), meter)
+    chat = wiring.chat_model()
+    return {
+        "embedder": metered.MeteredEmbedder(wiring.embedder(), meter),
+        "chat": metered.MeteredChat(chat, meter, operation) if chat else None,
+    }

@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -29,24 +30,28 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 class Cited(msgspec.Struct, frozen=True, kw_only=True):
     """The quote that proves an exercise's key: `page_start` to `page_end` of the text that `source` has on the page.
 
-    `page_image_url` shows the page with the quote marked; it is null for an image, and for an item that is deleted.
+    `source` is "given" for a text that came with the request; `item_id` is then empty. `page_image_url` shows the page
+    with the quote marked; it is null for an image, and for an item that is deleted. `thumbnail_url` shows the image, or
+    the page.
     """
 
     item_id: str
     item_name: str
-    source: Literal["text", "caption", "ocr"]
+    source: Literal["text", "caption", "ocr", "given"]
     page: int
     quote: str
     page_start: int
     page_end: int
     page_image_url: str | None
+    thumbnail_url: str | None
 
 
 class ExerciseMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """`question` and `options` make up `content`. `stale`: the cited item is deleted or says something else now.
 
-    `rejected` counts, by reason, the drafts that failed the checks before this one. `report` is what somebody found
-    wrong with the exercise. `cached`: the same request got this exercise within the last 24 hours.
+    `rejected` counts, by reason, the drafts that failed the checks on the way to this one. `writer` is keyless, or the
+    provider and model that wrote it. `picture_url` is the image that an image question is about. `report` is what
+    somebody found wrong with the exercise. `cached`: the same request got this exercise within the last 24 hours.
     """
 
     kind: Kind
@@ -54,11 +59,15 @@ class ExerciseMetadata(msgspec.Struct, frozen=True, kw_only=True):
     life_category: LifeCategory
     question: str
     options: list[str]
+    picture_url: str | None
     citation: Cited
+    language: str | None
+    writer: str
     stale: bool
     rejected: dict[str, int]
     report: str | None
     retired_at: datetime | None
+    edited_at: datetime | None
     previous_exercise_id: str | None
     cached: bool
 
@@ -84,7 +93,11 @@ class Exercise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GeneratedExercise(msgspec.Struct, frozen=True, kw_only=True):
+    """`exercise` is the first of the `exercises`. `refused` counts the drafts that failed the checks, by reason."""
+
     exercise: Exercise
+    exercises: list[Exercise]
+    refused: dict[str, int]
     message: str
 
 
@@ -205,14 +218,16 @@ def exercise_of(stored: StoredExercise, *, cached: bool = False) -> Exercise:
     pictures = pictures_of(stored.item_id, stored.item_kind, stored.page, source=stored.source, span=span)
     citation = Cited(
         page_image_url=pictures.page_image_url,
+        thumbnail_url=pictures.thumbnail_url,
         **_fields(stored, "item_id", "item_name", "source", "page", "quote", "page_start", "page_end"),
     )
     metadata = ExerciseMetadata(
         citation=citation,
+        picture_url=_picture_of(stored),
         rejected=json.loads(stored.rejected),
         cached=cached,
         **_fields(stored, "kind", "concept", "life_category", "question", "options", "stale", "report"),
-        **_fields(stored, "retired_at", "previous_exercise_id"),
+        **_fields(stored, "language", "writer", "retired_at", "edited_at", "previous_exercise_id"),
     )
     return Exercise(
         exercise_id=stored.id,
@@ -220,6 +235,13 @@ def exercise_of(stored: StoredExercise, *, cached: bool = False) -> Exercise:
         **_fields(stored, "concept_id", "student_id", "type", "difficulty", "content", "personalization"),
         **_fields(stored, "expected_steps", "hints", "created_at"),
     )
+
+
+def _picture_of(stored: StoredExercise) -> str | None:
+    """Return the path of the picture that the exercise is about."""
+    if stored.kind != "image_question" or stored.item_kind != "image":
+        return None
+    return f"/api/v1/items/{quote(stored.item_id, safe='')}/download"
 
 
 def evaluation_of(stored: StoredEvaluation) -> Evaluation:

@@ -1,199 +1,239 @@
-"""Drafts exercises from excerpts without a chat model: it chooses sentences, terms and distractors.
+"""Drafts exercises from sentences without a chat model: it chooses the term to ask for, the cut, the distractors."""
 
-A sentence weighs more with rare words (BM25's inverse document frequency, over the sentences at hand), with words of
-the concept, with words of the learner's interests, and near the beginning of its excerpt.
-"""
-
-import math
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
-from msgspec import Struct
+from msgspec.structs import replace
 
-from chalicelib.model.chat.extraction import sentences_of
-from chalicelib.model.chat.questions import EMPTY
+from chalicelib.model.practice.asking import ask
 from chalicelib.model.practice.exercises import GAP, Draft, Excerpt, Kind
+from chalicelib.model.practice.sentences import Sentence, rarity_of
+from chalicelib.model.practice.terms import Term, distractors_of, likeness, terms_of
 from chalicelib.model.practice.wording import read_words, stem_of
+from chalicelib.model.search.language import language_of
+from chalicelib.model.search.lexical import pairs_in
 
-MIN_WORDS, MAX_WORDS = 7, 45  # of a sentence that an exercise is made of
-DISTRACTORS = 3
-MIN_STEPS, MAX_STEPS = 3, 8
-_TERM = re.compile(r"(?<![\w.,-])(?:\d+(?:[.,]\d+)*|[^\W\d_][^\W\d_-]{3,})(?![\w-])")
-_STEP = re.compile(r"^\s*(?:\(?(\d{1,2})[.)]|step (\d{1,2})[.:])\s+(\S.*)$", re.IGNORECASE)
-# Endings by which words of one type are told apart: a distractor shares its key's.
-_TYPES = ("ing", "ed", "ly", "tion", "ness", "ment", "ity", "ous", "ful", "ive", "al", "es", "s")
-
-
-class Sentence(Struct, frozen=True, kw_only=True):
-    """A sentence of an excerpt. `weight` is how much it is worth asking about."""
-
-    text: str
-    excerpt: Excerpt
-    weight: float
+KEYS, CHOICE_KEYS = 2, 4  # of a sentence are tried; a multiple choice needs one with distractors
+MIN_STEPS, MAX_STEPS, MAX_STEP_CHARS = 3, 8, 200
+# Terms that are compared by their vectors: rivals of each key of the best sentences.
+EMBEDDED_SENTENCES, MAX_RIVALS, MAX_EMBEDDED = 40, 40, 256
+MIN_HEAD_WORDS, MIN_TAIL_WORDS = 4, 4  # of a sentence that is to be finished
+MIN_HEAD_CHARS, MIN_TAIL_CHARS = 6, 8  # where words have no spaces between them
+Vectors = Mapping[str, Sequence[float]]
 
 
-def choose_sentences(concept: str, excerpts: Sequence[Excerpt], interests: Sequence[str]) -> list[Sentence]:
-    """Return the sentences that exercises can be made of, best first."""
-    found = [(text, excerpt, n) for excerpt in excerpts for n, text in enumerate(_usable(excerpt.text))]
-    stems = [{word.stem for word in read_words(text)} for text, _, _ in found]
-    rarity = _rarity(stems)
-    wanted = {word.stem for word in read_words(concept)}
-    liked = {word.stem for interest in interests for word in read_words(interest)}
-    sentences = [
-        Sentence(
-            text=text,
-            excerpt=excerpt,
-            weight=sum(rarity[stem] for stem in own) / math.sqrt(1 + len(own))
-            + 3 * len(own & wanted) / max(1, len(wanted))
-            + len(own & liked)
-            - 0.1 * place,
+class Drafting:
+    """Drafts exercises from these sentences. `language`: of the app's own words, None for that of each sentence."""
+
+    def __init__(
+        self, sentences: Sequence[Sentence], *, concept: str, language: str | None, seed: str
+    ) -> None:
+        self._sentences, self._language, self._seed = sentences, language, seed
+        spoken = {excerpt: language_of(excerpt.text) for excerpt in {each.excerpt for each in sentences}}
+        self._languages = [spoken[sentence.excerpt] for sentence in sentences]
+        self._pool = terms_of([sentence.text for sentence in sentences], self._languages)
+        self._rarity = rarity_of([{stem_of(term.text.lower()) for term in terms} for terms in self._pool])
+        self._often = Counter(stem_of(term.text.lower()) for terms in self._pool for term in terms)
+        self._wanted = {word.stem for word in read_words(concept)}
+
+    def terms_to_embed(self) -> list[str]:
+        """Return the keys and the terms that may become their distractors, those of the best sentences first."""
+        by_shape: dict[tuple[str, ...], list[str]] = {}
+        for terms in self._pool:
+            for term in terms:
+                by_shape.setdefault(term.shape, []).append(term.text)
+        keys = [term for terms in self._pool[:EMBEDDED_SENTENCES] for term in self._keys(terms, CHOICE_KEYS)]
+        wanted = (
+            each
+            for key in keys
+            if key.kind != "number"
+            for each in (key.text, *by_shape[key.shape][:MAX_RIVALS])
         )
-        for (text, excerpt, place), own in zip(found, stems, strict=True)
-    ]
-    return sorted(sentences, key=lambda sentence: -sentence.weight)
+        return list(dict.fromkeys(wanted))[:MAX_EMBEDDED]
+
+    def drafts(self, kind: Kind, vectors: Vectors) -> Iterator[Draft]:
+        """Yield drafts of a kind that is made of one sentence, best first. The same arguments give the same drafts."""
+        chance = random.Random(f"{self._seed}{kind}")  # noqa: S311 - it only shuffles
+        for sentence, terms, own in zip(self._sentences, self._pool, self._languages, strict=True):
+            language = self._language or own
+            if kind == "short_answer":
+                yield from (self._with_subject(draft, terms) for draft in _short_answers(sentence, language))
+                continue
+            for key in self._keys(terms, CHOICE_KEYS if kind == "multiple_choice" else KEYS):
+                draft = _gapped(sentence, key, language)
+                if kind == "multiple_choice":
+                    draft = self._choice(draft, sentence, key, vectors, chance)
+                yield self._with_subject(draft, terms)
+
+    def _keys(self, terms: Sequence[Term], most: int) -> list[Term]:
+        return sorted(terms, key=lambda term: -self._worth(term))[:most]
+
+    def _choice(
+        self, gapped: Draft, sentence: Sentence, key: Term, vectors: Vectors, chance: random.Random
+    ) -> Draft:
+        options = [key.text, *distractors_of(key, sentence.text, self._pool, vectors)]
+        chance.shuffle(options)
+        near = tuple(likeness(key.text, option, vectors) or 0.0 for option in options)
+        return replace(gapped, kind="multiple_choice", options=tuple(options), likeness=near)
+
+    def _with_subject(self, draft: Draft, terms: Sequence[Term]) -> Draft:
+        """Return the draft with the term that its question is about, as far as its terms tell. It is not the key."""
+        shown = [term for term in terms if term.kind != "number" and term.text in draft.question]
+        return replace(draft, subject=max(shown, key=self._worth).text) if shown else draft
+
+    def _worth(self, term: Term) -> float:
+        """Return how much a term is worth asking for: a name or a number, a word that the texts repeat, a late one."""
+        stem = stem_of(term.text.lower())
+        return (
+            {"name": 1.5, "number": 1.2, "word": 0.0}[term.kind]
+            + (0.8 if term.kind == "word" and self._often[stem] > 1 else 0.0)
+            + 0.1 * self._rarity.get(stem, 0.0)
+            + (0.5 if stem in self._wanted else 0.0)
+            + 0.05 * min(len(term.text), 10)
+            + min(0.5, term.start / 200)
+        )
 
 
-def draft_exercises(kind: Kind, sentences: Sequence[Sentence], *, concept: str, seed: str) -> Iterator[Draft]:
-    """Yield drafts of a kind, best first. The same arguments give the same drafts."""
+def ordered_drafts(excerpt: Excerpt, *, language: str | None, seed: str) -> Iterator[Draft]:
+    """Yield a draft for each numbered list of the excerpt. A step may go on in the lines below it."""
     chance = random.Random(seed)  # noqa: S311 - it only shuffles
-    pool = _terms_of(sentences)
-    rarity = _rarity([{stem_of(term.lower()) for term in terms} for terms in pool])
-    if kind == "ordered_steps":
-        for excerpt in dict.fromkeys(sentence.excerpt for sentence in sentences):
-            yield from _ordered(excerpt, chance)
-        return
-    for sentence, terms in zip(sentences, pool, strict=True):
-        if kind == "short_answer":
-            yield _short_answer(sentence, concept, terms, rarity)
-            continue
-        for key in sorted(dict.fromkeys(terms), key=lambda term: -_worth(term, rarity, concept))[:2]:
-            question = _gapped(sentence.text, key)
-            if kind == "cloze":
-                yield Draft(
-                    kind=kind, question=question, key=key, quote=sentence.text, excerpt=sentence.excerpt
-                )
-            else:
-                options = [key, *_distractors(key, sentence.text, pool)]
-                chance.shuffle(options)
-                yield Draft(
-                    kind=kind,
-                    question=question,
-                    key=key,
-                    options=tuple(options),
-                    quote=sentence.text,
-                    excerpt=sentence.excerpt,
-                )
-
-
-def type_of(term: str) -> tuple[str, bool, str]:
-    """Return by what a distractor must equal its key: number or word, its capital, its ending."""
-    if term[0].isdigit():
-        return "number", False, ""
-    ending = next((each for each in _TYPES if term.lower().endswith(each)), "")
-    return "word", term[0].isupper(), ending
-
-
-def _usable(text: str) -> list[str]:
-    kept = []
-    for sentence in sentences_of(text):
-        one_line = " ".join(sentence.split())
-        is_list = _STEP.match(sentence.partition("\n")[0]) is not None
-        is_whole = is_list or (
-            one_line[-1] in ".!。" and (one_line[0].isupper() or not one_line[0].isascii())
-        )
-        if is_whole and MIN_WORDS <= len(one_line.split()) <= MAX_WORDS:
-            kept.append(one_line)
-    return kept
-
-
-def _rarity(groups: Sequence[set[str]]) -> dict[str, float]:
-    """Return BM25's inverse document frequency of each word, with the groups as documents."""
-    counts = Counter(word for group in groups for word in group)
-    return {word: math.log(1 + (len(groups) - n + 0.5) / (n + 0.5)) for word, n in counts.items()}
-
-
-def _terms_of(sentences: Sequence[Sentence]) -> list[list[str]]:
-    return [
-        [term for term in _TERM.findall(sentence.text) if term.lower() not in EMPTY] for sentence in sentences
-    ]
-
-
-def _worth(term: str, rarity: dict[str, float], concept: str) -> float:
-    stem = stem_of(term.lower())
-    is_named = term[0].isupper() or term[0].isdigit()
-    return rarity.get(stem, 0) + is_named + (stem in {word.stem for word in read_words(concept)})
-
-
-def _gapped(sentence: str, key: str) -> str:
-    at = re.search(rf"(?<![\w-]){re.escape(key)}(?![\w-])", sentence)
-    shown = f"{sentence[: at.start()]}{GAP}{sentence[at.end() :]}" if at else sentence
-    return f"Complete the sentence: {shown}"
-
-
-def _distractors(key: str, sentence: str, pool: Sequence[Sequence[str]]) -> list[str]:
-    """Return terms of the key's type from the other sentences, those of the most similar length first."""
-    if key[0].isdigit():
-        return _numbers_near(key, sentence)
-    taken = {stem_of(word.lower()) for word in re.findall(r"\w+", sentence)}
-    found: dict[str, str] = {}
-    for term in (term for terms in pool for term in terms):
-        stem = stem_of(term.lower())
-        if stem not in taken and type_of(term) == type_of(key):
-            found.setdefault(stem, term)
-    ranked = sorted(found.values(), key=lambda term: abs(len(term) - len(key)))
-    return ranked[:DISTRACTORS]
-
-
-def _numbers_near(key: str, sentence: str) -> list[str]:
-    if not key.isdigit() or len(key) > 6:
-        return []
-    value = int(key)
-    steps = (
-        (-1, 1, 2, -2, 3)
-        if value < 20 or 1000 < value < 2100
-        else (-value // 5, value // 5, value // 2, value)
-    )
-    near = dict.fromkeys(str(value + step) for step in steps if value + step > 0)
-    return [each for each in near if each not in sentence][:DISTRACTORS]
-
-
-def _short_answer(sentence: Sentence, concept: str, terms: Sequence[str], rarity: dict[str, float]) -> Draft:
-    named = [term for term in terms if not term[0].isdigit()]
-    subject = max(named, key=lambda term: rarity.get(stem_of(term.lower()), 0), default=concept)
-    where = f"{sentence.excerpt.item_name}, page {sentence.excerpt.page}"
-    return Draft(
-        kind="short_answer",
-        question=f"What does your document ({where}) say about “{subject}”? Answer in one sentence.",
-        key=sentence.text,
-        quote=sentence.text,
-        excerpt=sentence.excerpt,
-    )
-
-
-def _ordered(excerpt: Excerpt, chance: random.Random) -> Iterator[Draft]:
-    """Yield a draft for each numbered list of the excerpt."""
     run: list[str] = []
-    lines = [*excerpt.text.splitlines(), ""]
     quoted: list[str] = []
-    for line in lines:
-        match = _STEP.match(line)
+    for line in [*excerpt.text.splitlines(), "."]:
+        match = _step().match(line)
         number = int(match[1] or match[2]) if match else 0
         if match and number == len(run) + 1:
             run.append(match[3].strip())
             quoted.append(line)
             continue
-        if MIN_STEPS <= len(run) <= MAX_STEPS:
-            shown = run[:]
-            while shown == run and len(set(run)) > 1:
-                chance.shuffle(shown)
-            yield Draft(
-                kind="ordered_steps",
-                question="Put the steps in order: answer with their letters, the first step first.",
-                key="\n".join(run),
-                options=tuple(shown),
-                quote="\n".join(quoted),
-                excerpt=excerpt,
-            )
+        if run and not match and line[:1].isspace() and line.strip() and len(run[-1]) < MAX_STEP_CHARS:
+            run[-1] += f" {line.strip()}"
+            quoted.append(line)
+            continue
+        if MIN_STEPS <= len(run) <= MAX_STEPS and all(map(_is_step, run)):
+            yield _ordered(run, quoted, excerpt, chance, language or language_of(" ".join(run)))
         run, quoted = ([match[3].strip()], [line]) if match and number == 1 else ([], [])
+
+
+def _ordered(
+    run: list[str], quoted: list[str], excerpt: Excerpt, chance: random.Random, language: str | None
+) -> Draft:
+    shown = run[:]
+    while shown == run and len(set(run)) > 1:
+        chance.shuffle(shown)
+    return Draft(
+        kind="ordered_steps",
+        question=ask("order", language),
+        key="\n".join(run),
+        options=tuple(shown),
+        quote="\n".join(quoted),
+        excerpt=excerpt,
+        language=language,
+    )
+
+
+def _is_step(text: str) -> bool:
+    """Return whether a line of a numbered list is a step, and not a line of a contents list or a reference."""
+    return (
+        len(text.split()) >= 2
+        and len(text) <= MAX_STEP_CHARS
+        and not re.search(r"\.{4,}|\.\s?\.\s?\.|\d$|\(\d{4}\)", text)
+        and sum(char.isalpha() for char in text) >= 0.6 * len(text)
+    )
+
+
+def _gapped(sentence: Sentence, key: Term, language: str | None) -> Draft:
+    text = sentence.text
+    shown = f"{text[: key.start]}{GAP}{text[key.start + len(key.text) :]}"
+    return Draft(
+        kind="cloze",
+        question=ask("complete", language, shown),
+        key=key.text,
+        quote=text,
+        excerpt=sentence.excerpt,
+        language=language,
+    )
+
+
+def _short_answers(sentence: Sentence, language: str | None) -> Iterator[Draft]:
+    """Yield what is asked about a sentence: what its subject is if it defines it, else how it goes on."""
+    text = sentence.text
+    defined = _definition().match(text)
+    if defined:
+        question, key = ask("define", language, defined[1].strip()), text[defined.start(2) :]
+    else:
+        cut = _cut(text)
+        if cut is None:
+            return
+        question, key = ask("finish", language, text[:cut].rstrip(" ,，")), text[cut:]
+    yield Draft(
+        kind="short_answer",
+        question=question,
+        key=key.strip().rstrip(".。"),
+        quote=text,
+        excerpt=sentence.excerpt,
+        language=language,
+    )
+
+
+def _cut(text: str) -> int | None:
+    """Return where a sentence is cut, None if nowhere: behind a word that opens its second part, near 0.4 of it."""
+    if pairs_in(text):
+        places = [match.end() for match in re.finditer("[，、：]", text)]
+        fits = [n for n in places if n >= MIN_HEAD_CHARS and len(text) - n >= MIN_TAIL_CHARS]
+        return _nearest(fits, text)
+    for opening in (_opening(), _preposition()):
+        fits = [match.end() for match in opening.finditer(text) if _halves(text, match.end())]
+        if fits:
+            return _nearest(fits, text)
+    return None
+
+
+def _halves(text: str, at: int) -> bool:
+    """Return whether both parts say something, and no bracket is open between them."""
+    head, tail = text[:at], text[at:]
+    long_enough = len(head.split()) >= MIN_HEAD_WORDS and len(tail.split()) >= MIN_TAIL_WORDS
+    return long_enough and head.count("(") == head.count(")")
+
+
+def _nearest(places: Sequence[int], text: str) -> int | None:
+    return min(places, key=lambda n: abs(n - 0.4 * len(text)), default=None)
+
+
+@cache
+def _opening() -> re.Pattern[str]:
+    """Match words behind which the second part of a sentence begins: verbs of being, reasons, purposes, conditions."""
+    return re.compile(
+        r"(?<=\s)(?:is|are|was|were|has been|have been|because|so that|in order to|by|when|if|while|whereas|that|which|"
+        r"means|requires?|allows?|consists? of|includes?|led to|leads? to|causes?|caused|such as|due to|"
+        r"ist|sind|war|waren|wurde|wurden|weil|damit|sodass|indem|wenn|während|dass|um|durch|besteht aus|führt zu|"
+        r"est|sont|était|étaient|parce que|afin de|pour que|lorsque|es|son|fue|fueron|porque|para que|cuando|"
+        r"является|являются|был|была|были|потому что|чтобы|если|когда|что|которые|который|которая)(?=\s)"
+    )
+
+
+@cache
+def _preposition() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<=\s)(?:with|after|before|from|between|within|into|to|for|during|mit|nach|vor|aus|zwischen|für|von|zu|avec|"
+        r"pour|dans|con|para|de|с|для|из|от|при|после)(?=\s)"
+    )
+
+
+@cache
+def _definition() -> re.Pattern[str]:
+    """Match a sentence that says what something is: group 1 is what, group 2 begins what is said."""
+    return re.compile(
+        r"(?:An? |Une? |Una? |Eine? )((?:[^\W\d_][\w-]*\s){1,4}?)"
+        r"(?:is|ist|est|es) ((?:an?|the|one|eine?|une?|una?)\s(?:\S+\s){4})"
+    )
+
+
+@cache
+def _step() -> re.Pattern[str]:
+    return re.compile(
+        r"^\s*(?:\(?(\d{1,2})[.)]|(?:step|schritt|étape|paso|шаг) (\d{1,2})[.:])\s+(\S.*)$", re.IGNORECASE
+    )

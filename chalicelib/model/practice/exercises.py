@@ -6,25 +6,30 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["multiple_choice", "cloze", "short_answer", "ordered_steps"]
+Kind = Literal["multiple_choice", "cloze", "short_answer", "ordered_steps", "image_question"]
 Type = Literal["initial", "advanced", "remediation", "practice"]
 Difficulty = Literal["basic", "intermediate", "advanced"]
 LifeCategory = Literal["personal", "career", "social", "philanthropic"]
+Language = Literal["en", "de", "fr", "es", "ru", "zh"]  # of the app's own words in an exercise
 NextAction = Literal["continue", "remediate", "complete"]
 Mastery = Literal["not_started", "in_progress", "mastered", "needs_review"]
 KINDS: dict[Difficulty, tuple[Kind, ...]] = {
-    "basic": ("multiple_choice", "cloze", "short_answer", "ordered_steps"),
-    "intermediate": ("cloze", "ordered_steps", "short_answer", "multiple_choice"),
-    "advanced": ("short_answer", "ordered_steps", "cloze", "multiple_choice"),
+    "basic": ("multiple_choice", "cloze", "short_answer", "ordered_steps", "image_question"),
+    "intermediate": ("cloze", "ordered_steps", "short_answer", "multiple_choice", "image_question"),
+    "advanced": ("short_answer", "ordered_steps", "cloze", "multiple_choice", "image_question"),
 }
 MASTERED = 0.8  # an understanding score from which an exercise counts as mastered
 PASSED = 0.65
 TO_MASTER = 2  # so many mastered exercises in a row make a mastered concept
 GAP = "____"
+KEYLESS = "keyless"
 
 
 class Excerpt(Struct, frozen=True, kw_only=True):
-    """A passage of the caller's texts: `text` begins at `start` of the page's text."""
+    """A passage of the caller's texts: `text` begins at `start` of the page's text.
+
+    A text that is given with a request has the source "given", and no item: its id is "". `labels`: those of an image.
+    """
 
     item_id: str
     item_name: str
@@ -33,28 +38,43 @@ class Excerpt(Struct, frozen=True, kw_only=True):
     page: int
     start: int
     text: str
+    labels: tuple[str, ...] = ()
 
 
 class Draft(Struct, frozen=True, kw_only=True):
     """An exercise before the gate has seen it.
 
     `key` is the right answer: the missing word, the text of the right option, the reference answer, or the steps in
-    order, one a line. `options` are what a multiple choice offers, or the steps as they are shown. `quote` is the text
-    of the excerpt that proves the key.
+    order, one a line. `options` are what a multiple choice offers, or the steps as they are shown; `likeness` has the
+    cosine of each option's vector with the key's, where they were compared. `quote` is the text of the excerpt that
+    proves the key. `language` is that of the question, None if it is not known. `subject` is what it is about, where
+    nobody asked for a concept.
     """
 
     kind: Kind
     question: str
     key: str
     options: tuple[str, ...] = ()
+    likeness: tuple[float, ...] = ()
     quote: str
     excerpt: Excerpt
+    language: str | None = None
+    subject: str = ""
+    writer: str = KEYLESS
 
     @property
     def shown(self) -> str:
         """Return what a learner sees: the question, and the options with letters."""
         lettered = [f"{chr(65 + n)}. {option}" for n, option in enumerate(self.options)]
         return "\n".join([self.question, *lettered])
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """An exercise that there is already, as far as others must differ from it."""
+
+    question: str
+    key: str
+    quote: str
 
 
 class NewExercise(Struct, frozen=True, kw_only=True):
@@ -83,6 +103,9 @@ class NewExercise(Struct, frozen=True, kw_only=True):
     previous_exercise_id: str | None
     request_sha256: str
     rejected: str
+    passage: str | None
+    writer: str
+    language: str | None
 
 
 class StoredExercise(Struct, frozen=True, kw_only=True):
@@ -108,15 +131,19 @@ class StoredExercise(Struct, frozen=True, kw_only=True):
     item_id: str
     item_name: str
     item_kind: Literal["image", "pdf"] | None
-    source: Literal["text", "caption", "ocr"]
+    source: Literal["text", "caption", "ocr", "given"]
     page: int
     quote: str
     page_start: int
     page_end: int
     previous_exercise_id: str | None
     rejected: str
+    passage: str | None
+    writer: str
+    language: str | None
     report: str | None
     retired_at: datetime | None
+    edited_at: datetime | None
     created_at: datetime
     stale: bool
 

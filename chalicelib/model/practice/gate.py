@@ -2,12 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 from chalicelib.model.chat.citations import Source
-from chalicelib.model.practice.drafting import type_of
-from chalicelib.model.practice.exercises import GAP, Draft
+from chalicelib.model.chat.figures import has_unsupported_facts
+from chalicelib.model.chat.grounding import strays
+from chalicelib.model.chat.links import has_unsupported_addresses
+from chalicelib.model.practice.exercises import GAP, KEYLESS, Draft, Seen
+from chalicelib.model.practice.sentences import points_elsewhere, whole_sentences
+from chalicelib.model.practice.terms import synonym_bound, type_of
 from chalicelib.model.practice.wording import read_words, stem_of
+from chalicelib.model.search.lexical import pairs_in
 
 Reason = Literal[
     "quote_not_found",
@@ -21,58 +27,116 @@ Reason = Literal[
     "giveaway_by_grammar",
     "near_duplicate",
     "says_too_little",
+    "says_more",
 ]
 LEAST_OPTIONS = 3
 LENGTHS_APART = 2.0  # times: a key may be so much longer or shorter than each distractor
 ALIKE = 0.8  # share of common words from which two exercises are duplicates
-MIN_CONTENT_WORDS = 3
+SAID = 0.6  # share of a question's words that a sentence must have to say the same
+MIN_CONTENT_WORDS = 3  # of a sentence that is shown
+MIN_ASKED_WORDS = 2  # of a question in other words than its sentence's
+MIN_NEW_WORDS = 2  # of a free answer: words that the question does not have
+FORM_CHARS = 6  # words that share so many characters at the beginning are forms of one word
+OPENING_CHARS = 16  # a question that has so much of the quote's beginning shows the quote
 _ARTICLE = re.compile(rf"\b(an?) {GAP}", re.IGNORECASE)
-_POINTS_BACK = re.compile(
-    r"(?:this|that|these|those|it|they|he|she|such|there|here|his|her|their|its)\b", re.IGNORECASE
-)
 
 
-def find_fault(draft: Draft, *, others: Sequence[str]) -> Reason | None:
-    """Return the first reason to refuse a draft, None if there is none.
-
-    `others` are the exercises that there are already, as a learner sees them.
-    """
+def find_fault(draft: Draft, *, others: Sequence[Seen]) -> Reason | None:
+    """Return the first reason to refuse a draft, None if there is none. `others` are the exercises that there are."""
     if Source(draft.excerpt.text).find(draft.quote) is None:
         return "quote_not_found"
-    if fault := _fault_of_key(draft):
-        return fault
-    if draft.kind == "multiple_choice" and (fault := _fault_of_options(draft)):
-        return fault
-    if any(are_alike(draft.shown, other) for other in others):
-        return "near_duplicate"
-    return None
+    fault = _fault_of_question(draft) or _fault_of_key(draft)
+    if fault is None and draft.kind == "ordered_steps":
+        fault = _fault_of_steps(draft)
+    elif fault is None and (draft.kind == "multiple_choice" or draft.options):
+        fault = _fault_of_options(draft)
+    if fault is None and draft.writer != KEYLESS and _says_more(draft):
+        fault = "says_more"
+    if fault is None and any(_repeats(draft, other) for other in others):
+        fault = "near_duplicate"
+    return fault
 
 
-def are_alike(one: str, other: str) -> bool:
-    """Return whether two exercises, as they are shown, share nearly all their words."""
-    a, b = {word.stem for word in read_words(one)}, {word.stem for word in read_words(other)}
+def _says_more(draft: Draft) -> bool:
+    """Return whether question or key has a number or an address that the passage lacks, or an option has an address."""
+    sources = [draft.excerpt.text]
+    said = f"{draft.question.replace(GAP, ' ')}\n{draft.key}"
+    return has_unsupported_facts(said, sources) or has_unsupported_addresses(
+        " ; ".join(draft.options), sources
+    )
+
+
+def _repeats(draft: Draft, other: Seen) -> bool:
+    """Return whether a draft asks what the other exercise asks: in its words, or for its key of its sentence."""
+    same_quote = _are_alike(draft.quote, other.quote)
+    if _are_alike(draft.question, other.question):
+        says_all = draft.kind not in (
+            "ordered_steps",
+            "image_question",
+        )  # these two ask all in the same words
+        return same_quote or (says_all and draft.question == other.question)
+    return same_quote and set(_words(draft.key)) == set(_words(other.key))
+
+
+def _are_alike(one: str, other: str) -> bool:
+    """Return whether two texts share nearly all their words."""
+    a, b = stems_of(one), stems_of(other)
     return len(a & b) >= ALIKE * max(1, min(len(a), len(b)))
+
+
+@lru_cache(maxsize=2048)
+def stems_of(text: str) -> frozenset[str]:
+    return frozenset(word.stem for word in read_words(text))
 
 
 def _fault_of_key(draft: Draft) -> Reason | None:
     """A key must be proved by the quote alone, and must not be seen in the question."""
-    key, quoted = _words(draft.key), _words(draft.quote)
-    if not key or not set(key) <= set(quoted):
+    key = _words(draft.key)
+    if not key:
         return "key_not_in_quote"
-    if _POINTS_BACK.match(draft.quote) or len(set(quoted)) < MIN_CONTENT_WORDS:
-        return "says_too_little"  # whoever sees the sentence alone does not know what it is about
-    if draft.kind in ("cloze", "multiple_choice"):
-        if draft.question.count(GAP) != 1:
-            return "not_one_key"
-        if set(key) & set(_words(draft.question.replace(GAP, " "))):
-            return "key_shown"
-    if draft.kind == "ordered_steps":
-        steps = draft.key.split("\n")
-        if sorted(steps) != sorted(draft.options) or len({step.lower() for step in steps}) < len(steps):
-            return "not_one_key"
-        if tuple(steps) == draft.options:
-            return "key_shown"
+    if not set(key) <= set(_words(draft.quote)):
+        is_wording = draft.kind == "short_answer" and not strays(
+            draft.key, [draft.quote], known=[draft.question]
+        )
+        if not is_wording:
+            return "key_not_in_quote"
+    asked = set(_words(draft.question.replace(GAP, " ")))
+    if GAP in draft.question and any(_begin_alike(word, other) for word in key for other in asked):
+        return "key_shown"
+    if draft.kind == "short_answer":
+        new = stems_of(draft.key) - stems_of(draft.question)
+        return None if len(new) >= MIN_NEW_WORDS or pairs_in(draft.key) else "key_shown"
+    if draft.kind != "ordered_steps" and (set(key) & asked if GAP in draft.question else set(key) <= asked):
+        return "key_shown"
     return None
+
+
+def _begin_alike(one: str, other: str) -> bool:
+    """Return whether two words are forms of one, as far as their beginnings tell."""
+    return len(one) > FORM_CHARS and len(other) > FORM_CHARS and one[:FORM_CHARS] == other[:FORM_CHARS]
+
+
+def _fault_of_question(draft: Draft) -> Reason | None:
+    """The question must say what it is about to whoever sees it alone."""
+    gaps = draft.question.count(GAP)
+    if gaps > 1 or (draft.kind == "cloze" and gaps == 0):
+        return "not_one_key"
+    if draft.kind in ("ordered_steps", "image_question"):
+        return None
+    opening = " ".join(draft.quote.split())[:OPENING_CHARS]
+    shows_quote = gaps == 1 or opening in draft.question
+    if shows_quote and (points_elsewhere(draft.quote) or len(set(_words(draft.quote))) < MIN_CONTENT_WORDS):
+        return "says_too_little"
+    if not shows_quote and (len(stems_of(draft.question)) < MIN_ASKED_WORDS and not pairs_in(draft.question)):
+        return "says_too_little"
+    return None
+
+
+def _fault_of_steps(draft: Draft) -> Reason | None:
+    steps = draft.key.split("\n")
+    if sorted(steps) != sorted(draft.options) or len({step.lower() for step in steps}) < len(steps):
+        return "not_one_key"
+    return "key_shown" if tuple(steps) == draft.options else None
 
 
 def _fault_of_options(draft: Draft) -> Reason | None:
@@ -82,9 +146,12 @@ def _fault_of_options(draft: Draft) -> Reason | None:
     if len(draft.options) < LEAST_OPTIONS:
         return "too_few_distractors"
     quoted, key = set(_words(draft.quote)), set(_words(draft.key))
+    near = dict(zip(draft.options, draft.likeness, strict=False))
     for option in wrong:
         words = set(_words(option))
-        if words == key or (words and words <= quoted):
+        if words == key or (words and words <= quoted) or near.get(option, 0.0) >= synonym_bound(draft.key):
+            return "distractor_is_right"
+        if _is_said_elsewhere(option, draft):
             return "distractor_is_right"
         if not words or type_of(option) != type_of(draft.key):
             return "distractor_of_other_type"
@@ -95,6 +162,21 @@ def _fault_of_options(draft: Draft) -> Reason | None:
     if article and len({option[0].lower() in "aeiou" for option in draft.options}) > 1:
         return "giveaway_by_grammar"
     return None
+
+
+def _is_said_elsewhere(option: str, draft: Draft) -> bool:
+    """Return whether another sentence of the excerpt has the option beside most words of the question."""
+    asked, wanted = stems_of(draft.question.replace(GAP, " ")), stems_of(option)
+    for sentence in whole_sentences(draft.excerpt.text):
+        said = stems_of(sentence)
+        if (
+            wanted
+            and wanted <= said
+            and len(asked & said) >= SAID * len(asked)
+            and sentence not in draft.quote
+        ):
+            return True
+    return False
 
 
 def _words(text: str) -> list[str]:

@@ -15,7 +15,7 @@ def mark_answer(exercise: StoredExercise, answer: str) -> Grade:
     """Return the grade of an answer to a cloze, a multiple choice or ordered steps."""
     if exercise.kind == "ordered_steps":
         return _mark_order(exercise, answer)
-    if exercise.kind == "multiple_choice":
+    if exercise.options:
         return _graded(float(_chosen(exercise, answer) == exercise.answer_key), exercise)
     return _graded(_mark_word(exercise.answer_key, answer), exercise)
 

@@ -1,5 +1,7 @@
 """Evaluate a learner's answer to an exercise."""
 
+from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import InvalidInput, Unavailable
@@ -14,7 +16,8 @@ from chalicelib.model.practice.exercises import (
 from chalicelib.model.practice.grading import Grade, grade_answer
 from chalicelib.model.practice.grading_features import Similarity
 from chalicelib.model.practice.marking import mark_answer
-from chalicelib.providers import Embedder
+from chalicelib.ops.practice.grade import Graded, grade_with_model
+from chalicelib.providers import ChatModel, Embedder
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.practice import evaluations, exercises
 
@@ -34,10 +37,15 @@ def evaluate_answer(
     time_spent_seconds: int | None,
     db: "Database",
     embedder: Embedder,
+    chat: ChatModel | None = None,
+    time_left_s: Callable[[], float] = lambda: inf,
 ) -> StoredEvaluation:
-    """Grade the answer and store the evaluation. Raise NotFound when there is no such exercise."""
+    """Grade the answer, a free one also with `chat`, and store the evaluation. Raise NotFound without exercise."""
     exercise = db.transact(user_id, lambda tx: exercises.get(tx, user_id, exercise_id, field="exercise_id"))
-    grade, grader = _grade(exercise, response_text, embedder)
+    graded = _grade(exercise, response_text, embedder)
+    if chat is not None and exercise.kind == "short_answer":
+        graded = grade_with_model(exercise, response_text, graded, chat=chat, time_left_s=time_left_s)
+    grade = graded.grade
     row = NewEvaluation(
         id=evaluation_id,
         exercise_id=exercise_id,
@@ -51,9 +59,9 @@ def evaluate_answer(
         incorrect_steps=list(grade.steps.incorrect),
         partial_steps=list(grade.steps.partial),
         first_gap=_first_gap(grade, exercise),
-        feedback=_feedback(grade, exercise),
+        feedback=_feedback(graded, exercise),
         next_action=_next_action(grade.score),
-        grader=grader,
+        grader=graded.grader,
     )
 
     def store(tx: Tx) -> StoredEvaluation:
@@ -64,13 +72,13 @@ def evaluate_answer(
     return db.transact(user_id, store)
 
 
-def _grade(exercise: StoredExercise, answer: str, embedder: Embedder) -> tuple[Grade, str]:
+def _grade(exercise: StoredExercise, answer: str, embedder: Embedder) -> Graded:
     if exercise.kind != "short_answer":
-        return mark_answer(exercise, answer), "key"
+        return Graded(grade=mark_answer(exercise, answer), grader="key")
     question, reference = exercise.question, exercise.answer_key
     similarity = _similarity(question, reference, answer, embedder)
     grade = grade_answer(question, reference, answer, similarity)
-    return grade, "features" if similarity is None else f"features, {embedder.model}"
+    return Graded(grade=grade, grader="features" if similarity is None else f"features, {embedder.model}")
 
 
 def _similarity(question: str, reference: str, answer: str, embedder: Embedder) -> Similarity | None:
@@ -97,7 +105,8 @@ def _first_gap(grade: Grade, exercise: StoredExercise) -> str | None:
     return grade.steps.first_gap or exercise.expected_steps[0]
 
 
-def _feedback(grade: Grade, exercise: StoredExercise) -> str:
+def _feedback(graded: Graded, exercise: StoredExercise) -> str:
+    grade = graded.grade
     said = {"correct": "Correct.", "partly": "Partly right.", "incorrect": "Not yet right."}[grade.verdict]
     lacking = [
         f"{name}: {' '.join(steps)}"
@@ -109,6 +118,10 @@ def _feedback(grade: Grade, exercise: StoredExercise) -> str:
         if steps
     ]
     sure = f"The grader is {grade.confidence:.0%} sure." if exercise.kind == "short_answer" else ""
-    if grade.verdict == "partly" and exercise.kind == "short_answer":
+    if graded.differ:
+        sure += (
+            " The model and the comparison of words differ: compare the answer with the quoted text yourself."
+        )
+    elif grade.verdict == "partly" and exercise.kind == "short_answer":
         sure += " The answer is near the border: compare it with the quoted text yourself."
     return " ".join(filter(None, [said, *lacking, sure]))

@@ -1,40 +1,37 @@
-"""Generate an exercise about a concept from the caller's own texts, with the quote that proves its key."""
+"""Generate exercises from the caller's own texts, each with the quote that proves its key."""
 
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
-from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid5
 
 import msgspec
 from msgspec import Struct
 
-from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.errors import BudgetSpent, InvalidInput, NotFound, Unavailable
 from chalicelib.model.chat.citations import Source
 from chalicelib.model.ids import is_uuid
-from chalicelib.model.practice.drafting import choose_sentences, draft_exercises
 from chalicelib.model.practice.exercises import (
-    KINDS,
     MASTERED,
     Difficulty,
     Draft,
     Excerpt,
     Kind,
+    Language,
     LifeCategory,
     NewExercise,
-    StoredConcept,
+    Seen,
     StoredExercise,
     Type,
 )
-from chalicelib.model.practice.gate import find_fault
 from chalicelib.model.practice.hints import hints_of, personalization_of
-from chalicelib.model.search.filters import Filters
-from chalicelib.model.search.ranking import is_relevant
-from chalicelib.ops.search.passages import Passage, find_passages
-from chalicelib.providers import Embedder
+from chalicelib.ops.practice.choose import Chosen, Embed, Vectors, Wish, choose_keyless
+from chalicelib.ops.practice.sources import GIVEN, Sources, find_excerpts, read_labels
+from chalicelib.ops.practice.write import write_drafts
+from chalicelib.providers import ChatModel, Embedder
 from chalicelib.stores.accounts import users
-from chalicelib.stores.chat import citations
 from chalicelib.stores.library import collections, items
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.practice import concepts, evaluations, exercises
@@ -42,14 +39,14 @@ from chalicelib.stores.practice import concepts, evaluations, exercises
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
-PASSAGE_TOKENS = 2_000
-MAX_DRAFTS = 60  # of each kind; reading and comparing one takes about a millisecond
-MAX_COMPARED = 100  # earlier exercises of the concept that a new one must differ from
+MAX_COMPARED = 500  # earlier exercises that a new one must differ from
 MAX_PHRASE_CHARS = 200
+EMBED_TIMEOUT_S = 10.0
+PASSAGE_REACH = 1_500  # characters of a given text before and behind a quote that are kept
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """A wish for an exercise. `concept_id` is a stored concept's id, or a phrase."""
+    """A wish for exercises. `concept_id` is a stored concept's id, or a phrase; "" asks about the sources as such."""
 
     concept_id: str
     student_id: str
@@ -57,9 +54,10 @@ class Wanted(Struct, frozen=True, kw_only=True):
     life_category: LifeCategory
     difficulty: Difficulty
     kind: Kind | None = None
+    language: Language | None = None
+    count: int = 1
     previous_exercise_id: str | None = None
-    item_ids: tuple[str, ...] | None = None
-    collection_id: str | None = None
+    sources: Sources = Sources()
 
     @property
     def sha256(self) -> str:
@@ -67,61 +65,109 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Generated(Struct, frozen=True, kw_only=True):
-    """An exercise. `is_cached`: the same request got it within the last 24 hours."""
+    """Exercises, at least one. The first `cached` of them were made for the same request within the last 24 hours.
 
-    exercise: StoredExercise
-    is_cached: bool
+    `refused` counts, by reason, the drafts that the gate refused on the way to the new ones.
+    """
+
+    exercises: list[StoredExercise]
+    cached: int
+    refused: dict[str, int]
 
 
 class _Known(Struct, frozen=True, kw_only=True):
-    """Facts known before an exercise is made. `phrase` names the concept; `shown` are its earlier exercises."""
+    """Facts known before an exercise is made. `phrase` names the concept, "" for none."""
 
     phrase: str
     type: Type
-    shown: tuple[str, ...]
-    cached: StoredExercise | None
+    cached: list[StoredExercise]
 
 
-def generate_exercise(
-    user_id: str, exercise_id: str, wanted: Wanted, *, db: "Database", embedder: Embedder
+def generate_exercises(
+    user_id: str,
+    creation_id: str,
+    wanted: Wanted,
+    *,
+    db: "Database",
+    embedder: Embedder,
+    chat: ChatModel | None = None,
+    time_left_s: Callable[[], float] = lambda: inf,
 ) -> Generated:
-    """Return an exercise that passes the gate; the same one for the same request within 24 hours.
+    """Return exercises that pass the gate, at most `wanted.count`; those that this request got within 24 hours first.
+
+    With `chat` it writes them; what it leaves is made without it.
 
     Raise NotFound: for an item, collection or exercise that does not exist; coded "nothing_found" when the texts have
     nothing about the concept; coded "no_exercise" when no draft passes the gate.
     """
     known = db.transact(user_id, lambda tx: _read(tx, user_id, wanted))
-    if known.cached is not None:
-        return Generated(exercise=known.cached, is_cached=True)
-    excerpts = _find_excerpts(user_id, wanted, known.phrase, db=db, embedder=embedder)
-    draft, rejected = choose_draft(
-        known.phrase, excerpts, wanted=wanted, others=known.shown, seed=exercise_id
+    missing = wanted.count - len(known.cached)
+    if missing <= 0:
+        return Generated(exercises=known.cached, cached=len(known.cached), refused={})
+    excerpts = find_excerpts(
+        user_id,
+        wanted.sources,
+        known.phrase,
+        seed=creation_id,
+        is_many=wanted.count > 1,
+        db=db,
+        embedder=embedder,
     )
+    seen = db.transact(user_id, lambda tx: _list_seen(tx, user_id, excerpts, known.phrase))
+    wish = Wish(
+        phrase=known.phrase,
+        interests=wanted.interests,
+        difficulty=wanted.difficulty,
+        kind=wanted.kind,
+        language=wanted.language,
+        count=missing,
+        labels=read_labels(user_id, excerpts, db=db),
+    )
+    chosen, embed = Chosen(), embed_with(embedder)
+    if chat is not None:
+        write_drafts(
+            wish,
+            excerpts,
+            chosen=chosen,
+            others=seen,
+            chat=chat,
+            embed=embed,
+            time_left_s=time_left_s,
+            seed=creation_id,
+        )
+    choose_keyless(wish, excerpts, chosen=chosen, others=seen, embed=embed, seed=creation_id)
+    if not chosen.drafts and not known.cached:
+        raise _none_passed(chosen)
 
-    def store(tx: Tx) -> StoredExercise:
+    def store(tx: Tx) -> list[StoredExercise]:
         users.ensure(tx, user_id)
-        concept = concepts.ensure(tx, user_id, exercise_id, known.phrase)
-        row = _row(exercise_id, concept, wanted, known.type, draft, rejected)
-        exercises.insert(tx, user_id, row)
-        return exercises.get(tx, user_id, exercise_id)
+        return [
+            _store(tx, user_id, creation_id, n, wanted, known, draft, chosen.refused)
+            for n, draft in enumerate(chosen.drafts)
+        ]
 
-    return Generated(exercise=db.transact(user_id, store), is_cached=False)
+    made = db.transact(user_id, store)
+    return Generated(exercises=[*known.cached, *made], cached=len(known.cached), refused=dict(chosen.refused))
 
 
-def choose_draft(
-    phrase: str, excerpts: Sequence[Excerpt], *, wanted: Wanted, others: Sequence[str], seed: str
-) -> tuple[Draft, dict[str, int]]:
-    """Return the first draft that passes the gate, and how many were refused before it, by reason. Raise NotFound."""
-    refused = Counter[str]()
-    sentences = choose_sentences(phrase, excerpts, wanted.interests)
-    for kind in (wanted.kind,) if wanted.kind else KINDS[wanted.difficulty]:
-        for draft in islice(draft_exercises(kind, sentences, concept=phrase, seed=seed), MAX_DRAFTS):
-            fault = find_fault(draft, others=others)
-            if fault is None:
-                return draft, dict(refused)
-            refused[fault] += 1
-    reasons = ", ".join(f"{reason} {count}" for reason, count in refused.most_common()) or "no whole sentence"
-    raise NotFound(
+def embed_with(embedder: Embedder) -> Embed:
+    """Return what gives the vectors of texts by text; none of them without the embedder."""
+
+    def embed(texts: Sequence[str]) -> Vectors:
+        if not texts:
+            return {}
+        try:
+            return dict(zip(texts, embedder.embed(texts, timeout_s=EMBED_TIMEOUT_S), strict=True))
+        except (BudgetSpent, InvalidInput, Unavailable):
+            return {}
+
+    return embed
+
+
+def _none_passed(chosen: Chosen) -> NotFound:
+    counts = chosen.refused.most_common()
+    reasons = ", ".join(f"{reason} {count}" for reason, count in counts) or "no whole sentence"
+    return NotFound(
         f"No exercise about this passed the checks ({reasons}). Try another kind, or a concept with more text.",
         code="no_exercise",
         field="concept_id",
@@ -131,22 +177,21 @@ def choose_draft(
 def _read(tx: Tx, user_id: str, wanted: Wanted) -> _Known:
     concept = concepts.find(tx, user_id, wanted.concept_id) if is_uuid(wanted.concept_id) else None
     phrase = concept.phrase if concept else _checked(wanted.concept_id)
-    if wanted.item_ids is not None:
-        items.require_all(tx, user_id, wanted.item_ids, field="item_ids")
-    if wanted.collection_id is not None:
-        collections.get(tx, user_id, wanted.collection_id, field="collection_id")
-    before = exercises.list_of_phrase(tx, user_id, phrase, limit=MAX_COMPARED)
+    sources = wanted.sources
+    if sources.item_ids is not None:
+        items.require_all(tx, user_id, sources.item_ids, field="item_ids")
+    if sources.collection_id is not None:
+        collections.get(tx, user_id, sources.collection_id, field="collection_id")
     return _Known(
         phrase=phrase,
         type=_type(tx, user_id, wanted.previous_exercise_id),
-        shown=tuple(exercise.content for exercise in before),
-        cached=exercises.find_recent(tx, user_id, wanted.sha256),
+        cached=exercises.list_recent(tx, user_id, wanted.sha256, limit=wanted.count),
     )
 
 
 def _checked(phrase: str) -> str:
     plain = " ".join(phrase.split())
-    if not any(char.isalnum() for char in plain) or len(plain) > MAX_PHRASE_CHARS:
+    if plain and (not any(char.isalnum() for char in plain) or len(plain) > MAX_PHRASE_CHARS):
         raise InvalidInput(
             f"A concept is an id of GET /api/v1/concepts, or a phrase of 1 to {MAX_PHRASE_CHARS} characters with "
             "at least one letter or digit.",
@@ -164,59 +209,33 @@ def _type(tx: Tx, user_id: str, previous_id: str | None) -> Type:
     return "advanced" if last and last[0].score >= MASTERED else "practice"
 
 
-def _find_excerpts(
-    user_id: str, wanted: Wanted, phrase: str, *, db: "Database", embedder: Embedder
-) -> list[Excerpt]:
-    found = find_passages(
-        user_id,
-        phrase,
-        filters=Filters(item_ids=wanted.item_ids, collection_id=wanted.collection_id),
-        max_tokens=PASSAGE_TOKENS,
-        db=db,
-        embedder=embedder,
-    )
-    near = [
-        passage
-        for passage in found.passages
-        if is_relevant(semantic_score=passage.semantic_score, coverage=passage.coverage, model=found.model)
-    ]
-    excerpts = db.transact(user_id, lambda tx: read_excerpts(tx, user_id, near)) if near else []
-    if not excerpts:
-        raise NotFound(
-            "Nothing in your documents is about this. Upload a document about it, or name the concept in its words.",
-            code="nothing_found",
-            field="concept_id",
-        )
-    return excerpts
+def _list_seen(tx: Tx, user_id: str, excerpts: Sequence[Excerpt], phrase: str) -> list[Seen]:
+    item_ids = sorted({excerpt.item_id for excerpt in excerpts})
+    return exercises.list_seen(tx, user_id, item_ids=item_ids, phrase=phrase, limit=MAX_COMPARED)
 
 
-def read_excerpts(tx: Tx, user_id: str, passages: Sequence[Passage]) -> list[Excerpt]:
-    """Return the passages as they are stored now; one whose item is gone is left out."""
-    windows = [
-        citations.Window(
-            item_id=each.item_id, page=each.page, source=each.source, start=each.char_start, end=each.char_end
-        )
-        for each in passages
-    ]
-    stored = citations.list_texts(tx, user_id, windows)
-    return [
-        Excerpt(
-            item_id=each.item_id,
-            item_name=each.name,
-            item_sha256=text.sha256,
-            source=each.source,
-            page=each.page,
-            start=text.start,
-            text=text.text,
-        )
-        for each, text in zip(passages, stored, strict=True)
-        if text is not None
-    ]
+def _store(
+    tx: Tx,
+    user_id: str,
+    creation_id: str,
+    n: int,
+    wanted: Wanted,
+    known: _Known,
+    draft: Draft,
+    refused: dict[str, int],
+) -> StoredExercise:
+    """Store the n-th exercise of a request. The refused drafts of them all are counted with the first one."""
+    exercise_id = creation_id if n == 0 else str(uuid5(UUID(creation_id), str(n)))
+    phrase = (known.phrase or draft.subject or draft.excerpt.item_name or draft.key)[:MAX_PHRASE_CHARS]
+    concept = concepts.ensure(tx, user_id, exercise_id, phrase)
+    row = _row(exercise_id, concept.id, wanted, known.type, draft, refused if n == 0 else {})
+    exercises.insert(tx, user_id, row)
+    return exercises.get(tx, user_id, exercise_id)
 
 
 def _row(
     exercise_id: str,
-    concept: StoredConcept,
+    concept_id: str,
     wanted: Wanted,
     type_: Type,
     draft: Draft,
@@ -225,12 +244,14 @@ def _row(
     excerpt = draft.excerpt
     span = Source(excerpt.text).find(draft.quote)
     assert span is not None  # the gate has found it
+    start, end = span
+    passage = excerpt.text[max(0, start - PASSAGE_REACH) : end + PASSAGE_REACH]
     values: dict[str, Any] = {
         name: getattr(excerpt, name) for name in ("item_id", "item_name", "item_sha256", "source", "page")
     }
     return NewExercise(
         id=exercise_id,
-        concept_id=concept.id,
+        concept_id=concept_id,
         student_id=wanted.student_id,
         type=type_,
         kind=draft.kind,
@@ -241,11 +262,14 @@ def _row(
         options=list(draft.options),
         hints=hints_of(draft),
         personalization=personalization_of(draft, wanted.interests, wanted.life_category),
-        quote=excerpt.text[slice(*span)],
-        page_start=excerpt.start + span[0],
-        page_end=excerpt.start + span[1],
+        quote=excerpt.text[start:end],
+        page_start=excerpt.start + start,
+        page_end=excerpt.start + end,
         previous_exercise_id=wanted.previous_exercise_id,
         request_sha256=wanted.sha256,
         rejected=json.dumps(rejected),
+        passage=passage if excerpt.source == GIVEN else None,
+        writer=draft.writer,
+        language=draft.language,
         **values,
     )

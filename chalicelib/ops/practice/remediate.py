@@ -1,10 +1,11 @@
 """Remediate the first gap of an evaluated answer: its page, easier problems, then the original exercise again."""
 
 import json
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import Conflict
-from chalicelib.model.practice.drafting import choose_sentences, draft_exercises
+from chalicelib.model.practice.drafting import Drafting
 from chalicelib.model.practice.exercises import (
     Excerpt,
     Kind,
@@ -13,6 +14,7 @@ from chalicelib.model.practice.exercises import (
     StoredRemediation,
 )
 from chalicelib.model.practice.gate import find_fault
+from chalicelib.model.practice.sentences import choose_sentences
 from chalicelib.stores.chat import citations
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.practice import evaluations, exercises
@@ -58,6 +60,10 @@ def remediate_gap(
 
 
 def _read_excerpt(tx: Tx, user_id: str, exercise: StoredExercise) -> Excerpt:
+    if exercise.passage is not None:
+        return _excerpt(
+            exercise, sha256=None, start=max(0, exercise.page_start - REACH_CHARS), text=exercise.passage
+        )
     window = citations.Window(
         item_id=exercise.item_id,
         page=exercise.page,
@@ -67,14 +73,18 @@ def _read_excerpt(tx: Tx, user_id: str, exercise: StoredExercise) -> Excerpt:
     )
     (stored,) = citations.list_texts(tx, user_id, [window])
     assert stored is not None  # an exercise that is not stale has its text
+    return _excerpt(exercise, sha256=stored.sha256, start=stored.start, text=stored.text)
+
+
+def _excerpt(exercise: StoredExercise, *, sha256: str | None, start: int, text: str) -> Excerpt:
     return Excerpt(
         item_id=exercise.item_id,
         item_name=exercise.item_name,
-        item_sha256=stored.sha256,
+        item_sha256=sha256,
         source=exercise.source,
         page=exercise.page,
-        start=stored.start,
-        text=stored.text,
+        start=start,
+        text=text,
     )
 
 
@@ -106,9 +116,9 @@ def _ladder(exercise: StoredExercise, excerpt: Excerpt) -> list[dict[str, object
     quote = " ".join(exercise.quote.split())
     sentences.sort(key=lambda sentence: sentence.text != quote)
     found: list[dict[str, object]] = []
+    drafting = Drafting(sentences, concept=exercise.concept, language=None, seed=exercise.id)
     for kind in LADDER:
-        drafts = list(draft_exercises(kind, sentences, concept=exercise.concept, seed=exercise.id))
-        for draft in drafts[:MAX_DRAFTS]:
+        for draft in islice(drafting.drafts(kind, {}), MAX_DRAFTS):
             if draft.question != exercise.question and find_fault(draft, others=()) is None:
                 hint = f"It begins with “{draft.key[0]}”."
                 found.append({"kind": kind, "question": draft.shown, "answer": draft.key, "hint": hint})

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from chalicelib.model import prompts
 from chalicelib.model.ingest.chunking import estimate_tokens
-from chalicelib.model.usage.usage import Usage
+from chalicelib.model.usage.usage import Operation, Usage
 from chalicelib.ops.usage.meter import Meter
 from chalicelib.providers import (
     Analysis,
@@ -91,9 +91,11 @@ class MeteredEmbedder:
 
 
 class MeteredChat:
-    def __init__(self, chat: ChatModel, meter: Meter) -> None:
+    """`operation` is what the ledger calls the model's answers."""
+
+    def __init__(self, chat: ChatModel, meter: Meter, operation: Operation = "chat") -> None:
         self.provider, self.model, self.asked = chat.provider, chat.model, chat.asked
-        self._chat, self._meter = chat, meter
+        self._chat, self._meter, self._operation = chat, meter, operation
 
     def complete(
         self,
@@ -108,7 +110,7 @@ class MeteredChat:
         """Return an answer in JSON to a prompt; see ChatModel."""
         given: dict[str, Any] = {"schema": schema, "max_tokens": max_tokens, "timeout_s": timeout_s}
         most = _most(self.asked, prompt=_tokens(prompt), answer=max_tokens)
-        with self._meter.counting("chat", most, spend) as count:
+        with self._meter.counting(self._operation, most, spend) as count:
             return self._chat.complete(system, prompt, **given, spend=count)
 
 

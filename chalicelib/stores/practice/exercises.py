@@ -1,12 +1,13 @@
 """Exercises, each compared with its source as it is now."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec.structs import asdict
 
 from chalicelib.errors import NotFound
 from chalicelib.model.ids import checked_uuid
-from chalicelib.model.practice.exercises import NewExercise, StoredExercise
+from chalicelib.model.practice.exercises import NewExercise, Seen, StoredExercise
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 
@@ -27,15 +28,19 @@ def get(tx: Tx, user_id: str, exercise_id: str, *, field: str = "") -> StoredExe
     return row
 
 
-def find_recent(tx: Tx, user_id: str, request_sha256: str) -> StoredExercise | None:
-    """Return the exercise that this request got within the last 24 hours, None if there is none or it is stale."""
-    row = tx.row(StoredExercise, SQL["find_recent"], user_id=user_id, request_sha256=request_sha256)
-    return None if row is None or row.stale else row
+def list_recent(tx: Tx, user_id: str, request_sha256: str, *, limit: int) -> list[StoredExercise]:
+    """Return the exercises that this request got within 24 hours, without retired and stale ones, oldest first."""
+    rows = tx.rows(
+        StoredExercise, SQL["list_recent"], user_id=user_id, request_sha256=request_sha256, limit=limit
+    )
+    return [row for row in reversed(rows) if not row.stale]
 
 
-def list_of_phrase(tx: Tx, user_id: str, phrase: str, *, limit: int) -> list[StoredExercise]:
-    """Return the exercises of the concept of this phrase that are not retired, newest first."""
-    return tx.rows(StoredExercise, SQL["list_of_phrase"], user_id=user_id, phrase=phrase, limit=limit)
+def list_seen(tx: Tx, user_id: str, *, item_ids: Sequence[str], phrase: str, limit: int) -> list[Seen]:
+    """Return the latest exercises of these items or of the concept of this phrase, retired ones too."""
+    return tx.rows(
+        Seen, SQL["list_seen"], user_id=user_id, item_ids=list(item_ids), phrase=phrase, limit=limit
+    )
 
 
 def list_page(

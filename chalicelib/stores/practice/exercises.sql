@@ -1,11 +1,13 @@
+-- One transaction may insert several: they keep their order.
 -- :name insert
 INSERT INTO exercises (user_id, id, concept_id, student_id, type, kind, difficulty, life_category, question, answer_key,
                        options, hints, personalization, item_id, item_name, item_sha256, source, page, quote, page_start,
-                       page_end, previous_exercise_id, request_sha256, rejected)
+                       page_end, previous_exercise_id, request_sha256, rejected, passage, writer, language, created_at)
 VALUES (%(user_id)s, %(id)s::uuid, %(concept_id)s::uuid, %(student_id)s, %(type)s, %(kind)s, %(difficulty)s,
         %(life_category)s, %(question)s, %(answer_key)s, %(options)s::text[], %(hints)s::text[], %(personalization)s,
         %(item_id)s, %(item_name)s, %(item_sha256)s, %(source)s, %(page)s, %(quote)s, %(page_start)s, %(page_end)s,
-        %(previous_exercise_id)s::uuid, %(request_sha256)s, %(rejected)s::jsonb)
+        %(previous_exercise_id)s::uuid, %(request_sha256)s, %(rejected)s::jsonb,
+        %(passage)s, %(writer)s, %(language)s, clock_timestamp())
 ON CONFLICT (user_id, id) DO NOTHING
 
 -- An exercise is stale when its item is deleted, has other bytes than those quoted, or has another text there now.
@@ -14,8 +16,9 @@ ON CONFLICT (user_id, id) DO NOTHING
 SELECT e.id::text, e.concept_id::text, c.phrase AS concept, e.student_id, e.type, e.kind, e.difficulty, e.life_category,
        e.question, e.answer_key, e.options, e.hints, e.personalization, e.item_id, e.item_name, i.kind AS item_kind,
        e.source, e.page, e.quote, e.page_start, e.page_end, e.previous_exercise_id::text, e.rejected::text, e.report,
-       e.retired_at, e.created_at,
-       i.id IS NULL OR i.sha256 IS DISTINCT FROM e.item_sha256 OR NOT coalesce(stored.has_quote, false) AS stale
+       e.passage, e.writer, e.language, e.retired_at, e.edited_at, e.created_at,
+       e.source <> 'given' AND (i.id IS NULL OR i.sha256 IS DISTINCT FROM e.item_sha256
+                                OR NOT coalesce(stored.has_quote, false)) AS stale
 FROM exercises e
 JOIN concepts c ON c.user_id = e.user_id AND c.id = e.concept_id
 LEFT JOIN items i ON i.user_id = e.user_id AND i.id = e.item_id
@@ -34,10 +37,10 @@ WHERE e.user_id = %(user_id)s
 -- :include compared
   AND e.id = %(id)s::uuid
 
--- :name find_recent
+-- :name list_recent
 -- :include compared
   AND e.request_sha256 = %(request_sha256)s AND e.retired_at IS NULL AND e.created_at > now() - interval '24 hours'
-ORDER BY e.created_at DESC LIMIT 1
+ORDER BY e.created_at DESC, e.id LIMIT %(limit)s
 
 -- :name list
 -- :include compared
@@ -47,9 +50,11 @@ ORDER BY e.created_at DESC LIMIT 1
   AND (%(after_at)s::timestamptz IS NULL OR (e.created_at, e.id::text) < (%(after_at)s, %(after_id)s::text))
 ORDER BY e.created_at DESC, e.id::text DESC LIMIT %(limit)s
 
--- :name list_of_phrase
--- :include compared
-  AND lower(c.phrase) = lower(%(phrase)s) AND e.retired_at IS NULL
+-- What a new exercise must differ from, retired ones too: those of the same items or of the same concept.
+-- :name list_seen
+SELECT e.question, e.answer_key AS key, e.quote
+FROM exercises e JOIN concepts c ON c.user_id = e.user_id AND c.id = e.concept_id
+WHERE e.user_id = %(user_id)s AND (e.item_id = ANY (%(item_ids)s::text[]) OR lower(c.phrase) = lower(%(phrase)s))
 ORDER BY e.created_at DESC LIMIT %(limit)s
 
 -- :name update

@@ -1,0 +1,263 @@
+"""Chooses the sentences of excerpts that are worth asking about.
+
+A sentence weighs more with rare words (BM25's inverse document frequency, over the sentences at hand), with words of
+the concept, with words of the learner's interests, and near the beginning of its excerpt. It weighs less with words
+that point to what is not shown.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
+
+from msgspec import Struct
+
+from chalicelib.model.ingest.sentences import CLOSERS, SPACED_MARKS, UNSPACED_MARKS, sentence_spans
+from chalicelib.model.practice.exercises import Excerpt
+from chalicelib.model.practice.wording import read_words
+from chalicelib.model.search.language import language_of
+from chalicelib.model.search.lexical import pairs_in
+
+MIN_WORDS, MAX_WORDS = 8, 40  # of a sentence that an exercise is made of
+MIN_LONE_LETTERS = 2  # from so many single letters on a sentence is a formula in words
+COMFORTABLE_WORDS = 26  # a longer one is worth less
+MIN_UNSPACED, MAX_UNSPACED = 18, 120  # characters, where words have no spaces between them
+ENDS = (SPACED_MARKS + UNSPACED_MARKS).translate(
+    {ord(mark): None for mark in "?？؟…"}
+)  # a question is not asked about
+LETTERS = 0.78  # share of letters among a sentence's characters; formulas and tables have fewer
+HEADING_SHARE = 0.7  # a heading is shorter than this share of the line below it
+DOUBTFUL, UNCLEAR = 2.0, 0.7  # what a doubtful sentence loses, and one with pronouns for each
+# Words that point to another sentence. In front of a sentence, all do; the second group within it too.
+_LEANS_IN_FRONT_WORDS = """
+    it they he she his her their its there here however therefore thus hence moreover furthermore also instead
+    still otherwise nevertheless nonetheless meanwhile similarly likewise consequently accordingly additionally
+    finally secondly thirdly then so but and or yet because while another others both neither either again later
+    one each many most some all other which who es er sie sein seine ihr ihre ihren jedoch dabei dadurch
+    außerdem dazu deshalb daher damit dann doch aber auch trotzdem dennoch allerdings stattdessen so somit
+    hierbei hier dort danach davon darin dafür daraus darüber eine einer andere anderer manche einige beide
+    dessen deren il elle ils elles son sa ses leur leurs cependant ainsi donc mais aussi ensuite puis él ella
+    ellos ellas su sus sin además también pero entonces luego он она они оно его её их однако поэтому также
+    кроме затем потом но и а там тогда здесь таким другие другой первый второй
+"""
+LEANS_IN_FRONT = frozenset(_LEANS_IN_FRONT_WORDS.split())
+_POINTS_ELSEWHERE_WORDS = """
+    this these that's those such former latter aforementioned above following below herein dies diese dieser
+    dieses diesen diesem solche solcher solches jene jener jenes dieselbe obige folgende folgenden ce cet cette
+    ces cela ceci celui celle este esta estos estas ese esa esos esas aquel aquella esto eso этот эта это эти
+    этого этой этих этому этим такой такая такие таких данный данная данные
+"""
+POINTS_ELSEWHERE = frozenset(_POINTS_ELSEWHERE_WORDS.split())
+_UNCLEAR_WORDS = """
+    it they he she him his her hers their them its er sie ihr ihm ihn il elle они он она его
+"""
+_UNCLEAR = frozenset(_UNCLEAR_WORDS.split())
+_POINTS_UNSPACED = (
+    "这",
+    "该",
+    "此",
+    "它",
+    "他",
+    "她",
+    "其",
+    "但",
+    "因此",
+    "然而",
+    "另",
+    "而",
+    "これ",
+    "それ",
+    "この",
+    "その",
+)
+
+
+class Sentence(Struct, frozen=True, kw_only=True):
+    """A sentence of an excerpt. `weight` is how much it is worth asking about.
+
+    `is_doubtful`: it may be a title or a caption, or point to another sentence.
+    """
+
+    text: str
+    excerpt: Excerpt
+    weight: float
+    is_doubtful: bool
+
+
+def choose_sentences(concept: str, excerpts: Sequence[Excerpt], interests: Sequence[str]) -> list[Sentence]:
+    """Return the sentences that exercises can be made of, best first.
+
+    Without a concept they take turns: the best sentence of each page comes before the second best of any.
+    """
+    found = [
+        (text, excerpt, n) for excerpt in excerpts for n, text in enumerate(whole_sentences(excerpt.text))
+    ]
+    stems = [{word.stem for word in read_words(text)} for text, _, _ in found]
+    rarity = rarity_of(stems)
+    wanted = {word.stem for word in read_words(concept)}
+    liked = {word.stem for interest in interests for word in read_words(interest)}
+    sentences = [
+        Sentence(
+            text=text,
+            excerpt=excerpt,
+            weight=sum(rarity[stem] for stem in own) / (4 + len(own))
+            + 3 * len(own & wanted) / max(1, len(wanted))
+            + len(own & liked)
+            - 0.05 * min(place, 20)
+            - 0.05 * max(0, len(text.split()) - COMFORTABLE_WORDS)
+            - _dependence(text),
+            is_doubtful=_is_doubtful(text),
+        )
+        for (text, excerpt, place), own in zip(found, stems, strict=True)
+    ]
+    ranked = sorted(sentences, key=lambda sentence: -sentence.weight)
+    return ranked if concept else _in_turns(ranked)
+
+
+@lru_cache(maxsize=256)
+def whole_sentences(text: str) -> tuple[str, ...]:
+    """Return the sentences of a text that can be asked about, each on one line and once."""
+    pieces = (
+        _without_headings(text[start:end]) if start == 0 or text[start - 1] == "\n" else text[start:end]
+        for start, end in sentence_spans(text)
+    )
+    kept = dict.fromkeys(_label().sub("", " ".join(piece.split())) for piece in pieces)
+    return tuple(sentence for sentence in kept if _is_whole(sentence))
+
+
+def points_elsewhere(sentence: str) -> bool:
+    """Return whether a sentence begins with a word that points to one that is not shown."""
+    words = re.findall(r"[^\W\d_]+", sentence.lower())
+    if not words or sentence.startswith(_POINTS_UNSPACED):
+        return True
+    introduced = re.match(r"[^,]{1,60},\s*([^\W\d_]+)", sentence.lower())
+    return (
+        words[0] in LEANS_IN_FRONT
+        or words[0] in POINTS_ELSEWHERE
+        or bool(introduced and introduced[1] in _UNCLEAR | POINTS_ELSEWHERE)
+        or bool(_connective().match(sentence))
+    )
+
+
+def rarity_of(groups: Sequence[Iterable[str]]) -> dict[str, float]:
+    """Return BM25's inverse document frequency of each word, with the groups as documents."""
+    counts = Counter(word for group in groups for word in set(group))
+    return {word: math.log(1 + (len(groups) - n + 0.5) / (n + 0.5)) for word, n in counts.items()}
+
+
+def _in_turns(ranked: Sequence[Sentence]) -> list[Sentence]:
+    seen = Counter[tuple[str, int, str]]()
+    turns = dict[int, int]()
+    for n, sentence in enumerate(ranked):
+        page = (sentence.excerpt.item_id, sentence.excerpt.page, sentence.excerpt.source)
+        turns[n] = seen[page]
+        seen[page] += 1
+    order = sorted(turns, key=lambda n: (ranked[n].is_doubtful, turns[n]))
+    return [ranked[n] for n in order]
+
+
+def _without_headings(piece: str) -> str:
+    """Return the sentence without the lines in front of it that are a heading or a page's header."""
+    lines = piece.split("\n")
+    while len(lines) > 1:
+        first, second = lines[0].strip(), lines[1].strip()
+        is_short = len(first) < HEADING_SHARE * len(second) or len(first.split()) <= 4
+        if not (is_short and (second[:1].isupper() or not second)) and first:
+            break
+        if first and first[-1] in ",;-":
+            break
+        lines = lines[1:]
+    return "\n".join(lines)
+
+
+def _is_whole(sentence: str) -> bool:
+    bare = sentence.rstrip(CLOSERS)
+    if not bare or bare[-1] not in ENDS or bare.endswith(("...", "…")):
+        return False
+    if pairs_in(sentence):
+        length_fits = MIN_UNSPACED <= len(sentence) <= MAX_UNSPACED
+    else:
+        length_fits = MIN_WORDS <= len(sentence.split()) <= MAX_WORDS and sentence[0].isupper()
+    return length_fits and _is_prose(sentence)
+
+
+def _is_prose(sentence: str) -> bool:
+    shown = [char for char in sentence if not char.isspace()]
+    letters = sum(char.isalpha() for char in shown)
+    digits = sum(char.isdigit() for char in shown)
+    brackets = (("(", ")"), ("[", "]"), ("{", "}"))
+    return (
+        letters + digits / 2 >= LETTERS * len(shown)
+        and all(sentence.count(a) == sentence.count(b) for a, b in brackets)
+        and sentence.count('"') % 2 == 0
+        and not _not_prose().search(sentence)
+        and len(_lone_letter().findall(sentence)) < MIN_LONE_LETTERS
+    )
+
+
+def _is_doubtful(sentence: str) -> bool:
+    words = re.findall(r"[^\W\d_]+", sentence.lower())
+    no_verb = language_of(sentence) == "en" and not _verb().search(sentence)
+    return no_verb or any(word in POINTS_ELSEWHERE for word in words)
+
+
+def _dependence(sentence: str) -> float:
+    """Return what a sentence loses because it may not be understood alone."""
+    words = re.findall(r"[^\W\d_]+", sentence.lower())
+    return DOUBTFUL * _is_doubtful(sentence) + UNCLEAR * sum(word in _UNCLEAR for word in words)
+
+
+@cache
+def _not_prose() -> re.Pattern[str]:
+    """Match what running text does not have: addresses, formulas, contents lists, captions, references, licences."""
+    return re.compile(
+        r"https?:|www\.|\S@\S|[=<>∈⊆∀∃→⇒∑∫|\\{}~^_]|\.{3,}|…|\uFFFD|"
+        r"^(?:Figure|Fig\.|Table|Listing|Algorithm|Abb\.|Abbildung|Tabelle|Tableau|Figura|Tabla|Рис|Таблица|Beispiel|"
+        r"Definition|Satz|Lemma|Theorem|Beweis|Proof|Acknowledg|Copyright|©)|"
+        r"\b(?:Bemerkung|Definition|Satz|Beispiel|Lemma|Korollar|Theorem|Proposition|Remark|Example|Corollary|"
+        r"Behauptung|Aufgabe|Exercise) \d|\b(?:Beweis|Proof)[:.]|"
+        r"\b(?:see|shown in|siehe|in) (?:Figure|Fig|Table|Section|Abb|Kapitel)|\b(?:ISBN|doi|arXiv|Proceedings|Proc\.|"
+        r"PhD thesis|pages \d)|\[\d+\] [A-Z]|\b[A-Z]\. (?:[A-Z]\. )?[A-Z][a-z]+,|\b[A-Z]\. [A-Z]\. |"
+        r"\bcopyright\b|all rights reserved|republish|\bpermission\b|"
+        r"[•▪◦*†‡§¶]|et\.? al\b|, (?:19|20)\d\d\.$"
+    )
+
+
+@cache
+def _connective() -> re.Pattern[str]:
+    return re.compile(
+        r"(?:In (?:contrast|addition|fact|particular|this|that|such|other|these|turn|short)|On the other|"
+        r"For (?:example|instance|this)|As (?:a result|such|a consequence|shown|mentioned|above|before|well)|That is|"
+        r"At (?:this|that)|One (?:of|such|can)|Some of|Most of|By (?:contrast|this)|To (?:do|this)|After (?:this|that)|"
+        r"The (?:study|authors?|researchers|paper|report|latter|former|same|others?)|"
+        r"(?:First|Second|Third|Next|Last|Of course|Indeed),|Zum Beispiel|Im Gegensatz|Darüber hinaus|Aus diesem|"
+        r"In diese[rnm]|Auf diese|Zu diese[rnm]|Nach diese[rnm]|Par exemple|Por ejemplo|"
+        r"Кроме того|В этом|Таким образом|В то же|С другой|В результате|При этом|Например|В отличие)\b"
+    )
+
+
+@cache
+def _label() -> re.Pattern[str]:
+    """Match the label in front of a sentence of a structured abstract."""
+    return re.compile(
+        r"^(?:[A-Z]{4,}(?: (?:AND |OF )?[A-Z]{3,})*|Methods?|Results?|Conclusions?|Background|Objectives?|Design|"
+        r"Setting|Findings|Interpretation|Aims?|Purpose):?\s+(?:\([a-z]\)\s+)?(?=[A-Z])"
+    )
+
+
+@cache
+def _verb() -> re.Pattern[str]:
+    """Match what an English sentence has and a title mostly lacks: a verb, told by itself or by its object."""
+    return re.compile(
+        r"\b(?:is|are|was|were|been?|has|have|had|do|does|did|can|could|may|might|must|will|would|shall|should)\b|"
+        r"(?<![\w-])[a-z]{3,}ed\b|"
+        r"\b(?!of|in|on|at|by|for|from|with|and|or|to|as|into|over|under|inside|within|between|through|per|via|than|like|"
+        r"about|after|before|during|that|which|both|all)[a-z]+ (?:the|an?|its|their|that)\b"
+    )
+
+
+@cache
+def _lone_letter() -> re.Pattern[str]:
+    """Match a letter that stands alone as the name of a quantity, and is no word of a language."""
+    return re.compile(r"(?<![\w.'’-])(?![aeioyAIOаеиоуявскВСКИОУАЯ])[^\W\d_](?![\w.'’-])")

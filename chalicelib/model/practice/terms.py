@@ -1,0 +1,320 @@
+"""Finds the terms of sentences that can be asked for, and other terms that could stand in their place.
+
+A term is a number, a name (a run of capitalised words within a sentence), or a noun. Nouns are told by their
+neighbours: a noun follows an article, a preposition or a word that something follows elsewhere as a noun, and a mark
+or a function word follows it. In German a noun has a capital.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Literal
+
+from msgspec import Struct
+
+from chalicelib.model.chat.questions import EMPTY
+from chalicelib.model.practice.wording import stem_of
+from chalicelib.model.search.lexical import pairs_in
+
+DISTRACTORS = 3
+# Cosine from which two terms may mean the same, so that both would be right. Two names that are alike name two things.
+SYNONYM, SAME_NAME = 0.6, 0.9
+UNRELATED, OTHER_NAME = (
+    0.3,
+    0.38,
+)  # cosine below which a word, or a name, is not plausible in the other's place
+INFLECTED = ("de", "fr", "es", "it", "pt", "ru")  # the word in front of a term must fit it
+MAX_NAME_WORDS = 4
+# Endings by which words of one type are told apart: a distractor shares its key's.
+_ENDINGS = ("ing", "ed", "ly")
+_ARTICLES_WORDS = """
+    the a an this these those that my your his her its our their i you he she it we they who
+"""
+_ARTICLES = frozenset(_ARTICLES_WORDS.split())
+_BEFORE_NOUN_WORDS = """
+    the a an of in on at by for from with without between through into during per than as its their his her our
+    each every these those no any and or via against among under over le la les un une des du de au aux dans par
+    pour sur avec sans el los las una unos unas del al en con por para sin в на с для из от по при за к о об без
+    до через между под над у
+"""
+_BEFORE_NOUN = frozenset(_BEFORE_NOUN_WORDS.split())
+_BEFORE_GERMAN_NOUN_WORDS = """
+    der die das den dem des ein eine einen einem einer eines im am vom zum zur beim ins ans kein keine seine
+    ihre
+"""
+_BEFORE_GERMAN_NOUN = frozenset(_BEFORE_GERMAN_NOUN_WORDS.split())
+_NOT_BEFORE_NOUN_WORDS = """
+    to not can will would could should may might must do does did i you he she it we they who which that is are
+    was were be been being has have had very more most so too
+"""
+_NOT_BEFORE_NOUN = frozenset(_NOT_BEFORE_NOUN_WORDS.split())
+_MORE_EMPTY_WORDS = """
+    up out off down back away into onto upon during while whereas whether since until although though because
+    per via between among through across within under over after before above below against toward towards
+    despite both few several often always never usually typically generally however therefore thus hence still
+    even yet already once there here where when why such like unlike including according due well less least
+    first second third last next one two three four five six seven eight nine ten и в на с по не что как это для
+    из от до при его её их к у о об за но а или был была было были быть также который которая которые которых
+    если чем только же бы ли то так уже еще ещё durch gegen ohne um bis seit während wegen trotz zwischen unter
+    vor hinter neben sowie sondern sodass dass weil wenn als ob obwohl nur noch schon sehr mehr einer eines kann
+    können soll sollen muss müssen darf dürfen sich werden worden wurde wurden hatte hatten haben
+"""
+_MORE_EMPTY = frozenset(_MORE_EMPTY_WORDS.split())
+# Words that tell little, whatever the text is about.
+_GENERIC_WORDS = """
+    everyone everybody everything someone something anyone anything nothing itself himself herself themselves other
+    thing things way ways case cases example examples number numbers result results part parts time times use
+    uses kind kinds type types work works paper study studies section chapter figure table work approach
+    approaches method methods order end fact point points total amount amounts lack terms term means addition
+    reason reasons people group groups year years month months week weeks day days hour hours minute minutes
+    page pages rest variety set sets range form forms level levels role presence absence effect effects analysis
+    support need needs majority basis side percent million billion thousand hundred half level change changes
+    use ability teil teile jahr jahre jahren zeit fall fälle beispiel zahl ende form art weise rahmen grund tag
+    tage
+"""
+_GENERIC = frozenset(_GENERIC_WORDS.split())
+_LABELS_WORDS = """
+    figure fig table section chapter page abb abbildung tabelle kapitel seite volume no eq equation step
+"""
+_LABELS = frozenset(_LABELS_WORDS.split())
+_JOINERS = ("-", "–", "—", "/")  # between parts of one sign
+Kind = Literal["number", "name", "word"]
+
+
+class Term(Struct, frozen=True, kw_only=True):
+    """A term at its place in a sentence. Two terms may stand for each other when their `shape` is equal.
+
+    `left` is the word in front, lower-case, "" at a sentence's beginning.
+    """
+
+    text: str
+    kind: Kind
+    start: int
+    left: str
+    language: str | None
+
+    @property
+    def shape(self) -> tuple[str, ...]:
+        if self.kind == "number":
+            return ("number",)
+        capitals = "capitals" if self.text.isupper() else "words"
+        if self.kind == "name":
+            return ("name", capitals, str(min(2, len(self.text.split()))), self._ending, self._slot)
+        return ("word", self._ending, self._slot)
+
+    @property
+    def _ending(self) -> str:
+        """Return what tells a word's number, or its case where that is seen in it."""
+        return self.text[-2:] if self.language == "ru" else ending_of(self.text)
+
+    @property
+    def _slot(self) -> str:
+        """Return what the word in front demands: itself where words agree with it, else whether it is an article."""
+        if self.language in INFLECTED:
+            is_small = self.left in EMPTY or self.left in _MORE_EMPTY or self.left in _BEFORE_NOUN
+            return self.left if is_small else self.left[-2:]
+        return (
+            "the" if self.left in ("a", "an") else self.left if self.left in ("the", "in", "at", "by") else ""
+        )
+
+
+def type_of(term: str) -> tuple[str, bool, str]:
+    """Return by what a distractor must equal its key: number or word, its capital, its ending."""
+    if term[0].isdigit():
+        return "number", False, ""
+    return "word", term[0].isupper(), ending_of(term)
+
+
+def ending_of(word: str) -> str:
+    """Return the ending that tells a word's form, "s" for a plural in English."""
+    lower = word.lower()
+    if lower.endswith("s") and not lower.endswith(("ss", "us", "is", "ics")):
+        return "s"
+    return next((each for each in _ENDINGS if lower.endswith(each)), "")
+
+
+def terms_of(sentences: Sequence[str], languages: Sequence[str | None]) -> list[list[Term]]:
+    """Return, for each sentence in its language, the terms that can be asked for, in order."""
+    tokens = [list(_token().finditer(sentence)) for sentence in sentences]
+    nouns = _nouns([[token[0] for token in each] for each in tokens])
+    return [
+        _terms(each, language=language, nouns=nouns) for each, language in zip(tokens, languages, strict=True)
+    ]
+
+
+def distractors_of(
+    key: Term, sentence: str, pool: Sequence[Sequence[Term]], vectors: Mapping[str, Sequence[float]]
+) -> list[str]:
+    """Return up to three terms of the key's shape from other sentences: its nearest neighbours by their vectors.
+
+    A term that is so near that it may mean the same is left out. Without vectors those of the most similar length come
+    first. Those of a number are numbers near it.
+    """
+    if key.kind == "number":
+        return _numbers_near(key.text, sentence)
+    if key.language == "de" and key.left not in _BEFORE_GERMAN_NOUN:
+        return []  # nothing tells a noun from a name, or its gender
+    taken = {stem_of(word) for word in re.findall(r"[^\W_]+", sentence.lower())}
+    found: dict[str, str] = {}
+    for term in (term for terms in pool for term in terms):
+        stems = {stem_of(word) for word in re.findall(r"[^\W_]+", term.text.lower())}
+        if term.shape == key.shape and not stems & taken and not _share_beginning(term.text, key.text):
+            found.setdefault(" ".join(sorted(stems)), term.text)
+    bound = synonym_bound(key.text)
+    near = {text: likeness(key.text, text, vectors) for text in found.values()}
+    least = OTHER_NAME if key.kind == "name" else UNRELATED
+    possible = [text for text, cosine in near.items() if cosine is None or least <= cosine < bound]
+    ranked = sorted(possible, key=lambda text: (-(near[text] or 0.0), abs(len(text) - len(key.text)), text))
+    chosen: list[str] = []
+    for text in ranked:
+        if not any(_share_beginning(text, other) for other in chosen):
+            chosen.append(text)
+    return chosen[:DISTRACTORS]
+
+
+def synonym_bound(key: str) -> float:
+    """Return the cosine from which another term may mean the same as the key."""
+    return SAME_NAME if key[:1].isupper() or key[:1].isdigit() else SYNONYM
+
+
+def likeness(one: str, other: str, vectors: Mapping[str, Sequence[float]]) -> float | None:
+    """Return the cosine of two terms, None without the vector of either."""
+    if one not in vectors or other not in vectors:
+        return None
+    return sum(a * b for a, b in zip(vectors[one], vectors[other], strict=True))
+
+
+def _terms(tokens: Sequence[re.Match[str]], *, language: str | None, nouns: frozenset[str]) -> list[Term]:
+    found: list[Term] = []
+    n = 0
+    while n < len(tokens):
+        length, kind = _read_term([token[0] for token in tokens], n, language=language, nouns=nouns)
+        start, end = tokens[n].start(), tokens[n + length - 1].end()
+        if kind and _stands_free(tokens[n].string, start, end):
+            left = tokens[n - 1][0].lower() if n else ""
+            text = tokens[n].string[start:end]
+            found.append(Term(text=text, kind=kind, start=start, left=left, language=language))
+        n += length
+    return found
+
+
+def _read_term(
+    tokens: Sequence[str], n: int, *, language: str | None, nouns: frozenset[str]
+) -> tuple[int, Kind | None]:
+    """Return how many tokens to go on, and the kind of the term that these are, None if they are none."""
+    token = tokens[n]
+    left = tokens[n - 1] if n else ""
+    right = tokens[n + 1] if n + 1 < len(tokens) else "."
+    if token[0].isdigit():
+        is_label = (
+            left.lower().rstrip(".") in _LABELS or left in ("[", "(", *_JOINERS) or right in ("]", *_JOINERS)
+        )
+        return 1, None if is_label or right[:1].isdigit() or len(token) > 9 else "number"
+    if not token[0].isalpha():
+        return 1, None
+    if n and token[0].isupper() and left not in (".", ":", "“", '"', "„", "«") and language != "de":
+        length = 1
+        while n + length < len(tokens) and _is_capital(tokens[n + length]) and length < MAX_NAME_WORDS + 1:
+            length += 1
+        follows = tokens[n + length] if n + length < len(tokens) else "."
+        is_part = _is_capital(left) or "&" in (left, follows) or left in _JOINERS or follows in _JOINERS
+        is_name = not is_part and length <= MAX_NAME_WORDS and (length > 1 or len(token) >= 3)
+        is_known = (
+            token.lower() not in EMPTY and token.lower() not in _MORE_EMPTY and token.lower() not in _LABELS
+        )
+        return length, "name" if is_name and is_known and all(
+            map(_is_plain, tokens[n : n + length])
+        ) else None
+    is_noun = n > 0 and len(token) >= 4 and _is_noun(tokens, n, language=language, nouns=nouns)
+    return 1, "word" if is_noun else None
+
+
+def _is_noun(tokens: Sequence[str], n: int, *, language: str | None, nouns: frozenset[str]) -> bool:
+    left, token, right = tokens[n - 1], tokens[n], tokens[n + 1] if n + 1 < len(tokens) else "."
+    lower = token.lower()
+    if lower in EMPTY or lower in _MORE_EMPTY or lower in _GENERIC or "'" in token or "’" in token:
+        return False
+    follows = right.lower()
+    ends = not right[0].isalnum() or follows in EMPTY or follows in _MORE_EMPTY
+    if left in _JOINERS or right in _JOINERS or (follows in ("and", "or") and lower not in nouns):
+        return False
+    if language == "de":
+        part_of_name = right[0].isupper() or (n > 1 and left[:1].isupper())
+        return (
+            token[0].isupper()
+            and token[1:].islower()
+            and left not in (".", ":", "„", '"')
+            and not part_of_name
+        )
+    if language == "en" and (
+        lower.endswith(("ly", "ed", "ing", "est", "able", "ous", "ive", "ful")) or follows in _ARTICLES
+    ):
+        return False
+    if left.lower() in _NOT_BEFORE_NOUN:
+        return False
+    return ends and (left.lower() in _BEFORE_NOUN or (language == "en" and lower in nouns))
+
+
+def _nouns(sentences: Sequence[Sequence[str]]) -> frozenset[str]:
+    """Return the words that stand somewhere between an article and a mark or a function word."""
+    found: set[str] = set()
+    for tokens in sentences:
+        for left, token, right in zip(tokens, tokens[1:], tokens[2:], strict=False):
+            follows = right.lower()
+            ends = not right[0].isalnum() or follows in EMPTY or follows in _MORE_EMPTY
+            ends = ends and follows not in _ARTICLES and follows not in ("and", "or", ",", "-")
+            if left.lower() in ("the", "a", "an", "of", "its", "their") and ends:
+                found.add(token.lower())
+    return frozenset(found)
+
+
+def _stands_free(sentence: str, start: int, end: int) -> bool:
+    """Return whether a term is no part of a longer sign, such as "PrP" in "PrP(Sc)"."""
+    before, behind = sentence[max(0, start - 1) : start], sentence[end : end + 1]
+    return behind not in ("(", "[", "_", "/") and before not in (")", "_", "/")
+
+
+def _is_plain(token: str) -> bool:
+    return not any(char.isdigit() for char in token) and not pairs_in(token)
+
+
+def _is_capital(token: str) -> bool:
+    return token[:1].isupper()
+
+
+def _share_beginning(one: str, other: str) -> bool:
+    a, b = one.lower(), other.lower()
+    return a[:5] == b[:5] or stem_of(a) == stem_of(b) or a in b or b in a
+
+
+def _numbers_near(key: str, sentence: str) -> list[str]:
+    digits = key.replace(",", "") if re.fullmatch(r"\d{1,3}(?:,\d{3})+", key) else key
+    if re.fullmatch(r"\d+[.,]\d{1,2}", key) and digits == key:
+        return _decimals_near(key, sentence)
+    if not digits.isdigit() or len(digits) > 7:
+        return []
+    value = int(digits)
+    if value < 20 or 1000 < value < 2100:
+        steps: tuple[int, ...] = (-1, 1, 2, -2, 3, 4)
+    else:
+        unit = 10 ** max(0, len(str(value)) - 2)
+        steps = tuple(unit * round(value * share / unit) or unit for share in (-0.2, 0.2, 0.4, -0.4, 0.6))
+    near = dict.fromkeys(
+        f"{value + step:,}" if "," in key else str(value + step) for step in steps if value + step > 0
+    )
+    numbers = set(re.findall(r"\d+(?:[.,]\d+)*", sentence))
+    return [each for each in near if each not in numbers][:DISTRACTORS]
+
+
+def _decimals_near(key: str, sentence: str) -> list[str]:
+    mark = "." if "." in key else ","
+    value, places = float(key.replace(",", ".")), len(key.split(mark)[1])
+    near = (f"{value * share:.{places}f}".replace(".", mark) for share in (0.8, 1.25, 1.5, 0.6))
+    numbers = {*re.findall(r"\d+(?:[.,]\d+)*", sentence)}
+    return [each for each in dict.fromkeys(near) if each not in numbers][:DISTRACTORS]
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    """Match numbers, words (with their hyphens and apostrophes), and single marks."""
+    return re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:[-'’][^\W_]+)*|[^\w\s]")

@@ -1,0 +1,102 @@
+"""Choose drafts that pass the gate: those of a chat model first where there is one, then keyless ones."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from msgspec import Struct
+
+from chalicelib.model.practice.drafting import Drafting, ordered_drafts
+from chalicelib.model.practice.exercises import KINDS, Difficulty, Draft, Excerpt, Kind, Seen
+from chalicelib.model.practice.gate import find_fault
+from chalicelib.model.practice.picturing import labels_to_embed, picture_drafts
+from chalicelib.model.practice.sentences import choose_sentences
+
+MAX_DRAFTS = 60  # of each kind, and as many more for each exercise; reading and comparing one takes about a millisecond
+Vectors = Mapping[str, Sequence[float]]
+Embed = Callable[[Sequence[str]], Vectors]
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """A wish for drafts. `labels` are those of all images of the user, by item."""
+
+    phrase: str
+    interests: tuple[str, ...] = ()
+    difficulty: Difficulty = "basic"
+    kind: Kind | None = None
+    language: str | None = None
+    count: int = 1
+    labels: Mapping[str, Sequence[str]] = {}
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        return (self.kind,) if self.kind else KINDS[self.difficulty]
+
+
+class Chosen:
+    """Drafts that passed the gate, and how many were refused, by reason."""
+
+    def __init__(self) -> None:
+        self.drafts: list[Draft] = []
+        self.refused = Counter[str]()
+
+    def consider(self, draft: Draft, others: Sequence[Seen]) -> bool:
+        """Take the draft, unless the gate refuses it. It must differ from `others` and from those taken before."""
+        fault = find_fault(draft, others=[*others, *map(_seen, self.drafts)])
+        if fault is None:
+            self.drafts.append(draft)
+        else:
+            self.refused[fault] += 1
+        return fault is None
+
+
+def choose_keyless(
+    wish: Wish,
+    excerpts: Sequence[Excerpt],
+    *,
+    chosen: Chosen,
+    others: Sequence[Seen],
+    embed: Embed,
+    seed: str,
+) -> None:
+    """Add keyless drafts to the chosen ones until there are as many as wished, or no more drafts.
+
+    The kinds take turns, and no two drafts are about one sentence.
+    """
+    sentences = choose_sentences(wish.phrase, excerpts, wish.interests)
+    drafting = Drafting(sentences, concept=wish.phrase, language=wish.language, seed=seed)
+    most = MAX_DRAFTS + 20 * wish.count
+    drafts = {kind: islice(_drafts(kind, drafting, wish, excerpts, embed, seed), most) for kind in wish.kinds}
+    turn = len(chosen.drafts)
+    while len(chosen.drafts) < wish.count and drafts:
+        kinds = [kind for kind in wish.kinds if kind in drafts]
+        kind = kinds[turn % len(kinds)] if wish.count > 1 else kinds[0]
+        if _take_next(drafts[kind], chosen, others):
+            turn += 1
+        else:
+            del drafts[kind]
+
+
+def _take_next(drafts: Iterator[Draft], chosen: Chosen, others: Sequence[Seen]) -> bool:
+    used = {draft.quote for draft in chosen.drafts}
+    return any(draft.quote not in used and chosen.consider(draft, others) for draft in drafts)
+
+
+def _drafts(
+    kind: Kind, drafting: Drafting, wish: Wish, excerpts: Sequence[Excerpt], embed: Embed, seed: str
+) -> Iterator[Draft]:
+    if kind == "image_question":
+        vectors = embed(labels_to_embed([each for each in excerpts if each.labels], wish.labels)[:256])
+        language = wish.language
+        yield from picture_drafts(excerpts, labels=wish.labels, vectors=vectors, language=language, seed=seed)
+    elif kind == "ordered_steps":
+        for excerpt in excerpts:
+            yield from ordered_drafts(excerpt, language=wish.language, seed=seed)
+    else:
+        yield from drafting.drafts(
+            kind, embed(drafting.terms_to_embed()) if kind == "multiple_choice" else {}
+        )
+
+
+def _seen(draft: Draft) -> Seen:
+    return Seen(question=draft.question, key=draft.key, quote=draft.quote)

@@ -17,9 +17,10 @@ from chalicelib.ops.jobs.entries import LastArchive
 from chalicelib.ops.jobs.export_steps import export_steps
 from chalicelib.ops.jobs.file_steps import file_steps
 from chalicelib.ops.jobs.reembed_steps import reembed_steps
+from chalicelib.ops.practice.exercise_steps import exercise_steps
 from chalicelib.ops.search.reembed import reembed
 from chalicelib.ops.usage.meter import Meter
-from chalicelib.ops.usage.metered import MeteredAnalyzer, MeteredEmbedder
+from chalicelib.ops.usage.metered import MeteredAnalyzer, MeteredChat, MeteredEmbedder
 from chalicelib.ops.webhooks.deliver import deliver_event
 from chalicelib.ops.work.engine import Finish, Later, Work
 from chalicelib.ops.work.stages import WriteResults, stage_work
@@ -130,6 +131,16 @@ def _last_archive() -> LastArchive:
     return LastArchive()
 
 
+def _exercise_steps() -> Steps:
+    def models_of(claim: Claim, exercise_id: str) -> tuple[MeteredEmbedder, MeteredChat | None]:
+        meter = _meter(Owner(user_id=claim.user_id, run_id=claim.run, exercise_id=exercise_id))
+        chat = wiring.chat_model()
+        writer = MeteredChat(chat, meter, "exercise") if chat else None
+        return MeteredEmbedder(wiring.embedder(), meter), writer
+
+    return exercise_steps(db=wiring.pipeline_database(), models_of=models_of)
+
+
 def _file_steps() -> Steps:
     return file_steps(
         db=wiring.pipeline_database(),
@@ -164,6 +175,7 @@ RUNS: Mapping[str, Callable[[Claim, TimeLeft], Finish | Later | None]] = {
     "webhook": _webhook,
 }
 STEPS: Mapping[JobKind, Callable[[], Steps]] = {
+    "exercises": _exercise_steps,
     "export": _export_steps,
     "ingest": _file_steps,
     "zip_import": _file_steps,

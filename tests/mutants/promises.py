@@ -19,6 +19,7 @@ AREAS = (
     "library",
     "search",
     "chat",
+    "practice",
     "models",
     "accounts",
     "gateway",

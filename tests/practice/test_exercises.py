@@ -256,6 +256,32 @@ def test_an_image_is_asked_about_with_its_picture(learner: Talk) -> None:
     assert answer(learner, exercise, "teapot")["next_action"] == "remediate"
 
 
+def test_an_edited_exercise_passes_the_gate_again(learner: Talk) -> None:
+    exercise = generate(learner, kind="cloze")
+    place, key = f"/api/v1/exercises/{exercise['exercise_id']}", exercise["expected_steps"][0]
+    gap = exercise["metadata"]["question"].removeprefix("Complete the sentence: ")
+    edited = learner("PATCH", place, {"question": f"Fill the gap: {gap}", "hints": ["Look at page 1."]}).body
+    assert edited["content"].startswith("Fill the gap: ") and edited["hints"] == ["Look at page 1."]
+    assert edited["metadata"]["edited_at"] and edited["expected_steps"] == [key]
+    faults = [
+        ({"key": "elephant"}, "key"),
+        ({"question": f"Is it {key}? {gap}"}, "key"),
+        ({"question": "No gap at all."}, "key"),
+        ({"question": f"{gap} See evil.example in 1999."}, "question"),
+        ({"hints": [f"It is {key}."]}, "hints"),
+    ]
+    for change, field in faults:
+        refused = learner("PATCH", place, change)
+        assert (refused.status, refused.body["code"], refused.body["field"]) == (400, "refused", field), (
+            change
+        )
+    assert learner("GET", place).body == edited
+    learner.world.ingest("alice/chain.pdf", document("The page is about something else now."))
+    stale = learner("PATCH", place, {"question": f"Again: {gap}"})
+    assert (stale.status, stale.body["code"]) == (409, "stale")
+    assert learner("PATCH", place, {"report": "its page has changed"}).status == 200
+
+
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"concept_id": "quantum chromodynamics"}, 404, "concept_id"),
     ({"concept_id": "…!"}, 400, "concept_id"),
@@ -266,7 +292,7 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"collection_id": "nonsense"}, 404, "collection_id"),
     ({"previous_exercise_id": "nonsense"}, 404, "previous_exercise_id"),
     ({"student_interests": ["x"] * 21}, 400, "student_interests"),
-    ({"count": 11}, 400, "count"),
+    ({"count": 201}, 400, "count"),
     ({"text": "a text", "item_ids": ["chain"]}, 400, "text"),
     ({"first_page": 3, "last_page": 2}, 400, "first_page"),
     ({"language": "tlh"}, 400, "language"),

@@ -6,7 +6,9 @@ from msgspec import Meta
 
 from chalicelib import wiring
 from chalicelib.api.http.routes import Query, Request, Routes
-from chalicelib.api.practice.shapes import Concept, ConceptList, concept_of
+from chalicelib.api.practice.shapes import Concept, ConceptList, concept_of, found_concept_of
+from chalicelib.api.search.search import ItemId
+from chalicelib.errors import NotFound
 from chalicelib.ops.practice import manage
 
 routes = Routes("concepts")
@@ -20,6 +22,10 @@ class ReadConcept(Query, frozen=True, kw_only=True):
 
 
 class ListConcepts(ReadConcept, frozen=True, kw_only=True):
+    """`item_id` or `collection_id`: the concepts that are found in these documents, on one page."""
+
+    item_id: ItemId | None = None
+    collection_id: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
 
@@ -28,10 +34,21 @@ class ListConcepts(ReadConcept, frozen=True, kw_only=True):
     "/api/v1/concepts",
     query=ListConcepts,
     returns=ConceptList,
-    summary="List the concepts that are practised, newest first, with how well they are mastered.",
+    errors=(NotFound,),
+    summary="List the concepts that are practised, newest first; or those that an item or a collection is about.",
 )
 def list_concepts(request: Request) -> ConceptList:
     query: ListConcepts = request.query
+    if query.item_id is not None or query.collection_id is not None:
+        found = manage.find_concepts(
+            request.user_id,
+            item_id=query.item_id,
+            collection_id=query.collection_id,
+            student_id=query.student_id,
+            limit=query.limit,
+            db=wiring.database(),
+        )
+        return ConceptList(data=[found_concept_of(*each) for each in found], has_more=False, next=None)
     rows, cursor = manage.list_concepts(
         request.user_id,
         student_id=query.student_id,

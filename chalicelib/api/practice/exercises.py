@@ -1,6 +1,7 @@
 """Routes of exercises: generate, evaluate, remediate; list, read, report, retire and delete them."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Annotated, Any, Literal
 
@@ -8,7 +9,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Body, Query, Request, Routes
+from chalicelib.api.chat.runs import Run, run_of
+from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.practice.shapes import (
     EvaluatedAnswer,
     EvaluationList,
@@ -23,9 +25,12 @@ from chalicelib.api.practice.shapes import (
 )
 from chalicelib.api.search.search import ItemId
 from chalicelib.errors import BudgetSpent, Conflict, InvalidInput, NotFound
+from chalicelib.model.jobs.kinds import MAX_EXERCISES, ExercisesParameters
+from chalicelib.model.jobs.runs import DEFAULT_EXPIRES_S
 from chalicelib.model.practice.exercises import Difficulty, Kind, Language, LifeCategory
 from chalicelib.model.usage.usage import Operation, Owner
-from chalicelib.ops.practice import evaluate, generate, manage, remediate, sources
+from chalicelib.ops.jobs import jobs, runs
+from chalicelib.ops.practice import edit, evaluate, generate, manage, remediate, sources
 from chalicelib.ops.usage import meter as meters
 from chalicelib.ops.usage import metered
 
@@ -41,7 +46,8 @@ StudentId = Annotated[
 ]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 ANSWER_WITHIN_S = 22.0  # API Gateway gives up after 29 s; what the model leaves is made in the rest
-MAX_COUNT = 10  # of one request
+MAX_AT_ONCE = 10  # exercises of a request; more are made by a run
+Option = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
 MAX_PAGE = 1_000_000
 PageNumber = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
 Interest = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -58,7 +64,7 @@ class NewExercise(Body, frozen=True, kw_only=True):
     `concept_id`: the id of a concept, or a phrase that is looked up in your documents. Without it name `item_ids`,
     `collection_id` or `text`. `item_ids`, `collection_id`, `first_page` and `last_page` limit the documents. `text` is
     used instead of them, and `title` names it. `kind` is chosen by `difficulty` if it is not given. `language` is that
-    of the app's own words; without it that of the document.
+    of the app's own words; without it that of the document. A `count` over 10 is made by a run.
     """
 
     concept_id: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")] | None = None
@@ -69,7 +75,7 @@ class NewExercise(Body, frozen=True, kw_only=True):
     previous_exercise_id: Id | None = None
     kind: Kind | None = None
     language: Language | None = None
-    count: Annotated[int, Meta(ge=1, le=MAX_COUNT)] = 1
+    count: Annotated[int, Meta(ge=1, le=MAX_EXERCISES)] = 1
     item_ids: Annotated[list[ItemId], Meta(min_length=1, max_length=1000)] | None = None
     collection_id: Id | None = None
     first_page: PageNumber | None = None
@@ -94,7 +100,16 @@ class NewRemediation(Body, frozen=True, kw_only=True):
 
 
 class ExerciseChanges(Body, frozen=True, kw_only=True):
-    """`report`: what is wrong with the exercise. `retired`: it is not listed, and not given again."""
+    """`question`, `key`, `options` and `hints` are checked like a new exercise; hints that are not given are made anew.
+
+    `key` of ordered steps has a line for each step. `report`: what is wrong with the exercise. `retired`: it is not
+    listed, and not given again.
+    """
+
+    question: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\S")] | UnsetType = UNSET
+    key: Annotated[str, Meta(min_length=1, max_length=2000, pattern=r"\S")] | UnsetType = UNSET
+    options: Annotated[list[Option], Meta(max_length=8)] | UnsetType = UNSET
+    hints: Annotated[list[Option], Meta(max_length=10)] | UnsetType = UNSET
 
     report: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\S")] | UnsetType = UNSET
     retired: Literal[True] | UnsetType = UNSET
@@ -117,16 +132,21 @@ class ListEvaluations(Query, frozen=True, kw_only=True):
     "/api/exercise/generate",
     body=NewExercise,
     returns=GeneratedExercise,
-    errors=(BudgetSpent, NotFound),
+    also={202: Run},
+    errors=(BudgetSpent, Conflict, NotFound),
     keyed=True,
+    may_run=True,
     cost="costly",
     summary="Generate exercises from your documents; the same request gets the same ones for 24 hours.",
 )
-def generate_exercise(request: Request) -> GeneratedExercise:
+def generate_exercise(request: Request) -> Response | GeneratedExercise:
+    wanted = wanted_of(request.body)
+    if request.body.count > MAX_AT_ONCE or _prefers_async(request):
+        return _begin_run(request)
     made = generate.generate_exercises(
         request.user_id,
         str(request.creation_id),
-        wanted_of(request.body),
+        wanted,
         db=wiring.database(),
         time_left_s=_time_left(),
         **_models(request, "exercise", exercise_id=str(request.creation_id)),
@@ -135,6 +155,39 @@ def generate_exercise(request: Request) -> GeneratedExercise:
     return GeneratedExercise(
         exercise=shown[0], exercises=shown, refused=made.refused, message=_message(made, request.body.count)
     )
+
+
+def _begin_run(request: Request) -> Response:
+    """Make a job of these exercises and begin its run. Both have the id of what the request creates."""
+    body: NewExercise = request.body
+    made_id, db = str(request.creation_id), wiring.database()
+    given = msgspec.to_builtins(body)
+    names = ExercisesParameters.__struct_fields__
+    about = body.concept_id or (body.title if body.text else "documents")
+    fields = jobs.JobFields(
+        name=f"Exercises: {about}"[:200],
+        parameters={name: given[name] for name in names if given[name] is not None},
+        collection_id=body.collection_id,
+    )
+    now = datetime.now(UTC)
+    job = jobs.create_job(
+        request.user_id, made_id, kind="exercises", given=fields, is_admin=False, now=now, db=db
+    )
+    run = runs.begin_run(
+        request.user_id,
+        made_id,
+        job.id,
+        max_cost_usd=None,
+        expires_s=DEFAULT_EXPIRES_S,
+        db=db,
+        queues=wiring.queues(),
+    )
+    return Response(run_of(run), status=202, headers={"Location": f"/api/v1/runs/{run.id}"})
+
+
+def _prefers_async(request: Request) -> bool:
+    given = request.headers.get("prefer", "").split(",")
+    return any(each.partition(";")[0].strip().lower() == "respond-async" for each in given)
 
 
 def wanted_of(body: NewExercise) -> "generate.Wanted":
@@ -255,17 +308,20 @@ def get_exercise(request: Request) -> Exercise:
     "/api/v1/exercises/{exercise_id}",
     body=ExerciseChanges,
     returns=Exercise,
-    summary="Report what is wrong with an exercise, or retire it.",
+    errors=(Conflict, NotFound),
+    summary="Change what an exercise asks, report what is wrong with it, or retire it.",
 )
 def change_exercise(request: Request) -> Exercise:
-    changes: ExerciseChanges = request.body
-    stored = manage.change_exercise(
-        *_place(request),
-        report=None if changes.report is UNSET else changes.report,
-        retire=changes.retired is True,
-        db=wiring.database(),
+    body: ExerciseChanges = request.body
+    changes = edit.Changes(
+        question=None if body.question is UNSET else body.question,
+        key=None if body.key is UNSET else body.key,
+        options=None if body.options is UNSET else tuple(body.options),
+        hints=None if body.hints is UNSET else tuple(body.hints),
+        report=None if body.report is UNSET else body.report,
+        retire=body.retired is True,
     )
-    return exercise_of(stored)
+    return exercise_of(edit.change_exercise(*_place(request), changes, db=wiring.database()))
 
 
 @routes.delete("/api/v1/exercises/{exercise_id}", summary="Delete an exercise with its evaluations.")

@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -23,6 +23,9 @@ from chalicelib.model.practice.exercises import (
     StoredRemediation,
     Type,
 )
+
+if TYPE_CHECKING:
+    from chalicelib.model.practice.finding import FoundConcept
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -192,8 +195,24 @@ class RemediatedGap(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """A sentence about a concept: `start` to `end` of the text that `source` has on the page."""
+
+    item_id: str
+    item_name: str
+    source: Literal["text", "caption", "ocr", "given"]
+    page: int
+    start: int
+    end: int
+    text: str
+
+
 class Concept(msgspec.Struct, frozen=True, kw_only=True):
-    """A phrase to practise. `mastery`: mastered, if the last two answers were; needs_review, if earlier ones were."""
+    """A phrase to practise. `mastery`: mastered, if the last two answers were; needs_review, if earlier ones were.
+
+    `origin`: where it was found, practised if it was not looked for in documents. What was found and is not practised
+    yet has its phrase as `id`, and no `created_at`. `explained_by` has sentences about it, where it was found.
+    """
 
     object: Literal["concept"] = "concept"
     id: str
@@ -202,7 +221,9 @@ class Concept(msgspec.Struct, frozen=True, kw_only=True):
     exercise_count: int
     answer_count: int
     last_score: Share | None
-    created_at: datetime
+    origin: Literal["practised", "heading", "label", "term"] = "practised"
+    explained_by: list[Explained] = msgspec.field(default_factory=list)
+    created_at: datetime | None
 
 
 class ConceptList(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,6 +295,24 @@ def concept_of(stored: StoredConcept) -> Concept:
         answer_count=len(stored.scores),
         last_score=stored.scores[-1] if stored.scores else None,
         **_fields(stored, "id", "phrase", "mastery", "exercise_count", "created_at"),
+    )
+
+
+def found_concept_of(found: "FoundConcept", stored: StoredConcept | None) -> Concept:
+    """Return a concept that was found in documents as the API shows it; `stored` is the one that is practised."""
+    explained = [Explained(**msgspec.structs.asdict(each)) for each in found.explained_by]
+    if stored is not None:
+        return msgspec.structs.replace(concept_of(stored), origin=found.origin, explained_by=explained)
+    return Concept(
+        id=found.phrase,
+        phrase=found.phrase,
+        mastery="not_started",
+        exercise_count=0,
+        answer_count=0,
+        last_score=None,
+        origin=found.origin,
+        explained_by=explained,
+        created_at=None,
     )
 
 

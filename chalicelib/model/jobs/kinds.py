@@ -9,8 +9,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from chalicelib.errors import InvalidInput
+from chalicelib.model.practice.exercises import Difficulty, Kind, Language, LifeCategory
 
-JobKind = Literal["export", "ingest", "reembed", "reprocess", "zip_import"]
+JobKind = Literal["exercises", "export", "ingest", "reembed", "reprocess", "zip_import"]
+
+
+MAX_EXERCISES = 200  # of one run
+Interest = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,6 +41,32 @@ class ReprocessParameters(Parameters, frozen=True, kw_only=True):
         return self.all or any((self.item_ids, self.status, self.kind))
 
 
+class ExercisesParameters(Parameters, frozen=True, kw_only=True):
+    """The exercises to generate; see POST /api/exercise/generate. The job's collection limits the documents."""
+
+    student_id: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+    concept_id: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")] | None = None
+    student_interests: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(max_length=20)
+    ] = ()
+    life_category: LifeCategory = "personal"
+    difficulty: Difficulty = "basic"
+    kind: Kind | None = None
+    language: Language | None = None
+    count: Annotated[int, Meta(ge=1, le=MAX_EXERCISES)] = 20
+    item_ids: (
+        Annotated[
+            tuple[Annotated[str, Meta(min_length=1, max_length=255)], ...],
+            Meta(min_length=1, max_length=1000),
+        ]
+        | None
+    ) = None
+    first_page: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    last_page: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    text: Annotated[str, Meta(min_length=1, max_length=20_000, pattern=r"\S")] | None = None
+    title: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")] = "your text"
+
+
 class KindOfJob(Struct, frozen=True, kw_only=True):
     """`takes_upload`: a run waits for the file that is uploaded for it. Such a job has no schedule."""
 
@@ -52,6 +83,9 @@ KINDS: dict[JobKind, KindOfJob] = {
     ),
     "zip_import": KindOfJob(
         title="Make items of the files in an uploaded zip.", takes_upload=True, takes_collection=True
+    ),
+    "exercises": KindOfJob(
+        title="Generate many exercises.", parameters=ExercisesParameters, takes_collection=True
     ),
     "export": KindOfJob(title="Write all that you have as one zip, to download."),
     "reembed": KindOfJob(

@@ -45,9 +45,9 @@ class Chosen:
         fault = find_fault(draft, others=[*others, *map(_seen, self.drafts)])
         if fault is None:
             self.drafts.append(draft)
-        else:
-            self.refused[fault] += 1
-        return fault is None
+            return True
+        self.refused[fault] += 1
+        return False
 
 
 def choose_keyless(

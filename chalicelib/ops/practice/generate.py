@@ -28,7 +28,7 @@ from chalicelib.model.practice.exercises import (
 )
 from chalicelib.model.practice.hints import hints_of, personalization_of
 from chalicelib.ops.practice.choose import Chosen, Embed, Vectors, Wish, choose_keyless
-from chalicelib.ops.practice.sources import GIVEN, Sources, find_excerpts, read_labels
+from chalicelib.ops.practice.sources import GIVEN, REACH_CHARS, Sources, find_excerpts, read_labels
 from chalicelib.ops.practice.write import write_drafts
 from chalicelib.providers import ChatModel, Embedder
 from chalicelib.stores.accounts import users
@@ -42,11 +42,13 @@ if TYPE_CHECKING:
 MAX_COMPARED = 500  # earlier exercises that a new one must differ from
 MAX_PHRASE_CHARS = 200
 EMBED_TIMEOUT_S = 10.0
-PASSAGE_REACH = 1_500  # characters of a given text before and behind a quote that are kept
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """A wish for exercises. `concept_id` is a stored concept's id, or a phrase; "" asks about the sources as such."""
+    """A wish for exercises. `concept_id` is a stored concept's id, or a phrase; "" asks about the sources as such.
+
+    `step` names the step of a run that wishes: what another step got does not answer it.
+    """
 
     concept_id: str
     student_id: str
@@ -58,6 +60,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     count: int = 1
     previous_exercise_id: str | None = None
     sources: Sources = Sources()
+    step: str = ""
 
     @property
     def sha256(self) -> str:
@@ -245,7 +248,7 @@ def _row(
     span = Source(excerpt.text).find(draft.quote)
     assert span is not None  # the gate has found it
     start, end = span
-    passage = excerpt.text[max(0, start - PASSAGE_REACH) : end + PASSAGE_REACH]
+    passage = excerpt.text[max(0, start - REACH_CHARS) : end + REACH_CHARS]
     values: dict[str, Any] = {
         name: getattr(excerpt, name) for name in ("item_id", "item_name", "item_sha256", "source", "page")
     }

@@ -1,16 +1,21 @@
-"""List, read, report, retire and delete exercises and concepts."""
+"""List, read and delete exercises and concepts; find the concepts of documents."""
 
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import NotFound
 from chalicelib.model.ids import is_uuid
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
-from chalicelib.model.practice.exercises import StoredConcept, StoredEvaluation, StoredExercise
+from chalicelib.model.practice.exercises import Excerpt, StoredConcept, StoredEvaluation, StoredExercise
+from chalicelib.model.practice.finding import FoundConcept
+from chalicelib.model.practice.finding import find_concepts as find_in
+from chalicelib.stores.library import collections, items
 from chalicelib.stores.postgres.tx import Tx
-from chalicelib.stores.practice import concepts, evaluations, exercises
+from chalicelib.stores.practice import concepts, evaluations, exercises, texts
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
+
+MAX_PAGES = 200  # whose concepts are found
 
 
 def list_concepts(
@@ -24,6 +29,38 @@ def list_concepts(
     )
     page, last = cut_page(rows, limit)
     return page, encode_cursor(last.created_at, last.id) if last else None
+
+
+def find_concepts(
+    user_id: str,
+    *,
+    item_id: str | None,
+    collection_id: str | None,
+    student_id: str | None,
+    limit: int,
+    db: "Database",
+) -> list[tuple[FoundConcept, StoredConcept | None]]:
+    """Return the concepts of an item or a collection, and of each the one that is practised, if any. Raise NotFound."""
+    item_ids = None if item_id is None else [item_id]
+
+    def read(tx: Tx) -> tuple[list[Excerpt], list[str]]:
+        if item_ids is not None:
+            items.require_all(tx, user_id, item_ids, field="item_id")
+        if collection_id is not None:
+            collections.get(tx, user_id, collection_id, field="collection_id")
+        pages = texts.list_pages(
+            tx, user_id, item_ids=item_ids, collection_id=collection_id, pages=None, seed="", limit=MAX_PAGES
+        )
+        return pages, texts.list_labels_of(
+            tx, user_id, item_ids=item_ids, collection_id=collection_id, limit=limit
+        )
+
+    found = find_in(*db.transact(user_id, read), limit=limit)
+    phrases = [each.phrase for each in found]
+    stored = db.transact(
+        user_id, lambda tx: concepts.list_of_phrases(tx, user_id, phrases, student_id=student_id)
+    )
+    return [(each, stored.get(each.phrase.lower())) for each in found]
 
 
 def read_concept(user_id: str, concept_id: str, *, student_id: str | None, db: "Database") -> StoredConcept:
@@ -70,19 +107,6 @@ def list_exercises(
 def read_exercise(user_id: str, exercise_id: str, *, db: "Database") -> StoredExercise:
     """Return the exercise. Raise NotFound."""
     return db.transact(user_id, lambda tx: exercises.get(tx, user_id, exercise_id))
-
-
-def change_exercise(
-    user_id: str, exercise_id: str, *, report: str | None, retire: bool, db: "Database"
-) -> StoredExercise:
-    """Note what is wrong with the exercise, or retire it; return it. Raise NotFound."""
-
-    def change(tx: Tx) -> StoredExercise:
-        exercises.get(tx, user_id, exercise_id)
-        exercises.update(tx, user_id, exercise_id, report=report, retire=retire)
-        return exercises.get(tx, user_id, exercise_id)
-
-    return db.transact(user_id, change)
 
 
 def delete_exercise(user_id: str, exercise_id: str, *, db: "Database") -> None:

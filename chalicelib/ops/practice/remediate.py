@@ -15,7 +15,7 @@ from chalicelib.model.practice.exercises import (
 )
 from chalicelib.model.practice.gate import find_fault
 from chalicelib.model.practice.sentences import choose_sentences
-from chalicelib.stores.chat import citations
+from chalicelib.ops.practice.sources import read_source
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.practice import evaluations, exercises
 from chalicelib.stores.practice.evaluations import NewRemediation
@@ -23,7 +23,6 @@ from chalicelib.stores.practice.evaluations import NewRemediation
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
-REACH_CHARS = 1_500  # of the page, before and behind the quote
 LADDER: tuple[Kind, ...] = ("multiple_choice", "cloze")  # from easy to hard; the original comes last
 MAX_DRAFTS = 60
 
@@ -53,39 +52,10 @@ def remediate_gap(
                 code="stale",
                 field="evaluation_id",
             )
-        row = _remediation(remediation_id, evaluation, exercise, _read_excerpt(tx, user_id, exercise))
+        row = _remediation(remediation_id, evaluation, exercise, read_source(tx, user_id, exercise))
         return evaluations.ensure_remediation(tx, user_id, row)
 
     return db.transact(user_id, work)
-
-
-def _read_excerpt(tx: Tx, user_id: str, exercise: StoredExercise) -> Excerpt:
-    if exercise.passage is not None:
-        return _excerpt(
-            exercise, sha256=None, start=max(0, exercise.page_start - REACH_CHARS), text=exercise.passage
-        )
-    window = citations.Window(
-        item_id=exercise.item_id,
-        page=exercise.page,
-        source=exercise.source,
-        start=exercise.page_start - REACH_CHARS,
-        end=exercise.page_end + REACH_CHARS,
-    )
-    (stored,) = citations.list_texts(tx, user_id, [window])
-    assert stored is not None  # an exercise that is not stale has its text
-    return _excerpt(exercise, sha256=stored.sha256, start=stored.start, text=stored.text)
-
-
-def _excerpt(exercise: StoredExercise, *, sha256: str | None, start: int, text: str) -> Excerpt:
-    return Excerpt(
-        item_id=exercise.item_id,
-        item_name=exercise.item_name,
-        item_sha256=sha256,
-        source=exercise.source,
-        page=exercise.page,
-        start=start,
-        text=text,
-    )
 
 
 def _remediation(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from chalicelib.errors import NotFound
-from chalicelib.model.practice.exercises import Excerpt
+from chalicelib.model.practice.exercises import Excerpt, StoredExercise
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.ranking import is_relevant
 from chalicelib.ops.search.passages import Passage, find_passages
@@ -22,6 +22,7 @@ PASSAGE_TOKENS, MANY_PASSAGE_TOKENS = 2_000, 6_000  # for one exercise, for more
 MAX_PAGES = 40
 MAX_LABELLED = 200  # images whose labels are compared
 GIVEN = "given"
+REACH_CHARS = 1_500  # of the page, before and behind a quote
 
 
 class Sources(Struct, frozen=True, kw_only=True):
@@ -138,3 +139,33 @@ def _list_pages(tx: Tx, user_id: str, sources: Sources, seed: str) -> list[Excer
 
 def _given(text: str, title: str) -> Excerpt:
     return Excerpt(item_id="", item_name=title, item_sha256=None, source=GIVEN, page=1, start=0, text=text)
+
+
+def read_source(tx: Tx, user_id: str, exercise: StoredExercise) -> Excerpt:
+    """Return what stands around the quote of an exercise that is not stale."""
+    if exercise.passage is not None:
+        return _excerpt(
+            exercise, sha256=None, start=max(0, exercise.page_start - REACH_CHARS), text=exercise.passage
+        )
+    window = citations.Window(
+        item_id=exercise.item_id,
+        page=exercise.page,
+        source=exercise.source,
+        start=exercise.page_start - REACH_CHARS,
+        end=exercise.page_end + REACH_CHARS,
+    )
+    (stored,) = citations.list_texts(tx, user_id, [window])
+    assert stored is not None  # an exercise that is not stale has its text
+    return _excerpt(exercise, sha256=stored.sha256, start=stored.start, text=stored.text)
+
+
+def _excerpt(exercise: StoredExercise, *, sha256: str | None, start: int, text: str) -> Excerpt:
+    return Excerpt(
+        item_id=exercise.item_id,
+        item_name=exercise.item_name,
+        item_sha256=sha256,
+        source=exercise.source,
+        page=exercise.page,
+        start=start,
+        text=text,
+    )

@@ -1,5 +1,6 @@
 """Concepts: the phrases that a user practises."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from chalicelib.errors import NotFound
@@ -39,6 +40,17 @@ def list_page(
     after_at, after_id = after or (None, None)
     page = {"after_at": after_at, "after_id": after_id, "limit": limit}
     return tx.rows(StoredConcept, SQL["list"], user_id=user_id, student_id=student_id, **page)
+
+
+def list_of_phrases(
+    tx: Tx, user_id: str, phrases: Sequence[str], *, student_id: str | None
+) -> dict[str, StoredConcept]:
+    """Return the concepts of these phrases, by the phrase in lower case."""
+    lower = [phrase.lower() for phrase in phrases]
+    rows = tx.rows(
+        StoredConcept, SQL["list_of_phrases"], user_id=user_id, phrases=lower, student_id=student_id
+    )
+    return {row.phrase.lower(): row for row in rows}
 
 
 def delete(tx: Tx, user_id: str, concept_id: str) -> bool:

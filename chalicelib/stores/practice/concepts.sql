@@ -22,6 +22,10 @@ WHERE c.user_id = %(user_id)s
 -- :include counted
   AND lower(c.phrase) = lower(%(phrase)s)
 
+-- :name list_of_phrases
+-- :include counted
+  AND lower(c.phrase) = ANY (%(phrases)s::text[])
+
 -- :name list
 -- :include counted
   AND (%(after_at)s::timestamptz IS NULL OR (c.created_at, c.id::text) < (%(after_at)s, %(after_id)s::text))

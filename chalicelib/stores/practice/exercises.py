@@ -36,11 +36,12 @@ def list_recent(tx: Tx, user_id: str, request_sha256: str, *, limit: int) -> lis
     return [row for row in reversed(rows) if not row.stale]
 
 
-def list_seen(tx: Tx, user_id: str, *, item_ids: Sequence[str], phrase: str, limit: int) -> list[Seen]:
-    """Return the latest exercises of these items or of the concept of this phrase, retired ones too."""
-    return tx.rows(
-        Seen, SQL["list_seen"], user_id=user_id, item_ids=list(item_ids), phrase=phrase, limit=limit
-    )
+def list_seen(
+    tx: Tx, user_id: str, *, item_ids: Sequence[str], phrase: str, limit: int, but: str | None = None
+) -> list[Seen]:
+    """Return the latest exercises of these items or of the concept of this phrase, retired ones too, except `but`."""
+    given = {"item_ids": list(item_ids), "phrase": phrase, "limit": limit, "but": but}
+    return tx.rows(Seen, SQL["list_seen"], user_id=user_id, **given)
 
 
 def list_page(
@@ -72,6 +73,21 @@ def update(tx: Tx, user_id: str, exercise_id: str, *, report: str | None, retire
     """Note a report that is not None; retire the exercise. Return False when there is none."""
     values = {"report": report, "retire": retire}
     return tx.run(SQL["update"], user_id=user_id, id=exercise_id, **values) == 1
+
+
+def rewrite(
+    tx: Tx,
+    user_id: str,
+    exercise_id: str,
+    *,
+    question: str,
+    answer_key: str,
+    options: list[str],
+    hints: list[str],
+) -> None:
+    """Change what the exercise asks."""
+    values = {"question": question, "answer_key": answer_key, "options": options, "hints": hints}
+    tx.run(SQL["rewrite"], user_id=user_id, id=exercise_id, **values)
 
 
 def delete(tx: Tx, user_id: str, exercise_id: str) -> bool:

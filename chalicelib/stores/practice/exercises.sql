@@ -54,13 +54,19 @@ ORDER BY e.created_at DESC, e.id::text DESC LIMIT %(limit)s
 -- :name list_seen
 SELECT e.question, e.answer_key AS key, e.quote
 FROM exercises e JOIN concepts c ON c.user_id = e.user_id AND c.id = e.concept_id
-WHERE e.user_id = %(user_id)s AND (e.item_id = ANY (%(item_ids)s::text[]) OR lower(c.phrase) = lower(%(phrase)s))
+WHERE e.user_id = %(user_id)s AND e.id IS DISTINCT FROM %(but)s::uuid AND (e.item_id = ANY (%(item_ids)s::text[]) OR lower(c.phrase) = lower(%(phrase)s))
 ORDER BY e.created_at DESC LIMIT %(limit)s
 
 -- :name update
 UPDATE exercises
 SET report = coalesce(%(report)s, report),
     retired_at = CASE WHEN %(retire)s THEN coalesce(retired_at, now()) ELSE retired_at END
+WHERE user_id = %(user_id)s AND id = %(id)s::uuid
+
+-- :name rewrite
+UPDATE exercises
+SET question = %(question)s, answer_key = %(answer_key)s, options = %(options)s::text[], hints = %(hints)s::text[],
+    edited_at = now()
 WHERE user_id = %(user_id)s AND id = %(id)s::uuid
 
 -- :name delete

@@ -63,6 +63,17 @@ def list_labels(tx: Tx, user_id: str, *, limit: int) -> dict[str, list[str]]:
     return {row["item_id"]: row["labels"] for row in tx.all(SQL["list_labels"], user_id=user_id, limit=limit)}
 
 
+def list_labels_of(
+    tx: Tx, user_id: str, *, item_ids: Sequence[str] | None, collection_id: str | None, limit: int
+) -> list[str]:
+    """Return the labels of the items, the most frequent first."""
+    ids = list(item_ids) if item_ids is not None else None
+    rows = tx.all(
+        SQL["list_labels_of"], user_id=user_id, item_ids=ids, collection_id=collection_id, limit=limit
+    )
+    return [row["label"] for row in rows]
+
+
 def _joined(chunks: list[_Chunk]) -> Excerpt:
     first = chunks[0]
     return Excerpt(

@@ -22,3 +22,12 @@ SELECT i.id AS item_id, a.labels FROM items i
 JOIN analyses a ON a.user_id = i.user_id AND a.item_id = i.id AND a.is_current
 WHERE i.user_id = %(user_id)s AND i.kind = 'image'
 ORDER BY i.created_at DESC, i.id LIMIT %(limit)s
+
+-- :name list_labels_of
+SELECT label FROM analyses a CROSS JOIN LATERAL unnest(a.labels) AS label
+WHERE a.user_id = %(user_id)s AND a.is_current
+  AND (%(item_ids)s::text[] IS NULL OR a.item_id = ANY (%(item_ids)s::text[]))
+  AND (%(collection_id)s::uuid IS NULL OR a.item_id IN (
+      SELECT m.item_id FROM collection_items m
+      WHERE m.user_id = %(user_id)s AND m.collection_id = %(collection_id)s::uuid))
+GROUP BY label ORDER BY count(*) DESC, label LIMIT %(limit)s

@@ -32,7 +32,9 @@ class ImageAnalyzer:
         image = _decode(request.preview_jpeg)
         read, look = self._reader.read(image), look_at(image)
         category = categorize(read, look)
-        guesses = self._classifier.classify(image) if category in ("photograph", "drawing") else []
+        # What pictures of paper and screens are about is their text.
+        seen = self._classifier.classify(image) if category in ("photograph", "drawing") else None
+        guesses = seen.guesses if seen else []
         words = self._words.keywords(read.text, limit=8) if category not in ("photograph", "drawing") else []
         return Analysis(
             category=category,
@@ -42,6 +44,8 @@ class ImageAnalyzer:
             language=detect_language(read.text) or (request.language_hint if read.text else None),
             provider=_PROVIDER,
             model=_MODEL,
+            picture=seen.vector if seen else (),
+            picture_model=ImageClassifier.vector_model if seen else "",
         )
 
     def read_page(self, page_jpeg: bytes) -> str:

@@ -127,6 +127,16 @@ def test_a_photograph_of_a_cat_is_labelled_cat(analyzer: ImageAnalyzer) -> None:
     assert {"cat", "animal", "brown", "sunday"} <= set(analysis.labels)
     assert "cat" in analysis.summary
     assert analysis.text_in_image == ""
+    assert (len(analysis.picture) > 1_000, analysis.picture_model) == (True, ImageClassifier.vector_model)
+
+
+def test_pictures_of_one_kind_of_thing_are_nearest_by_what_they_show() -> None:
+    classifier = ImageClassifier()
+    names = ["portrait-1984.jpg", "portrait-1992.jpg", "corner-table.jpg", "trip-day-3.jpg", "far-away.jpg"]
+    shown = [np.array(classifier.classify(Image.open(SAMPLES / name)).vector) for name in names]
+    assert [round(float(np.linalg.norm(vector)), 6) for vector in shown] == [1.0] * 5
+    likeness = [float(shown[0] @ vector) for vector in shown[1:]]
+    assert max(likeness) == likeness[0], "the other portrait, rather than a coffee, a palace or galaxies"
 
 
 def test_a_letter_is_read_line_by_line(analyzer: ImageAnalyzer) -> None:
@@ -136,7 +146,7 @@ def test_a_letter_is_read_line_by_line(analyzer: ImageAnalyzer) -> None:
     for number, line in enumerate(lines):
         ImageDraw.Draw(page).text((60, 40 + 70 * number), line, fill=30, font=font)
     analysis = analyzer.analyze(request_for(page))
-    assert analysis.category == "invoice"
+    assert (analysis.category, analysis.picture) == ("invoice", ())
     assert [line.replace(" ", "") for line in analysis.text_in_image.split("\n")] == [
         line.replace(" ", "") for line in lines
     ]

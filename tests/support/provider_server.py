@@ -24,6 +24,7 @@ class Providers:
     headers: dict[str, str] = field(default_factory=dict)
     embedded: list[str] = field(default_factory=list)
     analyzed: list[str] = field(default_factory=list)
+    pictures: dict[str, list[float]] = field(default_factory=dict)  # what images show, by name
     read: "Read" = lambda _jpeg: ""
     pages: list[str | int] = field(default_factory=list)  # what `read` said, call by call
     chat: "Chat" = lambda _asked: {"sentences": []}
@@ -98,6 +99,8 @@ def provider_server() -> Iterator[Providers]:
             providers.analyzed.append(body["name"])
             first = (body["text"] or body["name"]).strip()[:80]
             answer = {"category": "photo", "summary": f"It shows {first}.", "labels": ["test label"]}
+            if body["name"] in providers.pictures:
+                answer |= {"picture": providers.pictures[body["name"]], "picture_model": "test-pictures"}
             self._send(
                 200, {**answer, "text_in_image": "", "language": "en", "provider": "test", "model": "t1"}
             )

@@ -28,7 +28,8 @@ class ItemRef(Struct, frozen=True, kw_only=True):
 class Analysis(Struct, frozen=True, kw_only=True):
     """An analyzer's result. `text_in_image` is the text that was read, in reading order; "" if there is none.
 
-    `cached`: it is that of an earlier request, which was the same.
+    `cached`: it is that of an earlier request, which was the same. `picture` is a vector of what an image shows, of
+    length 1, by which images are compared; `picture_model` made it. Most analyzers make none.
     """
 
     category: str
@@ -39,6 +40,8 @@ class Analysis(Struct, frozen=True, kw_only=True):
     provider: str
     model: str
     cached: bool = False
+    picture: tuple[float, ...] = ()
+    picture_model: str = ""
 
 
 class StoredItem(Struct, frozen=True, kw_only=True):

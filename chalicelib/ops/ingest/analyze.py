@@ -98,5 +98,7 @@ def _write_analysis(tx: Tx, ref: ItemRef, item: StoredItem, analysis: Analysis) 
     items.insert_analysis(tx, ref, analysis)
     described = Page(number=1, text=caption(item, analysis))
     chunks.insert(tx, ref, "caption", chunk_pages([described]))
+    if item.kind == "image" and analysis.picture:
+        index.add_picture(tx, ref, model=analysis.picture_model, vector=analysis.picture)
     if item.kind == "image":
         chunks.replace_page(tx, ref, Page(number=1, text=analysis.text_in_image))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib import errors
 from chalicelib.model.search import ranking
@@ -192,6 +193,18 @@ def fuse_pages(
         semantic_weight=weight,
         missing=missing,
     )
+
+
+def put_before(first: Ranking, second: Ranking) -> Ranking:
+    """Return both rankings as one: the pages of the first have the scores from 0.5 on, the others those below."""
+    known = {hit.key for hit in first.pages}
+    others = [hit for hit in second.pages if hit.key not in known]
+    pages = [
+        replace(hit, score=base + hit.score / 2, semantic_part=base + hit.semantic_part / 2)
+        for base, hits in ((0.5, first.pages), (0.0, others))
+        for hit in hits
+    ]
+    return replace(second, pages=pages, best_chunk={**second.best_chunk, **first.best_chunk})
 
 
 def rerank(query: str, texts: Sequence[str], *, reranker: Reranker) -> list[float] | None:

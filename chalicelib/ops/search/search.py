@@ -16,12 +16,20 @@ from chalicelib.model.search.listing import Cut, Place
 from chalicelib.model.search.passages import FacetCount, FoundPassage
 from chalicelib.model.search.ranking import Fused, Mode
 from chalicelib.model.search.snippets import START, STOP, Snippet, cut_snippet, mark_pairs
-from chalicelib.ops.search.rank import PreparedQuery, Ranking, fuse_pages, rank_pages, rerank, with_live_model
+from chalicelib.ops.search.rank import (
+    PreparedQuery,
+    Ranking,
+    fuse_pages,
+    put_before,
+    rank_pages,
+    rerank,
+    with_live_model,
+)
 from chalicelib.providers import Embedder, Reranker
 from chalicelib.stores.library import collections, items
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.search import lookup
-from chalicelib.stores.search.lookup import Page
+from chalicelib.stores.search.lookup import Page, SearchScope
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
@@ -128,8 +136,9 @@ def search_items(
 def search_by_example(
     ref: ItemRef, *, filters: Filters, cut: Cut, db: "Database", facets: bool = False
 ) -> SearchResult:
-    """Return the items or pages nearest to this item's mean vector, without the item itself. Copies are not folded.
+    """Return the items or pages nearest to this item, without the item itself. Copies are not folded.
 
+    A picture is compared with other pictures by what they show; then come the items nearest to its texts' mean vector.
     If the item has no vectors, nothing is found and `missing` has "semantic". Raise NotFound for an unknown item or
     collection.
     """
@@ -139,13 +148,9 @@ def search_by_example(
         if filters.collection_id is not None:
             collections.get(tx, ref.user_id, filters.collection_id, field="filters.collection_id")
         scope = lookup.find_scope(tx, ref.user_id)
-        vector = lookup.find_example_vector(tx, scope, ref.item_id) if scope else None
-        if scope is None or vector is None:
+        ranked = _rank_by_example(tx, scope, ref.item_id, filters) if scope else None
+        if ranked is None:
             return None
-        nearest = lookup.list_semantic(
-            tx, scope, vector, filters=filters, depth=ranking.NEAREST_CHUNKS, not_item=ref.item_id
-        )
-        ranked = fuse_pages(scope, {}, nearest, weight=1.0)
         whole = replace(cut, include_weaker=True)
         return _read_candidates(tx, ranked, "", whole, take=_most_needed(cut), facets=facets)
 
@@ -156,6 +161,22 @@ def search_by_example(
         )
     hits = [replace(hit, relevance=None) for hit in _hits(found, cut, None)]
     return _part(hits, found, cut, missing=())
+
+
+def _rank_by_example(tx: Tx, scope: SearchScope, item_id: str, filters: Filters) -> Ranking | None:
+    def near(scope: SearchScope, vector: list[float]) -> Ranking:
+        nearest = lookup.list_semantic(
+            tx, scope, vector, filters=filters, depth=ranking.NEAREST_CHUNKS, not_item=item_id
+        )
+        return fuse_pages(scope, {}, nearest, weight=1.0)
+
+    vector = lookup.find_example_vector(tx, scope, item_id)
+    by_text = near(scope, vector) if vector else None
+    picture = lookup.find_example_picture(tx, scope, item_id)
+    if picture is None:
+        return by_text
+    by_picture = near(*picture)
+    return put_before(by_picture, by_text) if by_text else by_picture
 
 
 def _most_needed(cut: Cut, reranker: Reranker | None = None) -> int:

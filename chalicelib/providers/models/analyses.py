@@ -1,5 +1,6 @@
 """Cuts analyses to what is kept, and removes characters that cannot be stored."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ from chalicelib.model.text import UNSTORABLE
 from chalicelib.providers import Analysis
 
 _MAX_CATEGORY, _MAX_SUMMARY, _MAX_LABEL, _MAX_LABELS, _MAX_TEXT = 64, 2_000, 64, 32, 1_000_000
+_MAX_DIMENSIONS = 2_000
 _MAX_PAGE_TEXT = 100_000  # a newspaper's page has 30,000 characters
 
 
@@ -25,12 +27,24 @@ def bounded_analysis(answer: Mapping[str, Any], *, provider: Any, model: Any) ->
         language=None if language is None else _text(language, "language", 16) or None,
         provider=_text(provider, "provider", 64),
         model=_text(model, "model", 128),
+        picture=_vector(answer.get("picture") or []),
+        picture_model=_text(answer.get("picture_model") or "", "picture_model", 128),
     )
 
 
 def bounded_page(answer: Mapping[str, Any]) -> str:
     """Return the text of a page in an answer. Raises ValueError when it is no text."""
     return _text(answer.get("text"), "text", _MAX_PAGE_TEXT)
+
+
+def _vector(value: object) -> tuple[float, ...]:
+    """Return a vector of length 1, () for an empty one. Raise ValueError for anything else than finite numbers."""
+    if not isinstance(value, list | tuple) or len(value) > _MAX_DIMENSIONS:
+        raise ValueError("something whose picture is no vector")
+    if not all(isinstance(each, int | float) and math.isfinite(each) for each in value):
+        raise ValueError("something whose picture is not of finite numbers")
+    length = math.sqrt(math.fsum(each * each for each in value))
+    return tuple(each / length for each in value) if length else ()
 
 
 def _text(value: object, field: str, max_chars: int) -> str:

@@ -5,6 +5,7 @@ writers cannot deadlock over shared terms.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec import Struct
 from pgvector import HalfVector
@@ -16,6 +17,7 @@ from chalicelib.stores.postgres.tx import Tx
 
 SQL = statements(__file__)
 BATCH_CHARS = 200_000
+SetKind = Literal["text", "picture"]
 
 
 class PageBatch(Struct, frozen=True, kw_only=True):
@@ -60,14 +62,14 @@ def remove_item(tx: Tx, ref: ItemRef) -> None:
     tx.run(SQL["remove_pages"], owner=owner, user_id=ref.user_id, item_id=ref.item_id)
 
 
-def ensure_set(tx: Tx, *, model: str, dimensions: int) -> int:
+def ensure_set(tx: Tx, *, model: str, dimensions: int, kind: SetKind = "text") -> int:
     """Return the id of this model's embedding set; make it if it is missing.
 
-    The first set is live at once, later ones not.
+    The first set of a kind is live at once, later ones not.
     """
-    row = tx.one(SQL["find_set"], model=model, dimensions=dimensions)
+    row = tx.one(SQL["find_set"], model=model, dimensions=dimensions, kind=kind)
     if row is None:
-        row = tx.one(SQL["ensure_set"], model=model, dimensions=dimensions)
+        row = tx.one(SQL["ensure_set"], model=model, dimensions=dimensions, kind=kind)
     assert row is not None
     return int(row["id"])
 
@@ -78,6 +80,15 @@ def add_vectors(
     """Store a vector for each chunk, in place of an earlier one."""
     texts = [HalfVector(list(vector)).to_text() for vector in vectors]
     tx.run(SQL["add_vectors"], set_id=set_id, user_id=user_id, ids=list(ids), vectors=texts)
+
+
+def add_picture(tx: Tx, ref: ItemRef, *, model: str, vector: Sequence[float]) -> None:
+    """Store the vector of an image, beside its caption, in this model's set of pictures."""
+    row = tx.one(SQL["caption"], user_id=ref.user_id, item_id=ref.item_id)
+    if row is None or row["id"] is None:
+        return
+    set_id = ensure_set(tx, model=model, dimensions=len(vector), kind="picture")
+    add_vectors(tx, ref.user_id, set_id=set_id, ids=[row["id"]], vectors=[vector])
 
 
 def _lock_stats(tx: Tx, user_id: str) -> int:

@@ -66,13 +66,16 @@ SET pages = s.pages - (SELECT count(*) FROM gone),
 WHERE s.owner = %(owner)s
 
 -- :name ensure_set
-SELECT create_embedding_set(%(model)s, %(dimensions)s) AS id
+SELECT create_embedding_set(%(model)s, %(dimensions)s, %(kind)s) AS id
 
 -- :name find_set prepared
-SELECT id, state FROM embedding_sets WHERE model = %(model)s AND dimensions = %(dimensions)s AND kind = 'text'
+SELECT id, state FROM embedding_sets WHERE model = %(model)s AND dimensions = %(dimensions)s AND kind = %(kind)s
 
 -- :name add_vectors prepared
 INSERT INTO vectors (set_id, owner, chunk_id, vector)
 SELECT %(set_id)s, (SELECT number FROM users WHERE id = %(user_id)s), chunk_id, vector::halfvec
 FROM unnest(%(ids)s::bigint[], %(vectors)s::text[]) AS v (chunk_id, vector)
 ON CONFLICT (set_id, chunk_id) DO UPDATE SET vector = excluded.vector
+
+-- :name caption
+SELECT min(id) AS id FROM chunks WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND source = 'caption'

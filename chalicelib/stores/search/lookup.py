@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 from pgvector import HalfVector
 
 from chalicelib.model.search.filters import Filters
@@ -130,6 +130,14 @@ def find_example_vector(tx: Tx, scope: SearchScope, item_id: str) -> list[float]
         SQL["example_vector"], user_id=scope.user_id, owner=scope.owner, set_id=scope.set_id, item_id=item_id
     )
     return HalfVector.from_text(row["vector"]).to_list() if row and row["vector"] else None
+
+
+def find_example_picture(tx: Tx, scope: SearchScope, item_id: str) -> tuple[SearchScope, list[float]] | None:
+    """Return the scope of the pictures' vectors, and the vector of this image; None if it has none."""
+    row = tx.one(SQL["example_picture"], user_id=scope.user_id, owner=scope.owner, item_id=item_id)
+    if row is None:
+        return None
+    return replace(scope, set_id=row["set_id"]), HalfVector.from_text(row["vector"]).to_list()
 
 
 def conditions(filters: Filters) -> dict[str, Any]:

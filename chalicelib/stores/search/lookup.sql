@@ -152,6 +152,12 @@ SELECT u.number AS owner, s.id AS set_id, s.model, s.dimensions
 FROM users u LEFT JOIN embedding_sets s ON s.state = 'live' AND s.kind = 'text'
 WHERE u.id = %(user_id)s
 
+-- :name example_picture
+SELECT v.set_id, v.vector::text AS vector
+FROM embedding_sets s JOIN vectors v ON v.set_id = s.id AND v.owner = %(owner)s
+JOIN chunks c ON c.id = v.chunk_id AND c.user_id = %(user_id)s
+WHERE s.state = 'live' AND s.kind = 'picture' AND c.item_id = %(item_id)s
+
 -- :name example_vector
 SELECT avg(v.vector)::text AS vector
 FROM vectors v JOIN chunks c ON c.id = v.chunk_id AND c.user_id = %(user_id)s

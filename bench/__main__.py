@@ -15,6 +15,8 @@ MEASUREMENTS = [
     ["bench.gateway"],
     ["bench.search"],
     ["bench.ingest", SAMPLES],
+    ["bench.pipeline"],
+    ["bench.jobs"],
 ]
 
 

@@ -12,7 +12,11 @@ import pytest
 
 from chalicelib.events import handlers
 from chalicelib.model.jobs import archives
+from chalicelib.model.library.items import ItemRef
+from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.jobs import file_steps, runs
+from chalicelib.ops.work.stages import WriteResults
+from chalicelib.stores.library import items
 from tests.jobs.test_archives import photos
 from tests.support.running import RUNS, Runner, zipped
 
@@ -57,6 +61,7 @@ def freeze_driver(runner: Runner) -> None:
 
 
 def test_cancel_is_final_at_once_and_frees_the_places_of_frozen_workers(runner: Runner) -> None:
+    """Prefect #21616 among others: a cancel that does not end, while its worker hangs."""
     run_id = begun(runner, 4)
     freeze_driver(runner)
     assert places(runner) == 3
@@ -72,7 +77,27 @@ def test_cancel_is_final_at_once_and_frees_the_places_of_frozen_workers(runner: 
     assert runner("POST", f"{RUNS}/{run_id}/cancel")[1]["state"] == "cancelled"
 
 
+def test_a_worker_that_goes_on_after_the_cancel_changes_nothing(runner: Runner) -> None:
+    """Prefect #18840: the run said Cancelling, and its worker went on as if nothing had happened."""
+    run_id = runner.begin()
+    runner.world.step(runner.send(run_id, zipped(photos(2)), filename="a.zip"))
+    first, second = (ItemRef(user_id="alice", item_id=str(number)) for number in range(2))
+
+    def goes_on(claim: Claim) -> WriteResults:
+        assert runner("POST", f"{RUNS}/{run_id}/cancel")[1]["state"] == "cancelling"
+        return lambda tx: items.set_status(tx, claim.ref, "READY")
+
+    runner.world.do_stage("process", first, goes_on)
+    runner.world.run()
+    run = runner.run(run_id)
+    assert (run["state"], run["counts"]["done"]) == ("cancelled", 0)
+    for ref in (first, second):
+        item = runner.world.item(ref.item_id)
+        assert (item["status"], item["failure_code"]) == ("FAILED", "cancelled")
+
+
 def test_with_no_worker_at_all_the_relay_ends_it_within_a_minute(runner: Runner) -> None:
+    """Prefect #16001: a run whose executor is gone stays Cancelling for ever."""
     run_id = begun(runner, 3)
     runner("POST", f"{RUNS}/{run_id}/cancel")
     runner.world.messages()  # and nobody takes them

@@ -36,7 +36,7 @@ Photos = Sequence[tuple[str, bytes]]
 
 
 class Meter:
-    """What files cost between two moments: CPU and elapsed seconds, and transactions."""
+    """Counts what files cost: CPU and elapsed seconds, and transactions, since it was made."""
 
     def __init__(self, world: World, server: Server, statements: Statements) -> None:
         self._world, self._server, self._statements = world, server, statements

@@ -22,6 +22,7 @@ from chalicelib.model.ingest.files import FileLimits, ReadBounds
 from chalicelib.model.library.items import parse_key
 from chalicelib.model.practice.exercises import StoredExercise
 from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.listing import Cut
 from chalicelib.ops.practice.generate import Wanted, generate_exercises
 from chalicelib.ops.practice.sources import Sources
 from chalicelib.ops.search.search import search_items
@@ -79,7 +80,7 @@ def measure_cost(exercises: Sequence[StoredExercise], *, db: Database, embedder:
             generate_exercises(USER, str(uuid5(SEED, f"cost {n}")), made, db=db, embedder=embedder)
 
     def one_search(phrase: str) -> None:
-        search_items(USER, phrase, filters=Filters(), limit=10, db=db, embedder=embedder)
+        search_items(USER, phrase, filters=Filters(), cut=Cut(limit=10), db=db, embedder=embedder)
 
     searching = p50_ms([lambda phrase=phrase: one_search(phrase) for phrase in phrases])  # type: ignore[misc]
     making = p50_ms([lambda phrase=phrase, n=n: five(phrase, n) for n, phrase in enumerate(phrases)])  # type: ignore[misc]

@@ -182,7 +182,7 @@ def _short_answers(sentence: Sentence, language: str | None) -> Iterator[Draft]:
 def _cut(text: str) -> int | None:
     """Return where a sentence is cut, None if nowhere: behind a word that opens its second part, near 0.4 of it."""
     if pairs_in(text):
-        places = [match.end() for match in re.finditer("[，、：]", text)]
+        places = [match.end() for match in re.finditer("[，：]", text)]
         fits = [n for n in places if n >= MIN_HEAD_CHARS and len(text) - n >= MIN_TAIL_CHARS]
         return _nearest(fits, text)
     for opening in (_opening(), _preposition()):

@@ -199,7 +199,10 @@ def _is_prose(sentence: str) -> bool:
 def _is_doubtful(sentence: str) -> bool:
     words = re.findall(r"[^\W\d_]+", sentence.lower())
     no_verb = language_of(sentence) == "en" and not _verb().search(sentence)
-    return no_verb or any(word in POINTS_ELSEWHERE for word in words)
+    points = any(word in POINTS_ELSEWHERE for word in words) or any(
+        word in sentence for word in _POINTS_UNSPACED[:3]
+    )
+    return no_verb or points
 
 
 def _dependence(sentence: str) -> float:
@@ -230,6 +233,7 @@ def _connective() -> re.Pattern[str]:
         r"(?:In (?:contrast|addition|fact|particular|this|that|such|other|these|turn|short)|On the other|"
         r"For (?:example|instance|this)|As (?:a result|such|a consequence|shown|mentioned|above|before|well)|That is|"
         r"At (?:this|that)|One (?:of|such|can)|Some of|Most of|By (?:contrast|this)|To (?:do|this)|After (?:this|that)|"
+        r"Die (?:Studie|Untersuchung|Autoren|Ergebnisse)|Der Bericht|"
         r"The (?:study|authors?|researchers|paper|report|latter|former|same|others?)|"
         r"(?:First|Second|Third|Next|Last|Of course|Indeed),|Zum Beispiel|Im Gegensatz|Darüber hinaus|Aus diesem|"
         r"In diese[rnm]|Auf diese|Zu diese[rnm]|Nach diese[rnm]|Par exemple|Por ejemplo|"
@@ -241,8 +245,8 @@ def _connective() -> re.Pattern[str]:
 def _label() -> re.Pattern[str]:
     """Match the label in front of a sentence of a structured abstract."""
     return re.compile(
-        r"^(?:[A-Z]{4,}(?: (?:AND |OF )?[A-Z]{3,})*|Methods?|Results?|Conclusions?|Background|Objectives?|Design|"
-        r"Setting|Findings|Interpretation|Aims?|Purpose):?\s+(?:\([a-z]\)\s+)?(?=[A-Z])"
+        r"^(?:[A-Z]{4,}(?: (?:AND |OF |& )?[A-Z]{3,})*|Methods?|Results?|Conclusions?|Background|Objectives?|Design|"
+        r"Setting|Findings|Interpretation|Aims?|Purpose):?\s+(?:\([a-z]\)\s+)?(?=[A-Z\d])"
     )
 
 

@@ -19,10 +19,7 @@ from chalicelib.model.search.lexical import pairs_in
 DISTRACTORS = 3
 # Cosine from which two terms may mean the same, so that both would be right. Two names that are alike name two things.
 SYNONYM, SAME_NAME = 0.6, 0.9
-UNRELATED, OTHER_NAME = (
-    0.3,
-    0.38,
-)  # cosine below which a word, or a name, is not plausible in the other's place
+UNRELATED, OTHER_NAME = 0.33, 0.45  # cosine below which a word, or a name, is not plausible
 INFLECTED = ("de", "fr", "es", "it", "pt", "ru")  # the word in front of a term must fit it
 MAX_NAME_WORDS = 4
 # Endings by which words of one type are told apart: a distractor shares its key's.
@@ -38,18 +35,13 @@ _BEFORE_NOUN_WORDS = """
     до через между под над у
 """
 _BEFORE_NOUN = frozenset(_BEFORE_NOUN_WORDS.split())
-_BEFORE_GERMAN_NOUN_WORDS = """
-    der die das den dem des ein eine einen einem einer eines im am vom zum zur beim ins ans kein keine seine
-    ihre
-"""
-_BEFORE_GERMAN_NOUN = frozenset(_BEFORE_GERMAN_NOUN_WORDS.split())
 _NOT_BEFORE_NOUN_WORDS = """
     to not can will would could should may might must do does did i you he she it we they who which that is are
     was were be been being has have had very more most so too
 """
 _NOT_BEFORE_NOUN = frozenset(_NOT_BEFORE_NOUN_WORDS.split())
 _MORE_EMPTY_WORDS = """
-    up out off down back away into onto upon during while whereas whether since until although though because
+    forth up out off down back away into onto upon during while whereas whether since until although though because
     per via between among through across within under over after before above below against toward towards
     despite both few several often always never usually typically generally however therefore thus hence still
     even yet already once there here where when why such like unlike including according due well less least
@@ -152,8 +144,8 @@ def distractors_of(
     """
     if key.kind == "number":
         return _numbers_near(key.text, sentence)
-    if key.language == "de" and key.left not in _BEFORE_GERMAN_NOUN:
-        return []  # nothing tells a noun from a name, or its gender
+    if key.kind == "word" and key.language in INFLECTED:
+        return []  # the nouns that fit by their form are hardly ever plausible
     taken = {stem_of(word) for word in re.findall(r"[^\W_]+", sentence.lower())}
     found: dict[str, str] = {}
     for term in (term for terms in pool for term in terms):
@@ -207,7 +199,9 @@ def _read_term(
     right = tokens[n + 1] if n + 1 < len(tokens) else "."
     if token[0].isdigit():
         is_label = (
-            left.lower().rstrip(".") in _LABELS or left in ("[", "(", *_JOINERS) or right in ("]", *_JOINERS)
+            left.lower().rstrip(".") in _LABELS
+            or left in ("[", "(", ":", *_JOINERS)
+            or right in ("]", *_JOINERS)
         )
         return 1, None if is_label or right[:1].isdigit() or len(token) > 9 else "number"
     if not token[0].isalpha():
@@ -298,12 +292,15 @@ def _numbers_near(key: str, sentence: str) -> list[str]:
         steps: tuple[int, ...] = (-1, 1, 2, -2, 3, 4)
     else:
         unit = 10 ** max(0, len(str(value)) - 2)
-        steps = tuple(unit * round(value * share / unit) or unit for share in (-0.2, 0.2, 0.4, -0.4, 0.6))
+        steps = tuple(
+            unit * round(value * share / unit) or unit for share in (-0.2, 0.2, 0.4, -0.4, 0.6, -0.6)
+        )
     near = dict.fromkeys(
         f"{value + step:,}" if "," in key else str(value + step) for step in steps if value + step > 0
     )
     numbers = set(re.findall(r"\d+(?:[.,]\d+)*", sentence))
-    return [each for each in near if each not in numbers][:DISTRACTORS]
+    shares = bool(re.search(rf"(?<!\d){re.escape(key)}\s?[%％]", sentence)) and value <= 100
+    return [each for each in near if each not in numbers and not (shares and int(each) > 100)][:DISTRACTORS]
 
 
 def _decimals_near(key: str, sentence: str) -> list[str]:

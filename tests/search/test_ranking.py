@@ -1,10 +1,12 @@
 import pytest
 
 from chalicelib.model.search.ranking import (
+    RELEVANT,
     best_children,
     first_of_each,
     fuse,
     is_relevant,
+    relevance,
     semantic_weight_for,
 )
 
@@ -98,3 +100,24 @@ def test_near_in_meaning_or_nearly_all_of_the_words_is_relevant(
     semantic_score: float | None, coverage: float | None, relevant: bool
 ) -> None:
     assert is_relevant(semantic_score=semantic_score, coverage=coverage, model="all-MiniLM-L6-v2") is relevant
+
+
+@pytest.mark.parametrize(
+    ("semantic_score", "coverage", "shown"),
+    [
+        (0.27, 0.42, True),  # bill for repairing a bicycle wheel: two words of four are on the bill
+        (0.25, 0.42, True),  # cup of coffee: one of two
+        (0.45, None, True),
+        (0.31, 0.26, False),  # a train timetable, where only a travel policy is
+        (0.29, 0.0, False),
+        (None, 0.4, True),
+        (None, 0.39, False),
+        (None, None, False),
+    ],
+)
+def test_a_search_shows_what_has_the_meaning_or_a_good_part_of_the_words(
+    semantic_score: float | None, coverage: float | None, shown: bool
+) -> None:
+    value = relevance(semantic_score=semantic_score, coverage=coverage, model="all-MiniLM-L6-v2")
+    assert (value >= RELEVANT) is shown
+    assert 0 <= value <= 1

@@ -22,7 +22,8 @@ _OTHER_WEIGHT = 0.25
 _LEAST_COSINE = {"all-MiniLM-L6-v2": 0.42}
 _LEAST_COSINE_ELSE = 0.42
 _LEAST_COVERAGE, _LEAST_COVERAGE_ALONE = 0.75, 0.5
-RELEVANT = 0.5  # the least relevance of a passage that is relevant
+_LEAST_COVERAGE_SHOWN = 0.4
+RELEVANT = 0.5  # the least relevance of a page that a search shows
 
 
 # Keys are comparable, so that ties have an order.
@@ -107,18 +108,20 @@ def is_relevant(*, semantic_score: float | None, coverage: float | None, model: 
     of the others. Good hits are not told from middling hits on the same subject: 81% and 91% of the irrelevant hits
     pass. The bounds were chosen on these queries.
     """
-    return relevance(semantic_score=semantic_score, coverage=coverage, model=model) >= RELEVANT
+    if semantic_score is None:
+        return coverage is not None and coverage >= _LEAST_COVERAGE_ALONE
+    least = _LEAST_COSINE.get(model or "", _LEAST_COSINE_ELSE)
+    return semantic_score >= least or (coverage is not None and coverage >= _LEAST_COVERAGE)
 
 
 def relevance(*, semantic_score: float | None, coverage: float | None, model: str | None) -> float:
-    """Return how relevant a passage is to the query, 0..1, whatever else was found. See is_relevant.
+    """Return how relevant a page is to the query, 0..1, whatever else was found; from RELEVANT on a search shows it.
 
     The better one of cosine and coverage counts. RELEVANT stands for the bound of either; it is linear on both sides.
+    A search shows more than is_relevant lets answers be made from: one word of two is a reason to look at a page.
     """
-    if semantic_score is None:
-        return _scaled(coverage or 0.0, _LEAST_COVERAGE_ALONE)
-    by_meaning = _scaled(semantic_score, _LEAST_COSINE.get(model or "", _LEAST_COSINE_ELSE))
-    return max(by_meaning, _scaled(coverage or 0.0, _LEAST_COVERAGE))
+    least = _LEAST_COSINE.get(model or "", _LEAST_COSINE_ELSE)
+    return max(_scaled(semantic_score or 0.0, least), _scaled(coverage or 0.0, _LEAST_COVERAGE_SHOWN))
 
 
 def _scaled(value: float, bound: float) -> float:

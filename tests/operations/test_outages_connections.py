@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import Unavailable
-from chalicelib.stores.postgres.postgres import Database
+from chalicelib.stores.postgres.postgres import FIRST_ANSWER_S, Database
 from tests.support.moods import through_all_moods
 from tests.support.tcp_proxy import Mood, TcpProxy
 from tests.support.world import World
@@ -31,7 +31,18 @@ def test_connections_that_died_unnoticed_cost_nobody_an_answer(postgres: TcpProx
     postgres.be(mood)
     postgres.be("pass")
     assert db.transact("alice", lambda tx: tx.one("SELECT 1 AS one")) == {"one": 1}
+    postgres.be(mood)
+    postgres.be("pass")
+    assert db.read("alice", lambda tx: tx.one("SELECT 1 AS one")) == {"one": 1}
     db.close()
+
+
+def test_a_read_that_takes_longer_than_a_dead_connection_is_given_is_answered_all_the_same(
+    db: Database,
+) -> None:
+    assert db.read("alice", lambda tx: tx.one("SELECT 1 AS one")) == {"one": 1}
+    slow = f"SELECT 1 AS one FROM pg_sleep({FIRST_ANSWER_S + 0.2})"
+    assert db.read("alice", lambda tx: tx.one(slow)) == {"one": 1}
 
 
 def test_no_place_in_the_pool_is_lost(postgres: TcpProxy) -> None:

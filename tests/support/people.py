@@ -136,7 +136,7 @@ Act = Callable[[], Any]
 
 
 class SomebodyWrites:
-    """The database, with something that happens just before its second transaction."""
+    """The database, with something that happens just before its second transaction or read."""
 
     def __init__(self, db: Database, act: Act) -> None:
         self._db, self._acts = db, iter([lambda: None, act])
@@ -144,3 +144,7 @@ class SomebodyWrites:
     def transact(self, *args: Any) -> Any:
         next(self._acts)()
         return self._db.transact(*args)
+
+    def read(self, *args: Any) -> Any:
+        next(self._acts)()
+        return self._db.read(*args)

@@ -44,7 +44,7 @@ def insert_account(email: str, password: str, *, name: str, db: "Database") -> N
 
 def read_account(user_id: str, *, db: "Database") -> StoredAccount | None:
     """Return the account, None for a user without one, such as the anonymous user."""
-    return db.transact(user_id, lambda tx: accounts.find(tx, user_id))
+    return db.read(user_id, lambda tx: accounts.find(tx, user_id))
 
 
 def find_external(user_id: str, *, name: str, db: "Database") -> StoredAccount:

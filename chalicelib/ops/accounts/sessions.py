@@ -99,7 +99,7 @@ def find_session(
     """
     claims = tokens.read_access_token(signing, access_token, now_s=now_s)
     session = sessions.find(claims.sub, claims.sid, now_s=now_s)
-    account = db.transact(claims.sub, lambda tx: accounts.find(tx, claims.sub)) if session else None
+    account = db.read(claims.sub, lambda tx: accounts.find(tx, claims.sub)) if session else None
     if session is None or account is None or account.disabled_at is not None:
         raise _over()
     return session, account

@@ -32,13 +32,15 @@ def list_items(
             collections.get(tx, user_id, filters.collection_id, field="collection_id")
         return items.list_filtered(tx, user_id, filters, after=position, limit=limit + 1)
 
-    page, last = cut_page(db.transact(user_id, read), limit)
+    # Only the search for a text may take long, and only a collection is looked up by a statement of its own.
+    ask = db.transact if filters.text or filters.collection_id is not None else db.read
+    page, last = cut_page(ask(user_id, read), limit)
     return page, encode_cursor(last.created_at, last.id) if last else None
 
 
 def read_item(ref: ItemRef, *, db: "Database") -> DescribedItem:
     """Return the item with its current analysis. Raise NotFound."""
-    return db.transact(ref.user_id, lambda tx: items.get_with_analysis(tx, ref))
+    return db.read(ref.user_id, lambda tx: items.get_with_analysis(tx, ref))
 
 
 def list_chunks(
@@ -65,4 +67,4 @@ def read_timeline(
 
 def read_upload(user_id: str, upload_id: str, *, db: "Database") -> StoredUpload:
     """Return the upload. Raise NotFound."""
-    return db.transact(user_id, lambda tx: uploads.get(tx, user_id, upload_id))
+    return db.read(user_id, lambda tx: uploads.get(tx, user_id, upload_id))

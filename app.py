@@ -26,6 +26,7 @@ from chalicelib.api.operations import audit, failures, health, metrics
 from chalicelib.api.practice import concepts, exercises
 from chalicelib.api.search import search
 from chalicelib.api.usage import usage
+from chalicelib.api.warming import warm_up
 from chalicelib.api.webhooks import deliveries, webhooks
 from chalicelib.events import handlers
 from chalicelib.settings import VERSION
@@ -35,6 +36,10 @@ if "chalice.cli" in sys.modules and find_spec("local"):
     from local import route_matching
 
     route_matching.install()
+
+# Lambda's variable, in the API's function: its init phase has more CPU than its calls, and no client waits for it.
+if os.environ.get("_HANDLER") == "app.app":
+    warm_up()
 
 # Chalice loads the stage's variables before this file.
 STAGE = os.environ.get("ENVIRONMENT", "local")

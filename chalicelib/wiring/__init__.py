@@ -12,7 +12,7 @@ from chalicelib.model.accounts.signed_links import Links
 from chalicelib.model.accounts.tokens import Signing
 from chalicelib.providers import Analyzer, ChatModel, Embedder, Mailer, Reranker, Upstream
 from chalicelib.settings import InvalidSetting
-from chalicelib.wiring.clients import client, events, sqs
+from chalicelib.wiring.clients import client, dynamodb, events, sqs, ssm
 from chalicelib.wiring.configuration import doubt_settings as doubt_settings
 from chalicelib.wiring.configuration import renew_settings as renew_settings
 from chalicelib.wiring.configuration import settings as settings
@@ -52,6 +52,16 @@ def pipeline_database() -> "Database":
     return _database(timeout_s=70.0)
 
 
+def warm_up() -> None:
+    """Load the drivers and make the clients that nearly every request needs, without a call to anybody."""
+    from chalicelib.stores.accounts import rate_limits, sessions  # noqa: F401
+    from chalicelib.stores.postgres import postgres  # noqa: F401
+
+    dynamodb()
+    if os.environ.get("SETTINGS_PATH"):
+        ssm()
+
+
 @once
 def blobs() -> "Blobs":
     from chalicelib.stores.aws.blobs import Blobs
@@ -85,7 +95,7 @@ def tables() -> "Tables":
     from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, Tables
 
     return Tables(
-        client("dynamodb"),
+        dynamodb(),
         {settings().sessions_table: SESSIONS_KEY, settings().rate_limits_table: RATE_LIMITS_KEY},
     )
 
@@ -103,7 +113,7 @@ def dynamodb_presence() -> "Presence":
 def sessions() -> "Sessions":
     from chalicelib.stores.accounts.sessions import Sessions
 
-    return Sessions(client("dynamodb"), table=settings().sessions_table, presence=dynamodb_presence())
+    return Sessions(dynamodb(), table=settings().sessions_table, presence=dynamodb_presence())
 
 
 @once
@@ -113,7 +123,7 @@ def rate_limits() -> "RateLimits":
     from chalicelib.stores.accounts.rate_limits import RateLimits
 
     return RateLimits(
-        client("dynamodb"),
+        dynamodb(),
         table=settings().rate_limits_table,
         presence=dynamodb_presence(),
         clock_us=lambda: time_ns() // 1000,

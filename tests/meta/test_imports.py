@@ -241,3 +241,23 @@ def test_asking_whether_it_lives_loads_nothing_heavy_and_no_model() -> None:
     ran = subprocess.run([sys.executable, "-B", "-c", code], cwd=ROOT, capture_output=True, text=True)
     *_, last = ran.stdout.splitlines() or [ran.stderr]  # the metrics of the request are before it
     assert (ran.returncode, last.split()) == (0, []), ran.stderr
+
+
+WARM = """
+import os, sys
+os.environ |= {"_HANDLER": HANDLER, "AWS_REGION": "eu-west-1"}
+import app
+from chalicelib.wiring import clients
+import chalicelib.ops.accounts.sessions as sessions
+print(type(sessions).__name__, clients.dynamodb.is_made(), "psycopg2" in sys.modules)
+"""
+
+
+def test_the_apis_function_warms_up_in_lambdas_init_phase_and_no_other_process_does() -> None:
+    for handler, expected in (
+        ("app.app", "module True True"),
+        ("app.on_embed_woken", "_Unloaded False False"),
+    ):
+        code = f"HANDLER = {handler!r}\n{WARM}"
+        ran = subprocess.run([sys.executable, "-B", "-c", code], cwd=ROOT, capture_output=True, text=True)
+        assert (ran.stdout.strip(), ran.stderr) == (expected, ""), handler

@@ -33,7 +33,7 @@ def identify(headers: Mapping[str, str]) -> Caller:
 
 
 def _by_token(token: str) -> Caller:
-    if read_header(token).get("alg") == "RS256" and (issuer := wiring.oidc()):
+    if (issuer := wiring.oidc()) and read_header(token).get("alg") == "RS256":
         claims = issuer.read(token, now_s=int(time()))
         account = accounts.find_external(claims.user_id, name=claims.display_name, db=wiring.database())
         return Caller(

@@ -1,0 +1,157 @@
+"""Measures CPU, calls of DynamoDB and round trips to Postgres of an authenticated GET: the first one and a warm one.
+
+python -m bench.request
+
+The app runs in a process of its own, against a real Postgres and the emulated DynamoDB. Their CPU is not counted.
+"First" is what the handler takes in a fresh process, "warm" a request of the best 20 in a row. Both are measured twice:
+with Lambda's variable, so that the init phase warms up, and without it.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from moto.server import ThreadedMotoServer
+from werkzeug.serving import WSGIRequestHandler
+
+from chalicelib.stores.postgres.migrate import migrate, set_app_password
+from local.base import create_tables
+from local.layout import aws_environment
+from local.postgres import start_postgres, stop_postgres
+
+FIRST_BUDGET_MS, WARM_BUDGET_MS, CALLS_BUDGET, TRIPS_BUDGET = 250.0, 3.0, 2.0, 2.0
+FRESH, WARM = 2, 200
+ASKED = """
+import base64, json, sys, time
+def ask(method, path, headers, body=None, resource=None):
+    return {"headers": {"content-type": "application/json", **headers}, "multiValueQueryStringParameters": None,
+            "pathParameters": None, "body": body and base64.b64encode(body.encode()).decode(), "stageVariables": None,
+            "isBase64Encoded": body is not None, "path": path,
+            "requestContext": {"httpMethod": method, "resourcePath": path, "path": path, "requestId": "bench-request",
+                               "identity": {"sourceIp": "192.0.2.1"}}}
+began = time.process_time()
+import app
+imported = time.process_time()
+"""
+SIGN_IN = """
+who = json.dumps({"email": "ann@example.org", "password": "correct horse battery"})
+assert app.app(ask("POST", "/api/v1/registration", {}, who), None)["statusCode"] == 202
+print(json.loads(app.app(ask("POST", "/api/v1/sessions", {}, who), None)["body"])["access_token"])
+"""
+MEASURE = """
+def get():
+    event = ask("GET", "/api/v1/items", {"authorization": "Bearer " + sys.argv[1]})
+    start = time.process_time()
+    answer = app.app(event, None)
+    took = time.process_time() - start
+    assert answer["statusCode"] == 200, answer
+    return took
+first = get()
+for _ in range(20):
+    get()
+import socket
+from chalicelib.stores.postgres import postgres
+counts = {"dynamodb": 0, "postgres": 0}
+execute = postgres._Cursor.execute
+def counted(cursor, *given):
+    counts["postgres"] += 1
+    return execute(cursor, *given)
+postgres._Cursor.execute = counted
+from chalicelib.stores.aws.dynamodb import Presence
+asked = Presence.asked
+def counted_asked(self):
+    counts["dynamodb"] += 1
+    return asked(self)
+Presence.asked = counted_asked
+took = [get() for _ in range(int(sys.argv[2]))]
+batches = [sum(took[n:n + 20]) / 20 for n in range(0, len(took), 20)]
+counts = {name: count / len(took) for name, count in counts.items()}
+print(json.dumps({"import": imported - began, "first": first, "warm": min(batches), **counts}))
+"""
+
+
+@contextmanager
+def services() -> Iterator[dict[str, str]]:
+    """Give the environment of an app with a migrated database and the stage's tables."""
+    with tempfile.TemporaryDirectory() as state:
+        url = start_postgres(Path(state), 0, fsync=False)
+        WSGIRequestHandler.protocol_version = "HTTP/1.1"  # AWS too keeps connections open
+        aws = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        aws.start()
+        try:
+            migrate(url)
+            set_app_password(url, "bench")
+            port = aws.get_host_and_port()[1]
+            settings = {
+                **aws_environment(port),
+                "ENVIRONMENT": "local",
+                "DATABASE_URL": url.replace("//postgres@", "//collections_app:bench@"),
+                "IMAGES_BUCKET": "collections-images-local-000000000000",
+                "SESSIONS_TABLE": "collections-sessions-local",
+                "RATE_LIMITS_TABLE": "collections-rate-limits-local",
+                "RATE_LIMITS": "",
+                "REGISTRATION_OPEN": "true",
+                "SESSION_SECRET": "of-the-bench-and-known-to-everybody",
+            }
+            create_tables(settings, aws_port=port)
+            yield settings
+        finally:
+            aws.stop()
+            stop_postgres(Path(state))
+
+
+def run(program: str, *arguments: str, environment: Mapping[str, str]) -> str:
+    """Run the program in a process of its own. Return the last line that it prints."""
+    project = Path(__file__).resolve().parent.parent
+    ran = subprocess.run(
+        [sys.executable, "-c", ASKED + program, *arguments],
+        cwd=project,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        | {"PYTHONPYCACHEPREFIX": str(project / ".local" / "bench" / "pycache"), **environment},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return ran.stdout.splitlines()[-1]
+
+
+def main() -> bool:
+    """Print the figures. Return whether the budgets hold."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with services() as environment:
+        token = run(SIGN_IN, environment=environment)
+        run(MEASURE, token, "20", environment=environment)  # writes bytecode
+        found: dict[str, list[dict[str, Any]]] = {}
+        for name, more in (("elsewhere", {}), ("Lambda", {"_HANDLER": "app.app"})):
+            found[name] = [
+                json.loads(run(MEASURE, token, str(WARM), environment=environment | more))
+                for _ in range(FRESH)
+            ]
+    for name, runs in found.items():
+        best = {key: min(run[key] for run in runs) for key in runs[0]}
+        print(
+            f"{name:10} import {best['import'] * 1000:4.0f} ms CPU,  first GET {best['first'] * 1000:4.0f} ms,"
+            f"  warm GET {best['warm'] * 1000:5.2f} ms,"
+            f"  DynamoDB {best['dynamodb']:.2f} calls, Postgres {best['postgres']:.2f} round trips"
+        )
+    print(
+        f"budgets: first GET in Lambda {FIRST_BUDGET_MS:.0f} ms, warm {WARM_BUDGET_MS} ms,"
+        f" {CALLS_BUDGET:.0f} calls, {TRIPS_BUDGET:.0f} round trips"
+    )
+    return (
+        1000 * best["first"] <= FIRST_BUDGET_MS
+        and 1000 * best["warm"] <= WARM_BUDGET_MS
+        and best["dynamodb"] <= CALLS_BUDGET
+        and best["postgres"] <= TRIPS_BUDGET
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)

@@ -11,6 +11,7 @@ from pathlib import Path
 SAMPLES = str(Path(__file__).resolve().parent.parent / "samples")
 MEASUREMENTS = [
     ["bench.startup"],
+    ["bench.request"],
     ["bench.api"],
     ["bench.gateway"],
     ["bench.search"],

@@ -97,6 +97,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
 
 def forget() -> None:
     wiring.settings.forget()
+    wiring.dynamodb.forget()
     wiring.rate_limits.forget()
     wiring.dynamodb_presence.forget()
 

@@ -96,15 +96,14 @@ def test_while_dynamodb_is_away_sessions_and_limits_are_told_so_at_once(people: 
         raw = SimpleNamespace(stream=lambda: iter([b'{"__type": "#InternalServerError"}']))
         return AWSResponse(request.url, 500, {}, raw)
 
-    for store in (wiring.sessions(), wiring.rate_limits()):
-        store._dynamodb.meta.events.register_first("before-send.dynamodb", fail)
+    events = wiring.dynamodb().meta.events
+    events.register_first("before-send.dynamodb", fail)
     assert people("GET", "/api/v1/registration").status == 200, "uncounted"
     assert [people.me(token).status for _ in range(5)] == [503] * 5
     assert people("GET", "/api/v1/registration").status == 200
     asked = {call: sent.count(call) for call in sent}
     assert asked == {"UpdateItem": 2, "GetItem": 4}, "three calls, each sent twice"
-    for store in (wiring.sessions(), wiring.rate_limits()):
-        store._dynamodb.meta.events.unregister("before-send.dynamodb", fail)
+    events.unregister("before-send.dynamodb", fail)
 
 
 def test_a_login_that_cannot_be_counted_is_refused(people: People) -> None:

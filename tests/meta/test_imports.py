@@ -245,7 +245,7 @@ def test_asking_whether_it_lives_loads_nothing_heavy_and_no_model() -> None:
 
 WARM = """
 import os, sys
-os.environ |= {"_HANDLER": HANDLER, "AWS_REGION": "eu-west-1"}
+os.environ |= {"_HANDLER": HANDLER, "AWS_DEFAULT_REGION": "eu-west-1"}
 import app
 from chalicelib.wiring import clients
 import chalicelib.ops.accounts.sessions as sessions

@@ -16,6 +16,7 @@ from chalicelib.ops.jobs.drive import Steps, drive_run
 from chalicelib.ops.jobs.entries import LastArchive
 from chalicelib.ops.jobs.export_steps import export_steps
 from chalicelib.ops.jobs.file_steps import file_steps
+from chalicelib.ops.jobs.import_steps import import_steps
 from chalicelib.ops.jobs.reembed_steps import reembed_steps
 from chalicelib.ops.practice.exercise_steps import exercise_steps
 from chalicelib.ops.search.reembed import reembed
@@ -141,6 +142,18 @@ def _exercise_steps() -> Steps:
     return exercise_steps(db=wiring.pipeline_database(), models_of=models_of)
 
 
+def _import_steps() -> Steps:
+    embedder = wiring.embedder()
+    return import_steps(
+        db=wiring.pipeline_database(),
+        blobs=wiring.blobs(),
+        queues=wiring.queues(),
+        models=[(each.model, each.dimensions) for each in (embedder, embedder.next) if each],
+        limits=_limits(),
+        storage_gb=wiring.settings().storage_gb,
+    )
+
+
 def _file_steps() -> Steps:
     return file_steps(
         db=wiring.pipeline_database(),
@@ -177,6 +190,7 @@ RUNS: Mapping[str, Callable[[Claim, TimeLeft], Finish | Later | None]] = {
 STEPS: Mapping[JobKind, Callable[[], Steps]] = {
     "exercises": _exercise_steps,
     "export": _export_steps,
+    "import": _import_steps,
     "ingest": _file_steps,
     "zip_import": _file_steps,
     "reembed": _reembed_steps,

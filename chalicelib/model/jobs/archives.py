@@ -74,7 +74,7 @@ def list_files(archive: zipfile.ZipFile, limits: EntryLimits) -> list[RunFile]:
             RunFile(
                 number=number,
                 line=number,
-                name=_shown(entry.filename),
+                name=shown_name(entry.filename),
                 size_bytes=entry.file_size,
                 outcome=outcome,  # type: ignore[arg-type]
                 code=code,
@@ -114,22 +114,8 @@ def _verdict(entry: zipfile.ZipInfo, limits: EntryLimits) -> tuple[str, str, str
     name, ratio = entry.orig_filename, entry.file_size / max(entry.compress_size, 1)
     if _NOT_A_FILE.search(name):
         return "skipped", "system_file", "A file that an operating system adds to archives."
-    if _UNSAFE.search(name) or "\\" in name:
-        return (
-            "failed",
-            "unsafe_name",
-            "The name leads out of the archive, or has characters that no file name has.",
-        )
-    if (entry.external_attr >> 16) & 0o170000 not in (0, 0o100000):
-        return "failed", "not_a_file", "This is a link or a device, not a file."
-    if entry.flag_bits & 0x1:
-        return "failed", "encrypted", "The file is protected by a password. Pack it without one."
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return (
-            "failed",
-            "unsupported_compression",
-            "Only the compression methods stored and deflated are read.",
-        )
+    if unreadable := unreadable_entry(entry):
+        return ("failed", *unreadable)
     if name.lower().endswith((".zip", ".7z", ".rar", ".gz", ".tar", ".jar")):
         return (
             "failed",
@@ -147,6 +133,20 @@ def _verdict(entry: zipfile.ZipInfo, limits: EntryLimits) -> tuple[str, str, str
     return None
 
 
-def _shown(name: str) -> str:
-    """Return the name as it can be stored."""
+def unreadable_entry(entry: zipfile.ZipInfo) -> tuple[str, str] | None:
+    """Return (code, sentence) for an entry whose bytes are never read, whatever they are to be; else None."""
+    name = entry.orig_filename
+    if _UNSAFE.search(name) or "\\" in name:
+        return "unsafe_name", "The name leads out of the archive, or has characters that no file name has."
+    if (entry.external_attr >> 16) & 0o170000 not in (0, 0o100000):
+        return "not_a_file", "This is a link or a device, not a file."
+    if entry.flag_bits & 0x1:
+        return "encrypted", "The file is protected by a password. Pack it without one."
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "unsupported_compression", "Only the compression methods stored and deflated are read."
+    return None
+
+
+def shown_name(name: str) -> str:
+    """Return an entry's name as it can be stored."""
     return re.sub(r"[\x00\ud800-\udfff]", "_", name)[:1000] or "file"

@@ -8,16 +8,63 @@ from msgspec import Struct
 from chalicelib.model.jobs.runs import ENDED, Run
 from chalicelib.patterns import pattern
 
-FORMAT, FORMAT_VERSION = "collections-export", 1
+FORMAT, FORMAT_VERSION = "collections-export", 2
 EXPORT_FILE = "export.zip"
 PART_BYTES = 8 * 1024 * 1024  # S3 takes parts of at least 5 MiB
 MAX_PARTS = 10_000  # S3's limit
 MAX_NAME_CHARS = 120
-Phase = Literal["items", "collections", "conversations", "end"]
+Phase = Literal["items", "collections", "conversations", "concepts", "exercises", "end"]
 NEXT_PHASE: dict[Phase, Phase] = {
     "items": "collections",
     "collections": "conversations",
-    "conversations": "end",
+    "conversations": "concepts",
+    "concepts": "exercises",
+    "exercises": "end",
+}
+# Every table that has rows of a user is in one of these; a test compares them with the database's catalogue.
+TABLES: dict[str, Phase] = {
+    "items": "items",
+    "analyses": "items",
+    "chunks": "items",
+    "vectors": "items",
+    "collections": "collections",
+    "collection_items": "collections",
+    "conversations": "conversations",
+    "messages": "conversations",
+    "citations": "conversations",
+    "concepts": "concepts",
+    "exercises": "exercises",
+    "evaluations": "exercises",
+    "remediations": "exercises",
+}
+LEFT_OUT = {
+    "users": "the account itself: who imports has one",
+    "accounts": "the account itself: who imports has one",
+    "account_deletions": "what is left of an account that is gone",
+    "api_keys": "credentials",
+    "idempotency_keys": "of requests, for a day",
+    "model_answers": "a cache of models' answers",
+    "uploads": "made again with the items",
+    "pages": "the index of words is made again from the text",
+    "postings": "the index of words is made again from the text",
+    "term_df": "the index of words is made again from the text",
+    "corpus_stats": "the index of words is made again from the text",
+    "usage_ledger": "what was paid where it was used",
+    "jobs": "what is to be done here; a webhook and a schedule are of this place",
+    "job_runs": "work that is done; its lines are kept for 30 days",
+    "run_files": "work that is done; its lines are kept for 30 days",
+    "tasks": "work that is at hand",
+    "outbox": "events that are on their way",
+    "item_events": "timelines: what was done here",
+    "object_deletions": "files that are being deleted",
+    "dead_letters": "the operator's: events that no function could handle",
+    "spending": "what was paid where it was used",
+    "reservations": "what is being paid where it is used",
+    "cache_entries": "responses of services behind the gateway",
+    "runs": "answers of an earlier release, which have moved to tasks",
+    "webhooks": "addresses with their secrets",
+    "webhook_secrets": "credentials",
+    "webhook_deliveries": "what was sent, for 30 days",
 }
 _UNSAFE = pattern(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 

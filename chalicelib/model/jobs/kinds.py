@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from chalicelib.errors import InvalidInput
 from chalicelib.model.practice.exercises import Difficulty, Kind, Language, LifeCategory
 
-JobKind = Literal["exercises", "export", "ingest", "reembed", "reprocess", "zip_import"]
+JobKind = Literal["exercises", "export", "import", "ingest", "reembed", "reprocess", "zip_import"]
 
 
 MAX_EXERCISES = 200  # of one run
@@ -88,6 +88,9 @@ KINDS: dict[JobKind, KindOfJob] = {
         title="Generate many exercises.", parameters=ExercisesParameters, takes_collection=True
     ),
     "export": KindOfJob(title="Write all that you have as one zip, to download."),
+    "import": KindOfJob(
+        title="Put back what an export has: items, collections, conversations, exercises.", takes_upload=True
+    ),
     "reembed": KindOfJob(
         title="Embed all users' texts with NEXT_EMBEDDING_MODEL, beside the vectors in use.", admin=True
     ),

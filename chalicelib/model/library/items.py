@@ -116,9 +116,7 @@ class ObjectKey(Struct, frozen=True, kw_only=True):
     @property
     def stem(self) -> str:
         """Return the preferred item id: the file name without its extension, made safe for a path."""
-        stem = self.name.rpartition(".")[0] or self.name
-        stem = _CONTROL.sub("", stem)[:MAX_ITEM_ID_CHARS].strip()
-        return stem if stem.strip(".") else "item"
+        return as_item_id(self.name.rpartition(".")[0] or self.name)
 
     def ids(self, etag: str | None) -> tuple[str, ...]:
         """Return the item ids to try, in this order, until one is free.
@@ -127,6 +125,12 @@ class ObjectKey(Struct, frozen=True, kw_only=True):
         """
         salts = (self.key, f"{self.key} {etag}", uuid.uuid4().hex)
         return (self.stem, *(f"{self.stem}~{_hash8(salt)}" for salt in salts))
+
+
+def as_item_id(text: str) -> str:
+    """Return the text made safe for a path, as the id of an item."""
+    safe = _CONTROL.sub("", text)[:MAX_ITEM_ID_CHARS].strip()
+    return safe if safe.strip(".") else "item"
 
 
 def _hash8(text: str) -> str:

@@ -6,8 +6,8 @@ again, and objects that nobody names are replaced or deleted.
 """
 
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -29,6 +29,7 @@ from chalicelib.model.jobs.exports import (
 from chalicelib.model.jobs.runs import Run, RunFile, file_key
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.jobs.drive import Next, Steps
+from chalicelib.ops.jobs.export_lines import derived_lines, item_lines, line_of
 from chalicelib.ops.jobs.export_zip import PartStream, ZipPiece
 from chalicelib.stores.ingest import uploads
 from chalicelib.stores.jobs import exports, files, runs
@@ -41,10 +42,8 @@ if TYPE_CHECKING:
 
 MAX_ITEMS = 100_000
 ITEMS_A_STEP, BYTES_A_STEP = 50, 64 * 1024 * 1024
-ROWS_A_STEP = 50  # collections, or conversations
-CHUNKS_AT_ONCE = 500
+ROWS_A_STEP = 50  # conversations, for example
 DIRECTORY_BYTES = 1024 * 1024  # a longer list of entries is not read and written again in each step
-LISTS = {"collections": exports.list_collections, "conversations": exports.list_conversations}
 
 Ended = tuple[RunFile, str, str | None, str | None]  # a line with its outcome, code and message
 
@@ -116,8 +115,14 @@ def _add_items(claim: Claim, piece: Piece, *, db: "Database", blobs: "Blobs") ->
     found = db.transact(user_id, lambda tx: exports.list_items(tx, user_id, ids))
     ended = [_add_original(file, found.get(file.item_id or ""), piece, blobs=blobs) for file in batch]
     if found:
-        lines = _lines_of(user_id, ended, found, db=db)
-        piece.zip.add(f"items/{batch[0].number:06}.jsonl", lines)
+        paths = {
+            file.item_id: original_path(file.number, found[file.item_id].name)
+            for file, outcome, _, _ in ended
+            if outcome == "done" and file.item_id
+        }
+        number = f"{batch[0].number:06}"
+        piece.zip.add(f"items/{number}.jsonl", item_lines(user_id, found, paths, db=db))
+        piece.zip.add(f"derived/{number}.jsonl", derived_lines(user_id, found, db=db, blobs=blobs))
     return ended
 
 
@@ -148,40 +153,18 @@ def _add_original(file: RunFile, item: ExportedItem | None, piece: Piece, *, blo
     return file, "done", None, None
 
 
-def _lines_of(
-    user_id: str, ended: Sequence[Ended], found: Mapping[str, ExportedItem], *, db: "Database"
-) -> Iterator[bytes]:
-    """Yield the JSON lines of the items: each item, then their analyses, then their text."""
-    for file, outcome, _, _ in ended:
-        if item := found.get(file.item_id or ""):
-            path = original_path(file.number, item.name) if outcome == "done" else None
-            yield _line("item", {**item.line, "original": path})
-    ids, last = list(found), None
-    for analysis in db.transact(user_id, lambda tx: exports.list_analyses(tx, user_id, ids)):
-        yield _line("analysis", analysis)
-    while page := db.transact(
-        user_id,
-        lambda tx, last=last: exports.list_chunks(tx, user_id, ids, after=last, limit=CHUNKS_AT_ONCE),  # type: ignore[misc]
-    ):
-        yield from (_line("text", chunk.line) for chunk in page)
-        last = page[-1]
-
-
-def _line(kind: str, fields: Mapping[str, Any]) -> bytes:
-    return msgspec.json.encode({"type": kind, **fields}) + b"\n"
-
-
 def _add_rows(claim: Claim, piece: Piece, *, db: "Database") -> Progress:
-    """Add a page of the phase's collections or conversations; return where the export goes on."""
+    """Add a page of the phase's rows; return where the export goes on."""
     before, phase = piece.before, piece.before.phase
     rows = db.transact(
-        claim.user_id, lambda tx: LISTS[phase](tx, claim.user_id, after=before.after, limit=ROWS_A_STEP)
+        claim.user_id,
+        lambda tx: exports.list_rows(tx, claim.user_id, phase, after=before.after, limit=ROWS_A_STEP),
     )
     if not rows:
         return replace(before, phase=NEXT_PHASE[phase], after=None)
     count = before.counts.get(phase, 0)
     kind = phase.removesuffix("s")
-    piece.zip.add(f"{phase}/{count + 1:06}.jsonl", (_line(kind, row.line) for row in rows))
+    piece.zip.add(f"{phase}/{count + 1:06}.jsonl", (line_of(kind, row.line) for row in rows))
     return replace(before, after=rows[-1].id, counts={**before.counts, phase: count + len(rows)})
 
 
@@ -257,7 +240,9 @@ def _finish(claim: Claim, run: Run, *, blobs: "Blobs") -> int:
 
 
 def _manifest(run: Run, progress: Progress, entries: Sequence[Entry]) -> Iterator[bytes]:
-    counts = {"items": run.done + run.failed, "files": run.done, "collections": 0, "conversations": 0}
+    counts = {"items": run.done + run.failed, "files": run.done} | {
+        phase: 0 for phase in NEXT_PHASE if phase != "items"
+    }
     head = {
         "format": FORMAT,
         "version": FORMAT_VERSION,

@@ -48,7 +48,7 @@ def file_steps(
     limits = archives.EntryLimits(max_file_bytes=max_file_bytes)
 
     def limit_bytes(user_id: str) -> Callable[[Tx], int | None]:
-        return lambda tx: _limit_bytes(tx, user_id, storage_gb)
+        return lambda tx: storage_limit(tx, user_id, storage_gb)
 
     def validate(claim: Claim, run: Run) -> Callable[[Tx], None]:
         if run.retry_of is not None:
@@ -58,7 +58,7 @@ def file_steps(
         return _list_input(claim, run, limits, blobs=blobs, limit_bytes=limit_bytes(claim.user_id))
 
     def step(claim: Claim, run: Run, may_begin: bool) -> Callable[[Tx], Next]:
-        waiting, room = db.transact(claim.user_id, lambda tx: _find_waiting(tx, claim))
+        waiting, room = db.transact(claim.user_id, lambda tx: find_waiting(tx, claim))
         begun = waiting[:room] if may_begin else []
         entries = [file for file in begun if file.item_id is None and file.line is not None]
         copied = []
@@ -136,13 +136,14 @@ def _list_input(
     return write
 
 
-def _find_waiting(tx: Tx, claim: Claim) -> tuple[list[RunFile], int]:
+def find_waiting(tx: Tx, claim: Claim) -> tuple[list[RunFile], int]:
     """Return the next files to begin, and how many may be begun now."""
     room = AT_WORK - files.count_at_work(tx, claim.user_id, claim.run)
     return files.list_waiting(tx, claim.user_id, claim.run, limit=AT_WORK), max(0, room)
 
 
-def _limit_bytes(tx: Tx, user_id: str, storage_gb: Budgets) -> int | None:
+def storage_limit(tx: Tx, user_id: str, storage_gb: Budgets) -> int | None:
+    """Return how many bytes the user's plan has room for, None for any number."""
     account = accounts.find(tx, user_id)
     return bytes_limit_of(storage_gb, account.plan if account else DEFAULT_PLAN)
 
@@ -154,7 +155,7 @@ def _begin_copied(tx: Tx, claim: Claim, run: Run, copied: Sequence[Copied]) -> N
         if each.arrival is not None:
             _register(tx, claim, run, each.file, each.arrival)
         elif each.error is not None:
-            _end(tx, claim, each.file, outcome="failed", code=each.error.code, message=each.error.message)
+            end_line(tx, claim, each.file, outcome="failed", code=each.error.code, message=each.error.message)
 
 
 def _begin_and_settle(
@@ -163,7 +164,7 @@ def _begin_and_settle(
     items.lock_many(tx, claim.user_id, [file.item_id for file in plain if file.item_id])
     for file in plain:
         if file.item_id is not None:
-            _restart(tx, claim, file)
+            restart_line(tx, claim, file)
         elif file.key is not None:
             _register(tx, claim, run, file, Arrival(key=parse_key(file.key), etag=run.input_etag))
     _begin_copied(tx, claim, run, copied)
@@ -171,29 +172,38 @@ def _begin_and_settle(
     if copied:
         return Next()
     if counts.at_work:
-        return Next(wait_s=min(max(LOOK_AGAIN_S, (run.idle_s or 0.0) / 10), LOOK_AGAIN_MAX_S))
+        return look_again(run)
     is_over = not files.list_waiting(tx, claim.user_id, run.id, limit=1)
     return Next(is_over=is_over, is_held=not is_over and not may_begin)
+
+
+def look_again(run: Run) -> Next:
+    """Return when to look after files that are at work: the more seldom, the longer nothing has moved."""
+    return Next(wait_s=min(max(LOOK_AGAIN_S, (run.idle_s or 0.0) / 10), LOOK_AGAIN_MAX_S))
 
 
 def _register(tx: Tx, claim: Claim, run: Run, file: RunFile, arrival: Arrival) -> None:
     ref = register(tx, arrival)
     if ref is None:
-        return _end(tx, claim, file, outcome="skipped", code="deleted", message="It was deleted meanwhile.")
+        return end_line(
+            tx, claim, file, outcome="skipped", code="deleted", message="It was deleted meanwhile."
+        )
     files.set_started(tx, claim.user_id, run.id, file.number, item_id=ref.item_id, key=arrival.key.key)
     if run.collection_id is not None:
         files.add_to_collection(tx, claim.user_id, run.collection_id, [ref.item_id])
 
 
-def _restart(tx: Tx, claim: Claim, file: RunFile) -> None:
+def restart_line(tx: Tx, claim: Claim, file: RunFile) -> None:
+    """Have the item of this line processed again."""
     assert file.item_id is not None
     try:
         restart_item(tx, ItemRef(user_id=claim.user_id, item_id=file.item_id))
     except NotFound:
-        return _end(tx, claim, file, outcome="skipped", code="deleted", message="Its item was deleted.")
+        return end_line(tx, claim, file, outcome="skipped", code="deleted", message="Its item was deleted.")
     files.set_started(tx, claim.user_id, claim.run, file.number, item_id=file.item_id, key=file.key)
 
 
-def _end(tx: Tx, claim: Claim, file: RunFile, *, outcome: str, code: str, message: str) -> None:
+def end_line(tx: Tx, claim: Claim, file: RunFile, *, outcome: str, code: str, message: str) -> None:
+    """End a line that no item answers for, and count it."""
     files.set_outcome(tx, claim.user_id, claim.run, file.number, outcome=outcome, code=code, message=message)
     runs.add_counts(tx, claim.user_id, claim.run, **{outcome: 1})

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import asdict
 
+from chalicelib.model.jobs.exports import Phase
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 
@@ -16,11 +16,13 @@ class ExportedItem(Struct, frozen=True, kw_only=True):
     id: str
     key: str
     name: str
+    thumbnail_key: str | None
+    preview_key: str | None
     line: dict[str, Any]
 
 
 class Exported(Struct, frozen=True, kw_only=True):
-    """A collection with its items' ids, or a conversation with its messages and their citations."""
+    """A row with what belongs to it: for example a conversation with its messages and their citations."""
 
     id: str
     line: dict[str, Any]
@@ -37,9 +39,16 @@ class ExportedChunk(Struct, frozen=True, kw_only=True):
     char_end: int
     text: str
 
-    @property
-    def line(self) -> dict[str, Any]:
-        return asdict(self)
+
+class ExportedVector(Struct, frozen=True, kw_only=True):
+    """The vector of a chunk in the live set: `vector` is base64 of the database's binary form."""
+
+    item_id: str
+    source: str
+    ordinal: int
+    model: str
+    dimensions: int
+    vector: str
 
 
 def list_items(tx: Tx, user_id: str, item_ids: Sequence[str]) -> dict[str, ExportedItem]:
@@ -58,19 +67,26 @@ def list_chunks(
     tx: Tx, user_id: str, item_ids: Sequence[str], *, after: ExportedChunk | None, limit: int
 ) -> list[ExportedChunk]:
     """Return chunks of the items behind `after`, in order."""
-    position = {
+    values = {"user_id": user_id, "item_ids": list(item_ids), "limit": limit}
+    return tx.rows(ExportedChunk, SQL["list_chunks"], **values, **_position(after))
+
+
+def list_vectors(
+    tx: Tx, user_id: str, item_ids: Sequence[str], *, after: ExportedVector | None, limit: int
+) -> list[ExportedVector]:
+    """Return vectors of the items' chunks behind `after`, in order."""
+    values = {"user_id": user_id, "item_ids": list(item_ids), "limit": limit}
+    return tx.rows(ExportedVector, SQL["list_vectors"], **values, **_position(after))
+
+
+def list_rows(tx: Tx, user_id: str, phase: Phase, *, after: str | None, limit: int) -> list[Exported]:
+    """Return rows of the phase's table behind the id `after`, each with what belongs to it."""
+    return tx.rows(Exported, SQL[f"list_{phase}"], user_id=user_id, after=after, limit=limit)
+
+
+def _position(after: ExportedChunk | ExportedVector | None) -> dict[str, Any]:
+    return {
         "after_item": after and after.item_id,
         "after_source": after and after.source,
         "after_ordinal": after and after.ordinal,
     }
-    return tx.rows(
-        ExportedChunk, SQL["list_chunks"], user_id=user_id, item_ids=list(item_ids), limit=limit, **position
-    )
-
-
-def list_collections(tx: Tx, user_id: str, *, after: str | None, limit: int) -> list[Exported]:
-    return tx.rows(Exported, SQL["list_collections"], user_id=user_id, after=after, limit=limit)
-
-
-def list_conversations(tx: Tx, user_id: str, *, after: str | None, limit: int) -> list[Exported]:
-    return tx.rows(Exported, SQL["list_conversations"], user_id=user_id, after=after, limit=limit)

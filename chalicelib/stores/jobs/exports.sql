@@ -1,16 +1,12 @@
+-- Lines have all columns of their rows but those that are named here: a column that is added later is exported too.
 -- :name list_items
-SELECT id, key, name,
-       jsonb_build_object('id', id, 'name', name, 'kind', kind, 'status', status, 'failure_code', failure_code,
-           'media_type', media_type, 'size_bytes', size_bytes, 'sha256', sha256, 'width_px', width_px, 'height_px', height_px,
-           'page_count', page_count, 'title', title, 'taken_at', taken_at, 'camera', camera, 'latitude', latitude,
-           'longitude', longitude, 'created_at', created_at, 'ready_at', ready_at) AS line
-FROM items WHERE user_id = %(user_id)s AND id = ANY (%(item_ids)s::text[])
+SELECT id, key, name, thumbnail_key, preview_key,
+       to_jsonb(i) - '{user_id,key,etag,generation,thumbnail_key,preview_key,derived_bytes,updated_at}'::text[] AS line
+FROM items i WHERE user_id = %(user_id)s AND id = ANY (%(item_ids)s::text[])
 
 -- :name list_analyses
-SELECT jsonb_build_object('item_id', item_id, 'version', version, 'is_current', is_current, 'category', category,
-           'summary', summary, 'labels', labels, 'text_in_image', text_in_image, 'language', language, 'provider', provider,
-           'model', model, 'created_at', created_at) AS line
-FROM analyses WHERE user_id = %(user_id)s AND item_id = ANY (%(item_ids)s::text[]) ORDER BY item_id, version
+SELECT to_jsonb(a) - '{id,user_id}'::text[] AS line
+FROM analyses a WHERE user_id = %(user_id)s AND item_id = ANY (%(item_ids)s::text[]) ORDER BY item_id, version
 
 -- :name list_chunks
 SELECT item_id, source, ordinal, page, char_start, char_end, text
@@ -20,27 +16,59 @@ WHERE user_id = %(user_id)s AND item_id = ANY (%(item_ids)s::text[])
        OR (item_id, source, ordinal) > (%(after_item)s::text, %(after_source)s::text, %(after_ordinal)s::int))
 ORDER BY item_id, source, ordinal LIMIT %(limit)s
 
+-- Two bytes a dimension, most significant first, behind a header of four bytes: as the database sends them.
+-- :name list_vectors
+SELECT c.item_id, c.source, c.ordinal, s.model, s.dimensions, encode(halfvec_send(v.vector), 'base64') AS vector
+FROM chunks c JOIN vectors v ON v.chunk_id = c.id
+JOIN embedding_sets s ON s.id = v.set_id AND s.state = 'live' AND s.kind = 'text'
+WHERE c.user_id = %(user_id)s AND c.item_id = ANY (%(item_ids)s::text[])
+  AND (%(after_item)s::text IS NULL
+       OR (c.item_id, c.source, c.ordinal) > (%(after_item)s::text, %(after_source)s::text, %(after_ordinal)s::int))
+ORDER BY c.item_id, c.source, c.ordinal LIMIT %(limit)s
+
+-- What has other ids after an import is named by what stays: an item by its bytes, a collection and a concept by name.
 -- :name list_collections
 SELECT id::text,
-       jsonb_build_object('id', id, 'name', name, 'description', description, 'created_at', created_at,
-           'updated_at', updated_at, 'item_ids', ARRAY(
-               SELECT i.item_id FROM collection_items i
-               WHERE i.user_id = c.user_id AND i.collection_id = c.id ORDER BY i.item_id)) AS line
+       (to_jsonb(c) - 'user_id') || jsonb_build_object('item_ids', held.ids, 'items', held.items) AS line
 FROM collections c
+CROSS JOIN LATERAL (
+    SELECT coalesce(jsonb_agg(i.id ORDER BY i.id), '[]') AS ids, coalesce(jsonb_object_agg(i.id, i.sha256), '{}') AS items
+    FROM collection_items m JOIN items i ON i.user_id = m.user_id AND i.id = m.item_id
+    WHERE m.user_id = c.user_id AND m.collection_id = c.id) held
 WHERE user_id = %(user_id)s AND (%(after)s::uuid IS NULL OR id > %(after)s::uuid) ORDER BY id LIMIT %(limit)s
 
 -- :name list_conversations
 SELECT id::text,
-       jsonb_build_object('id', id, 'title', title, 'created_at', created_at, 'updated_at', updated_at, 'messages', (
-           SELECT coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'ordinal', m.ordinal, 'role', m.role, 'content', m.content,
-                      'reply_to', m.reply_to, 'question', m.question, 'outcome', m.outcome,
-                      'collection_id', m.collection_id, 'item_ids', m.item_ids, 'provider', m.provider, 'model', m.model,
-                      'created_at', m.created_at, 'citations', (
-                          SELECT coalesce(jsonb_agg(jsonb_build_object('ordinal', k.ordinal, 'item_id', k.item_id,
-                                     'item_sha256', k.item_sha256, 'item_name', k.item_name, 'source', k.source,
-                                     'page', k.page, 'quote', k.quote, 'page_start', k.page_start, 'page_end', k.page_end,
-                                     'answer_start', k.answer_start, 'answer_end', k.answer_end) ORDER BY k.ordinal), '[]')
-                          FROM citations k WHERE k.user_id = m.user_id AND k.message_id = m.id)) ORDER BY m.ordinal), '[]')
-           FROM messages m WHERE m.user_id = c.user_id AND m.conversation_id = c.id)) AS line
+       (to_jsonb(c) - 'user_id') || jsonb_build_object(
+           'messages', coalesce(said.messages, '[]'),
+           'items', (SELECT coalesce(jsonb_object_agg(i.id, i.sha256), '{}') FROM items i
+                     WHERE i.user_id = c.user_id AND i.id IN (
+                         SELECT unnest(m.item_ids) FROM messages m WHERE m.user_id = c.user_id AND m.conversation_id = c.id)),
+           'collections', (SELECT coalesce(jsonb_object_agg(k.id, k.name), '{}') FROM collections k
+                           WHERE k.user_id = c.user_id AND k.id IN (
+                               SELECT m.collection_id FROM messages m
+                               WHERE m.user_id = c.user_id AND m.conversation_id = c.id))) AS line
 FROM conversations c
+CROSS JOIN LATERAL (
+    SELECT jsonb_agg((to_jsonb(m) - '{user_id,conversation_id}'::text[]) || jsonb_build_object('citations', (
+               SELECT coalesce(jsonb_agg(to_jsonb(k) - '{id,user_id,message_id}'::text[] ORDER BY k.ordinal), '[]')
+               FROM citations k WHERE k.user_id = m.user_id AND k.message_id = m.id)) ORDER BY m.ordinal) AS messages
+    FROM messages m WHERE m.user_id = c.user_id AND m.conversation_id = c.id) said
 WHERE user_id = %(user_id)s AND (%(after)s::uuid IS NULL OR id > %(after)s::uuid) ORDER BY id LIMIT %(limit)s
+
+-- :name list_concepts
+SELECT id::text, to_jsonb(c) - 'user_id' AS line
+FROM concepts c
+WHERE user_id = %(user_id)s AND (%(after)s::uuid IS NULL OR id > %(after)s::uuid) ORDER BY id LIMIT %(limit)s
+
+-- :name list_exercises
+SELECT e.id::text,
+       (to_jsonb(e) - 'user_id') || jsonb_build_object('concept', c.phrase, 'evaluations', coalesce(graded.evaluations, '[]')) AS line
+FROM exercises e JOIN concepts c ON c.user_id = e.user_id AND c.id = e.concept_id
+CROSS JOIN LATERAL (
+    SELECT jsonb_agg((to_jsonb(v) - '{user_id,exercise_id}'::text[])
+                     || jsonb_build_object('remediation', to_jsonb(r) - '{user_id,evaluation_id,exercise_id}'::text[])
+                     ORDER BY v.evaluated_at, v.id) AS evaluations
+    FROM evaluations v LEFT JOIN remediations r ON r.user_id = v.user_id AND r.evaluation_id = v.id
+    WHERE v.user_id = e.user_id AND v.exercise_id = e.id) graded
+WHERE e.user_id = %(user_id)s AND (%(after)s::uuid IS NULL OR e.id > %(after)s::uuid) ORDER BY e.id LIMIT %(limit)s

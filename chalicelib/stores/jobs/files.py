@@ -109,6 +109,8 @@ def cancel_rest(tx: Tx, user_id: str, run_id: str) -> None:
     tx.run(SQL["cancel_rest"], user_id=user_id, run_id=run_id)
 
 
-def add_to_collection(tx: Tx, user_id: str, collection_id: str, item_ids: Sequence[str]) -> None:
-    """Put the items into the collection, if there still is one."""
-    tx.run(SQL["add_to_collection"], user_id=user_id, collection_id=collection_id, item_ids=list(item_ids))
+def add_to_collection(tx: Tx, user_id: str, collection_id: str, item_ids: Sequence[str]) -> int:
+    """Put the items into the collection, if there still is one; return how many were not in it."""
+    return tx.run(
+        SQL["add_to_collection"], user_id=user_id, collection_id=collection_id, item_ids=list(item_ids)
+    )

@@ -32,9 +32,9 @@ class Content(Struct, frozen=True, kw_only=True):
     page_count: int | None
 
 
-def insert(tx: Tx, key: ObjectKey, *, etag: str | None) -> str:
-    """Make a pending item for an object and return its id: see ObjectKey.ids."""
-    for item_id in key.ids(etag):
+def insert(tx: Tx, key: ObjectKey, *, etag: str | None, preferred: str | None = None) -> str:
+    """Make a pending item for an object and return its id: the preferred one if it is free, else see ObjectKey.ids."""
+    for item_id in (*((preferred,) if preferred else ()), *key.ids(etag)):
         row = tx.one(SQL["insert"], user_id=key.user_id, id=item_id, key=key.key, name=key.name, etag=etag)
         if row:
             return item_id

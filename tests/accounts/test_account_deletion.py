@@ -169,7 +169,9 @@ def test_a_deletion_that_is_cut_off_anywhere_goes_on_and_ends(
     assert rows_of(people, ann, number) == {} and versions_of(people, ann) == []
 
 
-def test_late_events_and_objects_do_not_bring_the_user_back(people: People) -> None:
+def test_late_events_and_objects_do_not_bring_the_user_back(
+    people: People, capsys: pytest.CaptureFixture[str]
+) -> None:
     ann, token = furnish(people, "ann@example.org")
     number = number_of(people, ann)
     late = people.world.put(f"{ann}/late.jpg", jpeg("blue"))
@@ -179,12 +181,14 @@ def test_late_events_and_objects_do_not_bring_the_user_back(people: People) -> N
     people.world.aws.client("s3").put_object(Bucket=BUCKET, Key=f"{ann}/later.jpg", Body=jpeg("red"))
     assert people("GET", reply.headers["Location"]).body["state"] == "deleting"
     for _ in range(2):  # before the end, and after it
-        with pytest.raises(NotFound):
-            people.world.deliver(late)
+        people.world.deliver(late)  # S3's event, and nobody's failure
         with pytest.raises(NotFound):
             people.world.db.transact(ann, lambda tx: users.ensure(tx, ann))
         go_on(people)
         assert rows_of(people, ann, number) == {} and versions_of(people, ann) == []
+    assert people.world.sql("SELECT count(*) FROM dead_letters") == [(0,)]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "deleted account" in line]
+    assert len(lines) == 2 and not any(ann in line for line in lines)
 
 
 def test_a_receipt_that_is_not_there(people: People) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.events import handlers
+from chalicelib.ops.jobs import file_steps
 from tests.jobs.test_archives import photos
 from tests.support.library_api import send_part
 from tests.support.running import RUNS, Runner, zipped
@@ -191,3 +192,39 @@ def test_a_webhook_is_told_once_how_a_run_has_ended(runner: Runner) -> None:
         ("run.failed", bad, "zip_import", "failed", "0"),
         ("run.succeeded", good, "ingest", "succeeded", "1"),
     ]
+
+
+def test_a_job_names_a_webhook_that_is_told_of_its_runs_whatever_else_it_asks_for(runner: Runner) -> None:
+    hook = {"url": "https://hooks.invalid/", "events": ["item.failed"]}
+    _, asked = runner("POST", "/api/v1/webhooks", hook)
+    run_id, other = runner.begin(webhook_id=asked["id"]), runner.begin()
+    for each in (run_id, other):
+        runner.give(each, jpeg())
+    told = "SELECT webhook_id::text, event, data->>'run_id' FROM webhook_deliveries"
+    assert runner.world.sql(told) == [(asked["id"], "run.succeeded", run_id)]
+    job_id = runner.run(run_id)["job_id"]
+    assert runner("GET", f"/api/v1/jobs/{job_id}")[1]["webhook_id"] == asked["id"]
+    for missing in ("00000000-0000-4000-8000-000000000000", "none"):
+        status, refused = runner("PATCH", f"/api/v1/jobs/{job_id}", {"webhook_id": missing})
+        assert (status, refused["errors"][0]["field"] if "errors" in refused else refused["field"]) == (
+            404,
+            "webhook_id",
+        )
+    assert runner("DELETE", f"/api/v1/webhooks/{asked['id']}")[0] == 204
+    assert runner("GET", f"/api/v1/jobs/{job_id}")[1]["webhook_id"] is None
+
+
+def test_more_items_than_a_run_takes_are_refused_and_none_is_left_out_in_silence(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_steps, "MAX_ITEMS", 1)
+    runner.world.sql(
+        "INSERT INTO users (id) VALUES ('alice');"
+        "INSERT INTO items (user_id, id, key, name, status)"
+        " SELECT 'alice', n, n, n, 'READY' FROM generate_series(1, 2) n"
+    )
+    run_id = runner.begin(kind="reprocess", parameters={"all": True})
+    runner.settle()
+    run = runner.run(run_id)
+    assert (run["state"], run["error"]["code"], run["counts"]["total"]) == ("failed", "too_many_items", 0)
+    assert runner.world.sql("SELECT count(*) FROM items WHERE status = 'READY'") == [(2,)]

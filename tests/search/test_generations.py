@@ -1,5 +1,6 @@
 """The index is moved to another model: beside the live one, whole, under load, through crashes, and back."""
 
+import re
 import threading
 from collections.abc import Iterator
 from time import sleep
@@ -84,6 +85,11 @@ def test_a_set_is_filled_compared_promoted_and_rolled_back(moving: Moving) -> No
     assert first("apple house") == "apple"
     moving.configure(None)
     assert first("apple house") == "apple"
+    assert re.fullmatch(r"test-embedding \(\d+\): [\d,]+ bytes are free", moving.command("drop-retired"))
+    assert moving.vectors() == {"test-embedding": 0, MODEL: before} and first("apple house") == "apple"
+    assert moving.command("drop-retired") == "no generation is retired"
+    with pytest.raises(Conflict, match="no earlier generation"):
+        moving.command("rollback")
 
 
 def live(moving: Moving) -> str:

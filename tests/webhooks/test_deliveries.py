@@ -9,7 +9,8 @@ from standardwebhooks import Webhook
 
 from chalicelib import wiring
 from chalicelib.errors import Unavailable
-from chalicelib.model.work.tasks import Claim, TaskRef
+from chalicelib.model.work.tasks import OTHERS_WAIT_S, POLICIES, Claim, TaskRef
+from chalicelib.ops.webhooks import webhooks
 from chalicelib.ops.webhooks.deliver import RETRIED_FOR, deliver_event
 from chalicelib.ops.work.engine import Finish, run_task
 from chalicelib.providers.http.dial import AddressRules
@@ -219,6 +220,66 @@ def test_a_redelivery_of_what_is_being_sent_is_refused(hooks: Hooks) -> None:
         "UPDATE tasks SET state = 'running', lease_until = now() + interval '1 min' WHERE stage = 'webhook'"
     )
     assert hooks("POST", f"/{hook['id']}/deliveries/{sent['id']}/redeliver").code == "delivery_in_flight"
+
+
+def test_many_are_sent_again_by_a_filter_that_is_not_empty(
+    hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, hook = hooks.talk.world, hooks.make("item.ready", "item.failed")
+    path = f"/{hook['id']}/deliveries/redeliver"
+    world.sql(
+        "INSERT INTO webhook_deliveries (user_id, webhook_id, event, data, failed_at, created_at, retried_from)"
+        f" SELECT 'alice', '{hook['id']}', CASE n % 2 WHEN 0 THEN 'item.ready' ELSE 'item.failed' END, '{{}}', now(),"
+        "  now() - n * interval '1 hour', now() - n * interval '1 hour' FROM generate_series(1, 6) n;"
+        "INSERT INTO tasks (user_id, delivery_id, stage, input, state)"
+        " SELECT user_id, id, 'webhook', jsonb_build_object('delivery_id', id), 'failed' FROM webhook_deliveries"
+    )
+    assert hooks("POST", path, {"filter": {}}).code == "empty_filter"
+    assert hooks("POST", path, {"filter": {"state": "delivered"}}).body["data"] == []
+    since = (datetime.now(UTC) - timedelta(minutes=150)).isoformat()
+    recent = hooks("POST", path, {"filter": {"since": since, "event": "item.ready"}})
+    assert (recent.status, [each["state"] for each in recent.body["data"]]) == (202, ["pending"])
+    monkeypatch.setattr(webhooks, "MAX_REDELIVERIES", 3)
+    more = []
+    for _ in range(2):
+        reply = hooks("POST", path, {"filter": {"state": "failed"}})
+        more.append((len(reply.body["data"]), reply.body["has_more"]))
+    assert more == [(3, True), (2, False)]
+    world.wait()
+    world.wait()
+    assert sorted(hooks.events()) == ["item.failed"] * 3 + ["item.ready"] * 3
+    assert {each["state"] for each in hooks.log(hook)} == {"delivered"}
+    hooks("PATCH", f"/{hook['id']}", {"enabled": False})
+    assert hooks("POST", path, {"filter": {"state": "failed"}}).code == "webhook_disabled"
+
+
+def test_slow_receivers_of_all_users_leave_places_to_runs(hooks: Hooks) -> None:
+    """Deliveries share 20 places with answers and jobs."""
+    world, hook = hooks.talk.world, hooks.make("item.ready")
+    most = POLICIES["webhook"].of_all_users
+    assert most is not None and most < 20 / 2
+    world.sql(
+        f"INSERT INTO users (id) SELECT 'u' || n FROM generate_series(1, {most}) n;"
+        "INSERT INTO webhooks (user_id, id, url, events)"
+        f" SELECT 'u' || n, gen_random_uuid(), 'https://slow.invalid', '{{item.ready}}'"
+        f" FROM generate_series(1, {most}) n;"
+        "INSERT INTO webhook_deliveries (user_id, webhook_id, event, data)"
+        " SELECT user_id, id, 'item.ready', '{}' FROM webhooks WHERE user_id LIKE 'u%';"
+        "INSERT INTO tasks (user_id, delivery_id, stage, input, state, lease_until)"
+        " SELECT user_id, id, 'webhook', '{}', 'running', now() + interval '1 hour' FROM webhook_deliveries"
+    )
+    hooks("POST", f"/{hook['id']}/test")
+    for message in world.messages():
+        world.deliver(message)
+    assert hooks.events() == []
+    assert len(world.messages()) == 1, "it comes again, but not at once"
+    ((wait_s,),) = world.sql(
+        "SELECT extract(epoch FROM run_after - now()) FROM tasks WHERE user_id = 'alice' AND stage = 'webhook'"
+    )
+    assert 5 < wait_s <= OTHERS_WAIT_S
+    world.sql("UPDATE tasks SET lease_until = now() WHERE user_id = 'u1'")
+    world.wait()
+    assert hooks.events() == ["webhook.test"]
 
 
 def test_the_log_is_kept_for_30_days(hooks: Hooks) -> None:

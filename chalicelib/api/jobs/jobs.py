@@ -34,6 +34,14 @@ CollectionId = Annotated[
         description="Where the items go; of a job of kind reprocess, where they are.",
     ),
 ]
+WebhookId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        description="A webhook that is told of the ends of the job's runs, whatever events it asks for.",
+    ),
+]
 MaxCost = Annotated[
     float, Meta(gt=0, le=1_000_000, description="A run whose models have cost so much pauses: US dollars.")
 ]
@@ -48,6 +56,7 @@ class NewJob(Body, frozen=True, kw_only=True):
     kind: JobKind = "ingest"
     parameters: Parameters = msgspec.field(default_factory=dict)
     collection_id: CollectionId | None = None
+    webhook_id: WebhookId | None = None
     max_cost_usd: MaxCost | None = None
     schedule: Schedule | None = None
 
@@ -59,6 +68,7 @@ class JobChanges(Body, frozen=True, kw_only=True):
     description: Description | UnsetType = UNSET
     parameters: Parameters | UnsetType = UNSET
     collection_id: CollectionId | UnsetType | None = UNSET
+    webhook_id: WebhookId | UnsetType | None = UNSET
     max_cost_usd: MaxCost | UnsetType | None = UNSET
     schedule: Schedule | UnsetType | None = UNSET
 
@@ -73,6 +83,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     kind: JobKind
     parameters: dict[str, Any]
     collection_id: str | None
+    webhook_id: str | None
     max_cost_usd: float | None
     schedule: str | None
     next_run_at: datetime | None

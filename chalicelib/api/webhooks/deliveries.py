@@ -8,9 +8,9 @@ from msgspec import Meta
 from msgspec.structs import asdict
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Query, Request, Routes
+from chalicelib.api.http.routes import Body, Query, Request, Routes
 from chalicelib.errors import Conflict, NotFound
-from chalicelib.model.webhooks.webhooks import DeliveryState, StoredDelivery
+from chalicelib.model.webhooks.webhooks import DeliveryFilters, DeliveryState, Event, StoredDelivery
 from chalicelib.ops.webhooks import deliver, webhooks
 
 routes = Routes("webhooks")
@@ -51,6 +51,19 @@ class ListDeliveries(Query, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
     state: DeliveryState | None = None
+
+
+class DeliveryFilter(Body, frozen=True, kw_only=True):
+    """The deliveries that fulfil all conditions, of which there must be one. The times bound when they were made."""
+
+    state: DeliveryState | None = None
+    event: Event | Literal["webhook.test"] | None = None
+    since: Annotated[datetime, Meta(tz=True)] | None = None
+    until: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class ManyDeliveries(Body, frozen=True, kw_only=True):
+    filter: DeliveryFilter
 
 
 @routes.get(
@@ -109,6 +122,26 @@ def redeliver(request: Request) -> Delivery:
             queues=wiring.queues(),
         )
     )
+
+
+@routes.post(
+    "/api/v1/webhooks/{webhook_id}/deliveries/redeliver",
+    body=ManyDeliveries,
+    returns=DeliveryList,
+    status=202,
+    errors=(Conflict, NotFound),
+    summary="Send the deliveries of a filter again, at most 100; ask again while there are more.",
+)
+def redeliver_many(request: Request) -> DeliveryList:
+    given: DeliveryFilter = request.body.filter
+    sent, has_more = webhooks.redeliver_many(
+        request.user_id,
+        request.path["webhook_id"],
+        DeliveryFilters(**asdict(given)),
+        db=wiring.database(),
+        queues=wiring.queues(),
+    )
+    return DeliveryList(data=[_delivery(each) for each in sent], has_more=has_more, next=None)
 
 
 def _delivery(stored: StoredDelivery) -> Delivery:

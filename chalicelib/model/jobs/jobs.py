@@ -18,6 +18,7 @@ class StoredJob(Struct, frozen=True, kw_only=True):
     kind: JobKind
     parameters: dict[str, Any]
     collection_id: str | None
+    webhook_id: str | None
     max_cost_usd: Decimal | None
     schedule: str | None
     next_run_at: datetime | None

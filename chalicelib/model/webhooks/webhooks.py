@@ -58,6 +58,15 @@ class StoredDelivery(Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
 
 
+class DeliveryFilters(Struct, frozen=True, kw_only=True):
+    """Conditions on deliveries, on when they were made for example; None sets no condition."""
+
+    state: DeliveryState | None = None
+    event: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 class Due(Struct, frozen=True, kw_only=True):
     """A delivery that is due. `secrets` are those that are valid now, the newest first."""
 

@@ -17,6 +17,7 @@ Queue = Literal["process", "analyze", "embed", "run"]
 
 MISCONFIGURED_RETRY_S = 60.0
 BUDGET_RETRY_S = 1800.0  # a budget is raised, or a month turns, seldom
+OTHERS_WAIT_S = 15.0  # as long as the slowest receiver of a webhook
 MAX_DELAY_S = 900  # the longest delay of a message in SQS
 
 
@@ -25,6 +26,8 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     `lease_s` is longer than the function's timeout (.chalice/config.json), so that a live worker never loses its lease.
     `at_once` is the largest number of a user's tasks of this kind that have a worker, or a message that is due.
+    `of_all_users` is the largest number that have a worker, of all users together: the queue's other kinds keep the
+    rest of its 20 places (app.py). What finds them taken comes again after OTHERS_WAIT_S.
     """
 
     queue: Queue
@@ -33,6 +36,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     backoff_base_s: float
     backoff_cap_s: float
     at_once: int
+    of_all_users: int | None = None
 
 
 # Eight attempts with these waits are enough for a provider that is unavailable for about ten minutes.
@@ -59,7 +63,13 @@ POLICIES: dict[Kind, Policy] = {
     ),
     # A delivery ends by itself after three days (ops/webhooks/deliver.py), with these waits after about 25 attempts.
     "webhook": Policy(
-        queue="run", lease_s=150, max_attempts=200, backoff_base_s=10.0, backoff_cap_s=12 * 3600.0, at_once=3
+        queue="run",
+        lease_s=150,
+        max_attempts=200,
+        backoff_base_s=10.0,
+        backoff_cap_s=12 * 3600.0,
+        at_once=3,
+        of_all_users=8,
     ),
 }
 QUEUES: tuple[Queue, ...] = ("process", "analyze", "embed", "run")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chalicelib.errors import BadFile, NotFound
+from chalicelib.errors import BadFile, InvalidInput, NotFound
 from chalicelib.model.ingest.files import SNIFF_BYTES
 from chalicelib.model.jobs import archives
 from chalicelib.model.jobs.kinds import ReprocessParameters
@@ -88,8 +88,11 @@ def _list_items(tx: Tx, claim: Claim, run: Run) -> None:
         status=wanted.status,
         kind=wanted.kind,
         collection_id=run.collection_id,
-        limit=MAX_ITEMS,
+        limit=MAX_ITEMS + 1,
     )
+    if total > MAX_ITEMS:
+        said = f"More than {MAX_ITEMS:,} items fulfil the conditions; process them by collection, kind or status."
+        raise InvalidInput(said, code="too_many_items")
     runs.set_total(tx, claim.user_id, run.id, total)
 
 

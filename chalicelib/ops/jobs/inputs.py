@@ -1,5 +1,6 @@
 """The file that is uploaded for a run: where it is sent, and what its arrival begins."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -20,6 +21,8 @@ from chalicelib.stores.work import tasks
 if TYPE_CHECKING:
     from chalicelib.stores.aws.blobs import Blobs
     from chalicelib.stores.postgres.postgres import Database
+
+log = logging.getLogger("collections.jobs")
 
 
 class InputPlace(Struct, frozen=True, kw_only=True):
@@ -85,8 +88,19 @@ def complete_input(
 def register_arrival(arrival: Arrival, *, db: "Database") -> tuple[ItemRef | None, bool]:
     """Make an item of an object that has arrived, or begin the run that it was uploaded for. Idempotent.
 
-    Return the item, and whether there is work to wake. What a run takes out of an archive it registers itself.
+    Return the item, and whether there is work to wake. What a run takes out of an archive it registers itself. An
+    object of an account that was deleted is dropped; nothing that names its user is logged.
     """
+    try:
+        return _register(arrival, db=db)
+    except errors.NotFound as error:
+        if error.code != "account_deleted":
+            raise
+        log.info("object of a deleted account dropped")
+        return None, False
+
+
+def _register(arrival: Arrival, *, db: "Database") -> tuple[ItemRef | None, bool]:
     place = run_of_key(arrival.key.key)
     if place is None:
         ref = register_object(arrival, db=db)

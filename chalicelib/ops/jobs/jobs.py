@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from chalicelib.errors import Conflict, Forbidden, InvalidInput
+from chalicelib.errors import Conflict, Forbidden, InvalidInput, NotFound
+from chalicelib.model.ids import checked_uuid
 from chalicelib.model.jobs.jobs import StoredJob
 from chalicelib.model.jobs.kinds import KINDS, JobKind, ReprocessParameters, check_parameters
 from chalicelib.model.jobs.schedules import next_time
@@ -17,6 +18,7 @@ from chalicelib.stores.jobs import jobs, runs
 from chalicelib.stores.jobs.jobs import JobValues
 from chalicelib.stores.library import collections
 from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.webhooks import webhooks
 
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
@@ -29,11 +31,14 @@ class JobFields(Struct, frozen=True, kw_only=True):
     description: str | UnsetType = UNSET
     parameters: dict[str, Any] | UnsetType = UNSET
     collection_id: str | UnsetType | None = UNSET
+    webhook_id: str | UnsetType | None = UNSET
     max_cost_usd: Decimal | UnsetType | None = UNSET
     schedule: str | UnsetType | None = UNSET
 
 
-NEW = JobFields(description="", parameters={}, collection_id=None, max_cost_usd=None, schedule=None)
+NEW = JobFields(
+    description="", parameters={}, collection_id=None, webhook_id=None, max_cost_usd=None, schedule=None
+)
 
 
 def create_job(
@@ -116,6 +121,9 @@ def _checked(
         if not KINDS[kind].takes_collection:
             raise InvalidInput(f"A job of kind {kind} takes no collection.", field="collection_id")
         collections.get(tx, user_id, collection_id, field="collection_id")
+    if values["webhook_id"] is not None:
+        missing = NotFound("There is no such webhook.", field="webhook_id")
+        webhooks.get(tx, user_id, checked_uuid(values["webhook_id"], missing), field="webhook_id")
     if isinstance(parameters, ReprocessParameters) and not (parameters.is_limited or collection_id):
         said = "A job of kind reprocess needs a collection_id, or item_ids, status, kind or all in its parameters."
         raise InvalidInput(said, field="parameters")

@@ -20,6 +20,7 @@ COMMANDS = {
     "reembed": "begin to fill NEXT_EMBEDDING_MODEL's set beside the live one, as a run of this administrator",
     "generations": "print all generations of the search index",
     "promote": "make the generation that was built last the live one, in one transaction",
+    "drop-retired": "delete the vectors of generations that are not live any more; there is no rollback then",
     "rollback": "make the generation that was live before the live one again, in one transaction",
 }
 CHARS_A_TOKEN = 4
@@ -47,6 +48,8 @@ def run_command(
         return f"generation {promote(model, dimensions, db=db)} is live"
     if command == "rollback":
         return f"generation {roll_back(db=db)} is live again"
+    if command == "drop-retired":
+        return drop_retired(db=db)
     if not model:
         raise InvalidInput("NEXT_EMBEDDING_MODEL: must be set, to the model to embed with next")
     if command == "estimate-reembed":
@@ -115,6 +118,13 @@ def roll_back(*, db: "OperatorsDatabase") -> int:
         return previous
 
     return db.transact_as_operator(change)
+
+
+def drop_retired(*, db: "OperatorsDatabase") -> str:
+    """Delete the vectors of retired generations; return what was deleted."""
+    dropped = db.transact_as_operator(generations.drop_retired)
+    lines = [f"{each.model} ({each.dimensions}): {each.bytes:,} bytes are free" for each in dropped]
+    return "\n".join(lines) or "no generation is retired"
 
 
 def _line(generation: generations.Generation) -> str:

@@ -9,6 +9,7 @@ from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
 from chalicelib.model.webhooks.signing import new_secret
 from chalicelib.model.webhooks.webhooks import (
     TEST_EVENT,
+    DeliveryFilters,
     DeliveryState,
     Event,
     StoredDelivery,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", StoredWebhook, StoredDelivery)
 MAX_WEBHOOKS = 20
+MAX_REDELIVERIES = 100  # of one request
 MAX_SECRETS = 5  # valid at once: each makes the signature longer
 
 
@@ -183,11 +185,35 @@ def redeliver(
     def send(tx: Tx) -> StoredDelivery:
         _require_enabled(webhooks.get(tx, user_id, known))
         deliveries.get(tx, user_id, known, sent)
-        if not deliveries.send_again(tx, user_id, sent):
+        if not deliveries.send_again(tx, user_id, [sent]):
             raise Conflict("This delivery is being sent at this moment.", code="delivery_in_flight")
         return deliveries.get(tx, user_id, known, sent)
 
     return _woken(user_id, send, db=db, queues=queues)
+
+
+def redeliver_many(
+    user_id: str, webhook_id: str, filters: DeliveryFilters, *, db: "Database", queues: "Queues"
+) -> tuple[list[StoredDelivery], bool]:
+    """Send the deliveries again that match, at most MAX_REDELIVERIES; return them, and whether more match.
+
+    Raise NotFound, InvalidInput for a filter without a condition, and Conflict for a disabled webhook.
+    """
+    known = _checked(webhook_id)
+    if filters == DeliveryFilters():
+        said = "The filter is empty: it would concern all deliveries. Name state, event, since or until."
+        raise InvalidInput(said, field="filter", code="empty_filter")
+
+    def send(tx: Tx) -> tuple[list[StoredDelivery], bool]:
+        _require_enabled(webhooks.get(tx, user_id, known))
+        found = deliveries.find_matching(tx, user_id, known, filters, limit=MAX_REDELIVERIES + 1)
+        deliveries.send_again(tx, user_id, found[:MAX_REDELIVERIES])
+        sent = deliveries.list_ids(tx, user_id, known, found[:MAX_REDELIVERIES])
+        return sent, len(found) > MAX_REDELIVERIES
+
+    made = db.transact(user_id, send)
+    wake_later(user_id, db=db, queues=queues)
+    return made
 
 
 def _woken(

@@ -28,6 +28,7 @@ class JobValues(Struct, frozen=True, kw_only=True):
     description: str
     parameters: dict[str, Any]
     collection_id: str | None
+    webhook_id: str | None
     max_cost_usd: Decimal | None
     schedule: str | None
     next_run_at: datetime | None

@@ -1,18 +1,19 @@
 -- :name insert
-INSERT INTO jobs (user_id, id, name, description, kind, parameters, collection_id, max_cost_usd, schedule, next_run_at)
+INSERT INTO jobs (user_id, id, name, description, kind, parameters, collection_id, webhook_id, max_cost_usd, schedule,
+                  next_run_at)
 VALUES (%(user_id)s, %(id)s::uuid, %(name)s, %(description)s, %(kind)s, %(parameters)s::jsonb, %(collection_id)s::uuid,
-        %(max_cost_usd)s, %(schedule)s, %(next_run_at)s)
+        %(webhook_id)s::uuid, %(max_cost_usd)s, %(schedule)s, %(next_run_at)s)
 ON CONFLICT (user_id, id) DO NOTHING
 
 -- :name update
 UPDATE jobs
 SET name = %(name)s, description = %(description)s, parameters = %(parameters)s::jsonb, collection_id = %(collection_id)s::uuid,
-    max_cost_usd = %(max_cost_usd)s, schedule = %(schedule)s, next_run_at = %(next_run_at)s,
+    webhook_id = %(webhook_id)s::uuid, max_cost_usd = %(max_cost_usd)s, schedule = %(schedule)s, next_run_at = %(next_run_at)s,
     updated_at = now()
 WHERE user_id = %(user_id)s AND id = %(id)s::uuid
 
 -- :name owned
-SELECT id::text, name, description, kind, parameters, collection_id::text, max_cost_usd, schedule, next_run_at,
+SELECT id::text, name, description, kind, parameters, collection_id::text, webhook_id::text, max_cost_usd, schedule, next_run_at,
        created_at, updated_at
 FROM jobs WHERE user_id = %(user_id)s
 

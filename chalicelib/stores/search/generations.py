@@ -30,6 +30,14 @@ class Judged(Struct, frozen=True, kw_only=True):
     pages: list[str]
 
 
+class Dropped(Struct, frozen=True, kw_only=True):
+    """A set whose vectors were deleted, and the bytes that they took."""
+
+    model: str
+    dimensions: int
+    bytes: int
+
+
 class Remaining(Struct, frozen=True, kw_only=True):
     """The work that is left of a set: what is still to be embedded."""
 
@@ -111,6 +119,14 @@ def find_previous(tx: Tx) -> int | None:
     """Return the generation that was live before the live one, None if there was none. Operator's transaction."""
     row = tx.one(SQL["find_previous"])
     return int(row["id"]) if row else None
+
+
+def drop_retired(tx: Tx) -> list[Dropped]:
+    """Forget the retired generations, and delete the vectors that no other one has; return them by set.
+
+    Operator's transaction.
+    """
+    return tx.rows(Dropped, SQL["drop_retired"])
 
 
 def find_admin(tx: Tx, email: str) -> str | None:

@@ -74,5 +74,8 @@ UPDATE generations SET state = 'live', promoted_at = clock_timestamp() WHERE id 
 -- :name find_previous
 SELECT id FROM generations WHERE state = 'retired' ORDER BY promoted_at DESC LIMIT 1
 
+-- :name drop_retired
+SELECT model, dimensions, bytes FROM drop_retired_vectors()
+
 -- :name find_admin
 SELECT user_id FROM accounts WHERE lower(email) = lower(%(email)s) AND role = 'admin' AND disabled_at IS NULL

@@ -1,12 +1,14 @@
 """Deliveries of webhooks: each is a task of the engine, and a line in its webhook's log."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import asdict
+
 from chalicelib.errors import NotFound
-from chalicelib.model.webhooks.webhooks import DeliveryState, Due, StoredDelivery
+from chalicelib.model.webhooks.webhooks import DeliveryFilters, DeliveryState, Due, StoredDelivery
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 
@@ -65,9 +67,23 @@ def set_attempted(
     tx.run(SQL["set_attempted"], user_id=user_id, id=delivery_id, counted=counted, **values)
 
 
-def send_again(tx: Tx, user_id: str, delivery_id: str) -> bool:
-    """Make the delivery's task ready with no attempts used; return False while it is being sent."""
-    return tx.run(SQL["send_again"], user_id=user_id, id=delivery_id) == 1
+def list_ids(tx: Tx, user_id: str, webhook_id: str, ids: Sequence[str]) -> list[StoredDelivery]:
+    """Return these deliveries of the webhook, newest first."""
+    return tx.rows(StoredDelivery, SQL["list_ids"], user_id=user_id, webhook_id=webhook_id, ids=list(ids))
+
+
+def find_matching(
+    tx: Tx, user_id: str, webhook_id: str, filters: DeliveryFilters, *, limit: int
+) -> list[str]:
+    """Return ids of deliveries that match and are not being sent; those that were sent again last come last."""
+    values = {**asdict(filters), "limit": limit}
+    rows = tx.all(SQL["find_matching"], user_id=user_id, webhook_id=webhook_id, **values)
+    return [row["id"] for row in rows]
+
+
+def send_again(tx: Tx, user_id: str, ids: Sequence[str]) -> int:
+    """Make the deliveries' tasks ready with no attempts used, but those that are being sent; return how many."""
+    return tx.run(SQL["send_again"], user_id=user_id, ids=list(ids))
 
 
 def prune(tx: Tx) -> int:

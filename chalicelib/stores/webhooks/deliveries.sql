@@ -43,12 +43,29 @@ SET attempts = attempts + %(counted)s, status = %(status)s, error = %(error)s, t
     failed_at = CASE WHEN %(outcome)s = 'failed' THEN clock_timestamp() END
 WHERE user_id = %(user_id)s AND id = %(id)s::uuid
 
+-- :name list_ids
+-- :include shown
+  AND d.id = ANY (%(ids)s::uuid[])
+ORDER BY d.created_at DESC, d.id DESC
+
+-- What was sent again comes last, so that the same filter goes on with the rest.
+-- :name find_matching
+SELECT d.id::text
+FROM webhook_deliveries d JOIN tasks t ON t.user_id = d.user_id AND t.delivery_id = d.id AND t.state <> 'running'
+WHERE d.user_id = %(user_id)s AND d.webhook_id = %(webhook_id)s::uuid
+  AND (%(state)s::text IS NULL OR %(state)s =
+       CASE WHEN d.delivered_at IS NOT NULL THEN 'delivered' WHEN t.state = 'ready' THEN 'pending' ELSE 'failed' END)
+  AND (%(event)s::text IS NULL OR d.event = %(event)s)
+  AND (%(since)s::timestamptz IS NULL OR d.created_at >= %(since)s)
+  AND (%(until)s::timestamptz IS NULL OR d.created_at < %(until)s)
+ORDER BY d.retried_from, d.id LIMIT %(limit)s
+
 -- What is being sent at this moment stays as it is.
 -- :name send_again
 WITH again AS (
     UPDATE tasks SET state = 'ready', attempt = 0, run_after = now(), woken_at = NULL, finished_at = NULL,
         error_code = NULL, error_message = NULL, last_error = NULL
-    WHERE user_id = %(user_id)s AND delivery_id = %(id)s::uuid AND state <> 'running'
+    WHERE user_id = %(user_id)s AND delivery_id = ANY (%(ids)s::uuid[]) AND state <> 'running'
     RETURNING user_id, delivery_id
 )
 UPDATE webhook_deliveries d SET delivered_at = NULL, failed_at = NULL, retried_from = clock_timestamp()

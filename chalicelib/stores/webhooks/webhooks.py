@@ -25,11 +25,11 @@ def insert(
     tx.run(SQL["insert"], user_id=user_id, id=webhook_id, **values)
 
 
-def get(tx: Tx, user_id: str, webhook_id: str) -> StoredWebhook:
-    """Return the webhook. Raise NotFound."""
+def get(tx: Tx, user_id: str, webhook_id: str, *, field: str = "") -> StoredWebhook:
+    """Return the webhook. Raise NotFound, naming the request's `field` that has the id."""
     found = tx.row(StoredWebhook, SQL["find"], user_id=user_id, id=webhook_id)
     if found is None:
-        raise NotFound("There is no such webhook.")
+        raise NotFound("There is no such webhook.", field=field)
     return found
 
 

@@ -12,7 +12,17 @@ from msgspec import Struct
 from chalicelib.errors import LeaseLost, NotFound
 from chalicelib.model.library.items import ItemEvent, ItemRef
 from chalicelib.model.work.pipeline import Stage
-from chalicelib.model.work.tasks import MAX_DELAY_S, POLICIES, Claim, Kind, Queue, StoredRun, TaskRef, Wake
+from chalicelib.model.work.tasks import (
+    MAX_DELAY_S,
+    OTHERS_WAIT_S,
+    POLICIES,
+    Claim,
+    Kind,
+    Queue,
+    StoredRun,
+    TaskRef,
+    Wake,
+)
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 
@@ -97,11 +107,17 @@ def list_run_events(tx: Tx, user_id: str, run_id: str, *, after: int, limit: int
 def claim(tx: Tx, task: TaskRef, *, lease_s: float | None = None) -> Claim | None:
     """Take the task for its lease, and note it in its timeline.
 
-    Return None when it is over, not due, out of attempts or someone else's. Return None as well when the user has as
-    many tasks of this kind at work as the policy allows; the task then waits for one of them to end.
+    Return None when it is over, not due, out of attempts or someone else's. Return None as well when as many tasks of
+    this kind are at work as the policy allows: of the user, then the task waits for one of them to end; of all users,
+    then it comes again after OTHERS_WAIT_S.
     """
     policy = POLICIES[task.kind]
     key = {**_key(task), "kind": task.kind, "max_attempts": policy.max_attempts}
+    if policy.of_all_users is not None:
+        tx.one(SQL["lock_kind"], kind=task.kind)
+        if tx.all(SQL["count_at_work"], kind=task.kind)[0]["n"] >= policy.of_all_users:
+            tx.run(SQL["put_off"], **key, delay_s=OTHERS_WAIT_S)
+            return None
     tx.one(SQL["lock_claims"], **_key(task), kind=task.kind)
     row = tx.one(SQL["claim"], **key, lease_s=lease_s or policy.lease_s, at_once=policy.at_once)
     if row is None:

@@ -67,6 +67,18 @@ UPDATE tasks SET woken_at = NULL
 WHERE user_id = %(user_id)s AND id = %(task_id)s AND stage = %(kind)s AND attempt < %(max_attempts)s
   AND state = 'ready' AND run_after <= clock_timestamp()
 
+-- Claims of a kind that all users share a bound of are made one after the other, so that they count each other.
+-- :name lock_kind
+SELECT pg_advisory_xact_lock(hashtextextended('claim ' || %(kind)s, 0))
+
+-- :name count_at_work
+SELECT count_at_work(%(kind)s) AS n
+
+-- :name put_off
+UPDATE tasks SET woken_at = NULL, run_after = clock_timestamp() + %(delay_s)s * interval '1 second'
+WHERE user_id = %(user_id)s AND id = %(task_id)s AND stage = %(kind)s AND attempt < %(max_attempts)s
+  AND state = 'ready' AND run_after <= clock_timestamp()
+
 -- The fence: only the token of the latest claim, and only while its lease runs. The item is locked before the task.
 -- :name hold prepared
 WITH item AS MATERIALIZED (

@@ -116,6 +116,27 @@ def test_files_beyond_the_bound_of_all_are_refused() -> None:
     assert list(found.values()).count("archive_too_large") == 296
 
 
+def test_each_bound_of_an_archive_holds(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    three = zipped([(f"{number}.pdf", b"%PDF" * 30) for number in range(3)])
+    assert verdicts(three, EntryLimits(max_file_bytes=120, max_entries=3)) == dict.fromkeys(
+        ("0.pdf", "1.pdf", "2.pdf"), "ok"
+    )
+    assert verdicts(three, EntryLimits(max_file_bytes=120, max_entries=2)) == "too_many_entries"
+    assert verdicts(three, EntryLimits(max_file_bytes=119)) == dict.fromkeys(
+        ("0.pdf", "1.pdf", "2.pdf"), "too_large"
+    )
+    store = Bytes(hostile.hundred_thousand())
+    with pytest.raises(BadFile) as refused:
+        archives.open_archive(ranged(store))
+    assert refused.value.code == "too_many_entries"
+    assert max(store.asked) < archives.MAX_DIRECTORY_BYTES, (
+        "the list is not read to find out that it is too long"
+    )
+    monkeypatch.setattr(file_steps, "INPUT_MAX_BYTES", len(three) - 1)
+    runner.world.run(runner.send(run_id := runner.begin(), three, filename="a.zip"))
+    assert runner.run(run_id)["error"]["code"] == "too_large"
+
+
 def test_two_files_of_one_name_are_two_files() -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
         body = zipped([("a.jpg", jpeg()), ("a.jpg", jpeg("blue"))])

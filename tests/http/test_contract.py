@@ -96,7 +96,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "422"]
 include-operation-id = ["get_page", "get_page_image", "get_page_thumbnail", "create_collection", "change_collection",
                         "cancel_run", "retry_run", "change_run", "create_run", "delete_job", "get_upload_url",
                         "complete_run_upload", "resume_upload", "complete_upload", "create_webhook", "send_test",
-                        "redeliver",
+                        "redeliver", "redeliver_many",
                         "rotate_webhook_secret"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]
 

@@ -73,6 +73,7 @@ UNKEYED = {
     "/api/v1/api-keys": "answers a key, which is never stored",
     "/api/v1/webhooks": "answers a secret, which no answer has twice",
     "/api/v1/webhooks/{webhook_id}/secret": "answers a secret, which no answer has twice",
+    "/api/v1/webhooks/{webhook_id}/deliveries/redeliver": "makes nothing; the receiver knows the ids",
     "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": "makes nothing; the receiver knows the id",
     "/api/v1/uploads/{upload_id}/parts": "makes nothing",
     "/api/v1/uploads/{upload_id}/complete": "safe to repeat by itself",

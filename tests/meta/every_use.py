@@ -231,6 +231,7 @@ def use_webhooks(world: Recorded) -> None:
     world.run()
     world.request("GET", one + "/deliveries", **hook)
     world.request("POST", one + "/deliveries/{delivery_id}/redeliver", delivery_id=sent, **hook)
+    world.request("POST", one + "/deliveries/redeliver", {"filter": {"event": "webhook.test"}}, **hook)
     world.request("PATCH", one, {"description": "mine"}, **hook)
     world.request("DELETE", one, **hook)
 

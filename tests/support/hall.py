@@ -102,6 +102,9 @@ BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
     ("DELETE", "/api/v1/me"): lambda ids: [{"current_password": PASSWORD}],
     ("POST", "/api/v1/webhooks"): lambda ids: [{"url": "https://hooks.invalid/", "events": ["run.failed"]}],
     ("PATCH", "/api/v1/webhooks/{webhook_id}"): lambda ids: [{"enabled": True}],
+    ("POST", "/api/v1/webhooks/{webhook_id}/deliveries/redeliver"): lambda ids: [
+        {"filter": {"event": "webhook.test"}}
+    ],
     ("POST", "/api/v1/webhooks/{webhook_id}/secret"): lambda ids: [{"keep_old_hours": 0}],
     ("POST", "/api/v1/documents"): lambda ids: [f"%PDF-1.4 new {next(_numbers)}".encode()],
     ("POST", "/api/v1/collections"): lambda ids: [{"name": f"new {next(_numbers)}"}],

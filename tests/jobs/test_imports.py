@@ -13,7 +13,7 @@ from chalicelib import wiring
 from chalicelib.errors import BadFile
 from chalicelib.events import handlers
 from chalicelib.model.jobs.exports import TABLES
-from chalicelib.ops.jobs import import_items
+from chalicelib.ops.jobs import export_lines, export_steps, import_items
 from chalicelib.ops.jobs.import_rows import import_lines
 from chalicelib.ops.jobs.import_zip import Lines
 from tests.jobs.test_exports import MortalWorker, download, prepared
@@ -325,20 +325,32 @@ def test_an_item_of_an_export_that_is_not_as_it_says_is_processed_from_its_file(
         }
         for item in rows(runner, "carol", "items"):
             assert runner("DELETE", f"/api/v1/items/{item['id']}")[0] == 204
+    embedded = len(runner.world.providers.embedded)
+    run = give(runner, changed(body, rewritten("model", "another", of="derived"), lists=True))
+    assert run["state"] == "succeeded" and len(runner.world.providers.embedded) > embedded
+    for item in rows(runner, "carol", "items"):
+        assert runner("DELETE", f"/api/v1/items/{item['id']}")[0] == 204
     vector = rewritten("vector", "AAAA", of="derived")
     run = give(runner, changed(body, vector, lists=True))
     assert set(runner.outcomes(run["id"]).values()) >= {("failed", "bad_line")}
     assert rows(runner, "carol", "items") == []
 
 
-def test_without_vectors_of_this_model_the_text_is_embedded_and_nothing_else_is_asked(
+def test_without_vectors_the_text_is_embedded_and_nothing_else_is_asked(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(export_steps, "CHUNKS_A_STEP", 1)  # an entry an item
+    monkeypatch.setattr(export_lines, "MAX_VECTOR_BYTES", 100)  # no vector fits
     prepared(runner, count=1)
     body = export(runner)
+    names = zipfile.ZipFile(io.BytesIO(body)).namelist()
+    assert [name for name in names if name.startswith("derived/")] == [
+        "derived/000001.jsonl",
+        "derived/000002.jsonl",
+    ]
     be(runner, monkeypatch, "carol")
     asked = len(runner.world.providers.embedded), len(runner.world.providers.analyzed)
-    run = give(runner, changed(body, rewritten("model", "another", of="derived"), lists=True))
+    run = give(runner, body)
     assert run["state"] == "succeeded", runner.files(run["id"])
     embedded, analyzed = asked
     assert len(runner.world.providers.embedded) > embedded

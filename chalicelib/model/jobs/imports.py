@@ -19,7 +19,7 @@ MAX_BYTES = MAX_PARTS * PART_BYTES  # what an export can have
 MAX_ENTRIES = 250_000
 MAX_DIRECTORY_BYTES = 32 * 1024 * 1024
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
-MAX_LINES_BYTES = 256 * 1024 * 1024  # an entry of lines, unpacked: it is on disk while it is read
+MAX_LINES_BYTES = 200 * 1024 * 1024  # an entry of lines, unpacked: two are on disk at once, which has 512 MB
 MAX_LINE_BYTES = 16 * 1024 * 1024
 LAST_YEAR = 2200  # later times cannot be shown
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 CHUNKS_AT_ONCE = 500
+MAX_VECTOR_BYTES = 128 * 1024 * 1024  # of one entry; text whose vector is left out is embedded by the import
 R = TypeVar("R", ExportedChunk, ExportedVector)
 
 
@@ -38,7 +39,7 @@ def item_lines(
 def derived_lines(
     user_id: str, found: Mapping[str, ExportedItem], *, db: "Database", blobs: "Blobs"
 ) -> Iterator[bytes]:
-    """Yield each item's pictures, then the vectors of their chunks: an import makes neither of them again."""
+    """Yield each item's pictures, then the vectors of their chunks, as far as there is room."""
     for item in found.values():
         if item.thumbnail_key and item.preview_key:
             with suppress(NotFound):
@@ -49,8 +50,15 @@ def derived_lines(
     vectors = _pages(
         lambda tx, last: exports.list_vectors(tx, user_id, ids, after=last, limit=CHUNKS_AT_ONCE), user_id, db
     )
+    size = 0
     for vector in vectors:
-        yield line_of("vector", {**msgspec.structs.asdict(vector), "vector": vector.vector.replace("\n", "")})
+        line = line_of(
+            "vector", {**msgspec.structs.asdict(vector), "vector": vector.vector.replace("\n", "")}
+        )
+        size += len(line)
+        if size > MAX_VECTOR_BYTES:
+            return
+        yield line
 
 
 def line_of(kind: str, fields: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ again, and objects that nobody names are replaced or deleted.
 """
 
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 MAX_ITEMS = 100_000
 ITEMS_A_STEP, BYTES_A_STEP = 50, 64 * 1024 * 1024
+CHUNKS_A_STEP = 50_000  # an import has the lines of a step on disk
 ROWS_A_STEP = 50  # conversations, for example
 DIRECTORY_BYTES = 1024 * 1024  # a longer list of entries is not read and written again in each step
 
@@ -110,7 +111,8 @@ def _add_items(claim: Claim, piece: Piece, *, db: "Database", blobs: "Blobs") ->
     """Add the next items, their files first; return how each has ended, nothing when there is none left."""
     user_id = claim.user_id
     waiting = db.transact(user_id, lambda tx: files.list_waiting(tx, user_id, claim.run, limit=ITEMS_A_STEP))
-    batch = _bounded(waiting)
+    known = [file.item_id for file in waiting if file.item_id]
+    batch = _bounded(waiting, db.transact(user_id, lambda tx: exports.count_chunks(tx, user_id, known)))
     ids = [file.item_id for file in batch if file.item_id]
     found = db.transact(user_id, lambda tx: exports.list_items(tx, user_id, ids))
     ended = [_add_original(file, found.get(file.item_id or ""), piece, blobs=blobs) for file in batch]
@@ -126,12 +128,13 @@ def _add_items(claim: Claim, piece: Piece, *, db: "Database", blobs: "Blobs") ->
     return ended
 
 
-def _bounded(waiting: Sequence[RunFile]) -> list[RunFile]:
-    """Return the first lines, whose files have no more than BYTES_A_STEP together, but one line at least."""
-    batch, size = list[RunFile](), 0
+def _bounded(waiting: Sequence[RunFile], chunks: Mapping[str, int]) -> list[RunFile]:
+    """Return the first lines, which have no more than BYTES_A_STEP and CHUNKS_A_STEP together, but one at least."""
+    batch, size, texts = list[RunFile](), 0, 0
     for file in waiting:
         size += file.size_bytes or 0
-        if batch and size > BYTES_A_STEP:
+        texts += chunks.get(file.item_id or "", 0)
+        if batch and (size > BYTES_A_STEP or texts > CHUNKS_A_STEP):
             break
         batch.append(file)
     return batch

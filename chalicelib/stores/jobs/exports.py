@@ -71,6 +71,12 @@ def list_chunks(
     return tx.rows(ExportedChunk, SQL["list_chunks"], **values, **_position(after))
 
 
+def count_chunks(tx: Tx, user_id: str, item_ids: Sequence[str]) -> dict[str, int]:
+    """Return how many chunks the items have, by their ids; those that have none are left out."""
+    rows = tx.all(SQL["count_chunks"], user_id=user_id, item_ids=list(item_ids))
+    return {row["item_id"]: row["chunks"] for row in rows}
+
+
 def list_vectors(
     tx: Tx, user_id: str, item_ids: Sequence[str], *, after: ExportedVector | None, limit: int
 ) -> list[ExportedVector]:

@@ -16,6 +16,10 @@ WHERE user_id = %(user_id)s AND item_id = ANY (%(item_ids)s::text[])
        OR (item_id, source, ordinal) > (%(after_item)s::text, %(after_source)s::text, %(after_ordinal)s::int))
 ORDER BY item_id, source, ordinal LIMIT %(limit)s
 
+-- :name count_chunks
+SELECT item_id, count(*)::int AS chunks FROM chunks
+WHERE user_id = %(user_id)s AND item_id = ANY (%(item_ids)s::text[]) GROUP BY item_id
+
 -- Two bytes a dimension, most significant first, behind a header of four bytes: as the database sends them.
 -- :name list_vectors
 SELECT c.item_id, c.source, c.ordinal, s.model, s.dimensions, encode(halfvec_send(v.vector), 'base64') AS vector

@@ -24,8 +24,8 @@ Floats = NDArray[np.float64]
 TESTS = ("test_unseen_answers", "test_unseen_questions", "test_unseen_domains")
 WEIGHTS = Path(__file__).resolve().parent.parent / "chalicelib/model/practice/grading_weights.py"
 # An intercept a question is fitted beside the weights and then dropped: else they learn which questions are hard.
-SHRINK, SHRINK_QUESTIONS = 30.0, 0.2
-CONTRADICTORY_COUNTS = 2.0  # times: to call a contradiction correct is the worst mistake
+SHRINK, SHRINK_QUESTIONS = 300.0, 0.2
+CONTRADICTORY_COUNTS = 4.0  # times: to call a contradiction correct is the worst mistake
 
 
 class Rows:

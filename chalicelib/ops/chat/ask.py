@@ -168,7 +168,8 @@ def _write_answer(tx: Tx, claim: Claim, asked: StoredMessage, answered: Answered
 def _require_scope(tx: Tx, user_id: str, asked: Asked) -> None:
     if asked.collection_id is not None:
         collections.get(tx, user_id, asked.collection_id, field="collection_id")
-    items.require_all(tx, user_id, asked.item_ids or (), field="item_ids")
+    if asked.item_ids:
+        items.require_all(tx, user_id, asked.item_ids, field="item_ids")
 
 
 def _derived(run_id: str, what: str) -> str:

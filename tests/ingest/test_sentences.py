@@ -36,6 +36,7 @@ TEXTS = [
     "¿Dónde está la Sra. López?|¡Aquí!|Vive en la pág. 3.",
     "Il sig. Rossi è qui, ecc.|Il resto no.|Va bene.",
     "А. С. Пушкин родился в 1799 г. в Москве.|Он умер в 1837 г.|Он был поэт.|См. рис. 3.",
+    "the design of amplifiers.|a method is given.",
     "Πού είναι;",
     # other scripts
     "東京都です。|富士山です！|「行く。」と言った。|終わり",

@@ -1,7 +1,7 @@
 """Finds the sentences of a text, in the scripts and languages of the files that people have.
 
 A mark ends a sentence, unless it belongs to an abbreviation, an initial, a number, a list's marker, brackets that are
-still open, or dots that lead to a page number; and unless the text goes on with a small letter. A blank line ends a
+still open, or dots that lead to a page number; and unless it goes on with a small letter in a text with capitals. A blank line ends a
 sentence too. It takes time linear in the text, also on hostile input.
 """
 
@@ -51,6 +51,7 @@ le la les un une il elle on ils elles ce cette ces dans en au aux pour par et ma
 он она они в на это и но
 """
 _GERMAN = "der die das und ist nicht mit von den im ein eine zu auf für"  # German writes ordinals with a dot
+_SEEN = 2_000  # so many characters tell a text's language, and whether it has capitals
 _LEAST_GERMAN = 0.1  # share of these words in a German text; others have less than half of it
 
 
@@ -93,11 +94,12 @@ class _Text:
     def __init__(self, text: str) -> None:
         self.text = text
         self.brackets = [pair for pair in _BRACKETS if pair[0] in text]
+        self.has_capitals = text[:_SEEN] != text[:_SEEN].lower()
         self._is_german: bool | None = None
 
     def is_german(self) -> bool:
         if self._is_german is None:
-            words = [word.lower() for word in _patterns()[2].findall(self.text[:2_000])]
+            words = [word.lower() for word in _patterns()[2].findall(self.text[:_SEEN])]
             german = sum(word in _words()[-1] for word in words)
             self._is_german = german >= _LEAST_GERMAN * max(1, len(words))
         return self._is_german
@@ -115,7 +117,7 @@ def _ends(text: _Text, start: int, match: re.Match[str]) -> bool:
     following = text.text[after : after + 1]
     if following.islower() and "\n" in gap and _patterns()[3].match(text.text, after):
         return True
-    if following.islower() or following in tuple(".,;:)]»"):
+    if (following.islower() and text.has_capitals) or following in tuple(".,;:)]»"):
         return False
     return text.text[at - 1] != "." or not _is_dot_of_a_word(text, start, at, after)
 

@@ -5,6 +5,7 @@ import io
 import pytest
 from PIL import Image, ImageChops
 
+from chalicelib.model.chat.outcomes import TEXT_WITHOUT_ANSWER
 from tests.chat.garden import PAGES, TOMATOES
 from tests.support.talking import Talk, document
 
@@ -61,10 +62,65 @@ def test_nothing_relevant_is_said_to_be_nothing(talk: Talk) -> None:
     assert answer["content"] == "I found nothing in your items that answers this."
 
 
+def test_what_may_be_about_it_is_shown_as_places_and_not_as_an_answer(talk: Talk) -> None:
+    talk.world.ingest("alice/garden.pdf", TOMATOES)
+    place = talk.begin()
+    answer = talk.answer(
+        place, "Which frost did gardeners in Vienna fear for tomato plants?"
+    )
+    assert (answer["outcome"], answer["dropped"]) == ("nothing_certain", 0)
+    assert answer["content"] == TEXT_WITHOUT_ANSWER["nothing_certain"]
+    first = answer["citations"][0]
+    assert (first["page"], first["verified"]) == (2, True) and "frost" in first["quote"].lower()
+    assert (first["answer_start"], first["answer_end"]) == (0, len(answer["content"]))
+    assert talk.messages(place)[1]["outcome"] == "nothing_certain"
+
+
+def test_a_sentence_over_a_pages_end_cites_both_its_places(talk: Talk) -> None:
+    pages = (
+        "Acme report\nIt was a year of changes for us.\nThe new factory opened in March, and the old",
+        "Acme report\nfactory in Northwick was closed in May of that same year.\nNothing else happened.",
+    )
+    talk.world.ingest("alice/report.pdf", document(*pages))
+    answer = talk.answer(talk.begin(), "When was the old factory in Northwick closed?")
+    sentence = "The new factory opened in March, and the old factory in Northwick was closed in May of that same year."
+    assert (answer["outcome"], answer["content"]) == ("answered", sentence)
+    cited = [(each["page"], " ".join(each["quote"].split())) for each in answer["citations"]]
+    assert cited == [
+        (1, "The new factory opened in March, and the old"),
+        (2, "factory in Northwick was closed in May of that same year."),
+    ]
+    assert {(each["answer_start"], each["answer_end"]) for each in answer["citations"]} == {
+        (0, len(sentence))
+    }
+    assert [each["stale"] for each in answer["citations"]] == [False, False]
+
+
+@pytest.mark.parametrize("question", ["What is in the garden guide?", "Worum geht es im Garden Guide?"])
+def test_a_question_about_a_whole_item_gets_its_headings_and_no_footers(talk: Talk, question: str) -> None:
+    pages = [
+        f"{heading}\n{text}\nThe garden guide of Ann Lee, page {n}"
+        for n, (heading, text) in enumerate(
+            [
+                ("Pots and soil", "Tomatoes on a balcony need a pot that has room for forty litres."),
+                ("Frost and cold", "Frost kills most of the plants on a balcony within a single night."),
+                ("Water and heat", "Water them every morning in the summer, and twice in a heat wave."),
+            ],
+            1,
+        )
+    ]
+    talk.world.ingest("alice/garden-guide.pdf", document(*pages))
+    answer = talk.answer(talk.begin(), question)
+    assert answer["outcome"] == "answered" and [each["page"] for each in answer["citations"]] == [1, 2, 3]
+    assert answer["content"].startswith("Pots and soil: Tomatoes on a balcony") and "Ann Lee" not in str(
+        answer
+    )
+
+
 @pytest.mark.parametrize("status", [413, 422, 503])
 def test_what_the_embedder_does_not_take_is_answered_by_words(talk: Talk, status: int) -> None:
     talk.world.ingest("alice/garden.pdf", TOMATOES)
-    talk.world.providers.fail_with = [status, status]
+    talk.world.providers.fail_with = [status]
     answer = talk.answer(talk.begin(), "When does frost kill tomato plants?")
     assert talk.world.providers.fail_with == []
     assert (answer["outcome"], answer["missing"]) == ("answered", ["semantic"])

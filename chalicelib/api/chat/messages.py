@@ -43,8 +43,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     An answer has: `reply_to`, the question's id; `question`, the text searched for; `dropped`, the number of sentences
     that failed the check; `missing`, the parts of the search that were not available (semantic: only words were
-    searched; reranker); `stale`, true when any citation is stale. `outcome`: answered; nothing_relevant, when the
-    items have nothing about it; nothing_verified, when no sentence passed the check; refused, by the model. `content`
+    searched; reranker); `stale`, true when any citation is stale. `outcome`: answered; nothing_certain, when
+    no sentence surely answers it: the citations are places that may be about it; nothing_relevant, when the items
+    have nothing about it; nothing_verified, when no sentence passed the check; refused, by the model. `content`
     says so too. Without a chat model, answers are sentences of the items themselves, and `provider` is "extractive".
     `cached`: the model was not asked, as you had asked it the same within a week.
 

@@ -1,6 +1,7 @@
 """Answers of the chat model: drafts, and checked answers with their citations."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 MAX_SENTENCES = 24
 MAX_SENTENCE_CHARS = 2_000
@@ -53,3 +54,9 @@ class Checked(Struct, frozen=True, kw_only=True):
     content: str
     citations: tuple[Citation, ...]
     dropped: int
+
+
+def as_places(checked: Checked, content: str) -> Checked:
+    """Return the quotes as places to look at, all below `content`, instead of an answer."""
+    found = (replace(each, answer_start=0, answer_end=len(content)) for each in checked.citations)
+    return Checked(content=content, citations=tuple(found), dropped=checked.dropped)

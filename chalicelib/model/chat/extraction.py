@@ -1,39 +1,77 @@
-"""Picks the sentences that fit a question best, without a chat model."""
+"""Picks the sentences that answer a question best, and tells how sure that is, without a chat model.
+
+A sentence's score is the sum of what it means, the question's words that it and its page have, and whether it has
+what the question asks for: an amount, a date, a reason. docs/chat.md has what was measured.
+"""
 
 import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
 
 from chalicelib.model.chat.citations import proves_something
+from chalicelib.model.chat.kinds import Kind, fits, kind_of
 from chalicelib.model.chat.questions import content_words, words_of
 from chalicelib.model.ingest.sentences import is_ended, sentence_spans
 from chalicelib.model.search.folding import DENIALS
 
-SHORTLISTED = 24  # a local model embeds about 50 sentences a second
+Certainty = Literal["sure", "possible", "none"]
+SHORTLISTED = 6  # a local model embeds about 50 sentences a second
 MAX_SENTENCES = 4
 MAX_CHARS = 400
+MAX_ENDED_CHARS = 1_000  # a sentence that ends with a mark is not cut so soon
 MIN_CHARS_UNENDED = 40  # a shorter sentence without an end mark is a heading or a page's footer
 _HEADING_SHARE = 0.7  # a heading is shorter than this share of the longest line below it
 _STEM_CHARS = 6  # tomato and tomatoes are one word; coarse, but the rest of the score is by meaning
-_MEANING_WEIGHT, _WORDS_WEIGHT = 0.6, 0.4
-# _MIN_SCORE was measured on the samples. For ten questions that they answer, the best sentence scored 0.42 or more;
-# for ten that they do not answer, 0.36 or less. _MIN_SHARE_OF_BEST is a share of the best sentence's score.
-_MIN_SCORE, _MIN_SHARE_OF_BEST = 0.38, 0.8
-# For sentences of passages that do not count as relevant. A page about many subjects can be far from a question that
-# one of its sentences answers. Of 38 questions to the samples, 8 had no relevant passage; for 5 of these 8 the best
-# sentence scored 0.45 or more and was the answer. Of 30 questions without an answer, one had a sentence that scored
-# so high; of 120 questions to the texts of SciFact and NPL, none had.
-_MIN_SCORE_IF_IRRELEVANT = 0.45
+_MEANING, _WORDS, _PAGE = 0.5, 0.5, 0.3
+_FIT: dict[Kind, float] = {"reason": 0.15, "date": 0.15}
+_TOTAL = 0.3  # a line with a total needs no other word of the question
+_FIT_ELSE = 0.1
+_LISTING, _REPEATED, _LINE = (
+    0.2,
+    0.1,
+    0.05,
+)  # what a contents list, boilerplate, a line without a sentence lose
+# Bounds of the best sentence's score; _MIN_SHARE_OF_BEST is the share of it that the other sentences must have.
+_SURE, _POSSIBLE, _MIN_SHARE_OF_BEST = 0.55, 0.42, 0.85
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """A sentence, or a line of a table with its `heads`, that may be an answer.
+
+    `meaning` is the scaled cosine of its passage's best chunk, `coverage` the share of the question's weight that its
+    page has; None where the page was not found that way. `is_listing`: of a contents list, an index or a list of
+    exhibits. `is_repeated`: boilerplate.
+    """
+
+    text: str
+    heads: str = ""
+    meaning: float | None = None
+    coverage: float | None = None
+    is_line: bool = False
+    is_listing: bool = False
+    is_repeated: bool = False
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """The positions of the chosen sentences, best first, and whether they answer the question."""
+
+    positions: tuple[int, ...]
+    certainty: Certainty
 
 
 def sentences_of(text: str) -> list[str]:
     """Return the sentences of a text that can be quoted, each once. A sentence that is too long is cut at a word."""
     found = (text[start:end] for start, end in sentence_spans(text))
-    cut = dict.fromkeys(map(_cut, found))
-    return [
-        each for each in cut if is_ended(each) or len(each) >= MIN_CHARS_UNENDED if proves_something(each)
-    ]
+    return list(filter(is_quotable, dict.fromkeys(map(cut, found))))
+
+
+def is_quotable(sentence: str) -> bool:
+    """Return whether the text is long enough to prove something, and no heading or footer."""
+    return (is_ended(sentence) or len(sentence) >= MIN_CHARS_UNENDED) and proves_something(sentence)
 
 
 def with_headings(sentence: str, text: str, *, begins_page: bool) -> str:
@@ -53,48 +91,69 @@ def with_headings(sentence: str, text: str, *, begins_page: bool) -> str:
     return f"{said}\n{rest}" if rest else said
 
 
-def shortlist(question: str, searched: str, sentences: Sequence[str]) -> list[int]:
-    """Return the positions, ascending, of the SHORTLISTED sentences that are to be embedded.
+def score_words(question: str, searched: str, candidates: Sequence[Candidate]) -> list[float]:
+    """Return each candidate's score without its meaning.
 
-    These are the sentences that cover most of the question; of equal ones, the first.
+    `searched` is the question with words carried over from earlier questions; those words count half.
     """
-    coverage = _coverage(question, searched, sentences)
-    order = sorted(range(len(sentences)), key=lambda n: (-coverage[n], n))
-    return sorted(order[:SHORTLISTED])
+    kind = kind_of(question)
+    alone = _coverage(question, searched, [each.text for each in candidates])
+    below_heads = _coverage(question, searched, [f"{each.heads}\n{each.text}" for each in candidates])
+    return [
+        _WORDS * (own + with_heads) / 2
+        + _PAGE * (each.coverage or 0.0)
+        + _fit(kind, each, question)
+        - _LISTING * each.is_listing
+        - _REPEATED * each.is_repeated
+        for each, own, with_heads in zip(candidates, alone, below_heads, strict=True)
+    ]
 
 
-def choose_sentences(
-    question: str,
-    searched: str,
-    sentences: Sequence[str],
-    similarities: Sequence[float] | None,
-    *,
-    is_relevant: bool = True,
-) -> list[int]:
-    """Return the positions of the best sentences, best first; an empty list if no sentence scores high enough.
+def shortlist(candidates: Sequence[Candidate], scores: Sequence[float]) -> list[int]:
+    """Return the positions, ascending, of the SHORTLISTED candidates that are to be embedded; of equal ones the first.
 
-    `searched` is the question with words carried over from earlier questions; those words count half. `similarities`
-    are the sentences' cosines with `searched`, None without vectors. With `is_relevant` False, when the passages do
-    not count as relevant, the best sentence must score higher and vectors are needed.
+    A passage's meaning stands for that of its sentences.
     """
-    coverage = _coverage(question, searched, sentences)
-    if similarities is None:
-        scores = coverage
-    else:
-        scores = [
-            _MEANING_WEIGHT * cosine + _WORDS_WEIGHT * words
-            for cosine, words in zip(similarities, coverage, strict=True)
+    rough = [score + _MEANING * (each.meaning or 0.0) for each, score in zip(candidates, scores, strict=True)]
+    return sorted(sorted(range(len(candidates)), key=lambda n: (-rough[n], n))[:SHORTLISTED])
+
+
+def choose(
+    candidates: Sequence[Candidate], scores: Sequence[float], meanings: Sequence[float] | None
+) -> Choice:
+    """Return the best candidates, and how sure it is that they answer the question.
+
+    `scores` are those of score_words, `meanings` the scaled cosines with the question. Without vectors, words count
+    twice.
+    """
+    if meanings is None:
+        totals = [
+            score + max(0.0, score - _PAGE * (each.coverage or 0))
+            for each, score in zip(candidates, scores, strict=True)
         ]
-    order = sorted(range(len(sentences)), key=lambda n: (-scores[n], n))
-    if not is_relevant and (similarities is None or max(scores, default=0.0) < _MIN_SCORE_IF_IRRELEVANT):
-        return []
+    else:
+        totals = [score + _MEANING * meaning for score, meaning in zip(scores, meanings, strict=True)]
+    order = sorted(range(len(candidates)), key=lambda n: (-totals[n], n))
+    best = totals[order[0]] if order else 0.0
+    least = max(_MIN_SHARE_OF_BEST * best, _SURE if best >= _SURE else _POSSIBLE)
     chosen = list[int]()
     for n in order:
-        if scores[n] < max(_MIN_SCORE, _MIN_SHARE_OF_BEST * scores[order[0]]) or len(chosen) == MAX_SENTENCES:
+        if totals[n] < least or len(chosen) == MAX_SENTENCES:
             break
-        if not any(_alike(sentences[n], sentences[other]) for other in chosen):
+        if not any(_alike(candidates[n].text, candidates[other].text) for other in chosen):
             chosen.append(n)
-    return chosen
+    certainty: Certainty = "sure" if best >= _SURE else "possible" if chosen else "none"
+    return Choice(positions=tuple(chosen), certainty=certainty)
+
+
+def _fit(kind: Kind | None, candidate: Candidate, question: str) -> float:
+    """Return what a candidate gains or loses because it has, or lacks, what the question asks for."""
+    fit = fits(kind, candidate.text, question=question)
+    if fit is None:
+        return -_LINE * candidate.is_line
+    if kind is None or kind == "total":
+        return _TOTAL * fit
+    return _FIT.get(kind, _FIT_ELSE) * (fit - 0.5)
 
 
 def _coverage(question: str, searched: str, sentences: Sequence[str]) -> list[float]:
@@ -140,9 +199,9 @@ def _is_heading(line: str, below: str) -> bool:
     return begins_anew and line[-1:].isalnum() and len(line) < _HEADING_SHARE * longest
 
 
-def _cut(sentence: str) -> str:
-    """Return the sentence cut to MAX_CHARS at a word's end, or within a word if it is written without spaces."""
-    if len(sentence) <= MAX_CHARS:
+def cut(sentence: str) -> str:
+    """Return a sentence that is too long cut at a word's end, or within a word if it is written without spaces."""
+    if len(sentence) <= (MAX_ENDED_CHARS if is_ended(sentence) else MAX_CHARS):
         return sentence
     words, *cut_off = sentence[: MAX_CHARS + 1].rsplit(maxsplit=1)
     return words if cut_off and len(words) > MAX_CHARS // 2 else sentence[:MAX_CHARS]

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
-from chalicelib.errors import BudgetSpent, InvalidInput, ModelRefused, Unavailable
+from chalicelib.errors import ModelRefused, Unavailable
 from chalicelib.model import prompts
-from chalicelib.model.chat.answers import Checked, Citation, Claimed, Draft, Rewritten, Sentence
-from chalicelib.model.chat.extraction import choose_sentences, sentences_of, shortlist, with_headings
+from chalicelib.model.chat.answers import Checked, Citation, Draft, Rewritten, as_places
 from chalicelib.model.chat.messages import Turn
 from chalicelib.model.chat.outcomes import TEXT_WITHOUT_ANSWER, Outcome
 from chalicelib.model.chat.questions import MAX_SEARCHED_CHARS, stand_alone
@@ -23,6 +22,7 @@ from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.ranking import is_relevant
 from chalicelib.model.text import UNSTORABLE
 from chalicelib.ops.chat.model_calls import ModelCalls
+from chalicelib.ops.chat.quoting import Quoted, quote_items
 from chalicelib.ops.chat.verify import check_draft, read_evidence
 from chalicelib.ops.search.passages import Passage, Passages, find_passages
 from chalicelib.ops.usage.memory import Memory
@@ -44,7 +44,6 @@ PASSAGE_TOKENS, MODEL_PASSAGE_TOKENS = 1_024, 3_000
 ANSWER_TOKENS, QUESTION_TOKENS = 2_048, 256
 HISTORY_MESSAGES, HISTORY_TOKENS = 10, 2_000
 NO_REWRITING = {"model_cut_off", "model_unusable"}  # a reasoning model may spend all its tokens on thinking
-EMBED_TIMEOUT_S = 10.0
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -121,6 +120,7 @@ def answer_question(
     )
     passages = found.passages if _is_relevant(found) else ()
     outcome: Outcome = "nothing_relevant"
+    quoted: Quoted | None = None
     draft = Draft(sentences=())
     if passages and calls:
         try:
@@ -128,18 +128,21 @@ def answer_question(
         except ModelRefused:
             outcome = "refused"
     elif not calls:
-        draft = _extract(
+        quoted = quote_items(
             question.text,
             searched,
-            found.passages,
-            models.embedder,
-            time_left_s,
-            is_relevant=bool(passages),
+            found,
+            user_id=question.user_id,
+            db=db,
+            embedder=models.embedder,
+            time_left_s=time_left_s,
         )
-        passages = found.passages
+        draft, passages = quoted.draft, quoted.sources
     checked = _check(draft, passages, question, db=db)
     if draft.sentences:
         outcome = "answered" if checked.citations else "nothing_verified"
+    if quoted and quoted.certainty == "possible" and checked.citations:
+        outcome, checked = "nothing_certain", as_places(checked, TEXT_WITHOUT_ANSWER["nothing_certain"])
     if calls and outcome == "answered":
         calls.keep_draft()  # another one may be better, if it is asked for again
     return Answered(
@@ -203,44 +206,6 @@ def _prompt(question: str, passages: Sequence[Passage]) -> str:
         for number, passage in enumerate(passages, 1)
     ]
     return json.dumps({"question": question, "passages": given}, ensure_ascii=False)
-
-
-def _extract(
-    question: str,
-    searched: str,
-    passages: Sequence[Passage],
-    embedder: Embedder,
-    time_left_s: Callable[[], float],
-    *,
-    is_relevant: bool,
-) -> Draft:
-    """Return the best sentences of the passages as a draft; each sentence quotes itself."""
-    places = [(n, text) for n, passage in enumerate(passages, 1) for text in sentences_of(passage.text)]
-    places = [places[n] for n in shortlist(question, searched, [text for _, text in places])]
-    texts = [text for _, text in places]
-    timeout_s = min(EMBED_TIMEOUT_S, time_left_s())
-    similarities = _similarities(searched, texts, embedder, timeout_s)
-    chosen = choose_sentences(question, searched, texts, similarities, is_relevant=is_relevant)
-    return Draft(sentences=tuple(_quoted(places[n][0], texts[n], passages) for n in chosen))
-
-
-def _quoted(number: int, text: str, passages: Sequence[Passage]) -> Sentence:
-    passage = passages[number - 1]
-    said = with_headings(text, passage.text, begins_page=passage.char_start == 0)
-    return Sentence(text=said, citations=(Claimed(passage=number, quote=text),))
-
-
-def _similarities(
-    question: str, texts: Sequence[str], embedder: Embedder, timeout_s: float
-) -> list[float] | None:
-    """Return the cosine of each text with the question; None without texts, time or the embedder."""
-    if not texts or timeout_s <= 0:
-        return None
-    try:
-        asked, *vectors = embedder.embed([question, *texts], timeout_s=timeout_s)
-    except (BudgetSpent, InvalidInput, Unavailable):
-        return None
-    return [sum(a * b for a, b in zip(asked, vector, strict=True)) for vector in vectors]
 
 
 def _is_relevant(found: Passages) -> bool:

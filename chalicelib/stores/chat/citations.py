@@ -34,6 +34,18 @@ class StoredText(Struct, frozen=True, kw_only=True):
     text: str
 
 
+class PagePart(Struct, frozen=True, kw_only=True):
+    """A chunk that is read for the window at `position` (from 1): of its page, or at an edge of a page nearby."""
+
+    position: int
+    page: int
+    char_start: int
+    char_end: int
+    text: str
+    is_first: bool
+    is_last: bool
+
+
 class _Chunk(Struct, frozen=True, kw_only=True):
     """A chunk that overlaps the window at `position`, which counts from 1."""
 
@@ -71,6 +83,21 @@ def list_texts(tx: Tx, user_id: str, windows: Sequence[Window]) -> list[StoredTe
     for position, chunks in groupby(rows, key=lambda chunk: chunk.position):
         found[position - 1] = _joined(list(chunks))
     return found
+
+
+def list_page_parts(tx: Tx, user_id: str, windows: Sequence[Window], *, neighbours: int) -> list[PagePart]:
+    """Return the chunks in each window, and the first and last of its page and of so many pages before and behind."""
+    return tx.rows(
+        PagePart,
+        SQL["list_page_parts"],
+        user_id=user_id,
+        neighbours=neighbours,
+        item_ids=[window.item_id for window in windows],
+        pages=[window.page for window in windows],
+        sources=[window.source for window in windows],
+        starts=[window.start for window in windows],
+        ends=[window.end for window in windows],
+    )
 
 
 def _joined(chunks: list[_Chunk]) -> StoredText:

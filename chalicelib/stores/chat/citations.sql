@@ -33,3 +33,18 @@ JOIN items i ON i.user_id = %(user_id)s AND i.id = w.item_id
 JOIN chunks c ON c.user_id = %(user_id)s AND c.item_id = w.item_id AND c.page = w.page AND c.source = w.source
     AND c.char_end > w.window_start AND c.char_start < w.window_end
 ORDER BY w.position, c.char_start
+
+-- The chunks in each window, and those at the edges of its page and of the pages nearby.
+-- :name list_page_parts
+SELECT position, page, char_start, char_end, text, char_start = first AS is_first, char_start = last AS is_last
+FROM (
+    SELECT w.position, w.page AS own, w.window_start, w.window_end, c.page, c.char_start, c.char_end, c.text,
+           min(c.char_start) OVER edges AS first, max(c.char_start) OVER edges AS last
+    FROM unnest(%(item_ids)s::text[], %(pages)s::int[], %(sources)s::text[], %(starts)s::int[], %(ends)s::int[])
+         WITH ORDINALITY AS w (item_id, page, source, window_start, window_end, position)
+    JOIN chunks c ON c.user_id = %(user_id)s AND c.item_id = w.item_id AND c.source = w.source
+        AND c.page BETWEEN w.page - %(neighbours)s AND w.page + %(neighbours)s
+    WINDOW edges AS (PARTITION BY w.position, c.page)
+) near
+WHERE char_start IN (first, last) OR (page = own AND char_end > window_start AND char_start < window_end)
+ORDER BY position, page, char_start

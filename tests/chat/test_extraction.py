@@ -1,0 +1,197 @@
+"""The sentences that answer a question without a model, and how sure they are."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from chalicelib.model.chat.extraction import (
+    MAX_CHARS,
+    MAX_ENDED_CHARS,
+    Candidate,
+    Certainty,
+    Choice,
+    choose,
+    score_words,
+    sentences_of,
+    shortlist,
+    with_headings,
+)
+
+
+def chosen(
+    question: str,
+    sentences: Sequence[str | Candidate],
+    meanings: Sequence[float] | None = None,
+    *,
+    coverage: float = 1.0,
+) -> Choice:
+    """Return what is chosen of sentences whose page has this share of the question's words."""
+    candidates = [
+        Candidate(text=each, coverage=coverage) if isinstance(each, str) else each for each in sentences
+    ]
+    return choose(candidates, score_words(question, question, candidates), meanings)
+
+
+POTS = "Tomatoes need a pot of forty litres."
+FROST = "Frost kills tomato plants within one night."
+WALLS = "The wall keeps the warmth of the day for hours."
+
+
+def test_the_sentences_with_the_rare_words_of_the_question_are_chosen() -> None:
+    sentences = [POTS, WALLS, FROST]
+    assert chosen("Does frost kill tomatoes?", sentences).positions == (2,)
+    assert chosen("Which pot do tomatoes need?", sentences).positions == (0,)
+
+
+def test_meaning_counts_where_words_do_not() -> None:
+    found = chosen("Is cold dangerous?", [POTS, WALLS, FROST], [0.1, 0.2, 0.9], coverage=0.0)
+    assert found == Choice(positions=(2,), certainty="possible")
+
+
+@pytest.mark.parametrize(
+    ("meaning", "coverage", "certainty"),
+    [
+        (0.9, 0.5, "sure"),
+        (0.9, 0.0, "possible"),
+        (0.6, 0.4, "possible"),
+        (0.3, 0.5, "none"),
+        (0.6, 0.0, "none"),
+    ],
+)
+def test_it_is_sure_or_possible_or_silent(meaning: float, coverage: float, certainty: Certainty) -> None:
+    found = chosen("Is it cold?", [POTS, WALLS, FROST], [0.1, 0.2, meaning], coverage=coverage)
+    assert (found.certainty, found.positions) == (certainty, () if certainty == "none" else (2,))
+
+
+def test_nothing_is_chosen_of_nothing() -> None:
+    assert chosen("Who won the cup?", []) == Choice(positions=(), certainty="none")
+    assert chosen("Who won the cup?", [POTS, FROST], coverage=0.0).certainty == "none"
+
+
+@pytest.mark.parametrize("denied", ["are not allowed", "aren't allowed", "are never allowed"])
+def test_a_rule_and_its_opposite_are_both_said(denied: str) -> None:
+    rule = "Pets are allowed in the office on all working days of the week."
+    sentences = [rule, rule.replace("are allowed", denied), rule.replace("all", "all of the")]
+    assert chosen("Are pets allowed in the office?", sentences).positions == (0, 1)
+
+
+def test_no_sentence_is_said_twice_and_four_are_enough() -> None:
+    again = "Frost kills tomato plants within one night, always."
+    assert chosen("Does frost kill tomatoes?", [FROST, again]).positions == (0,)
+    many = [
+        f"Frost number {word} kills."
+        for word in ("alpha beta gamma", "delta eta", "iota kappa", "rho", "tau")
+    ]
+    assert len(chosen("frost", many).positions) == 4
+
+
+def test_of_many_sentences_few_are_embedded_those_with_the_questions_words() -> None:
+    candidates = [Candidate(text=f"{WALLS} {n}") for n in range(40)] + [Candidate(text=FROST)]
+    scores = score_words("Does frost kill tomatoes?", "", candidates)
+    assert shortlist(candidates, scores) == [*range(5), 40]
+    nearer = [*candidates, Candidate(text=POTS, meaning=0.9)]
+    assert 41 in shortlist(nearer, score_words("Is cold dangerous?", "", nearer))
+
+
+INVOICE = [
+    Candidate(text="14 Tannery Lane, Northwick", is_line=True),
+    Candidate(text="Cable and fitting of brakes 14.50", is_line=True),
+    Candidate(text="Total 105.72 EUR", is_line=True),
+    Candidate(text="The invoice is payable within 14 days.", is_line=False),
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "sentences", "best"),
+    [
+        ("What does the invoice come to?", INVOICE, 2),
+        ("Wie hoch ist die Rechnung?", [*INVOICE[:2], "Summe 105,72 Euro", "Diese Rechnung ist alt."], 2),
+        (
+            "When was the bridge built?",
+            ["The bridge was built by men.", "The bridge was built in 1932."],
+            1,
+        ),
+        ("Wann öffnet das Museum?", ["Das Museum öffnet gern.", "Das Museum öffnet im Mai."], 1),
+        ("How many people work here?", ["Here people work.", "Here work twelve people."], 1),
+        ("How much is a seat?", ["A seat is green.", "A seat is 20 euros."], 1),
+        ("Why is the sky blue?", ["The sky is blue by day.", "The sky is blue because light scatters."], 1),
+        (
+            "Warum ist der Himmel blau?",
+            ["Der Himmel ist tags blau.", "Der Himmel ist blau, weil Licht streut."],
+            1,
+        ),
+        ("Who wrote the report?", ["The report was written late.", "The report was written by Ann Lee."], 1),
+        ("Where is the office?", ["The office is large.", "The office is in Northwick."], 1),
+        ("What are the colours?", ["The colours are fine.", "The colours are red, green, blue."], 1),
+    ],
+)
+def test_a_sentence_of_the_asked_kind_is_preferred(
+    question: str, sentences: Sequence[str | Candidate], best: int
+) -> None:
+    assert chosen(question, sentences, [0.5] * len(sentences)).positions[0] == best
+
+
+@pytest.mark.parametrize("less", ["is_listing", "is_repeated"])
+def test_a_contents_list_and_boilerplate_come_after_the_text_itself(less: str) -> None:
+    named = Candidate(text="Net income of the year and of the year before", **{less: True})  # type: ignore[arg-type]
+    said = Candidate(text="Net income rose to 41 million in that year.")
+    assert chosen("What was the net income of the year?", [named, said], [0.5, 0.45]).positions[0] == 1
+
+
+def test_a_tables_line_is_found_by_its_header() -> None:
+    heads = "Revenue by segment\n2024 2023"
+    rows = [
+        Candidate(text=f"{name} 120.0 133.7", heads=heads, is_line=True) for name in ("Tents", "Bicycles")
+    ]
+    assert chosen("What was the revenue of bicycles in 2023?", rows, [0.5, 0.5]).positions == (1,)
+
+
+def test_sentences_are_whole_or_cut_at_a_word() -> None:
+    assert sentences_of(f"{POTS} {FROST} Short. {POTS}\n\nTomatoes, page 4") == [POTS, FROST]
+    (whole,) = sentences_of("word " * 150 + "end.")
+    assert MAX_CHARS < len(whole) <= MAX_ENDED_CHARS and whole.endswith("end.")
+    (cut,) = sentences_of("word " * 200)
+    assert len(cut) <= MAX_CHARS and cut.endswith("word")
+    (cut,) = sentences_of("one\nword\na\nline\n" * 50)
+    assert MAX_CHARS // 2 < len(cut) <= MAX_CHARS and cut.split()[-1] in ("one", "word", "a", "line")
+    assert sentences_of("第1 条" + "東" * 1_000) == ["第1 条" + "東" * (MAX_CHARS - 4)]
+    assert sentences_of("東" * 1_000) == ["東" * MAX_CHARS]
+
+
+HOTELS = "5 Hotels\nThe limit for a night including breakfast is 140 euros,\nand 190 euros in London."
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text", "said"),
+    [
+        (HOTELS, HOTELS, HOTELS.replace("5 Hotels\n", "5 Hotels: ")),
+        (HOTELS, f"It ends here.\n{HOTELS}", HOTELS.replace("5 Hotels\n", "5 Hotels: ")),
+        (f"Travel\n{HOTELS}", f"Travel\n{HOTELS}", f"Travel: {HOTELS}".replace("5 Hotels\n", "5 Hotels: ")),
+        (
+            "Prohibited\nSmoking in the rooms.",
+            "Prohibited\nSmoking in the rooms.",
+            "Prohibited: Smoking in the rooms.",
+        ),
+        ("The\nUK limit is 140 euros.", "No. The\nUK limit is 140 euros.", None),
+        ("He paid\nnothing for it at all.", "He paid\nnothing for it at all.", None),
+        ("Nobody paid a thing, said\nMr Pike.", "Nobody paid a thing, said\nMr Pike.", None),
+        ("Not\na word.", "", None),
+    ],
+)
+def test_a_heading_is_parted_from_what_stands_below(sentence: str, text: str, said: str | None) -> None:
+    assert with_headings(sentence, text, begins_page=True) == (said or sentence)
+    if text == sentence:
+        assert with_headings(sentence, text, begins_page=False) == sentence
+
+
+def test_only_what_a_citation_can_quote_is_a_sentence() -> None:
+    assert sentences_of("It is red. Price: 45 EUR. Donaudampfschifffahrt! 价格是五十元。") == [
+        "价格是五十元。"
+    ]
+
+
+def test_sentences_that_differ_in_a_figure_are_both_said() -> None:
+    london = "A hotel in the city may cost at most 190 euros for every night there."
+    berlin = "A hotel in the city may cost at most 140 euros for every night there."
+    again = f"Text in 20 lines: {london}"
+    assert chosen("What may a hotel cost?", [london, berlin, again]).positions == (0, 1)

@@ -65,9 +65,7 @@ def test_nothing_relevant_is_said_to_be_nothing(talk: Talk) -> None:
 def test_what_may_be_about_it_is_shown_as_places_and_not_as_an_answer(talk: Talk) -> None:
     talk.world.ingest("alice/garden.pdf", TOMATOES)
     place = talk.begin()
-    answer = talk.answer(
-        place, "Which frost did gardeners in Vienna fear for tomato plants?"
-    )
+    answer = talk.answer(place, "Which frost did gardeners in Vienna fear for tomato plants?")
     assert (answer["outcome"], answer["dropped"]) == ("nothing_certain", 0)
     assert answer["content"] == TEXT_WITHOUT_ANSWER["nothing_certain"]
     first = answer["citations"][0]

@@ -53,7 +53,7 @@ def test_meaning_counts_where_words_do_not() -> None:
     [
         (0.9, 0.5, "sure"),
         (0.9, 0.0, "possible"),
-        (0.6, 0.4, "possible"),
+        (0.6, 0.5, "possible"),
         (0.3, 0.5, "none"),
         (0.6, 0.0, "none"),
     ],

@@ -36,15 +36,15 @@ _LISTING, _REPEATED, _LINE = (
     0.05,
 )  # what a contents list, boilerplate, a line without a sentence lose
 # Bounds of the best sentence's score; _MIN_SHARE_OF_BEST is the share of it that the other sentences must have.
-_SURE, _POSSIBLE, _MIN_SHARE_OF_BEST = 0.55, 0.42, 0.85
+_SURE, _POSSIBLE, _MIN_SHARE_OF_BEST = 0.58, 0.445, 0.85
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
     """A sentence, or a line of a table with its `heads`, that may be an answer.
 
-    `meaning` is the scaled cosine of its passage's best chunk, `coverage` the share of the question's weight that its
-    page has; None where the page was not found that way. `is_listing`: of a contents list, an index or a list of
-    exhibits. `is_repeated`: boilerplate.
+    `meaning` is the relevance of its passage's best chunk by its cosine (model/search/ranking.py), `coverage` the
+    share of the question's weight that its page has; None where the page was not found that way. `is_listing`: of a
+    contents list, an index or a list of exhibits. `is_repeated`: boilerplate.
     """
 
     text: str
@@ -123,8 +123,8 @@ def choose(
 ) -> Choice:
     """Return the best candidates, and how sure it is that they answer the question.
 
-    `scores` are those of score_words, `meanings` the scaled cosines with the question. Without vectors, words count
-    twice.
+    `scores` are those of score_words, `meanings` the sentences' relevance by their cosines. Without
+    vectors, words count twice.
     """
     if meanings is None:
         totals = [

@@ -1,8 +1,8 @@
 """Finds the sentences of a text, in the scripts and languages of the files that people have.
 
 A mark ends a sentence, unless it belongs to an abbreviation, an initial, a number, a list's marker, brackets that are
-still open, or dots that lead to a page number; and unless it goes on with a small letter in a text with capitals. A blank line ends a
-sentence too. It takes time linear in the text, also on hostile input.
+still open, or dots that lead to a page number; and unless it goes on with a small letter in a text with capitals. A
+blank line ends a sentence too. It takes time linear in the text, also on hostile input.
 """
 
 import re

@@ -130,16 +130,6 @@ def _scaled(value: float, bound: float) -> float:
     return RELEVANT + (1 - RELEVANT) * (min(value, 1.0) - bound) / (1 - bound)
 
 
-def scaled_cosine(cosine: float, *, model: str | None) -> float:
-    """Return the model's cosine on the scale of all-MiniLM-L6-v2: its bound of relevance becomes that one, 1 stays 1.
-
-    The cosines of one model lie between 0 and 0.7, those of another between 0.7 and 0.9; a rule with sums of cosines
-    and other scores holds for both on one scale.
-    """
-    least = _LEAST_COSINE.get(model or "", _LEAST_COSINE_ELSE)
-    return 1 - (1 - cosine) * (1 - _LEAST_COSINE_ELSE) / (1 - least)
-
-
 def min_max(scores: Mapping[K, float]) -> dict[K, float]:
     """Return the scores scaled so that the worst is 0 and the best is 1. Equal scores all become 1."""
     if not scores:

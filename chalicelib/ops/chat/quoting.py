@@ -25,7 +25,7 @@ from chalicelib.model.chat.kinds import is_listing, kind_of
 from chalicelib.model.chat.pages import NEIGHBOURS, Part, Whole, read_page, repeated
 from chalicelib.model.chat.questions import content_words, words_of
 from chalicelib.model.library.page_text import join_chunks
-from chalicelib.model.search.ranking import scaled_cosine
+from chalicelib.model.search.ranking import relevance
 from chalicelib.ops.search.passages import Passage, Passages
 from chalicelib.providers import Embedder, models_of
 from chalicelib.stores.chat import citations
@@ -170,13 +170,13 @@ def _candidates(read: Sequence[_Read], model: str | None) -> list[Candidate]:
 
 
 def _scaled(cosine: float | None, model: str | None) -> float | None:
-    return None if cosine is None else scaled_cosine(cosine, model=model)
+    return None if cosine is None else relevance(semantic_score=cosine, coverage=None, model=model)
 
 
 def _meanings(
     question: str, candidates: Sequence[Candidate], model: str | None, embedder: Embedder, timeout_s: float
 ) -> list[float] | None:
-    """Return the scaled cosine of each text with the question; None without texts, time or the embedder."""
+    """Return how relevant each text is by its cosine with the question; None without texts, time or the embedder."""
     chosen = next((each for each in models_of(embedder) if each.model == model), None)
     if not candidates or timeout_s <= 0 or chosen is None:
         return None
@@ -186,7 +186,7 @@ def _meanings(
     except (BudgetSpent, InvalidInput, Unavailable):
         return None
     cosines = (sum(a * b for a, b in zip(asked, vector, strict=True)) for vector in vectors)
-    return [scaled_cosine(cosine, model=model) for cosine in cosines]
+    return [relevance(semantic_score=cosine, coverage=None, model=model) for cosine in cosines]
 
 
 def _asked_as_a_whole(question: str, passages: Sequence[Passage]) -> list[Passage]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.model.chat.extraction import (
     MAX_CHARS,
@@ -13,7 +14,6 @@ from chalicelib.model.chat.extraction import (
     choose,
     score_words,
     sentences_of,
-    shortlist,
     with_headings,
 )
 
@@ -29,7 +29,12 @@ def chosen(
     candidates = [
         Candidate(text=each, coverage=coverage) if isinstance(each, str) else each for each in sentences
     ]
-    return choose(candidates, score_words(question, question, candidates), meanings)
+    candidates = [
+        replace(each, meaning=meaning)
+        for each, meaning in zip(candidates, meanings or [None] * 99, strict=False)
+    ]
+    scores = score_words(question, question, candidates)
+    return choose(candidates, scores, without_vectors=meanings is None)
 
 
 POTS = "Tomatoes need a pot of forty litres."
@@ -83,14 +88,6 @@ def test_no_sentence_is_said_twice_and_four_are_enough() -> None:
         for word in ("alpha beta gamma", "delta eta", "iota kappa", "rho", "tau")
     ]
     assert len(chosen("frost", many).positions) == 4
-
-
-def test_of_many_sentences_few_are_embedded_those_with_the_questions_words() -> None:
-    candidates = [Candidate(text=f"{WALLS} {n}") for n in range(40)] + [Candidate(text=FROST)]
-    scores = score_words("Does frost kill tomatoes?", "", candidates)
-    assert shortlist(candidates, scores) == [*range(5), 40]
-    nearer = [*candidates, Candidate(text=POTS, meaning=0.9)]
-    assert 41 in shortlist(nearer, score_words("Is cold dangerous?", "", nearer))
 
 
 INVOICE = [

@@ -19,7 +19,6 @@ from chalicelib.model.ingest.sentences import is_ended, sentence_spans
 from chalicelib.model.search.folding import DENIALS
 
 Certainty = Literal["sure", "possible", "none"]
-SHORTLISTED = 6  # a local model embeds about 50 sentences a second
 MAX_SENTENCES = 4
 MAX_CHARS = 400
 MAX_ENDED_CHARS = 1_000  # a sentence that ends with a mark is not cut so soon
@@ -109,30 +108,19 @@ def score_words(question: str, searched: str, candidates: Sequence[Candidate]) -
     ]
 
 
-def shortlist(candidates: Sequence[Candidate], scores: Sequence[float]) -> list[int]:
-    """Return the positions, ascending, of the SHORTLISTED candidates that are to be embedded; of equal ones the first.
-
-    A passage's meaning stands for that of its sentences.
-    """
-    rough = [score + _MEANING * (each.meaning or 0.0) for each, score in zip(candidates, scores, strict=True)]
-    return sorted(sorted(range(len(candidates)), key=lambda n: (-rough[n], n))[:SHORTLISTED])
-
-
 def choose(
-    candidates: Sequence[Candidate], scores: Sequence[float], meanings: Sequence[float] | None
+    candidates: Sequence[Candidate], scores: Sequence[float], *, without_vectors: bool = False
 ) -> Choice:
     """Return the best candidates, and how sure it is that they answer the question.
 
-    `scores` are those of score_words, `meanings` the sentences' relevance by their cosines. Without
-    vectors, words count twice.
+    `scores` are those of score_words. A passage's meaning stands for that of its sentences. Without vectors, words
+    count twice.
     """
-    if meanings is None:
-        totals = [
-            score + max(0.0, score - _PAGE * (each.coverage or 0))
-            for each, score in zip(candidates, scores, strict=True)
-        ]
-    else:
-        totals = [score + _MEANING * meaning for score, meaning in zip(scores, meanings, strict=True)]
+    totals = [
+        score
+        + (score - _PAGE * (each.coverage or 0.0) if without_vectors else _MEANING * (each.meaning or 0.0))
+        for each, score in zip(candidates, scores, strict=True)
+    ]
     order = sorted(range(len(candidates)), key=lambda n: (-totals[n], n))
     best = totals[order[0]] if order else 0.0
     least = max(_MIN_SHARE_OF_BEST * best, _SURE if best >= _SURE else _POSSIBLE)

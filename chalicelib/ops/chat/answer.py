@@ -134,8 +134,6 @@ def answer_question(
             found,
             user_id=question.user_id,
             db=db,
-            embedder=models.embedder,
-            time_left_s=time_left_s,
         )
         draft, passages = quoted.draft, quoted.sources
     checked = _check(draft, passages, question, db=db)

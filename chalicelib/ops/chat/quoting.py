@@ -1,13 +1,12 @@
 """Answer a question with sentences of the items, without a chat model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.errors import BudgetSpent, InvalidInput, Unavailable
 from chalicelib.model.chat.answers import Claimed, Draft, Sentence
 from chalicelib.model.chat.citations import proves_something
 from chalicelib.model.chat.extraction import (
@@ -18,7 +17,6 @@ from chalicelib.model.chat.extraction import (
     cut,
     is_quotable,
     score_words,
-    shortlist,
     with_headings,
 )
 from chalicelib.model.chat.kinds import is_listing, kind_of
@@ -27,7 +25,6 @@ from chalicelib.model.chat.questions import content_words, words_of
 from chalicelib.model.library.page_text import join_chunks
 from chalicelib.model.search.ranking import relevance
 from chalicelib.ops.search.passages import Passage, Passages
-from chalicelib.providers import Embedder, models_of
 from chalicelib.stores.chat import citations
 from chalicelib.stores.chat.citations import PagePart, Window
 
@@ -35,7 +32,6 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 REACH_CHARS = 1_500  # around a passage a sentence may begin or end
-EMBED_TIMEOUT_S = 10.0
 FIRST_PAGES = 8  # of an item that a question asks about as a whole
 
 
@@ -62,8 +58,6 @@ def quote_items(
     *,
     user_id: str,
     db: "Database",
-    embedder: Embedder,
-    time_left_s: Callable[[], float],
 ) -> Quoted:
     """Return the best sentences of the passages; each quotes itself."""
     whole_item = _asked_as_a_whole(question, found.passages)
@@ -74,14 +68,8 @@ def quote_items(
     read = [each for each in _read(found.passages, user_id, db=db) if _is_quotable(each.whole)]
     candidates = _candidates(read, found.model)
     scores = score_words(question, searched, candidates)
-    chosen = shortlist(candidates, scores)
-    candidates, scores = [candidates[n] for n in chosen], [scores[n] for n in chosen]
-    choice = choose(candidates, scores, [each.meaning or 0.0 for each in candidates] if found.model else None)
-    if choice.certainty != "sure":  # the sentences may tell what their passages did not
-        timeout_s = min(EMBED_TIMEOUT_S, time_left_s())
-        meanings = _meanings(searched, candidates, found.model, embedder, timeout_s)
-        choice = choose(candidates, scores, meanings) if meanings else choice
-    return _quoted([read[chosen[n]] for n in choice.positions], choice.certainty)
+    choice = choose(candidates, scores, without_vectors=found.model is None)
+    return _quoted([read[n] for n in choice.positions], choice.certainty)
 
 
 def _read(passages: Sequence[Passage], user_id: str, *, db: "Database") -> list[_Read]:
@@ -171,22 +159,6 @@ def _candidates(read: Sequence[_Read], model: str | None) -> list[Candidate]:
 
 def _scaled(cosine: float | None, model: str | None) -> float | None:
     return None if cosine is None else relevance(semantic_score=cosine, coverage=None, model=model)
-
-
-def _meanings(
-    question: str, candidates: Sequence[Candidate], model: str | None, embedder: Embedder, timeout_s: float
-) -> list[float] | None:
-    """Return how relevant each text is by its cosine with the question; None without texts, time or the embedder."""
-    chosen = next((each for each in models_of(embedder) if each.model == model), None)
-    if not candidates or timeout_s <= 0 or chosen is None:
-        return None
-    try:
-        (asked,) = chosen.embed([question], purpose="query", timeout_s=timeout_s)
-        vectors = chosen.embed([each.text for each in candidates], timeout_s=timeout_s)
-    except (BudgetSpent, InvalidInput, Unavailable):
-        return None
-    cosines = (sum(a * b for a, b in zip(asked, vector, strict=True)) for vector in vectors)
-    return [relevance(semantic_score=cosine, coverage=None, model=model) for cosine in cosines]
 
 
 def _asked_as_a_whole(question: str, passages: Sequence[Passage]) -> list[Passage]:

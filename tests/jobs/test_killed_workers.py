@@ -10,7 +10,7 @@ from chalicelib import wiring
 from chalicelib.events import handlers
 from tests.jobs.test_archives import photos
 from tests.support.running import Runner, zipped
-from tests.support.world import Message
+from tests.support.world import Message, jpeg
 
 
 class Killed(BaseException):
@@ -94,3 +94,20 @@ def test_every_file_of_a_run_is_accounted_for_whatever_is_killed(
     run_through(runner, killer, kills=8, messages=40)
     assert killer.kills >= 6
     check(runner, run_id, 12)
+
+
+@pytest.mark.slow
+def test_a_thousand_files_and_ten_kills(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = runner.begin()
+    files = [(f"{number}.jpg", jpeg(color_of(number))) for number in range(1000)]
+    runner.world.deliver(runner.send(run_id, zipped(files), filename="a.zip"))
+    killer = Killer(runner, monkeypatch, seed=2)
+    run_through(runner, killer, kills=14, messages=3000)
+    assert killer.kills >= 10
+    check(runner, run_id, 1000)
+
+
+def color_of(number: int) -> str:
+    """Return one of a thousand colours that stay apart as JPEG: they are 24 steps of 255 from each other."""
+    red, green, blue = number // 100, number // 10 % 10, number % 10
+    return f"#{red * 24:02x}{green * 24:02x}{blue * 24:02x}"

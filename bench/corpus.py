@@ -4,9 +4,10 @@ import hashlib
 import json
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from chalicelib.model.ingest.chunking import chunk_pages
 from chalicelib.model.ingest.files import Page
 from chalicelib.model.library.items import ItemRef, parse_key
+from chalicelib.providers import Purpose
 from chalicelib.stores.accounts import users
 from chalicelib.stores.ingest import chunks
 from chalicelib.stores.library import items
@@ -22,11 +24,17 @@ from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from chalicelib.stores.postgres.postgres import Database
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.search import index
-from local.models.minilm import MiniLM
+from local.models import minilm
+from local.models.text_models import MODEL, TextModel, load_text_models
 from local.postgres import start_postgres, stop_postgres
 
 USER = "bench"
 Qrels = dict[str, dict[str, int]]
+
+
+@cache
+def _text_models() -> Mapping[str, TextModel]:
+    return load_text_models()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,26 +46,28 @@ class Document:
 
 
 class KeptEmbedder:
-    """The local model behind the app's Protocol. Each vector is computed once and kept in a file."""
+    """A local model behind the app's Protocol. Each vector is computed once and kept in a file."""
 
-    model = "all-MiniLM-L6-v2"
-    dimensions = 384
     next = None
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, model: str = MODEL) -> None:
+        self.model = model
+        self.dimensions = 384 if model == minilm.MODEL else 768
         self._file = file
-        self._model = MiniLM()
         self._known: dict[str, np.ndarray] = {}
         if file.exists():
             with np.load(file) as kept:
                 self._known = dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
         self._kept = len(self._known)
 
-    def embed(self, texts: Sequence[str], *, timeout_s: float, **_: Any) -> list[list[float]]:
-        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    def embed(
+        self, texts: Sequence[str], *, timeout_s: float, purpose: Purpose = "document", **_: Any
+    ) -> list[list[float]]:
+        keys = [hashlib.sha256(f"{purpose} {text}".encode()).hexdigest() for text in texts]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
         if new:
-            self._known |= dict(zip(new, self._model.encode(list(new.values())), strict=True))
+            made = _text_models()[self.model].encode(list(new.values()), purpose=purpose)
+            self._known |= dict(zip(new, made, strict=True))
         return [self._known[key].tolist() for key in keys]
 
     def keep(self) -> None:

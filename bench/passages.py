@@ -113,7 +113,7 @@ def measure(folder: Path, *, db: Database, embedder: KeptEmbedder) -> None:
         return [span(p.item_id, p.page, p.char_start, p.char_end) for p in found]
 
     def nearest(query: str) -> list[Span]:
-        vector, room, spans = embedder.embed([query], timeout_s=60)[0], MAX_TOKENS, []
+        vector, room, spans = embedder.embed([query], purpose="query", timeout_s=60)[0], MAX_TOKENS, []
         for row in db.transact(USER, lambda tx: tx.all(NEAREST, user_id=USER, vector=str(vector))):
             room -= estimate_tokens(row["text"])
             if room < 0:

@@ -12,13 +12,16 @@ from deploy.failure_destinations import set_failure_destinations
 from deploy.policies import DEAD_LETTERS, queue_name
 from local.base import client
 from local.children import REPOSITORY, StartFailed
+from local.index_move import settings_of_move
 from local.layout import STAGE, Folders, Ports, aws_environment
 
 CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 
 
-def make_stage_copy(folders: Folders, ports: Ports) -> Path:
+def make_stage_copy(folders: Folders, ports: Ports, *, earlier_model: tuple[str, int] | None = None) -> Path:
     """Copy the files that Lambda would get, with this stack's ports in the config. Return the copy's path.
+
+    While the search index moves away from `earlier_model`, the functions have it too.
 
     requirements.txt is left empty: the functions run in this Python environment, so nothing is downloaded.
     """
@@ -38,6 +41,8 @@ def make_stage_copy(folders: Folders, ports: Ports) -> Path:
             config["stages"][STAGE]["environment_variables"] |= dot_env.read(own)
         except dot_env.WrongLine as error:
             raise StartFailed(str(error)) from error
+    settings = config["stages"][STAGE]["environment_variables"]
+    settings |= settings_of_move(settings, earlier_model)
     (copy / ".chalice" / "config.json").write_text(json.dumps(config, indent=2))
     return copy
 

@@ -86,8 +86,8 @@ def deploy_new(rehearsal: Rehearsal, stage: str, owner_url: str, network: list[s
     settings = {
         "MIGRATION_DATABASE_URL": owner_url,
         "EMBEDDINGS_URL": f"{models}/v1",
-        "EMBEDDING_MODEL": "all-MiniLM-L6-v2",
-        "EMBEDDING_DIMENSIONS": "384",
+        "EMBEDDING_MODEL": "minilm-e5-small",
+        "EMBEDDING_DIMENSIONS": "768",
         "ANALYZER_URL": models,
     }
     flags = [flag for name, value in settings.items() for flag in ("--set", f"{name}={value}")]

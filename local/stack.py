@@ -5,6 +5,7 @@ import http.client
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,7 @@ from local.children import (
 from local.delivery import Delivery
 from local.deploy import deploy, make_stage_copy
 from local.event_files import EventFiles
+from local.index_move import find_earlier_model, move_index
 from local.layout import Folders, Ports, stage_settings
 from local.object_files import ObjectFiles
 from local.runtime_api import RuntimeApi
@@ -69,6 +71,7 @@ def running_stack(*, state: Path, base_port: int, image_workers: int, say: Say) 
         if resumed := emulator.delivery.resume():
             say(f"{resumed} events of the last run continue")
         emulator.scheduler.start()
+        _move_index(parts, folders, ports, say)
         yield Stack(url=f"http://127.0.0.1:{ports.api}", aws_url=emulator.url)
 
 
@@ -95,7 +98,8 @@ def _forget_last_run(admin_url: str) -> None:
 
 def _start_aws(parts: ExitStack, folders: Folders, ports: Ports, image_workers: int, say: Say) -> Emulator:
     """Start the emulator with the base resources and the objects on disk, and the workers of its functions."""
-    settings = stage_settings(make_stage_copy(folders, ports))
+    earlier = find_earlier_model(postgres.admin_url(ports.postgres))
+    settings = stage_settings(make_stage_copy(folders, ports, earlier_model=earlier))
     runtime_api = RuntimeApi(ports.runtime)
     runtime_api.start()
     parts.callback(runtime_api.stop)
@@ -122,6 +126,15 @@ def _start_aws(parts: ExitStack, folders: Folders, ports: Ports, image_workers: 
     if kept := emulator.objects.load(settings["IMAGES_BUCKET"]):
         say(f"{kept} objects loaded from disk")
     return emulator
+
+
+def _move_index(parts: ExitStack, folders: Folders, ports: Ports, say: Say) -> None:
+    is_over = threading.Event()
+    settings = stage_settings(folders.stage_copy)
+    moving = move_index(postgres.admin_url(ports.postgres), settings, say=say, is_over=is_over)
+    if moving is not None:
+        parts.callback(moving.join, 10.0)
+        parts.callback(is_over.set)
 
 
 def _start(parts: ExitStack, name: str, launch: Launch, say: Say) -> Child:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from chalicelib.providers import Analysis, AnalysisRequest
-from local.models.minilm import MiniLM
+from local.models import minilm
+from local.models.text_models import TextModel
 from local.models.words import Words, detect_language
 
 _MAX_SENTENCES = 80
@@ -21,7 +22,7 @@ _KINDS = {
 
 
 class DocumentAnalyzer:
-    def __init__(self, *, embedder: MiniLM, words: Words) -> None:
+    def __init__(self, *, embedder: TextModel, words: Words) -> None:
         self._embedder, self._words = embedder, words
 
     def analyze(self, request: AnalysisRequest) -> Analysis:
@@ -35,11 +36,11 @@ class DocumentAnalyzer:
             text_in_image="",
             language=detect_language(text) or request.language_hint,
             provider="local",
-            model="all-MiniLM-L6-v2",
+            model=minilm.MODEL,
         )
 
     def _summary(self, sentences: list[str]) -> str:
-        vectors = self._embedder.encode(sentences)
+        vectors = self._embedder.encode(sentences, purpose="document")
         closeness = vectors @ vectors.mean(axis=0)
         # The beginning often tells what a text is about, so the first sentences get a small bonus.
         closeness += 0.1 * np.exp(-np.arange(len(sentences)) / 5)

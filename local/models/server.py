@@ -25,14 +25,14 @@ from chalicelib.providers import Analysis, AnalysisRequest
 from local.models import minilm
 from local.models.document_analyzer import DocumentAnalyzer
 from local.models.handler import ModelsHandler
-from local.models.minilm import MiniLM
+from local.models.text_models import load_text_models
 from local.models.wire import (
     Refused,
     analysis_answer,
     embeddings_answer,
     parse_analysis_request,
+    parse_embedding,
     parse_page,
-    parse_texts,
 )
 from local.models.words import Words
 from local.parent_watch import die_with_parent
@@ -51,9 +51,10 @@ class Models:
     """All models of this process. At most _AT_ONCE requests use the embedder or the analyzers at a time."""
 
     def __init__(self) -> None:
-        self._embedder = MiniLM()
+        self._text_models = load_text_models()
         self._words = Words(minilm.model_folder())
-        self._documents = DocumentAnalyzer(embedder=self._embedder, words=self._words)
+        english = self._text_models[minilm.MODEL]
+        self._documents = DocumentAnalyzer(embedder=english, words=self._words)
         self._image_analyzer: ImageAnalyzer
         self._images_loaded = threading.Event()
         self._load_error: Exception | None = None
@@ -63,23 +64,24 @@ class Models:
         threading.Thread(target=self._load_images, daemon=True, name="load-images").start()
 
     def health(self) -> dict[str, Any]:
-        return {"status": "ok", "models": [minilm.MODEL], "images": self._images_loaded.is_set()}
+        return {"status": "ok", "models": list(self._text_models), "images": self._images_loaded.is_set()}
 
     def embed(self, body: Any) -> dict[str, Any]:
         """Return the response to an embeddings request.
 
         Texts are embedded in slices of 16, so that a query need not wait for a whole batch.
         """
-        texts = parse_texts(body, model=minilm.MODEL)
+        name, texts, purpose = parse_embedding(body, models=self._text_models)
+        model = self._text_models[name]
         parts = []
         for start in range(0, len(texts), _SLICE_TEXTS):
-            batch = texts[start : start + _SLICE_TEXTS]
-            parts.append(self._embeddings.submit(self._embedder.encode, batch).result(_WAIT_S))
+            task = self._embeddings.submit(model.encode, texts[start : start + _SLICE_TEXTS], purpose=purpose)
+            parts.append(task.result(_WAIT_S))
         return embeddings_answer(
             np.concatenate(parts),
             as_base64=body.get("encoding_format") == "base64",
-            model=minilm.MODEL,
-            token_counts=self._embedder.count_tokens(texts),
+            model=name,
+            token_counts=model.count_tokens(texts),
         )
 
     def analyze(self, body: Any) -> dict[str, Any]:

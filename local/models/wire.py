@@ -1,14 +1,14 @@
 """Parses and builds the JSON of the models' server: OpenAI's for /v1/embeddings, our own for /analyze and /read."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 from msgspec.structs import asdict
 from numpy.typing import NDArray
 
-from chalicelib.providers import Analysis, AnalysisRequest
+from chalicelib.providers import Analysis, AnalysisRequest, Purpose
 
 _MAX_INPUTS = 2048
 
@@ -30,20 +30,28 @@ def error_body(
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def parse_texts(body: Any, *, model: str) -> list[str]:
-    """Return the texts of an embeddings request. Raise Refused if it is malformed or names another model."""
+def parse_embedding(body: Any, *, models: Collection[str]) -> tuple[str, list[str], Purpose]:
+    """Return model, texts and purpose of an embeddings request. Raise Refused if it is malformed.
+
+    `input_type` is Voyage's field, "query" or "document"; OpenAI has none.
+    """
     if not isinstance(body, dict):
         raise Refused(400, "The body must be a JSON object.")
-    if body.get("model") != model:
-        raise Refused(404, f"This server has the model {model} only.", param="model", code="model_not_found")
+    model = body.get("model")
+    if not isinstance(model, str) or model not in models:
+        message = f"This server has the models {' and '.join(models)}."
+        raise Refused(404, message, param="model", code="model_not_found")
     if body.get("encoding_format", "float") not in ("float", "base64"):
         raise Refused(400, "encoding_format must be float or base64.", param="encoding_format")
+    purpose = body.get("input_type", "document")
+    if purpose not in ("query", "document"):
+        raise Refused(400, "input_type must be query or document.", param="input_type")
     given = body.get("input")
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not 1 <= len(texts) <= _MAX_INPUTS or not all(map(_is_text, texts)):
         message = f"input must be a text or a list of 1 to {_MAX_INPUTS} texts, none empty."
         raise Refused(400, message, param="input")
-    return texts
+    return model, texts, purpose
 
 
 def embeddings_answer(

@@ -17,17 +17,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from chalicelib import wiring
 from chalicelib.errors import BadFile, Misconfigured
+from chalicelib.model.search.filters import Filters
+from chalicelib.ops.search.search import search_items
 from chalicelib.providers import AnalysisRequest
 from chalicelib.providers.models.analyzer_local import LocalAnalyzer
+from local.index_move import find_earlier_model, move_index, settings_of_move
 from local.models.server import Models, ModelsServer
 from local.models.wire import error_body
 from tests.models.making import openai_embedder
 from tests.support.scans import draw_page, joined, scanned_pdf
-from tests.support.talking import Talk
-from tests.support.world import forget_wiring
+from tests.support.talking import Talk, document
+from tests.support.world import World, forget_wiring
 
-MODEL = "all-MiniLM-L6-v2"
+MODEL, DIMENSIONS = "minilm-e5-small", 768
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 
@@ -60,7 +64,7 @@ def test_embeddings_are_openais_form_and_the_same_in_both_encodings(server: Mode
 
     floats = np.array([row["embedding"] for row in embeddings("float")["data"]], np.float32)
     decoded = [np.frombuffer(b64decode(row["embedding"]), "<f4") for row in embeddings("base64")["data"]]
-    assert floats.shape == (2, 384)
+    assert floats.shape == (2, DIMENSIONS)
     assert np.array_equal(floats, np.stack(decoded))
 
 
@@ -70,9 +74,10 @@ def test_embeddings_are_openais_form_and_the_same_in_both_encodings(server: Mode
         (b"{", 400, None),
         (b"[]", 400, None),
         (b'{"model": "gpt", "input": "a"}', 404, "model"),
-        (b'{"model": "all-MiniLM-L6-v2", "input": []}', 400, "input"),
-        (b'{"model": "all-MiniLM-L6-v2", "input": [[1, 2]]}', 400, "input"),
-        (b'{"model": "all-MiniLM-L6-v2", "input": "a", "encoding_format": "hex"}', 400, "encoding_format"),
+        (b'{"model": "minilm-e5-small", "input": []}', 400, "input"),
+        (b'{"model": "minilm-e5-small", "input": [[1, 2]]}', 400, "input"),
+        (b'{"model": "minilm-e5-small", "input": "a", "encoding_format": "hex"}', 400, "encoding_format"),
+        (b'{"model": "minilm-e5-small", "input": "a", "input_type": "answer"}', 400, "input_type"),
     ],
 )
 def test_a_wrong_request_is_answered_in_openais_form(
@@ -95,13 +100,25 @@ def test_a_body_that_is_too_large_is_refused_unread(server: ModelsServer) -> Non
 
 def test_the_apps_embedder_finds_the_nearer_text(server: ModelsServer) -> None:
     url = f"http://127.0.0.1:{server.server_port}/v1"
-    embedder = openai_embedder(url, key=None, model=MODEL, dimensions=384)
+    embedder = openai_embedder(url, key=None, model=MODEL, dimensions=DIMENSIONS)
     steel = [f"paragraph {i} about steel" for i in range(20)]
     texts = ["how to water tomatoes", *steel, "irrigating vegetables"]
     vectors = np.array(embedder.embed(texts, timeout_s=30))
     assert int((vectors[1:] @ vectors[0]).argmax()) == 20
     with pytest.raises(Misconfigured):
-        openai_embedder(url, key=None, model="other", dimensions=384).embed(["a"], timeout_s=5)
+        openai_embedder(url, key=None, model="other", dimensions=DIMENSIONS).embed(["a"], timeout_s=5)
+
+
+def test_a_query_in_another_language_is_compared_by_the_model_that_reads_it(server: ModelsServer) -> None:
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    embedder = openai_embedder(url, key=None, model=MODEL, dimensions=DIMENSIONS)
+    texts = ["The Eiffel Tower is 330 metres tall.", "Bread is baked in an oven.", "Das Wetter ist schön."]
+    documents = np.array(embedder.embed(texts, purpose="document", timeout_s=30))
+    for question in ("Wie hoch ist der Eiffelturm?", "埃菲尔铁塔有多高？", "How tall is the Eiffel Tower?"):
+        (vector,) = np.array(embedder.embed([question], purpose="query", timeout_s=30))
+        near, *others = (documents @ vector).tolist()
+        assert near > max(others) + 0.2, question
+        assert bool(np.any(vector[:384])) == question.startswith("How")
 
 
 def test_the_apps_analyzer_gets_a_description_or_a_bad_file(server: ModelsServer) -> None:
@@ -138,7 +155,7 @@ def test_a_scanned_document_is_read_found_and_cited(
     monkeypatch.setenv("ANALYZER_URL", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("EMBEDDINGS_URL", f"http://127.0.0.1:{server.server_port}/v1")
     monkeypatch.setenv("EMBEDDING_MODEL", MODEL)
-    monkeypatch.setenv("EMBEDDING_DIMENSIONS", "384")
+    monkeypatch.setenv("EMBEDDING_DIMENSIONS", str(DIMENSIONS))
     forget_wiring()
     letter = io.BytesIO()
     Image.open(SAMPLES / "scan0007.jpg").save(letter, "PDF")
@@ -151,6 +168,51 @@ def test_a_scanned_document_is_read_found_and_cited(
     (cited, *_) = answer["citations"]
     assert (cited["page"], cited["source"]) == (2, "ocr")
     assert page["text"][cited["page_start"] : cited["page_end"]] == cited["quote"]
+
+
+def test_the_index_of_an_earlier_release_moves_while_it_is_searched(
+    server: ModelsServer, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is found before, half-way and after, a new file too. At the end another language is read."""
+
+    def configure(model: str, dimensions: int) -> dict[str, str]:
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        given = {"EMBEDDINGS_URL": url, "EMBEDDING_MODEL": model, "EMBEDDING_DIMENSIONS": str(dimensions)}
+        given |= settings_of_move(given, find_earlier_model(world.admin_url)) | {"ANONYMOUS_USER": "alice"}
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        forget_wiring()
+        return given
+
+    def first(query: str) -> str:
+        found = search_items(
+            "alice", query, filters=Filters(), limit=3, db=wiring.database(), embedder=wiring.embedder()
+        )
+        assert found.missing == ()
+        return found.hits[0].passage.item_id
+
+    said: list[str] = []
+    configure("all-MiniLM-L6-v2", 384)
+    world.ingest("alice/boats.pdf", document("Boats must leave the harbour before the storm arrives."))
+    world.ingest("alice/bread.pdf", document("Bread is baked in a hot oven for an hour."))
+    world.ingest("bob/rent.pdf", document("The rent is due on the first of each month."))
+    assert find_earlier_model(world.admin_url) == ("all-MiniLM-L6-v2", 384)
+    settings = configure(MODEL, DIMENSIONS)
+    assert settings["NEXT_EMBEDDING_MODEL"] == "all-MiniLM-L6-v2"
+    assert first("When do ships have to go?") == "boats"
+    moving = move_index(world.admin_url, settings, say=said.append, is_over=threading.Event())
+    assert moving is not None
+    world.ingest("alice/garden.pdf", document("Tomatoes want water every second day."))
+    assert first("irrigating vegetables") == "garden"
+    while moving.is_alive():
+        world.wait()
+        assert first("When do ships have to go?") == "boats"
+        moving.join(0.2)
+    assert find_earlier_model(world.admin_url) is None
+    assert said[-1] == "the search index has moved to minilm-e5-small"
+    assert first("Wie lange muss man Brot backen?") == "bread"
+    assert settings_of_move(settings, None) == settings_of_move(settings, (MODEL, DIMENSIONS)) == {}
+    assert move_index(world.admin_url, {}, say=said.append, is_over=threading.Event()) is None
 
 
 def test_the_process_ends_with_whoever_holds_its_standard_input() -> None:

@@ -5,6 +5,7 @@ import pytest
 from chalicelib.providers import AnalysisRequest
 from local.models.document_analyzer import DocumentAnalyzer, categorize, split_sentences
 from local.models.minilm import MiniLM, model_folder
+from local.models.text_models import English
 from local.models.words import Words, detect_language
 
 
@@ -63,7 +64,7 @@ def test_a_documents_summary_is_made_of_its_own_sentences(words: Words) -> None:
     request = AnalysisRequest(
         kind="pdf", name="a.pdf", media_type="application/pdf", preview_jpeg=None, text="\n".join(sentences)
     )
-    analysis = DocumentAnalyzer(embedder=MiniLM(), words=words).analyze(request)
+    analysis = DocumentAnalyzer(embedder=English(MiniLM()), words=words).analyze(request)
     chosen = [sentence for sentence in sentences if sentence in analysis.summary]
     assert len(chosen) == 3
     assert analysis.summary == " ".join(chosen)

@@ -84,7 +84,7 @@ def test_the_guides_sql_returns_rows_as_written(stack: Running) -> None:
     found = stack.sql(
         f"SELECT id, item_id, embedding_model, embedding_dimensions FROM embeddings WHERE item_id = '{item_id}'"
     )
-    assert {(model, dimensions) for _, _, model, dimensions in found} == {("all-MiniLM-L6-v2", 384)}
+    assert {(model, dimensions) for _, _, model, dimensions in found} == {("minilm-e5-small", 768)}
 
 
 def test_a_hand_made_put_events_drives_the_analyzer(stack: Running) -> None:

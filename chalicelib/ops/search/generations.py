@@ -73,20 +73,24 @@ def estimate(provider: str, model: str, dimensions: int, *, today: date, db: "Op
 
 def begin(email: str, *, model: str, dimensions: int, db: "OperatorsDatabase") -> str:
     """Make a run of this administrator that fills the model's set. The relay has it woken within a minute."""
-    run_id = str(uuid4())
 
-    def make(tx: Tx) -> int:
+    def make(tx: Tx) -> tuple[str, int]:
         user_id = generations.find_admin(tx, email)
         if user_id is None:
             raise NotFound(f"{email} is not an administrator.")
-        set_id = index.ensure_set(tx, model=model, dimensions=dimensions)
-        generation_id = generations.begin(tx, set_id)
-        given = {"generation_id": generation_id, "model": model, "dimensions": dimensions}
-        tasks.insert_run(tx, user_id, run_id, kind="reembed", input=given)
-        return generation_id
+        return begin_as(tx, user_id, model=model, dimensions=dimensions)
 
-    generation_id = db.transact_as_operator(make)
+    run_id, generation_id = db.transact_as_operator(make)
     return f"run {run_id} of {email} fills generation {generation_id}"
+
+
+def begin_as(tx: Tx, user_id: str, *, model: str, dimensions: int) -> tuple[str, int]:
+    """Make a run of this user that fills the model's set; return the ids of the run and of the generation."""
+    run_id = str(uuid4())
+    generation_id = generations.begin(tx, index.ensure_set(tx, model=model, dimensions=dimensions))
+    given = {"generation_id": generation_id, "model": model, "dimensions": dimensions}
+    tasks.insert_run(tx, user_id, run_id, kind="reembed", input=given)
+    return run_id, generation_id
 
 
 def promote(model: str, dimensions: int, *, db: "OperatorsDatabase") -> int:

@@ -8,6 +8,9 @@ from chalicelib.providers.models.embedder import MAX_ANSWER_BYTES, EmbeddingApi,
 from chalicelib.providers.models.openai_completions import OPENAI_URL
 from chalicelib.providers.models.provider_http import JsonApi
 
+# Models of the local server, which tells queries from documents by Voyage's field. OpenAI refuses unknown fields.
+TELL_PURPOSE = frozenset({"minilm-e5-small"})
+
 
 class OpenAIEmbeddings(EmbeddingApi):
     """`base_url` ends before /embeddings. `dimensions`: to be asked for, where it is not the model's own number."""
@@ -38,10 +41,12 @@ class OpenAIEmbeddings(EmbeddingApi):
     def fetch(
         self, texts: Sequence[str], *, purpose: Purpose, timeout_s: float, spend: Spend | None
     ) -> list[Sequence[float]]:
-        """Make one call. OpenAI's models do not tell queries from documents."""
+        """Make one call. Only models of TELL_PURPOSE tell queries from documents."""
         payload: dict[str, Any] = {"model": self.model, "input": list(texts), "encoding_format": "base64"}
         if self._dimensions is not None:
             payload["dimensions"] = self._dimensions
+        if self.model in TELL_PURPOSE:
+            payload["input_type"] = purpose
         answer = self._api.post("/embeddings", payload, timeout_s=timeout_s).body
         try:
             vectors = vectors_of_rows(answer, len(texts))

@@ -52,54 +52,72 @@ def test_first_of_each_folds_pages_to_items_in_order() -> None:
     assert [hit.key for hit in first_of_each(hits, lambda page: page[0])] == [("x", 3), ("y", 1), ("z", 9)]
 
 
+BOTH, ENGLISH, OTHER = "minilm-e5-small", "all-MiniLM-L6-v2", "of-somebody"
+LATIN_QUERIES = ("der Hund auf dem Sofa", "un chat sur le canapé", "gato en el sofá")
+OTHER_SCRIPTS = ("東京の写真", "фото кошки", "صورة قطة", "고양이 사진")
+ENGLISH_QUERIES = (
+    "",
+    "cat",
+    "the cat on the sofa",
+    "de novo mutations",
+    "café in Paris",
+    "TGF-β induces α-SMA",
+    "vitamin D",
+    "2024",
+)
+
+
+def test_words_count_as_much_as_a_page_has_of_them_where_the_model_reads_the_language() -> None:
+    for query in ENGLISH_QUERIES:
+        for model in (BOTH, ENGLISH, OTHER):
+            assert semantic_weight_for(query, model=model, coverage=0.9) == 0.55, query
+            assert semantic_weight_for(query, model=model, coverage=0.1) == 0.9, query
+            assert semantic_weight_for(query, model=model, coverage=0.0) == 1.0, query
+    for query in LATIN_QUERIES + OTHER_SCRIPTS:
+        assert semantic_weight_for(query, model=BOTH, coverage=0.9) == 0.55, query
+        assert semantic_weight_for(query, model="voyage-4", coverage=0.2) == 0.8, query
+
+
+def test_a_model_counts_little_in_a_language_that_it_may_not_read_and_nothing_in_a_script_it_cannot() -> None:
+    for query in LATIN_QUERIES:
+        assert semantic_weight_for(query, model=ENGLISH, coverage=0.1) == 0.25, query
+    for query in OTHER_SCRIPTS:
+        assert semantic_weight_for(query, model=ENGLISH, coverage=0.1) == 0.0, query
+    for query in LATIN_QUERIES + OTHER_SCRIPTS:
+        assert semantic_weight_for(query, model=OTHER, coverage=0.1) == 0.25, query
+
+
 @pytest.mark.parametrize(
-    "query",
+    ("model", "query", "semantic_score", "coverage", "relevant"),
     [
-        "",
-        "cat",
-        "the cat on the sofa",
-        "de novo mutations",
-        "café in Paris",
-        "TGF-β induces α-SMA",
-        "vitamin D",
-        "2024",
+        (ENGLISH, "", 0.42, None, True),
+        (ENGLISH, "", 0.41, 0.74, False),
+        (ENGLISH, "", 0.10, 0.75, True),
+        (ENGLISH, "", None, 0.50, True),
+        (ENGLISH, "", None, 0.49, False),
+        (ENGLISH, "", None, None, False),
+        (ENGLISH, "der Hund auf dem Sofa", 0.41, None, False),
+        (BOTH, "the dog on the sofa", 0.36, None, True),
+        (BOTH, "the dog on the sofa", 0.35, 0.74, False),
+        (BOTH, "der Hund auf dem Sofa", 0.18, None, True),
+        (BOTH, "der Hund auf dem Sofa", 0.17, 0.74, False),
+        (BOTH, "der Hund auf dem Sofa", 0.1, 0.75, True),
+        (OTHER, "", 0.99, None, False),
+        (OTHER, "", 0.99, 0.24, False),
+        (OTHER, "", 0.42, 0.25, True),
+        (OTHER, "", 0.41, 0.49, False),
+        (OTHER, "", 0.10, 0.50, True),
+        (OTHER, "", None, 0.49, False),
+        (None, "", None, 0.50, True),
+        ("voyage-4-lite", "", 0.42, None, True),
+        ("voyage-4-lite", "", 0.41, 0.74, False),
     ],
 )
-def test_english_queries_trust_the_vectors_about_half(query: str) -> None:
-    assert semantic_weight_for(query) == 0.5
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "東京の写真",
-        "фото кошки",
-        "صورة قطة",
-        "der Hund auf dem Sofa",
-        "un chat sur le canapé",
-        "gato en el sofá",
-    ],
-)
-def test_other_languages_trust_the_words_more(query: str) -> None:
-    assert semantic_weight_for(query) == 0.25
-
-
-@pytest.mark.parametrize(
-    ("semantic_score", "coverage", "relevant"),
-    [
-        (0.42, None, True),
-        (0.41, None, False),
-        (0.41, 0.74, False),
-        (0.10, 0.75, True),
-        (None, 0.50, True),
-        (None, 0.49, False),
-        (None, None, False),
-    ],
-)
-def test_near_in_meaning_or_nearly_all_of_the_words_is_relevant(
-    semantic_score: float | None, coverage: float | None, relevant: bool
+def test_what_is_relevant_depends_on_the_model(
+    model: str | None, query: str, semantic_score: float | None, coverage: float | None, relevant: bool
 ) -> None:
-    assert is_relevant(semantic_score=semantic_score, coverage=coverage, model="all-MiniLM-L6-v2") is relevant
+    given = {"semantic_score": semantic_score, "coverage": coverage}
+    assert is_relevant(**given, model=model, query=query) is relevant
 
 
 @pytest.mark.parametrize(

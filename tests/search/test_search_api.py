@@ -40,7 +40,7 @@ def test_each_mode_ranks_by_its_own_list(documents: None, world: World, api: Api
         assert {hits[0]["item_id"], hits[1]["item_id"]} == {"garden", "ripe-tomatoes"}, mode
         why = hits[0]["explain"]
         assert (why["lexical_rank"] is not None, why["semantic_rank"] is not None) == lists, mode
-        assert why["semantic_weight"] == {"hybrid": 0.5, "lexical": 0.0, "semantic": 1.0}[mode]
+        assert why["semantic_weight"] == {"hybrid": 0.55, "lexical": 0.0, "semantic": 1.0}[mode]
         assert len(world.providers.embedded) - before == (mode != "lexical")
 
 

@@ -7,12 +7,15 @@ _FUNCTION_WORDS = {
     "en": """the of and or to in is are was were for with by on at from as that this these what how which who do does
         did a an not can when where why has have had it its be been my""",
     "de": """der die das und ein eine einer eines einem mit von vom für ist sind nicht auf den dem des im zum zur über
-        wie was wer wo wann warum welche welcher welches bei aus oder auch es war wird""",
+        wie was wer wo wann warum welche welcher welches bei aus oder auch es war wird an in als nach sich er sie hat
+        hatte haben viel viele wen wem wessen welchem welchen sein seine seiner ihr ihre ihrer wurde wurden werden
+        gibt gab kann durch""",
     "fr": """le la les et du de un une des dans pour sur avec est sont que qui quoi au aux ce cette où quand comment
-        pourquoi quel quelle pas ou par""",
-    "es": """el la los las un una con para por y del de en como que qué cuál dónde cuándo quién es son no más al""",
+        pourquoi quel quelle pas ou par il elle a ont été combien son sa ses leur""",
+    "es": """el la los las un una con para por y del de en como que qué cuál dónde cuándo quién es son no más al
+        se su sus fue cuántos cuántas cuánto qué a""",
     "it": """il lo gli la le di della dello delle dei che nel nella è sono un una con per come quale dove quando chi
-        non più""",
+        non più quanti quante quanto ha si suo sua dal alla""",
     "pt": """o os a as um uma com não em da do das dos ao para por que qual onde quando quem é são mais no na""",
     "nl": """het een de van op te voor met niet zijn is en wat hoe waar wanneer wie welke bij naar ook of""",
 }
@@ -33,6 +36,7 @@ _LETTER = pattern(r"[^\W\d_]")
 _WORD = pattern(r"[^\W\d_]++")
 _BEYOND_LATIN = pattern("[^\x00-\u024f]")
 UNKNOWN_SCRIPT = "und"
+LATIN = frozenset(_FUNCTION_WORDS)  # the languages that language_of tells by their words
 
 
 def language_of(query: str) -> str | None:

@@ -1,8 +1,7 @@
 """Fuses the matches by words and the matches by meaning into one ranking.
 
 The unit is the page. BM25 over whole items loses a third of its quality when long PDFs lie beside short texts; over
-chunks it lacks context. Weights and depth were measured on SciFact and NPL (docs/search.md). Changing the weight by
-0.05, or halving the depth, costs at most 0.01 nDCG@10.
+chunks it lacks context. Weights and depth were measured on public test sets (docs/search.md).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,19 +9,18 @@ from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct
 
-from chalicelib.model.search.language import language_of
+from chalicelib.model.search.embedding_models import find_embedding_model
+from chalicelib.model.search.language import LATIN, language_of
 
 Mode = Literal["hybrid", "lexical", "semantic"]
 DEPTH = 100  # the pages of each list that are fused
 NEAREST_CHUNKS = 300  # enough chunks for DEPTH pages
 
-_ENGLISH_WEIGHT = 0.5
-_OTHER_WEIGHT = 0.25
-# The least cosine of a passage that is relevant, by the model whose cosine it is.
-_LEAST_COSINE = {"all-MiniLM-L6-v2": 0.42}
-_LEAST_COSINE_ELSE = 0.42
+_MOST_OF_WORDS = 0.45  # the weight of the words where a page has enough of them
+_WEAK_WEIGHT = 0.25
 _LEAST_COVERAGE, _LEAST_COVERAGE_ALONE = 0.75, 0.5
 _LEAST_COVERAGE_SHOWN = 0.4
+_LEAST_COSINE_OF_UNKNOWN, _LEAST_COVERAGE_OF_UNKNOWN = 0.42, 0.25
 RELEVANT = 0.5  # the least relevance of a page that a search shows
 
 
@@ -92,36 +90,62 @@ def first_of_each(hits: Iterable[Fused[K]], parent: Callable[[K], P]) -> list[Fu
     return list(firsts.values())
 
 
-def semantic_weight_for(query: str) -> float:
-    """Return the weight of the vectors, smaller if the query is not English: there the local model is weak."""
-    return _ENGLISH_WEIGHT if language_of(query) in ("en", None) else _OTHER_WEIGHT
+def semantic_weight_for(query: str, *, model: str | None, coverage: float) -> float:
+    """Return the weight of the vectors of `model`, 0..1, by what it can read of the query's language.
+
+    `coverage` is the largest share that a page's words have in the weight of the query's. Where the model reads the
+    language, words count as much as that share, at most 0.45: a question in one language about pages in another shares
+    only names and chance words with them. A model of English alone counts little for other Latin languages, and
+    nothing for other scripts. Of an unknown model it is not known which languages it reads.
+    """
+    language, languages = language_of(query), find_embedding_model(model).languages
+    if languages == "all" or language in ("en", None):
+        return 1 - min(_MOST_OF_WORDS, coverage)
+    if languages == "en" and language not in LATIN:
+        return 0.0
+    return _WEAK_WEIGHT
 
 
-def is_relevant(*, semantic_score: float | None, coverage: float | None, model: str | None) -> bool:
+def is_relevant(
+    *, semantic_score: float | None, coverage: float | None, model: str | None, query: str = ""
+) -> bool:
     """Return whether a passage can be relevant to the query, rather than the best of passages that are not.
 
     `semantic_score` is the cosine, None without vectors; `model` made the vectors. `coverage` is the weight of the
-    query's words that are on the page, as a share of the weight of all its words. Measured with all-MiniLM-L6-v2, ten
-    hits a query, on the texts of SciFact and NPL (in this order): a hit is kept for 99.0% and 100% of the set's own
-    queries, and 96% and 97% of the relevant hits are kept. With the queries of the other set, which nothing in the
-    texts answers, 7.5% and 1.3% keep a hit. By words alone 74% and 76% of the own queries keep a hit, and 20% and 0%
-    of the others. Good hits are not told from middling hits on the same subject: 81% and 91% of the irrelevant hits
-    pass. The bounds were chosen on these queries.
+    query's words that are on the page, as a share of the weight of all its words. The bounds are the model's
+    (model/search/embedding_models.py; docs/search.md has what they keep). A model of which nothing is known may give
+    high cosines to all texts: its cosine counts from 0.42 on, and only for a page with a quarter of the words' weight.
+    Good hits are not told from middling hits on the same subject.
     """
+    share = coverage or 0.0
     if semantic_score is None:
-        return coverage is not None and coverage >= _LEAST_COVERAGE_ALONE
-    least = _LEAST_COSINE.get(model or "", _LEAST_COSINE_ELSE)
-    return semantic_score >= least or (coverage is not None and coverage >= _LEAST_COVERAGE)
+        return share >= _LEAST_COVERAGE_ALONE
+    is_known = find_embedding_model(model).least_cosine is not None
+    least_share = _LEAST_COVERAGE if is_known else _LEAST_COVERAGE_ALONE
+    return _nearness(semantic_score, share, model, query) >= RELEVANT or share >= least_share
 
 
-def relevance(*, semantic_score: float | None, coverage: float | None, model: str | None) -> float:
+def relevance(
+    *, semantic_score: float | None, coverage: float | None, model: str | None, query: str = ""
+) -> float:
     """Return how relevant a page is to the query, 0..1, whatever else was found; from RELEVANT on a search shows it.
 
     The better one of cosine and coverage counts. RELEVANT stands for the bound of either; it is linear on both sides.
     A search shows more than is_relevant lets answers be made from: one word of two is a reason to look at a page.
     """
-    least = _LEAST_COSINE.get(model or "", _LEAST_COSINE_ELSE)
-    return max(_scaled(semantic_score or 0.0, least), _scaled(coverage or 0.0, _LEAST_COVERAGE_SHOWN))
+    share = coverage or 0.0
+    near = 0.0 if semantic_score is None else _nearness(semantic_score, share, model, query)
+    return max(near, _scaled(share, _LEAST_COVERAGE_SHOWN))
+
+
+def _nearness(cosine: float, coverage: float, model: str | None, query: str) -> float:
+    """Return the cosine scaled so that the model's bound is RELEVANT; 0 where the cosine shows nothing."""
+    known = find_embedding_model(model)
+    if known.least_cosine is None:
+        return _scaled(cosine, _LEAST_COSINE_OF_UNKNOWN) if coverage >= _LEAST_COVERAGE_OF_UNKNOWN else 0.0
+    if known.least_cosine_abroad is not None and language_of(query) not in ("en", None):
+        return _scaled(cosine, known.least_cosine_abroad)
+    return _scaled(cosine, known.least_cosine)
 
 
 def _scaled(value: float, bound: float) -> float:

@@ -208,6 +208,8 @@ def _prompt(question: str, passages: Sequence[Passage]) -> str:
 
 def _is_relevant(found: Passages) -> bool:
     return any(
-        is_relevant(semantic_score=each.semantic_score, coverage=each.coverage, model=found.model)
+        is_relevant(
+            semantic_score=each.semantic_score, coverage=each.coverage, model=found.model, query=found.query
+        )
         for each in found.passages
     )

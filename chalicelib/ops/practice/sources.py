@@ -120,7 +120,12 @@ def _find_about(
     near = [
         passage
         for passage in found.passages
-        if is_relevant(semantic_score=passage.semantic_score, coverage=passage.coverage, model=found.model)
+        if is_relevant(
+            semantic_score=passage.semantic_score,
+            coverage=passage.coverage,
+            model=found.model,
+            query=found.query,
+        )
     ]
     return db.transact(user_id, lambda tx: read_excerpts(tx, user_id, near)) if near else []
 

@@ -19,7 +19,7 @@ from chalicelib.stores.search import lookup
 if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
-MOST_PAGES = 16  # passages come from so many pages at most
+MOST_PAGES = 32  # passages come from so many pages at most
 MOST_CHUNKS = 64  # so many chunks of one page are read at most
 FOR_RERANKING = 3  # times the wanted number of tokens, so that the reranker can choose
 
@@ -50,12 +50,13 @@ class Passage(Struct, frozen=True, kw_only=True):
 class Passages(Struct, frozen=True, kw_only=True):
     """Passages, best first. `missing` names the parts of the search that were not available: "semantic", "reranker".
 
-    `model` made the vectors that the cosines are of; None without vectors.
+    `model` made the vectors that the cosines are of; None without vectors. `query` is what was looked for.
     """
 
     passages: tuple[Passage, ...]
     missing: tuple[str, ...]
     model: str | None = None
+    query: str = ""
 
 
 def find_passages(
@@ -97,7 +98,7 @@ def find_passages(
         else:
             pairs = sorted(zip(scores, found, strict=True), key=lambda pair: -pair[0])
             found = [replace(passage, score=min(max(score, 0.0), 1.0)) for score, passage in pairs]
-    return Passages(passages=tuple(_within(found, max_tokens)), missing=missing, model=model)
+    return Passages(passages=tuple(_within(found, max_tokens)), missing=missing, model=model, query=query)
 
 
 def _joined(chunks: list[PageChunk], ranked: Ranking, *, max_tokens: int) -> list[Passage]:

@@ -68,6 +68,7 @@ class Ranking(Struct, frozen=True, kw_only=True):
     coverage: dict[Page, float]
     semantic_weight: float
     missing: tuple[str, ...]
+    query: str
 
     def relevance(self, hit: Fused[Page]) -> float:
         """Return how relevant the page is to the query, 0..1; from ranking.RELEVANT on it is relevant."""
@@ -75,7 +76,9 @@ class Ranking(Struct, frozen=True, kw_only=True):
         far = 0.0 if self.semantic_weight else None
         cosine = far if hit.semantic_score is None else hit.semantic_score
         coverage = self.coverage.get(hit.key)
-        return ranking.relevance(semantic_score=cosine, coverage=coverage, model=self.scope.model)
+        return ranking.relevance(
+            semantic_score=cosine, coverage=coverage, model=self.scope.model, query=self.query
+        )
 
     def chosen(self, hits: Sequence[Fused[Page]]) -> list[Chosen]:
         return [(*hit.key, self.best_chunk.get(hit.key)) for hit in hits]
@@ -160,13 +163,18 @@ def rank_pages(tx: Tx, user_id: str, question: PreparedQuery, *, filters: Filter
                 "No item has a vector of the model in use; search in mode lexical.", code="other_model"
             )
         missing = missing if scope.set_id is None else ("semantic",)
+    weight = 1.0
+    if question.mode == "hybrid":
+        most = max((share for _, share in lexical.values()), default=0.0)
+        weight = ranking.semantic_weight_for(question.text, model=scope.model, coverage=most)
     nearest: list[NearChunk] = []
-    if vector is not None:
+    if vector is not None and weight:
         nearest = lookup.list_semantic(tx, scope, vector, filters=filters, depth=ranking.NEAREST_CHUNKS)
-    weight = ranking.semantic_weight_for(question.text) if nearest else 0.0
-    if question.mode == "semantic":
-        weight = 1.0
-    return fuse_pages(scope, lexical, nearest, weight=weight, vector=vector, missing=missing)
+    if not nearest and question.mode != "semantic":
+        weight = 0.0
+    return fuse_pages(
+        scope, lexical, nearest, weight=weight, vector=vector, missing=missing, query=question.text
+    )
 
 
 def fuse_pages(
@@ -177,6 +185,7 @@ def fuse_pages(
     weight: float,
     vector: list[float] | None = None,
     missing: tuple[str, ...] = (),
+    query: str = "",
 ) -> Ranking:
     """Fuse pages found by words and chunks found by meaning. `weight` (0..1) is the share of the chunks."""
     page_of: dict[int, Page] = {chunk.chunk_id: (chunk.item_id, chunk.page) for chunk in nearest}
@@ -192,6 +201,7 @@ def fuse_pages(
         coverage={page: share for page, (_, share) in lexical.items()},
         semantic_weight=weight,
         missing=missing,
+        query=query,
     )
 
 

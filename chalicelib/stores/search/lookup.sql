@@ -23,7 +23,7 @@ FROM (
     OFFSET 0 -- else n is looked up each time it is used
 ) q
 
--- BM25 over pages (Robertson and Zaragoza 2009; k1 0.9, b 0.4 as in Anserini), every occurrence of a query term
+-- BM25 over pages (Robertson and Zaragoza 2009; k1 1.2, b 0.6), every occurrence of a query term
 -- counted. `coverage`: the share that the page's terms have in the weight of all the query's, each counted once.
 -- :name lexical
 WITH stats AS (
@@ -32,8 +32,8 @@ WITH stats AS (
     -- :include query_terms
 ), ranked AS (
     SELECT p.page_id, sum(w.idf) AS matched,
-           sum(w.qtf * w.idf * p.tf * 1.9::float8
-               / (p.tf + 0.9::float8 * (0.6::float8 + 0.4::float8 * p.dl / s.avgdl))) AS score
+           sum(w.qtf * w.idf * p.tf * 2.2::float8
+               / (p.tf + 1.2::float8 * (0.4::float8 + 0.6::float8 * p.dl / s.avgdl))) AS score
     FROM weighted w JOIN postings p ON p.owner = %(owner)s AND p.term = w.term CROSS JOIN stats s
     WHERE p.term = ANY (ARRAY (SELECT term FROM weighted)) AND (NOT %(filtered)s OR p.page_id IN (
         SELECT g.id FROM pages g WHERE g.user_id = %(user_id)s
@@ -116,8 +116,8 @@ SELECT f.position, f.name, f.kind, f.item_id, f.source, f.page, f.ordinal, f.cha
        1 - (f.vector <=> %(vector)s::halfvec) AS cosine,
        1 - (f.vector <=> lag(f.vector) OVER (PARTITION BY f.position, f.source ORDER BY f.ordinal)) AS likeness,
        coalesce((
-           SELECT sum(w.qtf * w.idf * cardinality(l.positions) * 1.9::float8 / (cardinality(l.positions)
-                      + 0.9::float8 * (0.6::float8 + 0.4::float8 * length(f.lexemes) / a.length)))
+           SELECT sum(w.qtf * w.idf * cardinality(l.positions) * 2.2::float8 / (cardinality(l.positions)
+                      + 1.2::float8 * (0.4::float8 + 0.6::float8 * length(f.lexemes) / a.length)))
            FROM unnest(f.lexemes) l JOIN weighted w ON w.term = hashtext(l.lexeme)), 0) AS words
 FROM found f CROSS JOIN average a
 ORDER BY f.position, f.source, f.ordinal

@@ -68,6 +68,9 @@ def test_a_sentence_of_megabytes_of_spaces_ends() -> None:
         ("東京都", 3),
         ("naïve", 1),
         ("a-b", 3),
+        ("Москва, 1980", 5),
+        ("مرحبا", 2),
+        ("한국어", 3),
     ],
 )
 def test_estimate(text: str, tokens: int) -> None:

@@ -11,7 +11,9 @@ from chalicelib.model.ingest.sentences import sentence_spans
 
 MAX_TOKENS = 128
 _WORD = re.compile(r"\S++")
-_PIECE = re.compile(r"[A-Za-z\u00c0-\u024f]{1,7}|[0-9]{1,3}|\S")
+# Words of other alphabets (Cyrillic, Arabic, Devanagari, ...) come before Chinese, Japanese and Korean characters and
+# signs, which are a token each.
+_PIECE = re.compile(r"[A-Za-z\u00c0-\u024f]{1,7}|[0-9]{1,3}|[\u0370-\u0fff\u10a0-\u10ff]{1,3}|\S")
 
 
 class StoredChunk(Struct, frozen=True, kw_only=True):
@@ -69,7 +71,10 @@ def chunk_text(text: str, *, max_tokens: int = MAX_TOKENS) -> list[tuple[int, in
 
 
 def estimate_tokens(text: str) -> int:
-    """Return the approximate number of WordPiece tokens in `text`, without using the tokenizer."""
+    """Return the approximate number of a model's tokens in `text`, without its tokenizer.
+
+    Of multilingual-e5-small's number, this is 0.9 in English and German, 1.3 in Chinese, 1.4 in Russian.
+    """
     return len(_PIECE.findall(text))
 
 

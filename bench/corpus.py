@@ -16,7 +16,7 @@ import numpy as np
 from chalicelib.model.ingest.chunking import chunk_pages
 from chalicelib.model.ingest.files import Page
 from chalicelib.model.library.items import ItemRef, parse_key
-from chalicelib.providers import Purpose
+from chalicelib.providers import Embedder, Purpose
 from chalicelib.stores.accounts import users
 from chalicelib.stores.ingest import chunks
 from chalicelib.stores.library import items
@@ -46,13 +46,15 @@ class Document:
 
 
 class KeptEmbedder:
-    """A local model behind the app's Protocol. Each vector is computed once and kept in a file."""
+    """A local model behind the app's Protocol, or another embedder. Each vector is computed once and kept in a file."""
 
     next = None
 
-    def __init__(self, file: Path, *, model: str = MODEL) -> None:
+    def __init__(self, file: Path, *, model: str = MODEL, embedder: Embedder | None = None) -> None:
         self.model = model
-        self.dimensions = 384 if model == minilm.MODEL else 768
+        local_dimensions = 384 if model == minilm.MODEL else 768
+        self.dimensions = embedder.dimensions if embedder else local_dimensions
+        self._embedder = embedder
         self._file = file
         self._known: dict[str, np.ndarray] = {}
         if file.exists():
@@ -66,9 +68,13 @@ class KeptEmbedder:
         keys = [hashlib.sha256(f"{purpose} {text}".encode()).hexdigest() for text in texts]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
         if new:
-            made = _text_models()[self.model].encode(list(new.values()), purpose=purpose)
-            self._known |= dict(zip(new, made, strict=True))
+            self._known |= dict(zip(new, self._make(list(new.values()), purpose), strict=True))
         return [self._known[key].tolist() for key in keys]
+
+    def _make(self, texts: list[str], purpose: Purpose) -> np.ndarray:
+        if self._embedder is None:
+            return _text_models()[self.model].encode(texts, purpose=purpose)
+        return np.array(self._embedder.embed(texts, purpose=purpose, timeout_s=600), np.float32)
 
     def keep(self) -> None:
         if len(self._known) == self._kept:

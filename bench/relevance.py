@@ -3,18 +3,26 @@
 Folders as for bench.retrieval. Each set's documents are asked its own queries, and those of every other set, which
 nothing in them answers. `--documents` and `--queries` take a part of a set: the judged documents of these queries
 first.
+
+It measures the local model. With `--configured` it measures the embedder that the environment chooses
+(EMBEDDING_PROVIDER and its key, or EMBEDDINGS_URL), and each text is sent there. A bound between the nearest hits of
+foreign queries and those of own ones belongs into chalicelib/model/search/embedding_models.py.
 """
 
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from bench.corpus import USER, Document, KeptEmbedder, Qrels, database, load, read_lines, read_qrels
+from chalicelib import wiring
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.listing import Cut
 from chalicelib.model.search.ranking import RELEVANT
 from chalicelib.ops.search.search import search_items
 from chalicelib.stores.postgres.postgres import Database
+from local.models.text_models import MODEL
 
 AT = 10
 
@@ -41,9 +49,12 @@ def read_part(folder: Path, *, documents: int, queries: int) -> Part:
 
 
 def measure(part: Part, others: list[Part], *, db: Database, embedder: KeptEmbedder) -> None:
+    nearest: list[float] = []
+
     def hits(query: str) -> list[tuple[str, bool]]:
         cut = Cut(limit=AT, include_weaker=True)
         found = search_items(USER, query, filters=Filters(), cut=cut, db=db, embedder=embedder).hits
+        nearest.append(max((hit.rank.semantic_score or 0.0 for hit in found), default=0.0))
         return [(hit.passage.item_id, (hit.relevance or 0.0) >= RELEVANT) for hit in found]
 
     own = [(hits(text), part.qrels[query_id]) for query_id, text in part.queries]
@@ -55,13 +66,21 @@ def measure(part: Part, others: list[Part], *, db: Database, embedder: KeptEmbed
         f" hit, {_share(both, good)} of the judged hits are kept; of the hits {_share(good, len(shown))} are judged"
         f" relevant, of the kept ones {_share(both, kept)}; {kept / len(own):.1f} of {len(shown) / len(own):.1f} kept"
     )
+    print_nearest(nearest)
     for other in others:
+        nearest.clear()
         found = [hits(text) for _, text in other.queries]
         answered = sum(any(is_kept for _, is_kept in each) for each in found)
         many = sum(is_kept for each in found for _, is_kept in each) / len(found)
         print(
             f"  {part.name:14} asked {other.name}: {_share(answered, len(found))} keep a hit, {many:.2f} kept"
         )
+        print_nearest(nearest)
+
+
+def print_nearest(cosines: list[float]) -> None:
+    shown = (f"{percent}% {np.percentile(cosines, percent):.2f}" for percent in (1, 5, 50, 95, 99))
+    print(f"  {'':14} cosine of the nearest hit: {', '.join(shown)}")
 
 
 def _share(part: int, whole: int) -> str:
@@ -76,12 +95,16 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=100_000)
+    parser.add_argument("--configured", action="store_true")
     given = parser.parse_args()
+    configured = wiring.embedder() if given.configured else None
+    model = configured.model if configured else MODEL
     parts = [read_part(each, documents=given.documents, queries=given.queries) for each in given.folders]
     for part in parts:
         others = [other for other in parts if other is not part]
         with database() as db:
-            embedder = KeptEmbedder(Path(".local/bench") / f"{part.name}-relevance.npz")
+            file = Path(".local/bench") / f"{part.name}-relevance-{model.replace('/', '-')}.npz"
+            embedder = KeptEmbedder(file, model=model, embedder=configured)
             load(part.documents, db=db, embedder=embedder)
             measure(part, others, db=db, embedder=embedder)
             embedder.keep()

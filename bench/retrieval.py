@@ -1,6 +1,6 @@
 """Measures the quality of search: nDCG@10 and recall of the app's search and of its parts.
 
-python -m bench.retrieval FOLDER [FOLDER ...] [--peer bm25s] [--without-passages]
+python -m bench.retrieval FOLDER [FOLDER ...] [--peer bm25s] [--queries N] [--without-passages]
 
 A folder holds corpus.jsonl (_id, title, text), queries.jsonl (_id, text) and qrels.tsv (query,
 document, grade). Every document becomes an item of one page and goes through the app's chunking,
@@ -132,9 +132,10 @@ def read_folder(folder: Path) -> tuple[list[Document], list[tuple[str, dict[str,
     return documents, [(row["text"], qrels[row["_id"]]) for row in rows if row["_id"] in qrels]
 
 
-def measure(folder: Path, peers: Sequence[str]) -> dict[str, float]:
-    """Print the figures of all systems; return each one's nDCG@10."""
+def measure(folder: Path, peers: Sequence[str], *, most: int | None) -> dict[str, float]:
+    """Print the figures of all systems, of at most `most` queries; return each one's nDCG@10."""
     documents, queries = read_folder(folder)
+    queries = queries[:: max(1, len(queries) // most)] if most else queries
     print(f"  {'':28}nDCG@10  recall@10  recall@100  ms a query")
     scores = {}
     for name in peers:
@@ -181,11 +182,12 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--peer", action="append", default=[], choices=sorted(PEERS))
     parser.add_argument("--without-passages", action="store_true")
+    parser.add_argument("--queries", type=int, metavar="N", help="about so many of each set, evenly spread")
     arguments = parser.parse_args()
     scores = {}
     for folder in arguments.folders:
         print(folder.name)
-        scores[folder.name] = measure(folder, arguments.peer)
+        scores[folder.name] = measure(folder, arguments.peer, most=arguments.queries)
         if not arguments.without_passages:
             with database() as db:
                 kept = KeptEmbedder(Path(".local/bench") / f"{folder.name}-long-{MODEL}.npz")

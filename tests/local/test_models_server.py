@@ -216,7 +216,7 @@ def test_the_index_of_an_earlier_release_moves_while_it_is_searched(
         moving.join(0.2)
     assert find_earlier_model(world.admin_url) is None
     assert said[-1] == "the search index has moved to minilm-e5-small"
-    assert first("Wie lange muss man Brot backen?") == "bread"
+    assert first("Wie lange muss das Brot in den Ofen?") == "bread"
     assert settings_of_move(settings, None) == settings_of_move(settings, (MODEL, DIMENSIONS)) == {}
     assert move_index(world.admin_url, {}, say=said.append, is_over=threading.Event()) is None
 

@@ -9,7 +9,7 @@ _FUNCTION_WORDS = {
     "de": """der die das und ein eine einer eines einem mit von vom für ist sind nicht auf den dem des im zum zur über
         wie was wer wo wann warum welche welcher welches bei aus oder auch es war wird an in als nach sich er sie hat
         hatte haben viel viele wen wem wessen welchem welchen sein seine seiner ihr ihre ihrer wurde wurden werden
-        gibt gab kann durch""",
+        gibt gab kann durch muss müssen soll sollen lange""",
     "fr": """le la les et du de un une des dans pour sur avec est sont que qui quoi au aux ce cette où quand comment
         pourquoi quel quelle pas ou par il elle a ont été combien son sa ses leur""",
     "es": """el la los las un una con para por y del de en como que qué cuál dónde cuándo quién es son no más al

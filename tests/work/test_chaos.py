@@ -32,6 +32,6 @@ def test_poison_ends_failed_and_holds_up_nobody() -> None:
     assert not report.wrong, report
 
 
-def test_poison_among_40_ends_failed_and_holds_up_nobody() -> None:
-    report = run_poison(seed=SEED, size=40)
+def test_poison_among_20_ends_failed_and_holds_up_nobody() -> None:
+    report = run_poison(seed=SEED, size=20)
     assert not report.wrong, report

@@ -11,8 +11,9 @@ from chalicelib import wiring
 from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.library.items import ItemList, Limit, item_of
 from chalicelib.errors import Conflict, NotFound
-from chalicelib.model.library.collections import MAX_NAME_CHARS, StoredCollection
+from chalicelib.model.library.collections import StoredCollection
 from chalicelib.model.library.items import ItemFilters
+from chalicelib.model.names import MAX_NAME_CHARS
 from chalicelib.ops.library import browse, collections
 
 routes = Routes("collections")

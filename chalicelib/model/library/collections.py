@@ -4,8 +4,6 @@ from datetime import datetime
 
 from msgspec import Struct
 
-MAX_NAME_CHARS = 100
-
 
 class StoredCollection(Struct, frozen=True, kw_only=True):
     """A row of `collections`, with the number of its items."""

@@ -1,11 +1,11 @@
 """Makes, lists, reads, changes and deletes a user's collections; puts items in and takes them out."""
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from chalicelib.errors import Conflict, InvalidInput, NotFound
-from chalicelib.model.library.collections import MAX_NAME_CHARS, StoredCollection
+from chalicelib.errors import Conflict, NotFound
+from chalicelib.model.library.collections import StoredCollection
+from chalicelib.model.names import checked_name
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
 from chalicelib.stores.accounts import users
 from chalicelib.stores.library import collections, items
@@ -24,7 +24,7 @@ def create_collection(
 
     Raise Conflict when the user has another collection of this name, in any letter case.
     """
-    name = _checked(name)
+    name = checked_name(name)
 
     def make(tx: Tx) -> StoredCollection:
         users.ensure(tx, user_id)
@@ -58,7 +58,7 @@ def change_collection(
 
     Raise NotFound; Conflict as create_collection does.
     """
-    name = None if name is None else _checked(name)
+    name = None if name is None else checked_name(name)
 
     def change(tx: Tx) -> StoredCollection:
         collections.update(tx, user_id, collection_id, name=name, description=description)
@@ -91,18 +91,6 @@ def remove_item(user_id: str, collection_id: str, item_id: str, *, db: "Database
     """Take the item out of the collection; the item itself stays. Raise NotFound when it is not in it."""
     if not db.transact(user_id, lambda tx: collections.remove_item(tx, user_id, collection_id, item_id)):
         raise NotFound("There is no such item in this collection.")
-
-
-def _checked(name: str) -> str:
-    """Return the name in NFC, without white space around it. Raise InvalidInput for a name that is not accepted."""
-    composed = unicodedata.normalize("NFC", name).strip()
-    kinds = [unicodedata.category(character) for character in composed]
-    if all(kind[0] in "CZ" for kind in kinds):
-        raise InvalidInput("A name must have at least one visible character.", field="name")
-    # Composing makes three characters of some Hebrew ones.
-    if not {"Cc", "Zl", "Zp"}.isdisjoint(kinds) or len(composed) > MAX_NAME_CHARS:
-        raise InvalidInput(f"A name is one line of at most {MAX_NAME_CHARS} characters.", field="name")
-    return composed
 
 
 def _naming(user_id: str, work: Callable[[Tx], T], *, db: "Database") -> T:

@@ -23,7 +23,7 @@ from chalicelib.api.http.routes import Edge
 from chalicelib.api.jobs import jobs, run_files, runs
 from chalicelib.api.library import collections, dependents, documents, items, uploads
 from chalicelib.api.operations import audit, failures, health, metrics
-from chalicelib.api.practice import concepts, exercises
+from chalicelib.api.practice import concepts, decks, exercises, reviews
 from chalicelib.api.search import search
 from chalicelib.api.usage import usage
 from chalicelib.api.warming import warm_up
@@ -70,7 +70,7 @@ for module in (health, items, dependents, documents, collections, uploads, searc
     app.add(module.routes)
 for module in (jobs, runs, run_files):
     app.add(module.routes)
-for module in (exercises, concepts):
+for module in (exercises, concepts, decks, reviews):
     app.add(module.routes)
 for module in (
     metrics,

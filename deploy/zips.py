@@ -11,11 +11,13 @@ from deploy.hollow import hollow
 
 LIMIT_BYTES = 20_000_000
 # Parts of Pillow that nothing here opens, and the libraries that only they load: AVIF, colour profiles, fonts, Tk.
-# cffi's compiler, with its C parser: argon2's bindings are compiled, and need _cffi_backend alone. Type stubs.
+# cffi's compiler, with its C parser: argon2's bindings are compiled, and need _cffi_backend alone. PyYAML's C, as
+# genanki reads no YAML of ours. Type stubs.
 UNUSED = re.compile(
     r"PIL/_(avif|imagingcms|imagingft|imagingtk)\."
     r"|(pillow|Pillow)\.libs/lib(avif|lcms2|freetype|harfbuzz|brotli\w*|png16)-"
     r"|(cffi|pycparser)(-[\d.]+\.dist-info)?/"
+    r"|yaml/_yaml\."
     r"|.*\.pyi$"
 )
 # The encoder of pillow-heif, which must be there for the decoder to load, and how the names begin that it looks up.

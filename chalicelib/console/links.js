@@ -4,6 +4,19 @@
 const LINK = /^#\/(register|invite|reset|address)\/([\w.-]+)$/;
 const LINK_PATHS = { register: "accounts", invite: "accounts", reset: "password", address: "verifications" };
 
+// Cards in Anki link to #/exercises/…: where the exercise's quote stands. It waits here until somebody is signed in.
+const EXERCISE = /^#\/exercises\/([0-9a-f-]{36})$/;
+
+async function openExercise() {
+  const found = EXERCISE.exec(location.hash);
+  if (!found) return;
+  history.replaceState(null, "", BASE);
+  await attempt(async () => {
+    const { data: { metadata } } = await call("GET", path("exercises", found[1]));
+    await showSource({ ...metadata.citation, stale: metadata.stale });
+  });
+}
+
 // Takes the link out of the address bar. Null: the page was opened without one.
 function takeLink() {
   const found = LINK.exec(location.hash);
@@ -18,4 +31,4 @@ async function follow({ purpose, token }, password) {
   return (await call("POST", path(LINK_PATHS[purpose]), body)).data.email;
 }
 
-addEventListener("hashchange", () => { if (LINK.test(location.hash)) location.reload(); }); // one more, in a page that is open
+addEventListener("hashchange", () => { if (LINK.test(location.hash) || EXERCISE.test(location.hash)) location.reload(); }); // one more, in a page that is open

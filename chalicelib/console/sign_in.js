@@ -32,6 +32,7 @@ async function begin() {
   for (const id of ["search", "ask-open", "pick", "stay-out"]) $(id).hidden = false;
   show("gallery");
   await refresh();
+  await openExercise();
 }
 
 async function openForm() {

@@ -18,7 +18,10 @@ from chalicelib.ops.jobs.export_steps import export_steps
 from chalicelib.ops.jobs.file_steps import file_steps
 from chalicelib.ops.jobs.import_steps import import_steps
 from chalicelib.ops.jobs.reembed_steps import reembed_steps
+from chalicelib.ops.practice.anki_import_steps import anki_import_steps
+from chalicelib.ops.practice.anki_steps import anki_steps
 from chalicelib.ops.practice.exercise_steps import exercise_steps
+from chalicelib.ops.practice.review_steps import review_steps
 from chalicelib.ops.search.reembed import reembed
 from chalicelib.ops.usage.meter import Meter
 from chalicelib.ops.usage.metered import MeteredAnalyzer, MeteredChat, MeteredEmbedder
@@ -96,7 +99,7 @@ def _webhook(claim: Claim, time_left_s: TimeLeft) -> Finish:
         claim,
         db=wiring.pipeline_database(),
         send=wiring.webhook_sender().send,
-        clock=lambda: datetime.now(UTC),
+        clock=_now,
         time_left_s=time_left_s,
     )
 
@@ -125,6 +128,30 @@ def _owner_of_run(claim: Claim) -> Owner:
 
 def _export_steps() -> Steps:
     return export_steps(db=wiring.pipeline_database(), blobs=wiring.blobs())
+
+
+def _anki_steps() -> Steps:
+    return anki_steps(
+        db=wiring.pipeline_database(),
+        blobs=wiring.blobs(),
+        copies=wiring.local_copies(),
+        render=wiring.decoder().render_page,
+        console_url=wiring.settings().console_url,
+    )
+
+
+def _anki_import_steps() -> Steps:
+    return anki_import_steps(
+        db=wiring.pipeline_database(), blobs=wiring.blobs(), read=wiring.deck_reader(), clock=_now
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _review_steps() -> Steps:
+    return review_steps(db=wiring.pipeline_database())
 
 
 @cache
@@ -188,10 +215,13 @@ RUNS: Mapping[str, Callable[[Claim, TimeLeft], Finish | Later | None]] = {
     "webhook": _webhook,
 }
 STEPS: Mapping[JobKind, Callable[[], Steps]] = {
+    "anki_export": _anki_steps,
+    "anki_import": _anki_import_steps,
     "exercises": _exercise_steps,
     "export": _export_steps,
     "import": _import_steps,
     "ingest": _file_steps,
+    "plan_reviews": _review_steps,
     "zip_import": _file_steps,
     "reembed": _reembed_steps,
     "reprocess": _file_steps,

@@ -24,6 +24,9 @@ from chalicelib.wiring.reports import invocation as invocation
 from chalicelib.wiring.reports import report_metrics as report_metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.model.practice.anki_notes import Package
     from chalicelib.providers.accounts.oidc import OidcIssuer
     from chalicelib.providers.ingest.decoder import Decoder
     from chalicelib.providers.ingest.drawing_pool import DrawingPool
@@ -179,6 +182,14 @@ def oidc() -> "OidcIssuer | None":
 
     issuer, audience = settings().oidc_issuer, settings().oidc_audience
     return OidcIssuer(issuer=issuer, audience=audience) if issuer and audience else None
+
+
+@once
+def deck_reader() -> "Callable[[str], Package]":
+    """Return the function that reads an Anki package from a local file."""
+    from chalicelib.providers.practice.apkg_reader import read_package
+
+    return read_package
 
 
 @once

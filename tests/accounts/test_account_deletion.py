@@ -39,6 +39,8 @@ def furnish(people: People, email: str) -> tuple[str, str]:
     people.world.ingest(f"{user_id}/b.pdf", document("Peaches ripen in July."))
     people.key(token, "read")
     assert people("POST", "/api/v1/collections", {"name": "fruit"}, token=token).status == 201
+    assert people("POST", "/api/v1/decks", {"name": "fruit"}, token=token).status == 201
+    assert people("PATCH", "/api/v1/reviews/settings", {"new_a_day": 5}, token=token).status == 200
     hook = {"url": "https://hooks.invalid/", "events": ["item.ready"]}
     assert people("POST", "/api/v1/webhooks", hook, token=token).status == 201
     assert people("POST", "/api/v1/jobs", {"name": "n", "description": "d"}, token=token).status == 201
@@ -91,6 +93,7 @@ def test_everything_of_the_user_goes_and_nothing_of_anothers(people: People) -> 
     before = rows_of(people, bob, numbers[bob]), versions_of(people, bob)
     had = rows_of(people, ann, numbers[ann])
     assert {"items", "term_df", "corpus_stats", "vectors", "messages", "object_deletions"} <= had.keys()
+    assert {"decks", "review_settings"} <= had.keys()
 
     reply = end(people, token)
     assert (reply.status, reply.body["state"]) == (202, "deleting")

@@ -13,13 +13,13 @@ from tests.console.answering import IMAGE, Answering
 from tests.support.processes import needs_node
 
 
-def ask() -> Any:
+def ask(script: str = "console_chat.js", *arguments: str) -> Any:
     """Return what the page shows after it has called this server."""
     Answering.told.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
-        script = ["node", "tests/console/console_chat.js", f"http://127.0.0.1:{serving.server_port}/"]
-        ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        command = ["node", f"tests/console/{script}", f"http://127.0.0.1:{serving.server_port}/", *arguments]
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
         serving.shutdown()
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
@@ -65,3 +65,12 @@ def test_a_run_that_failed_says_why_and_leaves_no_half_of_a_talk(monkeypatch: py
     monkeypatch.setattr(Answering, "run", {"state": "failed", "error": {"message": "The model is away."}})
     page = ask()
     assert (page["talk"], page["said"]) == ([], "The model is away.")
+
+
+@needs_node
+def test_a_link_of_a_card_in_anki_opens_the_page_with_its_quote():
+    exercise_id = "0198a3f2-7c41-7d0e-9b1a-5f2c8e6d4b37"
+    page = ask("console_link.js", f"#/exercises/{exercise_id}")
+    assert (f"/api/v1/exercises/{exercise_id}", None) in Answering.told
+    assert (page["name"], json.loads(page["shows"]), page["hash"]) == ("plan.pdf, page 2", {"picture": IMAGE}, "")
+    assert ask("console_link.js", "#/exercises/../../x")["name"] == ""

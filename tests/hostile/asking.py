@@ -39,6 +39,8 @@ FIELDS = {
     "concept_id": "words",
     "student_id": "s",
     "exercise_id": "never-was",
+    "exercise_ids": ["never-was"],
+    "rating": 3,
     "evaluation_id": "never-was",
     "response_text": "words",
     "job_id": "never-was",
@@ -49,6 +51,7 @@ FIELDS = {
     "url": "https://hooks.invalid/",
     "events": ["run.failed"],
 }
+LOG = b'\n\n\n\n{"exercise_id": "never-was"}'  # of reviews
 FITTING = {"n": "1", "file_hash": "0" * 64}
 ALSO_NEEDED = {"/api/v1/search": {"query": "words"}, "/api/v1/failures/redrive": {"reason": "never-was"}}
 
@@ -80,10 +83,7 @@ def ask(world: World, monkeypatch: pytest.MonkeyPatch) -> Ask:
     ) -> Reply:
         event = rest_event(method, path, multiValueQueryStringParameters=query)
         event["pathParameters"] = {name: quoted(value) for name, value in (ids or {}).items()}
-        type_ = (
-            "application/pdf" if isinstance(body, bytes) and body.startswith(b"%PDF") else "application/json"
-        )
-        event["headers"] = {"Content-Type": type_, "Accept": "*/*", **headers}
+        event["headers"] = {"Content-Type": type_of(body), "Accept": "*/*", **headers}
         if body is not None:
             raw = body if isinstance(body, bytes) else json.dumps(body).encode()
             event |= {"body": base64.b64encode(raw).decode(), "isBase64Encoded": True}
@@ -123,6 +123,12 @@ def ask_over_http(ask: Ask) -> Iterator[Ask]:
     server.server_close()
 
 
+def type_of(body: Any) -> str:
+    """Return the media type of what `filled` gives for a route."""
+    first = bytes(body[:4]) if isinstance(body, bytes) else b""
+    return {b"%PDF": "application/pdf", LOG[:4]: "application/x-ndjson"}.get(first, "application/json")
+
+
 def quoted(text: str) -> str:
     return quote(text, safe="", errors="surrogatepass")
 
@@ -144,7 +150,7 @@ def proper(answer: dict[str, Any], about: Any) -> Reply:
 def filled(route: Route, change: dict[str, Any] | None = None) -> Any:
     """Return a body that the route takes, or that it would but for the change."""
     if route.raw:
-        return b"%PDF-1.4 of no pages"
+        return b"%PDF-1.4 of no pages" if route.raw == "application/pdf" else LOG
     if route.body is None:
         return None
     fields = inspect.signature(route.body).parameters.values()

@@ -35,7 +35,7 @@ RUNS = (
 )
 # They need a password, a token, a mail's link or a session that chance does not find, an item that is in this very
 # collection, a run that nobody has done yet, bytes in S3, or a document to practise: tests/accounts/test_sessions.py,
-# test_proofs.py, test_collections.py, test_runs.py, test_multipart.py and tests/practice/test_exercises.py have them.
+# test_proofs.py, test_collections.py, test_runs.py, test_multipart.py and tests/practice have them.
 UNKNOWABLE = {
     *("create_account", "set_password", "change_email", "create_verification"),
     *("log_in", "refresh_session", "end_session", "remove_collection_item", "cancel_run", "complete_upload"),
@@ -50,6 +50,7 @@ UNKNOWABLE = {
         "delete_exercise",
     ),
     *("get_hint", "list_evaluations", "get_concept", "delete_concept"),
+    *("create_review", "add_deck_exercises", "remove_deck_exercise"),
 }
 CALLERS = {
     "Bearer of-alice": Caller(user_id="alice", is_admin=True),
@@ -63,6 +64,7 @@ PDF = make_pdf("BT /F 12 Tf 10 50 Td (words) Tj ET")
 HOOKS = f"""
 import schemathesis
 from hypothesis import strategies as st
+schemathesis.openapi.media_type("application/x-ndjson", st.binary(min_size=1, max_size=80))
 schemathesis.openapi.media_type("application/pdf", st.binary(max_size=8).map(lambda end: {PDF!r} + end))
 """
 CONFIG = """
@@ -87,6 +89,8 @@ include-operation-id = ["list_items", "search_items", "list_failures", "redrive_
                         "list_usage", "list_stage_usage", "list_runs", "list_jobs", "create_job", "change_job",
                         "cancel_runs", "retry_runs",
                         "list_concepts", "list_exercises", "list_evaluations", "generate_exercise",
+                        "list_decks", "list_deck_exercises", "list_due", "create_review", "take_review_log",
+                        "get_review_log",
                         "list_webhooks", "list_deliveries", "change_webhook",
                         "create_account", "set_password", "create_verification", "change_email"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "422"]
@@ -94,6 +98,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "422"]
 [[operations]]
 # What the state of things may stand against: a document not read yet, a name that is taken, an upload not in parts.
 include-operation-id = ["get_page", "get_page_image", "get_page_thumbnail", "create_collection", "change_collection",
+                        "create_deck", "change_deck",
                         "cancel_run", "retry_run", "change_run", "create_run", "delete_job", "get_upload_url",
                         "complete_run_upload", "resume_upload", "complete_upload", "create_webhook", "send_test",
                         "redeliver", "redeliver_many",

@@ -86,6 +86,7 @@ def use_api(world: Recorded) -> None:
     use_webhooks(world)
     use_jobs(world)
     use_exercises(world)
+    use_reviews(world)
     use_failures(world)
     use_accounts(world)
     for method in app.app.routes["/{proxy+}"].keys() - {"OPTIONS"}:
@@ -173,6 +174,32 @@ def use_exercises(world: Recorded) -> None:
         world.request("GET", path)
     for method in ("GET", "DELETE"):
         world.request(method, "/api/v1/concepts/{concept_id}", concept_id=exercise["concept_id"])
+
+
+def use_reviews(world: Recorded) -> None:
+    """A deck is filled, reviewed, written for Anki, emptied and deleted."""
+    new = {"concept_id": "watering tomatoes", "student_id": "t"}
+    made = json.loads(world.request("POST", "/api/exercise/generate", new))["exercise"]
+    exercise = {"exercise_id": made["exercise_id"]}
+    one = {"deck_id": json.loads(world.request("POST", "/api/v1/decks", {"name": "d"}))["id"]}
+    held = "/api/v1/decks/{deck_id}/exercises"
+    world.request("POST", held, {"exercise_ids": [exercise["exercise_id"]]}, **one)
+    for path in ("/api/v1/decks", "/api/v1/decks/{deck_id}", held):
+        world.request("GET", path, **one)
+    world.request("POST", "/api/v1/reviews", exercise | {"rating": 3})
+    for part in ("due", "forecast", "streak", "settings", "log"):
+        world.request("GET", f"/api/v1/reviews/{part}")
+    world.request("PATCH", "/api/v1/reviews/settings", {"new_a_day": 10})
+    log = {"Content-Type": "application/x-ndjson"}
+    world.request("POST", "/api/v1/reviews/log", b'{"exercise_id": "none"}', headers=log)
+    kinds = ({"kind": "anki_export", "parameters": one}, {"kind": "plan_reviews"})
+    for kind in kinds:
+        job = {"job_id": json.loads(world.request("POST", "/api/v1/jobs", {"name": "j", **kind}))["id"]}
+        world.request("POST", "/api/v1/runs", job)
+    world.run()
+    world.request("PATCH", "/api/v1/decks/{deck_id}", {"name": "e"}, **one)
+    world.request("DELETE", held + "/{exercise_id}", **one, **exercise)
+    world.request("DELETE", "/api/v1/decks/{deck_id}", **one)
 
 
 def use_jobs(world: Recorded) -> None:

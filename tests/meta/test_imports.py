@@ -99,6 +99,7 @@ SUBJECTS = {
         "gateway": {"http"},
         "ingest": set(),
         "models": {"http"},
+        "practice": set(),
         "tracing": {"http"},
         "webhooks": {"http"},
     },
@@ -106,7 +107,7 @@ SUBJECTS = {
 NOT_SHIPPED = {"local", "bench", "tests", "deploy", "cli"}
 HEAVY = [
     *("boto3", "botocore", "psycopg2", "PIL", "numpy", "pypdfium2", "pillow_heif", "h11"),
-    *("openai", "anthropic", "voyageai", "cohere", "litellm"),
+    *("openai", "anthropic", "voyageai", "cohere", "litellm", "fsrs_rs_python", "genanki", "sqlite3"),
 ]
 SHIPPED = [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
 

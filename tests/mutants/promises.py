@@ -24,6 +24,7 @@ AREAS = (
     "accounts",
     "gateway",
     "jobs",
+    "practice",
     "webhooks",
     "operations",
 )

@@ -49,9 +49,11 @@ MISSING: Ids = {
     "job_id": "00000000-0000-4000-8000-000000000000",
     "idle_job_id": "00000000-0000-4000-8000-000000000000",
     "name": "results.jsonl",
+    "deck_name": "never was",
     "exercise_id": "00000000-0000-4000-8000-000000000000",
     "evaluation_id": "00000000-0000-4000-8000-000000000000",
     "concept_id": "00000000-0000-4000-8000-000000000000",
+    "deck_id": "00000000-0000-4000-8000-000000000000",
     "webhook_id": "00000000-0000-4000-8000-000000000000",
     "delivery_id": "00000000-0000-4000-8000-000000000000",
     "deletion_id": "00000000-0000-4000-8000-000000000000",
@@ -120,6 +122,12 @@ BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
     ],
     ("POST", "/api/exercise/remediate"): lambda ids: [{"evaluation_id": ids["evaluation_id"]}],
     ("PATCH", "/api/v1/exercises/{exercise_id}"): lambda ids: [{"report": "wrong"}],
+    ("POST", "/api/v1/decks"): lambda ids: [{"name": f"new {next(_numbers)}"}],
+    ("PATCH", "/api/v1/decks/{deck_id}"): lambda ids: [{"name": f"{ids['deck_name']} {next(_numbers)}"}],
+    ("POST", "/api/v1/decks/{deck_id}/exercises"): lambda ids: [{"exercise_ids": [ids["exercise_id"]]}],
+    ("POST", "/api/v1/reviews"): lambda ids: [{"exercise_id": ids["exercise_id"], "rating": 3}],
+    ("PATCH", "/api/v1/reviews/settings"): lambda ids: [{"new_a_day": 10}],
+    ("POST", "/api/v1/reviews/log"): lambda ids: [b'{"exercise_id": "none"}'],
     ("POST", "/api/v1/conversations"): lambda ids: [{"title": "new"}],
     ("PATCH", "/api/v1/conversations/{conversation_id}"): lambda ids: [{"title": ""}],
     ("POST", "/api/v1/conversations/{conversation_id}/messages"): lambda ids: [
@@ -137,6 +145,7 @@ OTHERS = {
 QUERIES = {
     ("POST", "/api/v1/documents"): "?filename=new.pdf",
     ("GET", "/api/v1/usage"): "?group_by=item",
+    ("GET", "/api/v1/reviews/due"): "?until=2999-01-01T00:00:00Z",
 }
 CALLED = """INSERT INTO usage_ledger (user_id, item_id, operation, provider, model, input_tokens, cached_tokens,
     cache_write_tokens, cache_write_1h_tokens, output_tokens, pixels, cost_usd, price_since, latency_ms)
@@ -152,6 +161,10 @@ SILENT |= {("POST", "/api/v1/jobs"), ("POST", "/api/v1/runs"), ("POST", "/api/v1
 SILENT |= {("POST", "/api/v1/runs/cancel"), ("POST", "/api/v1/runs/retry")}
 # A grade names the key, not whose exercise it is.
 SILENT |= {("POST", "/api/exercise/evaluate")}
+# Numbers and dates, a new deck, and a review of an exercise that is named by its id.
+SILENT |= {("GET", f"/api/v1/reviews/{part}") for part in ("forecast", "streak", "settings", "log")}
+SILENT |= {("PATCH", "/api/v1/reviews/settings"), ("POST", "/api/v1/reviews/log")}
+SILENT |= {("POST", "/api/v1/reviews"), ("POST", "/api/v1/decks")}
 # A mail is on its way: to whom it went says nothing of who has the address.
 SILENT |= {("POST", "/api/v1/me/email")}
 # Open to everybody, and nobody's in particular; all others want to know who asks.
@@ -242,8 +255,16 @@ class Hall:
             **self.hook(user),
             **self.work(user, item_id),
             "name": "results.jsonl",
-            **self.practice(user, collection),
+            **(practised := self.practice(user, collection)),
+            **self.deck(user, practised),
         }
+
+    def deck(self, user: str, practised: Ids) -> Ids:
+        """Return a deck with the exercise, which is due; its name tells whose it is."""
+        name = f"{user}secret {next(_numbers)}"
+        deck = {"deck_id": json.loads(self.ask(user, NEW_DECK, {}, {"name": name}).text)["id"]}
+        assert self.ask(user, FILL_DECK, deck, {"exercise_ids": [practised["exercise_id"]]}).status == 200
+        return {**deck, "deck_name": name}
 
     def practice(self, user: str, collection: Ids) -> Ids:
         """Return an exercise with a wrong answer, and a concept of another exercise: both tell whose they are.
@@ -362,6 +383,8 @@ class Hall:
     NEW_RUN,
     GENERATE,
     EVALUATE,
+    NEW_DECK,
+    FILL_DECK,
 ) = (
     next(r for r in ROUTES if r.handler.__name__ == name)
     for name in (
@@ -378,6 +401,8 @@ class Hall:
         "create_run",
         "generate_exercise",
         "evaluate_answer",
+        "create_deck",
+        "add_deck_exercises",
     )
 )
 

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from chalicelib.api.chat.messages import Message
-from chalicelib.model.jobs.exports import EXPORT_FILE, has_export
+from chalicelib.model.jobs.exports import export_of
 from chalicelib.model.jobs.kinds import JobKind
 from chalicelib.model.jobs.runs import Run as StoredRun
 from chalicelib.model.jobs.runs import State
@@ -48,7 +48,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     at the speed so far. `cost_usd` is the cost of models so far, null in lists; calls of models without a price are
     not in it. `paused_at`: the cost has reached `max_cost_usd`; a larger one lets it go on. `stuck_at`: no count has
     moved for half an hour. `results_url` and `errors_url` redirect to files in JSON lines, null until they are written,
-    as `export_url` does to an export's zip.
+    as `export_url` does to an export's zip, or a deck.
     `next_attempt_at` is null unless it is queued.
     """
 
@@ -115,6 +115,7 @@ def run_of(run: StoredRun, *, message: Message | None = None, spent: Spent | Non
     )
     file = f"/api/v1/runs/{run.id}/files/" if run.files_at else None
     waits = run.state == "queued" and not run.is_of_job
+    export = export_of(run)
     return Run(
         **{name: getattr(run, name) for name in _SAME},
         attempts=run.attempt,
@@ -127,7 +128,7 @@ def run_of(run: StoredRun, *, message: Message | None = None, spent: Spent | Non
         next_attempt_at=run.run_after if waits else None,
         results_url=f"{file}results.jsonl" if file else None,
         errors_url=f"{file}errors.jsonl" if file else None,
-        export_url=f"/api/v1/runs/{run.id}/files/{EXPORT_FILE}" if has_export(run) else None,
+        export_url=f"/api/v1/runs/{run.id}/files/{export}" if export else None,
     )
 
 

@@ -31,6 +31,7 @@ VALUES: Mapping[str, Any] = {
     "cost_usd": "0.054399",
     "created_at": _NOW,
     "current_password": "correct horse battery",
+    "date": "2026-01-31",
     "day": "2026-01-31",
     "description": "Everything about the balcony",
     "detail": "limit must be at most 100.",
@@ -159,7 +160,8 @@ def example_of(
         return [example_of(type_, components, each, sent=sent) for type_ in types]
     if schema["type"] == "string":
         return _NOW if schema.get("format") == "date-time" else _ID if name.endswith("id") else name
-    return {"integer": max(1, schema.get("minimum", 1)), "number": 0.5, "boolean": False}.get(schema["type"])
+    least = schema.get("minimum", 0)
+    return {"integer": max(1, least), "number": max(0.5, least), "boolean": False}.get(schema["type"])
 
 
 def _object(

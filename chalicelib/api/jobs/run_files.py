@@ -13,7 +13,7 @@ from chalicelib.api.chat.runs import Run, run_of
 from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.library.uploads import Part, PartToSend
 from chalicelib.errors import Conflict, NotFound
-from chalicelib.model.jobs.exports import EXPORT_FILE, has_export
+from chalicelib.model.jobs.exports import FILES, export_of
 from chalicelib.model.jobs.runs import INPUT_MAX_BYTES, Outcome, RunFile, file_key
 from chalicelib.ops.ingest import manage
 from chalicelib.ops.jobs import drive, inputs, runs
@@ -169,14 +169,14 @@ def list_run_errors(request: Request) -> Response:
 
 @routes.get(
     "/api/v1/runs/{run_id}/files/{name}",
-    patterns={"name": r"^((results|errors)\.jsonl|export\.zip)$"},
+    patterns={"name": r"^((results|errors)\.jsonl|export\.zip|deck\.apkg)$"},
     status=302,
-    summary="Redirect to the results, the errors or the export of a run that has ended; for an hour.",
+    summary="Redirect to the results, the errors, the export or the deck of a run that has ended; for an hour.",
 )
 def download_run_file(request: Request) -> Response:
     run, _ = runs.read_run(request.user_id, request.path["run_id"], db=wiring.database())
     name = request.path["name"]
-    if not (has_export(run) if name == EXPORT_FILE else run.files_at):
+    if not (export_of(run) == name if name in FILES.values() else run.files_at):
         raise NotFound("This run has no such file, or not yet.", code="no_file")
     url = wiring.blobs().presign_download(
         file_key(request.user_id, run.id, name), ttl_s=manage.DOWNLOAD_TTL_S, filename=f"run-{run.id}-{name}"

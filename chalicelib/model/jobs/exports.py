@@ -10,6 +10,8 @@ from chalicelib.patterns import pattern
 
 FORMAT, FORMAT_VERSION = "collections-export", 2
 EXPORT_FILE = "export.zip"
+DECK_FILE = "deck.apkg"
+FILES = {"export": EXPORT_FILE, "anki_export": DECK_FILE}  # of a run, by its kind
 PART_BYTES = 8 * 1024 * 1024  # S3 takes parts of at least 5 MiB
 MAX_PARTS = 10_000  # S3's limit
 MAX_NAME_CHARS = 120
@@ -117,9 +119,10 @@ def progress_of(stored: Any) -> Progress:
     return msgspec.convert(stored, Progress)
 
 
-def has_export(run: Run) -> bool:
-    """Return whether the zip of this run can be downloaded."""
-    return run.kind == "export" and run.state in ENDED and run.progress.get("zip_bytes") is not None
+def export_of(run: Run) -> str | None:
+    """Return the name of the file that this run has written to download, None if there is none, or not yet."""
+    name = FILES.get(run.kind) if run.is_of_job and run.state in ENDED else None
+    return name if name is not None and run.progress.get("zip_bytes") is not None else None
 
 
 def original_path(number: int, name: str) -> str:

@@ -11,7 +11,18 @@ from msgspec import Meta, Struct
 from chalicelib.errors import InvalidInput
 from chalicelib.model.practice.exercises import Difficulty, Kind, Language, LifeCategory
 
-JobKind = Literal["exercises", "export", "import", "ingest", "reembed", "reprocess", "zip_import"]
+JobKind = Literal[
+    "anki_export",
+    "anki_import",
+    "exercises",
+    "export",
+    "import",
+    "ingest",
+    "plan_reviews",
+    "reembed",
+    "reprocess",
+    "zip_import",
+]
 
 
 MAX_EXERCISES = 200  # of one run
@@ -67,6 +78,18 @@ class ExercisesParameters(Parameters, frozen=True, kw_only=True):
     title: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")] = "your text"
 
 
+class DeckParameters(Parameters, frozen=True, kw_only=True):
+    """The deck that is written."""
+
+    deck_id: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class AnkiParameters(Parameters, frozen=True, kw_only=True):
+    """The name of the deck that the notes are put into; the package's own name if it is not given."""
+
+    deck_name: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+
+
 class KindOfJob(Struct, frozen=True, kw_only=True):
     """`takes_upload`: a run waits for the file that is uploaded for it. Such a job has no schedule."""
 
@@ -78,6 +101,10 @@ class KindOfJob(Struct, frozen=True, kw_only=True):
 
 
 KINDS: dict[JobKind, KindOfJob] = {
+    "anki_export": KindOfJob(title="Write a deck as an Anki package, to download.", parameters=DeckParameters),
+    "anki_import": KindOfJob(
+        title="Make a deck of the notes in an uploaded Anki package.", parameters=AnkiParameters, takes_upload=True
+    ),
     "ingest": KindOfJob(
         title="Make items of an uploaded image, PDF or zip of them.", takes_upload=True, takes_collection=True
     ),
@@ -90,6 +117,9 @@ KINDS: dict[JobKind, KindOfJob] = {
     "export": KindOfJob(title="Write all that you have as one zip, to download."),
     "import": KindOfJob(
         title="Put back what an export has: items, collections, conversations, exercises.", takes_upload=True
+    ),
+    "plan_reviews": KindOfJob(
+        title="Fit the schedule of your reviews to their log, and plan anew what is due."
     ),
     "reembed": KindOfJob(
         title="Embed all users' texts with NEXT_EMBEDDING_MODEL, beside the vectors in use.", admin=True

@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 from chalicelib.errors import Conflict, Forbidden, InvalidInput, NotFound
 from chalicelib.model.ids import checked_uuid
 from chalicelib.model.jobs.jobs import StoredJob
-from chalicelib.model.jobs.kinds import KINDS, JobKind, ReprocessParameters, check_parameters
+from chalicelib.model.jobs.kinds import KINDS, DeckParameters, JobKind, ReprocessParameters, check_parameters
 from chalicelib.model.jobs.schedules import next_time
 from chalicelib.model.paging import cut_page, encode_cursor, uuid_cursor
 from chalicelib.stores.accounts import users
@@ -18,6 +18,7 @@ from chalicelib.stores.jobs import jobs, runs
 from chalicelib.stores.jobs.jobs import JobValues
 from chalicelib.stores.library import collections
 from chalicelib.stores.postgres.tx import Tx
+from chalicelib.stores.practice import decks
 from chalicelib.stores.webhooks import webhooks
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def _checked(
     if not values["name"].strip():
         raise InvalidInput("name must have at least one visible character.", field="name")
     parameters = check_parameters(kind, values["parameters"])
+    if isinstance(parameters, DeckParameters):
+        decks.get(tx, user_id, parameters.deck_id, field="parameters.deck_id")
     collection_id, schedule = values["collection_id"], values["schedule"]
     if collection_id is not None:
         if not KINDS[kind].takes_collection:

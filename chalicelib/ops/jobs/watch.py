@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from chalicelib.errors import CollectionsError
-from chalicelib.model.jobs.exports import EXPORT_FILE, progress_of
+from chalicelib.model.jobs.exports import DECK_FILE, EXPORT_FILE, progress_of
 from chalicelib.model.jobs.runs import ENDED, file_key
 from chalicelib.model.jobs.schedules import next_time
 from chalicelib.ops.jobs.drive import ERRORS, RESULTS
@@ -97,5 +97,8 @@ def _prune(tx: Tx, name: RunName) -> None:
     if run.kind == "export":
         written = [file_key(name.user_id, run.id, EXPORT_FILE)]
         gone |= dict.fromkeys([*written, *(kept.key for kept in progress_of(run.progress).kept)])
+    if run.kind == "anki_export":
+        written = [DECK_FILE, *run.progress.get("pictures", ())]
+        gone |= dict.fromkeys(file_key(name.user_id, run.id, file) for file in written)
     uploads.insert_deletions(tx, name.user_id, gone)
     runs.delete(tx, name.user_id, [name.run_id])

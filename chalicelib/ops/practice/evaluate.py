@@ -17,6 +17,7 @@ from chalicelib.model.practice.grading import Grade, grade_answer
 from chalicelib.model.practice.grading_features import Similarity
 from chalicelib.model.practice.marking import mark_answer
 from chalicelib.ops.practice.grade import Graded, grade_with_model
+from chalicelib.ops.practice.review import count_evaluation
 from chalicelib.providers import ChatModel, Embedder
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.practice import evaluations, exercises
@@ -67,7 +68,9 @@ def evaluate_answer(
     def store(tx: Tx) -> StoredEvaluation:
         exercises.get(tx, user_id, exercise_id, field="exercise_id")
         evaluations.insert(tx, user_id, row)
-        return evaluations.get(tx, user_id, evaluation_id)
+        stored = evaluations.get(tx, user_id, evaluation_id)
+        count_evaluation(tx, user_id, stored)
+        return stored
 
     return db.transact(user_id, store)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec.structs import asdict
 
 from chalicelib.errors import NotFound
-from chalicelib.model.ids import checked_uuid
+from chalicelib.model.ids import checked_uuid, is_uuid
 from chalicelib.model.practice.exercises import NewExercise, Seen, StoredExercise
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
@@ -42,6 +42,19 @@ def list_seen(
     """Return the latest exercises of these items or of the concept of this phrase, retired ones too, except `but`."""
     given = {"item_ids": list(item_ids), "phrase": phrase, "limit": limit, "but": but}
     return tx.rows(Seen, SQL["list_seen"], user_id=user_id, **given)
+
+
+def list_some(tx: Tx, user_id: str, exercise_ids: Sequence[str]) -> dict[str, StoredExercise]:
+    """Return those of the exercises that exist, by id."""
+    rows = tx.rows(StoredExercise, SQL["list_some"], user_id=user_id, ids=list(exercise_ids))
+    return {row.id: row for row in rows}
+
+
+def list_missing(tx: Tx, user_id: str, exercise_ids: Sequence[str]) -> list[str]:
+    """Return the ids of those that do not exist, in this order."""
+    known = [each for each in exercise_ids if is_uuid(each)]
+    found = {row["id"] for row in tx.all(SQL["list_known"], user_id=user_id, ids=known)}
+    return [each for each in exercise_ids if each not in found]
 
 
 def list_page(

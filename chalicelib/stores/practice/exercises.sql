@@ -37,6 +37,13 @@ WHERE e.user_id = %(user_id)s
 -- :include compared
   AND e.id = %(id)s::uuid
 
+-- :name list_some
+-- :include compared
+  AND e.id = ANY (%(ids)s::uuid[])
+
+-- :name list_known
+SELECT id::text FROM exercises WHERE user_id = %(user_id)s AND id = ANY (%(ids)s::uuid[])
+
 -- :name list_recent
 -- :include compared
   AND e.request_sha256 = %(request_sha256)s AND e.retired_at IS NULL AND e.created_at > now() - interval '24 hours'

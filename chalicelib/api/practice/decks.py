@@ -63,7 +63,13 @@ class ListPage(Query, frozen=True, kw_only=True):
 
 
 @routes.post(
-    "/api/v1/decks", body=NewDeck, returns=Deck, status=201, errors=(Conflict,), keyed=True, summary="Make a deck."
+    "/api/v1/decks",
+    body=NewDeck,
+    returns=Deck,
+    status=201,
+    errors=(Conflict,),
+    keyed=True,
+    summary="Make a deck.",
 )
 def create_deck(request: Request) -> Response:
     made = decks.create_deck(

@@ -28,7 +28,9 @@ Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Cursor = Annotated[str, Meta(min_length=1, max_length=400)]
 Retention = Annotated[
     float,
-    Meta(ge=0.7, le=0.97, description="How probable it is to be that an exercise is remembered when it is due."),
+    Meta(
+        ge=0.7, le=0.97, description="How probable it is to be that an exercise is remembered when it is due."
+    ),
 ]
 MAX_LOG_BYTES = 4_000_000
 MAX_REFUSED = 100  # lines that are told of; the others are counted
@@ -249,7 +251,9 @@ def get_forecast(request: Request) -> Forecast:
 
 
 @routes.get(
-    "/api/v1/reviews/streak", returns=Streak, summary="Read on how many days in a row you have reviewed something."
+    "/api/v1/reviews/streak",
+    returns=Streak,
+    summary="Read on how many days in a row you have reviewed something.",
 )
 def get_streak(request: Request) -> Streak:
     found = due.read_streaks(request.user_id, now=datetime.now(UTC), db=wiring.database())
@@ -309,9 +313,7 @@ def get_review_log(request: Request) -> Response:
     summary="Send reviews in JSON lines, as the log has them; a line that is wrong is left out and named.",
 )
 def take_review_log(request: Request) -> TakenLog:
-    taken = review_log.take_log(
-        request.user_id, request.body, now=datetime.now(UTC), db=wiring.database()
-    )
+    taken = review_log.take_log(request.user_id, request.body, now=datetime.now(UTC), db=wiring.database())
     told = [RefusedLine(line=each.line, message=each.message) for each in taken.refused[:MAX_REFUSED]]
     return TakenLog(new=taken.new, known=taken.known, refused_count=len(taken.refused), refused=told)
 

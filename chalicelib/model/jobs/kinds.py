@@ -101,9 +101,13 @@ class KindOfJob(Struct, frozen=True, kw_only=True):
 
 
 KINDS: dict[JobKind, KindOfJob] = {
-    "anki_export": KindOfJob(title="Write a deck as an Anki package, to download.", parameters=DeckParameters),
+    "anki_export": KindOfJob(
+        title="Write a deck as an Anki package, to download.", parameters=DeckParameters
+    ),
     "anki_import": KindOfJob(
-        title="Make a deck of the notes in an uploaded Anki package.", parameters=AnkiParameters, takes_upload=True
+        title="Make a deck of the notes in an uploaded Anki package.",
+        parameters=AnkiParameters,
+        takes_upload=True,
     ),
     "ingest": KindOfJob(
         title="Make items of an uploaded image, PDF or zip of them.", takes_upload=True, takes_collection=True

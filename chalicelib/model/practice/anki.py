@@ -70,7 +70,9 @@ def note_of(exercise: StoredExercise, *, picture: str | None, link: str | None) 
         text = text.replace(as_html(GAP), f"{{{{c1::{answer}}}}}")
     if exercise.kind in PICTURED:
         text, image = f"{image}<br>{text}", ""
-    where = exercise.item_name if exercise.item_kind != "pdf" else f"{exercise.item_name}, page {exercise.page}"
+    where = (
+        exercise.item_name if exercise.item_kind != "pdf" else f"{exercise.item_name}, page {exercise.page}"
+    )
     source = f"“{as_html(exercise.quote)}” " + (
         f'<a href="{html.escape(link)}">{as_html(where)}</a>' if link else as_html(where)
     )

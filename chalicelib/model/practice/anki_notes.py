@@ -9,7 +9,9 @@ from msgspec import Struct
 from chalicelib.model.practice.exercises import GAP
 
 MAX_QUESTION_CHARS, MAX_ANSWER_CHARS = 4_000, 2_000
-_BREAKS = frozenset(("br", "div", "p", "li", "tr", "hr", "h1", "h2", "h3", "h4", "ul", "ol", "table", "blockquote"))
+_BREAKS = frozenset(
+    ("br", "div", "p", "li", "tr", "hr", "h1", "h2", "h3", "h4", "ul", "ol", "table", "blockquote")
+)
 _HIDDEN = frozenset(("style", "script", "head", "template"))
 
 
@@ -106,7 +108,9 @@ def _cut_gap(markup: str, number: int) -> tuple[str, str]:
 
 @cache
 def _cloze() -> re.Pattern[str]:
-    return re.compile(r"\{\{c(\d{1,3})::((?:(?!\{\{c\d|::|\}\}).){0,4000})(?:::(?:(?!\}\}).){0,1000})?\}\}", re.DOTALL)
+    return re.compile(
+        r"\{\{c(\d{1,3})::((?:(?!\{\{c\d|::|\}\}).){0,4000})(?:::(?:(?!\}\}).){0,1000})?\}\}", re.DOTALL
+    )
 
 
 @cache

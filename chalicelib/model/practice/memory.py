@@ -22,7 +22,9 @@ _FUZZ = ((2.5, 7.0, 0.15), (7.0, 20.0, 0.1), (20.0, MAX_INTERVAL_DAYS, 0.05))
 FULL_DAY = 10  # cards; a day with fewer takes every card that falls on it
 MAX_FITTED = 30_000  # reviews, the newest
 MIN_FITTED = 400  # Anki's
-MAX_REPETITIONS = 64  # of a card; what follows tells little, and every one of them costs the whole history again
+MAX_REPETITIONS = (
+    64  # of a card; what follows tells little, and every one of them costs the whole history again
+)
 HELD_BACK_TENTHS = (5, 6, 7, 8, 9)
 
 
@@ -86,9 +88,7 @@ def movable_days(interval_days: float) -> range:
     exact = max(1, int(interval_days + 0.5))
     if interval_days < _FUZZ_FROM_DAYS:
         return range(exact, exact + 1)
-    delta = 1.0 + sum(
-        share * max(min(interval_days, end) - start, 0.0) for start, end, share in _FUZZ
-    )
+    delta = 1.0 + sum(share * max(min(interval_days, end) - start, 0.0) for start, end, share in _FUZZ)
     return range(max(2, int(interval_days - delta + 0.5)), int(interval_days + delta + 0.5) + 1)
 
 

@@ -122,7 +122,7 @@ def is_relevant(
         return share >= _LEAST_COVERAGE_ALONE
     is_known = find_embedding_model(model).least_cosine is not None
     least_share = _LEAST_COVERAGE if is_known else _LEAST_COVERAGE_ALONE
-    return _nearness(semantic_score, share, model, query) >= RELEVANT or share >= least_share
+    return nearness(semantic_score, share, model, query) >= RELEVANT or share >= least_share
 
 
 def relevance(
@@ -134,12 +134,12 @@ def relevance(
     A search shows more than is_relevant lets answers be made from: one word of two is a reason to look at a page.
     """
     share = coverage or 0.0
-    near = 0.0 if semantic_score is None else _nearness(semantic_score, share, model, query)
+    near = 0.0 if semantic_score is None else nearness(semantic_score, share, model, query)
     return max(near, _scaled(share, _LEAST_COVERAGE_SHOWN))
 
 
-def _nearness(cosine: float, coverage: float, model: str | None, query: str) -> float:
-    """Return the cosine scaled so that the model's bound is RELEVANT; 0 where the cosine shows nothing."""
+def nearness(cosine: float, coverage: float, model: str | None, query: str) -> float:
+    """Return the cosine scaled to 0..1, so that the model's bound is RELEVANT; 0 where the cosine shows nothing."""
     known = find_embedding_model(model)
     if known.least_cosine is None:
         return _scaled(cosine, _LEAST_COSINE_OF_UNKNOWN) if coverage >= _LEAST_COVERAGE_OF_UNKNOWN else 0.0

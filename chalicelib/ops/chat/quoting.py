@@ -23,7 +23,7 @@ from chalicelib.model.chat.kinds import is_listing, kind_of
 from chalicelib.model.chat.pages import NEIGHBOURS, Part, Whole, read_page, repeated
 from chalicelib.model.chat.questions import content_words, words_of
 from chalicelib.model.library.page_text import join_chunks
-from chalicelib.model.search.ranking import relevance
+from chalicelib.model.search.ranking import nearness
 from chalicelib.ops.search.passages import Passage, Passages
 from chalicelib.stores.chat import citations
 from chalicelib.stores.chat.citations import PagePart, Window
@@ -66,7 +66,7 @@ def quote_items(
         if wholes:
             return _quoted(wholes, "sure")
     read = [each for each in _read(found.passages, user_id, db=db) if _is_quotable(each.whole)]
-    candidates = _candidates(read, found.model)
+    candidates = _candidates(read, found.model, searched)
     scores = score_words(question, searched, candidates)
     choice = choose(candidates, scores, without_vectors=found.model is None)
     return _quoted([read[n] for n in choice.positions], choice.certainty)
@@ -141,13 +141,13 @@ def _is_quotable(whole: Whole) -> bool:
     return is_quotable(whole.text) and all(proves_something(part.text) for part in whole.parts)
 
 
-def _candidates(read: Sequence[_Read], model: str | None) -> list[Candidate]:
+def _candidates(read: Sequence[_Read], model: str | None, searched: str) -> list[Candidate]:
     boilerplate = repeated([each.whole.text for each in read])
     return [
         Candidate(
             text=each.whole.text,
             heads="\n".join(part.text for part in each.whole.heads),
-            meaning=_scaled(each.passage.semantic_score, model),
+            meaning=_meaning(each.passage, model, searched),
             coverage=each.passage.coverage,
             is_line=each.whole.is_line,
             is_listing=is_listing(each.whole.text),
@@ -157,8 +157,10 @@ def _candidates(read: Sequence[_Read], model: str | None) -> list[Candidate]:
     ]
 
 
-def _scaled(cosine: float | None, model: str | None) -> float | None:
-    return None if cosine is None else relevance(semantic_score=cosine, coverage=None, model=model)
+def _meaning(passage: Passage, model: str | None, searched: str) -> float | None:
+    if passage.semantic_score is None:
+        return None
+    return nearness(passage.semantic_score, passage.coverage or 0.0, model, searched)
 
 
 def _asked_as_a_whole(question: str, passages: Sequence[Passage]) -> list[Passage]:

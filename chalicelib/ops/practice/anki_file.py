@@ -15,7 +15,13 @@ _STYLE = (
 
 
 def write_package(
-    path: Path, *, deck_number: int, name: str, notes: Sequence[Note], pictures: Sequence[Path], written_s: float
+    path: Path,
+    *,
+    deck_number: int,
+    name: str,
+    notes: Sequence[Note],
+    pictures: Sequence[Path],
+    written_s: float,
 ) -> None:
     """Write the notes as a deck of this name to `path`. `written_s` is when they were changed, in seconds since 1970.
 
@@ -25,9 +31,7 @@ def write_package(
 
     deck = genanki.Deck(deck_number, name)
     for note in notes:
-        deck.add_note(
-            genanki.Note(model=_models()[note.is_cloze], fields=list(note.fields), guid=note.guid)
-        )
+        deck.add_note(genanki.Note(model=_models()[note.is_cloze], fields=list(note.fields), guid=note.guid))
     genanki.Package(deck, [str(picture) for picture in pictures]).write_to_file(str(path), written_s)
 
 

@@ -50,7 +50,9 @@ WIDTH_PX = 900
 class Drawing:
     """The pictures of a run, made one by one."""
 
-    def __init__(self, claim: Claim, *, db: "Database", blobs: "Blobs", copies: "LocalCopies", render: Render):
+    def __init__(
+        self, claim: Claim, *, db: "Database", blobs: "Blobs", copies: "LocalCopies", render: Render
+    ):
         self._claim, self._db, self._blobs = claim, db, blobs
         self._copies, self._render = copies, render
 

@@ -67,9 +67,7 @@ def list_due(
     return db.transact(user_id, read)
 
 
-def forecast_due(
-    user_id: str, *, deck_id: str | None, days: int, now: datetime, db: "Database"
-) -> Forecast:
+def forecast_due(user_id: str, *, deck_id: str | None, days: int, now: datetime, db: "Database") -> Forecast:
     """Count the cards that are due on each of the next days, today first. Raise NotFound for the deck."""
 
     def read(tx: Tx) -> Forecast:
@@ -113,6 +111,4 @@ def _intervals(
     if card.stability is not None and card.difficulty is not None and card.last_reviewed_at is not None:
         memory = (card.stability, card.difficulty)
         days = settings.day_of(now) - settings.day_of(card.last_reviewed_at)
-    return preview_intervals(
-        settings.parameters, memory, days=days, retention=settings.desired_retention
-    )
+    return preview_intervals(settings.parameters, memory, days=days, retention=settings.desired_retention)

@@ -47,9 +47,7 @@ class Taken(Struct, frozen=True, kw_only=True):
     refused: list[Refused]
 
 
-def write_log(
-    user_id: str, *, after: str | None, limit: int, db: "Database"
-) -> tuple[bytes, str | None]:
+def write_log(user_id: str, *, after: str | None, limit: int, db: "Database") -> tuple[bytes, str | None]:
     """Return a page of the log in JSON lines, oldest review first, and the cursor of the next page."""
     position = uuid_cursor(after)
     rows = db.transact(user_id, lambda tx: reviews.list_page(tx, user_id, after=position, limit=limit + 1))

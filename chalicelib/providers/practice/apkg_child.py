@@ -74,7 +74,9 @@ def _unpack(package: zipfile.ZipFile, out: IO[bytes]) -> bool:
 
 def _require_size(size_bytes: int, packed_bytes: int) -> None:
     if size_bytes > MAX_DATABASE_BYTES:
-        said = f"The package's database has more than {MAX_DATABASE_BYTES:,} bytes. Export fewer decks at once."
+        said = (
+            f"The package's database has more than {MAX_DATABASE_BYTES:,} bytes. Export fewer decks at once."
+        )
         raise BadFile(said, code="too_large")
     if size_bytes > RATIO_FROM_BYTES and size_bytes > MAX_RATIO * packed_bytes:
         said = f"The database was compressed more than {MAX_RATIO} to 1; such a package is not read."
@@ -111,11 +113,16 @@ def _read(database: Path, *, is_new: bool) -> Package:
     kinds = dict(connection.execute("SELECT name, type || substr(upper(sql), 1, 13) FROM sqlite_master"))
     if any(not str(kinds.get(name, "")).startswith("tableCREATE TABLE") for name in ("notes", "cards")):
         raise ValueError("no tables of Anki's")
-    rows = connection.execute("SELECT nid, ord, did FROM cards ORDER BY id LIMIT ?", (MAX_CARDS + 1,)).fetchall()
+    rows = connection.execute(
+        "SELECT nid, ord, did FROM cards ORDER BY id LIMIT ?", (MAX_CARDS + 1,)
+    ).fetchall()
     if len(rows) > MAX_CARDS:
         said = f"The package has more than {MAX_CARDS:,} cards. Export fewer decks at once."
         raise BadFile(said, code="too_many_cards")
-    notes = {nid: (str(guid), str(flds)) for nid, guid, flds in connection.execute("SELECT id, guid, flds FROM notes")}
+    notes = {
+        nid: (str(guid), str(flds))
+        for nid, guid, flds in connection.execute("SELECT id, guid, flds FROM notes")
+    }
     found = [_card(notes.get(nid), ord_) for nid, ord_, _ in rows]
     return Package(
         name=_deck_name(connection, Counter(did for *_, did in rows), is_new=is_new),

@@ -32,9 +32,7 @@ def find_same(tx: Tx, user_id: str, review: StoredReview) -> StoredReview | None
     )
 
 
-def list_page(
-    tx: Tx, user_id: str, *, after: tuple[datetime, str] | None, limit: int
-) -> list[StoredReview]:
+def list_page(tx: Tx, user_id: str, *, after: tuple[datetime, str] | None, limit: int) -> list[StoredReview]:
     """Return the reviews behind `after` (reviewed_at, id), oldest first."""
     after_at, after_id = after or (None, None)
     page = {"after_at": after_at, "after_id": after_id, "limit": limit}

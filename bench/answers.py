@@ -19,6 +19,7 @@ from chalicelib.model.ingest.sentences import is_ended
 from chalicelib.model.search.filters import Filters
 from chalicelib.ops.chat.answer import Answered, Models, Question, answer_question
 from chalicelib.stores.postgres.postgres import Database
+from local.models.text_models import MODEL
 
 MOST_TEXTS = 1_500
 TIME_S = 60.0
@@ -135,7 +136,7 @@ def main() -> None:
     for folder in given.folders:
         print(folder.name)
         with database() as db:
-            embedder = KeptEmbedder(Path(".local/bench") / f"{folder.name}-answers.npz")
+            embedder = KeptEmbedder(Path(".local/bench") / f"{folder.name}-{MODEL}.npz")
             measure(folder, questions=given.questions, db=db, embedder=embedder)
 
 

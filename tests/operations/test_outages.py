@@ -133,13 +133,12 @@ def test_a_network_in_crumbs_is_only_slow(world: World, postgres: TcpProxy, api_
 
 
 def test_a_connection_lost_in_a_statement_is_replaced(postgres: TcpProxy, api_port: int) -> None:
-    moods: dict[Mood, int] = {"reset": 200, "close": 200, "hang": 503}
-    for mood, status in moods.items():
+    """A read that hangs on an idle connection is run again on a new one after a second."""
+    moods: tuple[Mood, ...] = ("reset", "close", "hang")
+    for mood in moods:
         postgres.when(b"FROM items", mood)
-        told = ask(api_port, "GET", "/api/v1/items")
-        assert told.status == status, mood
-        assert status == 200 or says_away(told)
-        assert ask(api_port, "GET", "/api/v1/items").status == 200, mood
+        for _ in range(2):
+            assert ask(api_port, "GET", "/api/v1/items").status == 200, mood
 
 
 def test_locks_of_a_transaction_that_nobody_will_end_are_free_in_10_s(

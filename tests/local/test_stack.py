@@ -18,6 +18,7 @@ import pytest
 
 from local.children import free_port
 from local.layout import Ports
+from local.models.classifier import ImageClassifier
 from tests.conftest import rows
 from tests.local.running import (
     PROJECT,
@@ -84,7 +85,10 @@ def test_the_guides_sql_returns_rows_as_written(stack: Running) -> None:
     found = stack.sql(
         f"SELECT id, item_id, embedding_model, embedding_dimensions FROM embeddings WHERE item_id = '{item_id}'"
     )
-    assert {(model, dimensions) for _, _, model, dimensions in found} == {("minilm-e5-small", 768)}
+    assert {(model, dimensions) for _, _, model, dimensions in found} == {
+        ("minilm-e5-small", 768),
+        (ImageClassifier.vector_model, 1082),
+    }
 
 
 def test_a_hand_made_put_events_drives_the_analyzer(stack: Running) -> None:

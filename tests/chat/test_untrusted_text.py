@@ -170,7 +170,9 @@ def test_in_an_export_no_line_begins_with_blanks_which_make_it_code(line_end: st
 
 def test_in_an_export_nothing_that_was_written_is_markup(talk: Talk) -> None:
     talk.world.ingest("alice/a_[b](c).pdf", document(TRUE))
-    talk.world.ingest("alice/other.pdf", document("Bread is baked. Script and example are words of this page."))
+    talk.world.ingest(
+        "alice/other.pdf", document("Bread is baked. Script and example are words of this page.")
+    )
     talk.use_model(saying("<b>Ships</b> [are] (x) counted *here* & `there`.", TRUE))
     place = talk.begin("# <i>Title</i>")
     talk.answer(

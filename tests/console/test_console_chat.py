@@ -72,5 +72,9 @@ def test_a_link_of_a_card_in_anki_opens_the_page_with_its_quote():
     exercise_id = "0198a3f2-7c41-7d0e-9b1a-5f2c8e6d4b37"
     page = ask("console_link.js", f"#/exercises/{exercise_id}")
     assert (f"/api/v1/exercises/{exercise_id}", None) in Answering.told
-    assert (page["name"], json.loads(page["shows"]), page["hash"]) == ("plan.pdf, page 2", {"picture": IMAGE}, "")
+    assert (page["name"], json.loads(page["shows"]), page["hash"]) == (
+        "plan.pdf, page 2",
+        {"picture": IMAGE},
+        "",
+    )
     assert ask("console_link.js", "#/exercises/../../x")["name"] == ""

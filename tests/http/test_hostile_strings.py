@@ -269,7 +269,7 @@ def test_searches(world: World, ask: Ask) -> None:
     )
     found = 0
     for text in [*TEXTS, *random_texts(48, seed=4)]:
-        reply = ask("POST", "/api/v1/search", body={"query": text, "explain": True})
+        reply = ask("POST", "/api/v1/search", body={"query": text, "explain": True, "include_weaker": True})
         assert (reply.status == 200) or (reply.status, reply.body["field"]) == (400, "query"), text
         for hit in reply.body.get("data", ()):
             assert all(0 <= start < end <= len(hit["snippet"]) for start, end in hit["highlights"])

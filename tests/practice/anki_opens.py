@@ -21,7 +21,9 @@ def main(*packages: str) -> None:
     for package in packages:
         request = ImportAnkiPackageRequest(package_path=package, options=ImportAnkiPackageOptions())
         log = collection.import_anki_package(request).log
-        imports.append({name: len(getattr(log, name)) for name in ("new", "updated", "duplicate", "conflicting")})
+        imports.append(
+            {name: len(getattr(log, name)) for name in ("new", "updated", "duplicate", "conflicting")}
+        )
     cards = [collection.get_card(card_id) for card_id in collection.find_cards("")]
     found = {
         "imports": imports,

@@ -26,7 +26,9 @@ def learner(talk: Talk) -> Talk:
     return talk
 
 
-NEW_CONCEPT = "INSERT INTO concepts (user_id, id, phrase) VALUES ('{0}', gen_random_uuid(), '{0}s chains') RETURNING id"
+NEW_CONCEPT = (
+    "INSERT INTO concepts (user_id, id, phrase) VALUES ('{0}', gen_random_uuid(), '{0}s chains') RETURNING id"
+)
 NEW_EXERCISE = """INSERT INTO exercises (user_id, id, concept_id, student_id, type, kind, difficulty, life_category,
     question, answer_key, options, hints, personalization, item_id, item_name, source, page, quote, page_start,
     page_end, request_sha256)

@@ -97,7 +97,9 @@ def test_a_deck_goes_out_with_pictures_and_links_and_an_edit_updates_its_notes(
     assert f'href="{CONSOLE}/#/exercises/{ids[0]}"' in source and "chain.pdf, page 1" in source
     name = re.search(r'src="(.+?)"', picture)
     assert name and pictures[name[1]][:2] == b"\xff\xd8", "the page, with the quote marked"
-    assert first.keys() - set(ids) and all(each[1][2] == "" for guid, each in first.items() if guid not in ids)
+    assert first.keys() - set(ids) and all(
+        each[1][2] == "" for guid, each in first.items() if guid not in ids
+    )
     talk.world.sql(f"UPDATE exercises SET question = 'Edited: ____' WHERE id = '{ids[0]}'")
     talk.world.sql("UPDATE job_runs SET created_at = created_at - interval '1 minute'")
     _, again = export(talk, deck_id)
@@ -169,7 +171,9 @@ def test_a_package_comes_in_as_a_deck_and_again_after_edits(talk: Talk, tmp_path
         archive.extract("collection.anki2", tmp_path)
     connection = sqlite3.connect(tmp_path / "collection.anki2")
     connection.execute("UPDATE notes SET flds = replace(flds, 'Question 1', 'Edited in Anki')")
-    connection.execute("UPDATE notes SET flds = '<img src=a>' || char(31) || 'b' WHERE flds LIKE 'Question 2%'")
+    connection.execute(
+        "UPDATE notes SET flds = '<img src=a>' || char(31) || 'b' WHERE flds LIKE 'Question 2%'"
+    )
     connection.commit()
     connection.close()
     edited = io.BytesIO()

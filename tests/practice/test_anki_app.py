@@ -37,7 +37,9 @@ def written(path: Path, *, text: str, at_s: float) -> str:
     fields = ("A", '<img src="collections-1.jpg">', f'<a href="{LINK}">chain.pdf, page 2</a>')
     notes = [
         Note(guid="0c6e0a4e-0000-4000-8000-000000000001", is_cloze=False, fields=(text, *fields)),
-        Note(guid="0c6e0a4e-0000-4000-8000-000000000002", is_cloze=True, fields=("It is {{c1::A}}.", *fields)),
+        Note(
+            guid="0c6e0a4e-0000-4000-8000-000000000002", is_cloze=True, fields=("It is {{c1::A}}.", *fields)
+        ),
     ]
     write_package(path, deck_number=2**30 + 7, name="Chains", notes=notes, pictures=[picture], written_s=at_s)
     return str(path)

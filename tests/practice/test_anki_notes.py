@@ -55,7 +55,9 @@ def test_a_card_becomes_a_question_and_its_answer(
         (["<div>" * 50_000 + "{{c1::" * 20_000, "b"], 0, "too_long"),
     ],
 )
-def test_a_card_that_cannot_be_asked_is_refused_with_a_reason(fields: list[str], ord_: int, code: str) -> None:
+def test_a_card_that_cannot_be_asked_is_refused_with_a_reason(
+    fields: list[str], ord_: int, code: str
+) -> None:
     refused = card_of("g", ord_, fields)
     assert isinstance(refused, RefusedCard), refused
     assert refused.code == code and refused.message.endswith(".")
@@ -65,11 +67,13 @@ def database(path: Path, *statements: str, notes: int = 1) -> Path:
     """Write a database with notes as Anki's old format has them, and then what the statements make of it."""
     made = sqlite3.connect(path)
     made.executescript(
-        "CREATE TABLE col (decks text); INSERT INTO col VALUES ('{\"1\": {\"name\": \"Chains\"}}');"
+        'CREATE TABLE col (decks text); INSERT INTO col VALUES (\'{"1": {"name": "Chains"}}\');'
         "CREATE TABLE notes (id integer primary key, guid text, flds text);"
         "CREATE TABLE cards (id integer primary key, nid integer, did integer, ord integer)"
     )
-    made.executemany("INSERT INTO notes VALUES (?, ?, ?)", [(n, f"g{n}", f"Q {n}\x1fA {n}") for n in range(notes)])
+    made.executemany(
+        "INSERT INTO notes VALUES (?, ?, ?)", [(n, f"g{n}", f"Q {n}\x1fA {n}") for n in range(notes)]
+    )
     made.executemany("INSERT INTO cards VALUES (?, ?, 1, 0)", [(n, n) for n in range(notes)])
     made.commit()
     for statement in statements:
@@ -119,8 +123,14 @@ def hostile(folder: Path) -> dict[str, tuple[dict[str, bytes], str]]:
         ),
         "too many cards": (made("many", notes=10_001), "too_many_cards"),
         "a bomb": ({"collection.anki2": b"\0" * 30_000_000}, "suspicious_compression"),
-        "a Zstandard bomb": ({"collection.anki21b": zstd.compress(b"\0" * 30_000_000)}, "suspicious_compression"),
-        "Zstandard that is none": ({"collection.anki21b": b"\x28\xb5\x2f\xfd" + b"\xff" * 100}, "bad_package"),
+        "a Zstandard bomb": (
+            {"collection.anki21b": zstd.compress(b"\0" * 30_000_000)},
+            "suspicious_compression",
+        ),
+        "Zstandard that is none": (
+            {"collection.anki21b": b"\x28\xb5\x2f\xfd" + b"\xff" * 100},
+            "bad_package",
+        ),
         "Zstandard cut off": ({"collection.anki21b": zstd.compress(plain)[:-9]}, "bad_package"),
         "decks that are none": (made("decks", "UPDATE col SET decks = '[['"), "bad_package"),
     }

@@ -33,8 +33,7 @@ def write_log(talk: Talk, *, cards: int) -> None:
         days, ratings = ("{" + ",".join(str(pair[n]) for pair in history) + "}" for n in (0, 1))
         statements.append(LOGGED.format(exercise, FIRST.isoformat(), days, ratings))
     talk.world.sql(
-        ";".join(statements)
-        + ";INSERT INTO cards (user_id, exercise_id, due_at, review_count, planned_with)"
+        ";".join(statements) + ";INSERT INTO cards (user_id, exercise_id, due_at, review_count, planned_with)"
         " SELECT user_id, exercise_id, max(reviewed_at), count(*), -1 FROM reviews GROUP BY 1, 2"
     )
 
@@ -56,7 +55,9 @@ def test_fitted_parameters_are_used_once_they_beat_the_defaults(
     fitted = intervals(talk)
     before = talk.world.sql("SELECT * FROM cards ORDER BY exercise_id")
     assert run_plan(talk)["state"] == "succeeded"
-    assert talk.world.sql("SELECT * FROM cards ORDER BY exercise_id") == before, "done twice it changes nothing"
+    assert talk.world.sql("SELECT * FROM cards ORDER BY exercise_id") == before, (
+        "done twice it changes nothing"
+    )
     assert talk("PATCH", SETTINGS, {"parameters": None, "desired_retention": 0.9}).body["parameters"] is None
     assert intervals(talk) == fitted, "a card follows at its next review, or by the next run"
 

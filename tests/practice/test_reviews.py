@@ -72,7 +72,9 @@ def test_the_same_event_twice_counts_once(talk: Talk) -> None:
     assert talk.world.sql("SELECT sum(review_count) FROM cards") == [(2,)]
 
 
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "1969-12-31T00:00:00Z", "9999-12-31T23:59:59-12:00"])
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00+14:00", "1969-12-31T00:00:00Z", "9999-12-31T23:59:59-12:00"]
+)
 def test_a_time_that_cannot_be_is_refused_by_name(talk: Talk, at: str) -> None:
     (exercise,) = make_exercises(talk, 1)
     reply = talk("POST", REVIEWS, {"exercise_id": exercise, "rating": 3, "reviewed_at": at})

@@ -65,10 +65,15 @@ the links with a brush and degrease the rollers with paraffin. Dry wax keeps dus
 chain. Shops replace the chainring together with every third chain. Tandems carry longer chains than racing bicycles."""
 BODIES: dict[tuple[str, str], Callable[[Ids], list[Any]]] = {
     ("POST", "/api/v1/search"): lambda ids: [
-        {"query": ids["item_id"]},
+        {"query": ids["item_id"], "include_weaker": True},
         {"item_id": ids["item_id"]},
-        {"query": "it shows", "filters": {"item_ids": [ids["item_id"]]}},
-        {"query": "it shows", "filters": {"collection_id": ids["collection_id"]}, "facets": True},
+        {"query": "it shows", "filters": {"item_ids": [ids["item_id"]]}, "include_weaker": True},
+        {
+            "query": "it shows",
+            "filters": {"collection_id": ids["collection_id"]},
+            "include_weaker": True,
+            "facets": True,
+        },
     ],
     ("POST", "/api/v1/uploads"): lambda ids: [
         {**NEW, "filename": "new.jpg"},

@@ -65,6 +65,11 @@ LEFT_OUT = {
     "cache_entries": "responses of services behind the gateway",
     "runs": "answers of an earlier release, which have moved to tasks",
     "webhooks": "addresses with their secrets",
+    "decks": "not yet in this format; an Anki package has a deck's exercises",
+    "deck_exercises": "not yet in this format; an Anki package has a deck's exercises",
+    "reviews": "not yet in this format; the log of reviews is exported by a route of its own",
+    "cards": "made again from the log of reviews",
+    "review_settings": "not yet in this format",
     "webhook_secrets": "credentials",
     "webhook_deliveries": "what was sent, for 30 days",
 }

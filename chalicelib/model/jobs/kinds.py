@@ -101,6 +101,12 @@ class KindOfJob(Struct, frozen=True, kw_only=True):
 
 
 KINDS: dict[JobKind, KindOfJob] = {
+    "ingest": KindOfJob(
+        title="Make items of an uploaded image, PDF or zip of them.", takes_upload=True, takes_collection=True
+    ),
+    "zip_import": KindOfJob(
+        title="Make items of the files in an uploaded zip.", takes_upload=True, takes_collection=True
+    ),
     "anki_export": KindOfJob(
         title="Write a deck as an Anki package, to download.", parameters=DeckParameters
     ),
@@ -109,11 +115,8 @@ KINDS: dict[JobKind, KindOfJob] = {
         parameters=AnkiParameters,
         takes_upload=True,
     ),
-    "ingest": KindOfJob(
-        title="Make items of an uploaded image, PDF or zip of them.", takes_upload=True, takes_collection=True
-    ),
-    "zip_import": KindOfJob(
-        title="Make items of the files in an uploaded zip.", takes_upload=True, takes_collection=True
+    "plan_reviews": KindOfJob(
+        title="Fit the schedule of your reviews to their log, and plan anew what is due."
     ),
     "exercises": KindOfJob(
         title="Generate many exercises.", parameters=ExercisesParameters, takes_collection=True
@@ -121,9 +124,6 @@ KINDS: dict[JobKind, KindOfJob] = {
     "export": KindOfJob(title="Write all that you have as one zip, to download."),
     "import": KindOfJob(
         title="Put back what an export has: items, collections, conversations, exercises.", takes_upload=True
-    ),
-    "plan_reviews": KindOfJob(
-        title="Fit the schedule of your reviews to their log, and plan anew what is due."
     ),
     "reembed": KindOfJob(
         title="Embed all users' texts with NEXT_EMBEDDING_MODEL, beside the vectors in use.", admin=True

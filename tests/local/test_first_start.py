@@ -35,7 +35,12 @@ def clone(tmp_path: Path) -> Path:
     folder = tmp_path / "my clone"
     folder.mkdir()
     shutil.copy(PROJECT / "Makefile", folder)
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-models.txt"):
+    for name in (
+        "requirements.txt",
+        "requirements-dev.txt",
+        "requirements-models.txt",
+        "requirements-weights.txt",
+    ):
         (folder / name).touch()
     return folder
 

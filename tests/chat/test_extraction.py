@@ -12,6 +12,7 @@ from chalicelib.model.chat.extraction import (
     Certainty,
     Choice,
     choose,
+    fitting,
     score_words,
     sentences_of,
     with_headings,
@@ -126,6 +127,19 @@ def test_a_sentence_of_the_asked_kind_is_preferred(
     question: str, sentences: Sequence[str | Candidate], best: int
 ) -> None:
     assert chosen(question, sentences, [0.5] * len(sentences)).positions[0] == best
+
+
+def test_once_the_figure_is_there_what_has_none_is_left_out() -> None:
+    candidates = [Candidate(text=text) for text in ("Total due 230.20", "An invoice, mostly white.")]
+    assert fitting("What does the invoice come to?", candidates, [0, 1]) == [0]
+    assert fitting("What does the invoice come to?", candidates, [1, 0]) == [1, 0]
+    assert fitting("Which invoice is it?", candidates, [0, 1]) == [0, 1]
+
+
+def test_a_word_and_its_ing_form_are_one_and_how_often_is_no_subject() -> None:
+    light = "What a balcony lacks is soil and, often, light."
+    watering = "In July and August watering is done every morning."
+    assert chosen("How often should I water?", [light, watering], [0.5, 0.5]).positions[0] == 1
 
 
 @pytest.mark.parametrize("less", ["is_listing", "is_repeated"])

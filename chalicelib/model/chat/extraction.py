@@ -27,6 +27,7 @@ _HEADING_SHARE = 0.7  # a heading is shorter than this share of the longest line
 _STEM_CHARS = 6  # tomato and tomatoes are one word; coarse, but the rest of the score is by meaning
 _MEANING, _WORDS, _PAGE = 0.5, 0.5, 0.3
 _FIT: dict[Kind, float] = {"reason": 0.15, "date": 0.15}
+_FIGURES = ("total", "amount", "count", "date")
 _TOTAL = 0.3  # a line with a total needs no other word of the question
 _FIT_ELSE = 0.1
 _LISTING, _REPEATED, _LINE = (
@@ -134,6 +135,18 @@ def choose(
     return Choice(positions=tuple(chosen), certainty=certainty)
 
 
+def fitting(question: str, candidates: Sequence[Candidate], positions: Sequence[int]) -> list[int]:
+    """Return the positions of what answers the question; the first one is the best.
+
+    If it has the figure that is asked for, sentences without one say nothing more.
+    """
+    kind = kind_of(question)
+    if kind not in _FIGURES:
+        return list(positions)
+    fit = [fits(kind, candidates[n].text, question=question) or 0.0 for n in positions]
+    return [n for n, has in zip(positions, fit, strict=True) if has > 0 or fit[0] < 1]
+
+
 def _fit(kind: Kind | None, candidate: Candidate, question: str) -> float:
     """Return what a candidate gains or loses because it has, or lacks, what the question asks for."""
     fit = fits(kind, candidate.text, question=question)
@@ -159,7 +172,8 @@ def _coverage(question: str, searched: str, sentences: Sequence[str]) -> list[fl
 
 
 def _stem(word: str) -> str:
-    return word[:_STEM_CHARS].rstrip("s")
+    root = word.removesuffix("ing") if len(word) > _STEM_CHARS else word
+    return root[:_STEM_CHARS].rstrip("s")
 
 
 def _alike(one: str, other: str) -> bool:

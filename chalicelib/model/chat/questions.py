@@ -14,7 +14,8 @@ a an the of and or but to in on at by for from with without about as is are was 
 have has had having can could may might shall should will would must not no nor so if then than too very just also only
 i you he she it we they me him her us them my your his its our their mine yours this that these those there here
 what which who whom whose when where why how much many more most some any all both each other another such same own
-tell show give find say says said explain describe list please know mean means there's what's who's it's isn't don't
+often tell show give find say says said explain describe list please know mean means there's what's who's it's
+isn't don't
 der das den dem des ein eine einen einem einer und oder aber ist sind war waren wird werden hat haben nicht kein
 mit von zu zum zur bei für auf im am aus nach über wie wer wo wann warum welche welcher welches er sie es
 le la les un une des du de et ou mais est sont était dans avec sans que qui quoi où quand comment pourquoi

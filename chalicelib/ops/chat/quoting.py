@@ -15,6 +15,7 @@ from chalicelib.model.chat.extraction import (
     Certainty,
     choose,
     cut,
+    fitting,
     is_quotable,
     score_words,
     with_headings,
@@ -69,7 +70,8 @@ def quote_items(
     candidates = _candidates(read, found.model, searched)
     scores = score_words(question, searched, candidates)
     choice = choose(candidates, scores, without_vectors=found.model is None)
-    return _quoted([read[n] for n in choice.positions], choice.certainty)
+    positions = fitting(question, candidates, choice.positions)
+    return _quoted([read[n] for n in positions], choice.certainty)
 
 
 def _read(passages: Sequence[Passage], user_id: str, *, db: "Database") -> list[_Read]:
@@ -211,7 +213,7 @@ def _provable(parts: Sequence[Part]) -> Sequence[Part]:
 def _said(each: _Read, above: Sequence[Part] = ()) -> str:
     """Return the sentence as the answer shows it: with its heading, or with the lines `above` of its table."""
     if each.whole.is_line:
-        heads = [line for part in above for line in part.text.split("\n")]
+        heads = [line.rstrip(": ") for part in above for line in part.text.split("\n")]
         return ": ".join([*heads, cut(each.whole.text)])
     text = cut(each.whole.text)
     return with_headings(text, each.around.text, begins_page=each.around.start == 0)

@@ -13,6 +13,7 @@ from chalicelib.model.chat.extraction import (
     Choice,
     choose,
     fitting,
+    possible_abroad,
     score_words,
     sentences_of,
     with_headings,
@@ -134,6 +135,20 @@ def test_once_the_figure_is_there_what_has_none_is_left_out() -> None:
     assert fitting("What does the invoice come to?", candidates, [0, 1]) == [0]
     assert fitting("What does the invoice come to?", candidates, [1, 0]) == [1, 0]
     assert fitting("Which invoice is it?", candidates, [0, 1]) == [0, 1]
+
+
+def test_a_relevant_sentence_in_another_language_is_a_place_to_look_at() -> None:
+    english = "The limit for a night in the hotel is 140 euros, and that is for one of us."
+    texts = [
+        (english, 0.6),
+        (english.replace("140", "190"), 0.7),
+        (english, 0.4),
+        ("Das ist nicht der Preis.", 0.9),
+    ]
+    candidates = [Candidate(text=text, meaning=meaning) for text, meaning in texts]
+    assert possible_abroad("Wie viel darf ein Zimmer kosten?", candidates) == [1, 0]
+    assert possible_abroad("How much may a room cost for a night?", candidates[:3]) == []
+    assert possible_abroad("Zimmer", candidates) == []
 
 
 def test_a_word_and_its_ing_form_are_one_and_how_often_is_no_subject() -> None:

@@ -17,9 +17,12 @@ from chalicelib.model.chat.kinds import Kind, fits, kind_of
 from chalicelib.model.chat.questions import content_words, words_of
 from chalicelib.model.ingest.sentences import is_ended, sentence_spans
 from chalicelib.model.search.folding import DENIALS
+from chalicelib.model.search.language import language_of
+from chalicelib.model.search.ranking import RELEVANT
 
 Certainty = Literal["sure", "possible", "none"]
 MAX_SENTENCES = 4
+MAX_ABROAD = 2
 MAX_CHARS = 400
 MAX_ENDED_CHARS = 1_000  # a sentence that ends with a mark is not cut so soon
 MIN_CHARS_UNENDED = 40  # a shorter sentence without an end mark is a heading or a page's footer
@@ -145,6 +148,22 @@ def fitting(question: str, candidates: Sequence[Candidate], positions: Sequence[
         return list(positions)
     fit = [fits(kind, candidates[n].text, question=question) or 0.0 for n in positions]
     return [n for n, has in zip(positions, fit, strict=True) if has > 0 or fit[0] < 1]
+
+
+def possible_abroad(question: str, candidates: Sequence[Candidate]) -> list[int]:
+    """Return the positions of the sentences nearest in meaning, if they are relevant and in another language.
+
+    Such sentences share no words with the question, which shows nothing there.
+    """
+    asked = language_of(question)
+    if asked is None:
+        return []
+    near = [
+        n
+        for n, each in enumerate(candidates)
+        if (each.meaning or 0.0) >= RELEVANT and language_of(each.text) not in (asked, None)
+    ]
+    return sorted(near, key=lambda n: -(candidates[n].meaning or 0.0))[:MAX_ABROAD]
 
 
 def _fit(kind: Kind | None, candidate: Candidate, question: str) -> float:

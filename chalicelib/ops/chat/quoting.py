@@ -17,6 +17,7 @@ from chalicelib.model.chat.extraction import (
     cut,
     fitting,
     is_quotable,
+    possible_abroad,
     score_words,
     with_headings,
 )
@@ -70,6 +71,8 @@ def quote_items(
     candidates = _candidates(read, found.model, searched)
     scores = score_words(question, searched, candidates)
     choice = choose(candidates, scores, without_vectors=found.model is None)
+    if choice.certainty == "none" and (abroad := possible_abroad(question, candidates)):
+        return _quoted([read[n] for n in abroad], "possible")
     positions = fitting(question, candidates, choice.positions)
     return _quoted([read[n] for n in positions], choice.certainty)
 

@@ -6,8 +6,9 @@ import inspect
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -92,11 +93,18 @@ def ask(world: World, monkeypatch: pytest.MonkeyPatch) -> Ask:
     return send
 
 
-@pytest.fixture
-def ask_over_http(ask: Ask) -> Iterator[Ask]:
-    """The same through `chalice local`."""
+@cache
+def local_server() -> Any:
+    """Start the process's one server: `chalice local` changes the app's class and cannot do it twice."""
     server = create_local_server(app.app, Config.create(), "127.0.0.1", 0).server
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    return server
+
+
+@pytest.fixture
+def ask_over_http(ask: Ask) -> Ask:
+    """The same through `chalice local`."""
+    server = local_server()
 
     def send(
         method: str,
@@ -118,9 +126,7 @@ def ask_over_http(ask: Ask) -> Iterator[Ask]:
         connection.close()
         return proper(answer, (method, path, body))
 
-    yield send
-    server.shutdown()
-    server.server_close()
+    return send
 
 
 def type_of(body: Any) -> str:

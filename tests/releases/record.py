@@ -35,7 +35,8 @@ def record(folder: Path) -> None:
     statements = folder / "statements"
     statements.mkdir(parents=True)
     for path in STORES.rglob("*.sql"):
-        shutil.copy(path, statements)
+        if path.parent.name != "migrations":
+            shutil.copy(path, statements)
     with TemporaryDirectory(prefix="collections-release-") as state, provider_server() as providers:
         url = start_postgres(Path(state), 0, fsync=False)
         migrate(url)

@@ -107,5 +107,7 @@ class Ward(Driver):
         ((open_,),) = self.ground.sql(
             "SELECT (SELECT count(*) FROM tasks WHERE state IN ('ready', 'running'))"
             " + (SELECT count(*) FROM outbox WHERE published_at IS NULL)"
+            # Planned for pictures of an attempt that was killed; the sweep does it when its time has come.
+            " + (SELECT count(*) FROM object_deletions)"
         )
         return bool(open_ == 0)

@@ -1,10 +1,11 @@
-"""Fields that several routes about accounts take."""
+"""Fields that several routes take."""
 
 from typing import Annotated
 
 from msgspec import Meta
 
 from chalicelib.model.accounts import passwords
+from chalicelib.model.names import MAX_NAME_CHARS
 
 # ASCII: Postgres' lower() and Python's differ beyond it ("İ"), and then a login is not counted for its account.
 # `$` alone would let a line's end pass. A domain in other letters has its xn-- form.
@@ -21,6 +22,15 @@ ADDRESS = (
 )
 MailAddress = Annotated[str, Meta(pattern=ADDRESS, max_length=254, extra=_EXPECTED)]
 Name = Annotated[str, Meta(max_length=200)]
+# Of what a user makes and tells apart by its name: a collection, a deck.
+UniqueName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_NAME_CHARS,
+        description="One line, one of a kind in whatever case; kept in NFC, without white space around it.",
+    ),
+]
 LinkToken = Annotated[
     str, Meta(min_length=1, max_length=2000, description="What follows the last / of a link.")
 ]

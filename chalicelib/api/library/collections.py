@@ -8,23 +8,15 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib import wiring
+from chalicelib.api.http.fields import UniqueName
 from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.library.items import ItemList, Limit, item_of
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.model.library.collections import StoredCollection
 from chalicelib.model.library.items import ItemFilters
-from chalicelib.model.names import MAX_NAME_CHARS
 from chalicelib.ops.library import browse, collections
 
 routes = Routes("collections")
-Name = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=MAX_NAME_CHARS,
-        description="One line, one of a kind in whatever case; kept in NFC, without white space around it.",
-    ),
-]
 Description = Annotated[str, Meta(max_length=2000)]
 ItemId = Annotated[str, Meta(min_length=1, max_length=220)]
 
@@ -49,12 +41,12 @@ class CollectionList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewCollection(Body, frozen=True, kw_only=True):
-    name: Name
+    name: UniqueName
     description: Description = ""
 
 
 class CollectionChange(Body, frozen=True, kw_only=True):
-    name: Name | UnsetType = UNSET
+    name: UniqueName | UnsetType = UNSET
     description: Description | UnsetType = UNSET
 
 

@@ -8,22 +8,14 @@ from msgspec import Meta
 from msgspec.structs import asdict
 
 from chalicelib import wiring
+from chalicelib.api.http.fields import UniqueName
 from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
 from chalicelib.api.practice.shapes import ExerciseList, exercise_of
 from chalicelib.errors import Conflict, NotFound
-from chalicelib.model.names import MAX_NAME_CHARS
 from chalicelib.model.practice.decks import StoredDeck
 from chalicelib.ops.practice import decks
 
 routes = Routes("decks")
-Name = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=MAX_NAME_CHARS,
-        description="One line, one of a kind in whatever case; kept in NFC, without white space around it.",
-    ),
-]
 ExerciseId = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
@@ -46,11 +38,11 @@ class DeckList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewDeck(Body, frozen=True, kw_only=True):
-    name: Name
+    name: UniqueName
 
 
 class DeckChange(Body, frozen=True, kw_only=True):
-    name: Name
+    name: UniqueName
 
 
 class AddedExercises(Body, frozen=True, kw_only=True):

@@ -17,7 +17,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import IO, Any, cast
 
 from msgspec.structs import asdict, replace
@@ -36,6 +35,7 @@ from chalicelib.model.ingest.files import (
     paginate,
     sniff_media_type,
 )
+from chalicelib.providers.child import APP_ROOT, bare_environment
 
 PAGE_TIMEOUT_S = 15.0  # somebody is waiting, and several pages may be drawn at once
 _HELPER_MODULE = "chalicelib.providers.ingest.decoder_child"
@@ -43,7 +43,10 @@ _GRACE_S = 5.0
 _START_S = 30.0
 _MAX_HEADER_BYTES = 1024 * 1024
 _MAX_PAGE_PX = 4000
-_APP_ROOT = str(Path(__file__).resolve().parents[3])
+_OF_MEMORY = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # saves two thirds of the page faults for a page's pixels
+    "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",  # macOS would abort a forked child
+}
 
 
 class Decoder:
@@ -194,8 +197,8 @@ class Decoder:
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            cwd=_APP_ROOT,
-            env=_bare_environment(),
+            cwd=APP_ROOT,
+            env=bare_environment() | _OF_MEMORY,
             pass_fds=[self._scratch.fileno()],
             start_new_session=True,
         )
@@ -212,18 +215,6 @@ class Decoder:
             os.killpg(helper.pid, signal.SIGKILL)
         with helper:
             pass  # closes the pipes and waits
-
-
-def _bare_environment() -> dict[str, str]:
-    """Return the variables that Python needs to find the same modules, and no other variable of this process."""
-    return {
-        "PATH": os.defpath,
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": os.pathsep.join([_APP_ROOT, *filter(None, sys.path)]),
-        "LD_LIBRARY_PATH": os.path.join(sys.base_prefix, "lib"),  # Lambda's Python needs it to find libpython
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # saves two thirds of the page faults for a page's pixels
-        "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",  # macOS would abort a forked child
-    }
 
 
 def _read_word(helper: subprocess.Popen[bytes], *, timeout_s: float) -> str:

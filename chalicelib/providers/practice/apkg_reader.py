@@ -5,16 +5,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 import msgspec
 
 from chalicelib.errors import BadFile
 from chalicelib.model.practice.anki_notes import Package
+from chalicelib.providers.child import APP_ROOT, bare_environment
 
 TIMEOUT_S = 60.0
 MAX_RESULT_BYTES = 50_000_000
-_APP_ROOT = str(Path(__file__).resolve().parents[3])
 
 
 def read_package(path: str) -> Package:
@@ -27,8 +26,8 @@ def read_package(path: str) -> Package:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.DEVNULL,
-                cwd=_APP_ROOT,
-                env=_bare_environment(),
+                cwd=APP_ROOT,
+                env=bare_environment(),
                 timeout=TIMEOUT_S,
                 check=False,
             )
@@ -48,13 +47,3 @@ def read_package(path: str) -> Package:
 def _unreadable() -> BadFile:
     said = "The package takes too much time or memory to read. Export fewer decks at once, without media."
     return BadFile(said, code="too_complex")
-
-
-def _bare_environment() -> dict[str, str]:
-    """Return the variables that Python needs to find the same modules, and no other variable of this process."""
-    return {
-        "PATH": os.defpath,
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": os.pathsep.join([_APP_ROOT, *filter(None, sys.path)]),
-        "LD_LIBRARY_PATH": os.path.join(sys.base_prefix, "lib"),  # Lambda's Python needs it to find libpython
-    }

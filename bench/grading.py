@@ -29,7 +29,7 @@ CONTRADICTORY_COUNTS = 4.0  # times: to call a contradiction correct is the wors
 
 
 class Rows:
-    """Return the answers of one file with the similarities of their vectors."""
+    """Learners' answers of one file, each with the similarity of its vector to the reference answer's."""
 
     def __init__(self, path: Path, model: MiniLM) -> None:
         rows = [json.loads(line) for line in path.read_text().splitlines()]

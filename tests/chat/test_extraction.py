@@ -1,4 +1,4 @@
-"""The sentences that answer a question without a model, and how sure they are."""
+"""Choosing the sentences that answer a question without a chat model, and the certainty of it."""
 
 from collections.abc import Sequence
 

@@ -56,7 +56,7 @@ def test_the_file_of_results_is_written_page_by_page(world: World) -> None:
 
 
 def test_a_look_at_a_run_reads_the_files_at_work_and_not_those_that_wait(world: World) -> None:
-    """Of 10,000 lines 50 are at work: an index has those alone, and the planner finds it before any ANALYZE."""
+    """An index has only the lines at work, 50 of 10,000 here. The planner uses it before any ANALYZE."""
     make_run(
         world,
         "CASE WHEN n <= 50 THEN n END, NULL, CASE WHEN n <= 50 THEN now() END FROM generate_series(1, 10000) n",

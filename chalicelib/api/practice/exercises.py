@@ -191,7 +191,7 @@ def _prefers_async(request: Request) -> bool:
 
 
 def wanted_of(body: NewExercise) -> "generate.Wanted":
-    """Return the wish of a request. Raise InvalidInput where its fields do not fit together."""
+    """Return the exercises that a request asks for. Raise InvalidInput if its fields do not fit together."""
     limited = body.item_ids is not None or body.collection_id is not None
     paged = body.first_page is not None or body.last_page is not None
     if body.text is not None and (limited or paged):

@@ -1,4 +1,4 @@
-"""Picks the sentences that answer a question best, and tells how sure that is, without a chat model.
+"""Chooses the sentences that answer a question best, and the certainty of that, without a chat model.
 
 A sentence's score is the sum of what it means, the question's words that it and its page have, and whether it has
 what the question asks for: an amount, a date, a reason. docs/chat.md has what was measured.
@@ -60,7 +60,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
 
 class Choice(Struct, frozen=True, kw_only=True):
-    """The positions of the chosen sentences, best first, and whether they answer the question."""
+    """Positions of the chosen sentences, best first; `certainty` that they answer the question."""
 
     positions: tuple[int, ...]
     certainty: Certainty
@@ -115,7 +115,7 @@ def score_words(question: str, searched: str, candidates: Sequence[Candidate]) -
 def choose(
     candidates: Sequence[Candidate], scores: Sequence[float], *, without_vectors: bool = False
 ) -> Choice:
-    """Return the best candidates, and how sure it is that they answer the question.
+    """Return the best candidates and the certainty that they answer the question.
 
     `scores` are those of score_words. A passage's meaning stands for that of its sentences. Without vectors, words
     count twice.
@@ -139,9 +139,9 @@ def choose(
 
 
 def fitting(question: str, candidates: Sequence[Candidate], positions: Sequence[int]) -> list[int]:
-    """Return the positions of what answers the question; the first one is the best.
+    """Return the positions, best first, without sentences that add nothing.
 
-    If it has the figure that is asked for, sentences without one say nothing more.
+    If the best sentence has the figure that the question asks for, sentences without a figure add nothing.
     """
     kind = kind_of(question)
     if kind not in _FIGURES:
@@ -153,7 +153,7 @@ def fitting(question: str, candidates: Sequence[Candidate], positions: Sequence[
 def possible_abroad(question: str, candidates: Sequence[Candidate]) -> list[int]:
     """Return the positions of the sentences nearest in meaning, if they are relevant and in another language.
 
-    Such sentences share no words with the question, which shows nothing there.
+    They share few words with the question, so a low score by words does not show that they are no answer.
     """
     asked = language_of(question)
     if asked is None:

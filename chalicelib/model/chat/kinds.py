@@ -1,4 +1,4 @@
-"""Tells which kind of answer a question asks for, and whether a sentence has something of that kind.
+"""Tells the kind of answer that a question asks for, and whether a sentence has something of that kind.
 
 It knows question words of English, German, French, Spanish and Italian. A question in another language has no kind, and
 then nothing is expected of its answer.

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from chalicelib.model.chat.citations import Source
 from chalicelib.model.practice.exercises import Excerpt
-from chalicelib.model.practice.sentences import whole_sentences
+from chalicelib.model.practice.sentence_choice import whole_sentences
 from chalicelib.model.practice.terms import terms_of
 from chalicelib.model.practice.wording import read_words
 from chalicelib.model.search.language import language_of

@@ -38,7 +38,7 @@ FIRST_PAGES = 8  # of an item that a question asks about as a whole
 
 
 class Quoted(Struct, frozen=True, kw_only=True):
-    """A draft, the texts that its quotes are from, and how sure it is that it answers the question."""
+    """A draft, the texts of its quotes, and the certainty that it answers the question."""
 
     draft: Draft
     sources: tuple[Passage, ...]

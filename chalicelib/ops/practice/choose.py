@@ -10,7 +10,7 @@ from chalicelib.model.practice.drafting import Drafting, ordered_drafts
 from chalicelib.model.practice.exercises import KINDS, Difficulty, Draft, Excerpt, Kind, Seen
 from chalicelib.model.practice.gate import find_fault
 from chalicelib.model.practice.picturing import labels_to_embed, picture_drafts
-from chalicelib.model.practice.sentences import choose_sentences
+from chalicelib.model.practice.sentence_choice import choose_sentences
 
 MAX_DRAFTS = 60  # of each kind, and as many more for each exercise; reading and comparing one takes about a millisecond
 Vectors = Mapping[str, Sequence[float]]
@@ -18,7 +18,7 @@ Embed = Callable[[Sequence[str]], Vectors]
 
 
 class Wish(Struct, frozen=True, kw_only=True):
-    """A wish for drafts. `labels` are those of all images of the user, by item."""
+    """The drafts that are asked for. `labels` are those of all images of the user, by item."""
 
     phrase: str
     interests: tuple[str, ...] = ()

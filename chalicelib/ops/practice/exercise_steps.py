@@ -90,7 +90,7 @@ def _parameters(run: Run) -> ExercisesParameters:
 
 
 def _wanted(run: Run, *, count: int) -> Wanted:
-    """Return the wish of one step. It is the step's own, so that no earlier step's exercises answer it."""
+    """Return what one step asks for. It differs from step to step, so that no cached exercises answer it."""
     given = _parameters(run)
     has_pages = given.first_page is not None or given.last_page is not None
     pages = (given.first_page or 1, given.last_page or 1_000_000) if has_pages else None

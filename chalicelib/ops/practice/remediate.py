@@ -14,7 +14,7 @@ from chalicelib.model.practice.exercises import (
     StoredRemediation,
 )
 from chalicelib.model.practice.gate import find_fault
-from chalicelib.model.practice.sentences import choose_sentences
+from chalicelib.model.practice.sentence_choice import choose_sentences
 from chalicelib.ops.practice.sources import read_source
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.practice import evaluations, exercises

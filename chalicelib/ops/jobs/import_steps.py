@@ -17,7 +17,8 @@ from chalicelib.model.usage.budgets import Budgets
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.jobs.drive import Next, Steps
 from chalicelib.ops.jobs.file_steps import AT_WORK, LINES_AT_ONCE, end_line, find_waiting, look_again
-from chalicelib.ops.jobs.import_items import Model, import_items
+from chalicelib.ops.jobs.import_items import import_items
+from chalicelib.ops.jobs.import_restore import Model
 from chalicelib.ops.jobs.import_rows import import_lines
 from chalicelib.ops.jobs.import_zip import ExportZip, open_export
 from chalicelib.ops.jobs.stop import settle_files

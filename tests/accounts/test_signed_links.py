@@ -149,7 +149,7 @@ def test_guessing_the_password_for_a_new_address_is_guessing_as_well(
     people: People, mailbox: Mailbox
 ) -> None:
     token = mailbox.join("ann@example.org")["access_token"]
-    people.set(RATE_LIMITS='{"account": "3/1h 3/1h", "login": "900/1m 9000/1h", "mail": "900/1m 9000/1h"}')
+    people.set(RATE_LIMITS='{"account": "3/2h 3/2h", "login": "900/1m 9000/1h", "mail": "900/1m 9000/1h"}')
     guesses = [change(people, token, "new@example.org", "a wrong password").status for _ in range(7)]
     assert guesses[:3] == [400] * 3 and guesses[-1] == 429
     assert people.log_in("ann@example.org").status == 429

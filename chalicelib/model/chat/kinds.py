@@ -16,7 +16,7 @@ Kind = Literal[
 ]
 # The first pattern that a question has tells its kind.
 _ASKED: dict[Kind, str] = {
-    "contents": r"""\bwhat(?:['’]s|\s+is|\s+does)?\s+(?:in|inside|on)\s+(?:the|this|that|my)\b
+    "contents": r"""\bwhat(?:['’]s|\s+is|\s+does)?\s+(?:in|inside|on)\s+(?:the|this|that|my)\b | ^what(?:['’]s|\s+is)\s+in\b
         | \bwhat\b.*\babout\s*\?*$ | \bwhat\s+does\b.*\b(?:contain|cover|say)\s*\?*$
         | \bsummar(?:y|i[sz]e)\b | \boverview\b
         | \bwas\s+(?:steht|ist|enthält|gibt\s+es)\s+(?:in|im|auf|alles)\b | \bwas\s+enthält\b
@@ -77,6 +77,9 @@ _PARTS = {
     "money": r"""[$€£¥₹] | \d\s?% | \b(?:percent|prozent)\b
         | \b(?:eur|euros?|usd|dollars?|gbp|pounds?|chf|francs?|franken|yen|cents?|rubel|rupees?)\b""",
     "list": r"""(?:[^,;]+[,;]){2} | (?:^|\n)\s*(?:[•‣▪·*–-]|\d{1,2}[.)])\s""",
+    # Where the document itself says what is in it.
+    "abstract": r"""\A\s*(?:abstract|(?:executive\s+)?summary|zusammenfassung|kurzfassung|résumé|resumen|riassunto|摘要)
+        \s*[:.—–-]?\s""",
     # Lines of a contents list, an index, or a list of exhibits.
     "listing": r"""\.{4,} | (?:\.[ ]){4,} | …{2,} | incorporated\s+(?:herein\s+)?by\s+reference
         | \A\s*(?:(?:table\s+of\s+)?contents|inhalt|inhaltsverzeichnis|table\s+des\s+matières)\b
@@ -135,6 +138,11 @@ def fits(kind: Kind | None, sentence: str, *, question: str) -> float | None:
 def is_listing(text: str) -> bool:
     """Return whether a text is of a contents list, an index or a list of exhibits: it names what stands elsewhere."""
     return _part("listing").search(text) is not None
+
+
+def is_abstract(text: str) -> bool:
+    """Return whether a text begins with the heading of an abstract or a summary."""
+    return _part("abstract").search(text) is not None
 
 
 def _fits_figure(kind: Kind, sentence: str, new: Sequence[str]) -> float:

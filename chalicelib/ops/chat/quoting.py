@@ -21,9 +21,10 @@ from chalicelib.model.chat.extraction import (
     score_words,
     with_headings,
 )
-from chalicelib.model.chat.kinds import is_listing, kind_of
+from chalicelib.model.chat.kinds import is_abstract, is_listing, kind_of
 from chalicelib.model.chat.pages import NEIGHBOURS, Part, Whole, read_page, repeated
 from chalicelib.model.chat.questions import content_words, words_of
+from chalicelib.model.ingest.sentences import is_ended
 from chalicelib.model.library.page_text import join_chunks
 from chalicelib.model.search.ranking import nearness
 from chalicelib.ops.search.passages import Passage, Passages
@@ -186,8 +187,15 @@ def _name_words(passage: Passage) -> set[str]:
 
 
 def _beginning(read: Sequence[_Read]) -> list[_Read]:
-    """Return an item's first sentence and the first sentences below its headings, at most MAX_SENTENCES."""
+    """Return at most MAX_SENTENCES of an item's abstract, or its first one and the first ones below its headings.
+
+    Lines without an end mark, as a letterhead has them, are taken only where nothing else is.
+    """
     quotable = [each for each in read if _is_quotable(each.whole) and not is_listing(each.whole.text)]
+    quotable = [each for each in quotable if is_ended(each.whole.text)] or quotable
+    for n, each in enumerate(quotable):
+        if is_abstract(each.whole.text):
+            return quotable[n : n + MAX_SENTENCES]
     headed = [each for each in quotable[1:] if _said(each) != each.whole.text]
     return (quotable[:1] + (headed or quotable[1:]))[:MAX_SENTENCES]
 

@@ -19,6 +19,8 @@ TRUE_QUOTES = [
     ),  # German nouns are no names
     ("灯台守は毎晩船を数える。", ["灯台守は毎晩、船を数えている。"]),
     ("The keeper of Hook Head counts ships.", [KEEPER]),  # named in what is known
+    ("The sword of Orion is a nebula.", ["The middle star of Orion's sword is a nebula."]),
+    ("Les nuages et l’Orion de Verne.", ["Les nuages d'Orion et de Verne."]),
 ]
 STRAYING = [
     ("The password of the account is hunter.", [KEEPER]),
@@ -37,6 +39,11 @@ def test_a_sentence_that_keeps_to_its_quotes_stays(sentence: str, quotes: list[s
 @pytest.mark.parametrize(("sentence", "quotes"), STRAYING)
 def test_a_sentence_that_its_quotes_merely_accompany_strays(sentence: str, quotes: list[str]) -> None:
     assert strays(sentence, quotes, known=["What does the lighthouse keeper count?"])
+
+
+def test_a_quote_bears_itself_out() -> None:
+    for quote in (KEEPER, "Ask Orion's keeper.", "Don't ask d'Artagnan, it isn't A-1 (O'Neill’s)."):
+        assert not strays(quote, [quote])
 
 
 def test_the_share_is_of_content_words() -> None:

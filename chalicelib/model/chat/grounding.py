@@ -17,6 +17,7 @@ LEAST_SHARE = 0.2
 _LEAST_WORDS = 3  # a shorter sentence ("Yes, it is.") has too few words to tell
 _STEM_CHARS = 6
 _NAME = re.compile(r"(?<=[^\W\d_A-Z,;] |[,;] )[A-Z][\w-]{2,}")
+_APOSTROPHE = re.compile("['’]")
 _NOUNS_ARE_CAPITALISED = "de"
 
 
@@ -52,4 +53,6 @@ def _names_more(sentence: str, texts: Iterable[str]) -> bool:
 
 
 def _stems(words: Iterable[str]) -> set[str]:
-    return {word[:_STEM_CHARS].rstrip("s") for word in words}
+    """Return the stems of the words; of "Orion's" and "l'eau" those of both parts."""
+    parts = (part for word in words for part in _APOSTROPHE.split(word) if part)
+    return {part[:_STEM_CHARS].rstrip("s") for part in parts}

@@ -16,7 +16,8 @@ Kind = Literal[
 ]
 # The first pattern that a question has tells its kind.
 _ASKED: dict[Kind, str] = {
-    "contents": r"""\bwhat(?:['’]s|\s+is|\s+does)?\s+(?:in|inside|on)\s+(?:the|this|that|my)\b | ^what(?:['’]s|\s+is)\s+in\b
+    "contents": r"""\bwhat(?:['’]s|\s+is|\s+does)?\s+(?:in|inside|on)\s+(?:the|this|that|my)\b
+        | ^what(?:['’]s|\s+is)\s+in\b
         | \bwhat\b.*\babout\s*\?*$ | \bwhat\s+does\b.*\b(?:contain|cover|say)\s*\?*$
         | \bsummar(?:y|i[sz]e)\b | \boverview\b
         | \bwas\s+(?:steht|ist|enthält|gibt\s+es)\s+(?:in|im|auf|alles)\b | \bwas\s+enthält\b

@@ -1,4 +1,4 @@
-"""Describes an image by its text, the classifier's words and its colours. Also reads the text of pages."""
+"""Describes an image by its text and the classifier's words. Also reads the text of pages."""
 
 import re
 from io import BytesIO
@@ -68,33 +68,27 @@ def categorize(read: ReadText, look: Look) -> str:
         for category, pattern in _PAPERS.items():
             if re.search(pattern, read.text, re.IGNORECASE | re.DOTALL):
                 return category
-        is_paper = look.is_grey or look.colours[:1] == ("white",)
-        return "document" if is_paper or look.flat_share < 0.5 else "screenshot"
+        return "document" if look.is_paper or look.flat_share < 0.5 else "screenshot"
     return "drawing" if look.flat_share > 0.75 and look.brightness > 0.3 else "photograph"
 
 
 def _summary(category: str, read: ReadText, look: Look, guesses: list[Guess]) -> str:
-    """Return a summary that states only what was measured. Its probabilities are the classifier's."""
-    tone = "black and white" if look.is_grey else " and ".join(look.colours[:2]) or "of many colours"
-    article = "An" if category[0] in "aeiou" else "A"
-    parts = [f"{article} {category}, {look.shape}, mostly {tone}."]
+    """Return a summary in words that may be searched for.
+
+    It has no figures, colours or format: "landscape" and "white wine" would find every picture that is wide or white.
+    """
+    parts = [f"{'An' if category[0] in 'aeiou' else 'A'} {category}."]
     if guesses:
-        seen = ", ".join(f"{guess.word} ({guess.probability:.0%})" for guess in guesses)
-        parts.append(f"It seems to show: {seen}.")
-    if look.brightness < 0.25:
+        parts.append(f"It seems to show: {', '.join(guess.word for guess in guesses)}.")
+    if look.is_dark:
         parts.append("It is dark.")
-    if look.is_blurred:
-        parts.append("It is blurred or has little detail.")
     if read.text:
-        start = " ".join(read.text.split())[:300]
-        parts.append(f"Text in it ({read.line_count} line{'s' * (read.line_count > 1)}): {start}")
+        parts.append(f"Text in it: {' '.join(read.text.split())[:300]}")
     return " ".join(parts)
 
 
 def _labels(category: str, look: Look, guesses: list[Guess], words: list[str]) -> tuple[str, ...]:
-    colours = ["black and white"] if look.is_grey else list(look.colours)
-    light = ["dark"] if look.brightness < 0.25 else []
-    labels = [category, *(guess.word for guess in guesses), *colours, *light, *words]
+    labels = [category, *(guess.word for guess in guesses), *(["dark"] if look.is_dark else []), *words]
     return tuple(dict.fromkeys(labels))[:32]
 
 

@@ -1,4 +1,4 @@
-"""Measures a picture without a model: colours, brightness, sharpness and flat areas."""
+"""Measures a picture without a model: colours, brightness and flat areas."""
 
 from dataclasses import dataclass
 
@@ -7,61 +7,47 @@ from numpy.typing import NDArray
 from PIL import Image
 
 _SIDE_PX = 256
-_COLOUR_NAMES = np.array(["red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "red"])
-_HUE_ENDS_DEG = np.array([14, 42, 68, 160, 195, 258, 295, 340])
-_MIN_SHARE = 0.12
+_HUE_ENDS_DEG = np.array([14, 42, 68, 160, 195, 258, 295, 340])  # red, orange, yellow, green, ... red again
+_BROWN, _GREY, _WHITE, _BLACK = 9, 10, 11, 12
+_DARK = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """Measurements of a picture: `colours` by area, largest first; `brightness`, 0 to 1.
+    """Measurements of a picture. `flat_share` is the share of its area that is even, 0 to 1."""
 
-    `flat_share` is the share of its area that is even, 0 to 1.
-    """
-
-    colours: tuple[str, ...]
-    is_grey: bool
-    brightness: float
-    is_blurred: bool
+    brightness: float  # 0 to 1
+    is_paper: bool  # grey, or mostly white
     flat_share: float
-    shape: str
+
+    @property
+    def is_dark(self) -> bool:
+        return self.brightness < _DARK
 
 
 def look_at(image: Image.Image) -> Look:
     """Measure an upright image."""
     rgb = image.convert("RGB")
-    shape = _shape(rgb.width, rgb.height)
     rgb.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.BOX)
     hsv = np.asarray(rgb.convert("HSV"), np.float32)
     grey = np.asarray(rgb.convert("L"), np.float32)
     steps = np.abs(np.diff(grey, axis=1))
-    laplacian = grey[1:-1, 1:-1] * 4 - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
     saturation = hsv[..., 1] * hsv[..., 2] / 255
+    is_grey = bool(np.percentile(saturation, 99) < 26)
     return Look(
-        colours=_colours(hsv),
-        is_grey=bool(np.percentile(saturation, 99) < 26),
         brightness=float(grey.mean() / 255),
-        is_blurred=bool(laplacian.size and laplacian.var() < 15),
+        is_paper=is_grey or _main_colour(hsv) == _WHITE,
         flat_share=float((steps < 1).mean()) if steps.size else 1.0,
-        shape=shape,
     )
 
 
-def _shape(width: int, height: int) -> str:
-    if abs(width - height) <= 0.05 * max(width, height):
-        return "square"
-    return "landscape format" if width > height else "portrait format"
-
-
-def _colours(hsv: NDArray[np.float32]) -> tuple[str, ...]:
-    """Return up to three names of colours that each cover at least about an eighth of the area."""
+def _main_colour(hsv: NDArray[np.float32]) -> int:
+    """Return the colour that covers most of the area: the position of its hue in _HUE_ENDS_DEG, or one of the names."""
     hue, saturation, value = hsv[..., 0].ravel() * (360 / 255), hsv[..., 1].ravel(), hsv[..., 2].ravel()
-    names = _COLOUR_NAMES[np.searchsorted(_HUE_ENDS_DEG, hue)].astype("<U9")
-    names[(hue > 14) & (hue <= 42) & (value < 170)] = "brown"
+    colours = np.searchsorted(_HUE_ENDS_DEG, hue) % _HUE_ENDS_DEG.size
+    colours[(hue > 14) & (hue <= 42) & (value < 170)] = _BROWN
     weak = saturation * value < 26 * 255
-    names[weak] = "grey"
-    names[weak & (value > 205)] = "white"
-    names[value < 50] = "black"
-    found, counts = np.unique(names, return_counts=True)
-    order = counts.argsort()[::-1]
-    return tuple(str(found[i]) for i in order[:3] if counts[i] >= _MIN_SHARE * names.size)
+    colours[weak] = _GREY
+    colours[weak & (value > 205)] = _WHITE
+    colours[value < 50] = _BLACK
+    return int(np.bincount(colours).argmax())

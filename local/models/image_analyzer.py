@@ -76,6 +76,7 @@ def _summary(category: str, read: ReadText, look: Look, guesses: list[Guess]) ->
     """Return a summary in words that may be searched for.
 
     It has no figures, colours or format: "landscape" and "white wine" would find every picture that is wide or white.
+    The text in the picture is indexed by itself.
     """
     parts = [f"{'An' if category[0] in 'aeiou' else 'A'} {category}."]
     if guesses:
@@ -83,7 +84,8 @@ def _summary(category: str, read: ReadText, look: Look, guesses: list[Guess]) ->
     if look.is_dark:
         parts.append("It is dark.")
     if read.text:
-        parts.append(f"Text in it: {' '.join(read.text.split())[:300]}")
+        first_line = read.text.partition("\n")[0][:100]
+        parts.append(f"Its text begins: {first_line}")
     return " ".join(parts)
 
 

@@ -168,6 +168,22 @@ def test_pictures_are_never_folded_nor_is_what_differs_in_a_figure(world: World,
     assert all(hit["duplicates"] == [] for hit in hits)
 
 
+def test_a_pictures_text_is_shown_before_what_is_said_about_it(world: World, api: Api) -> None:
+    world.providers.texts["bicycle invoice.jpg"] = "KESTREL WORKS\nInvoice for the repair of a bicycle wheel"
+    world.ingest("alice/bicycle invoice.jpg", jpeg())
+    shown = {}
+    for query in ("invoice for a wheel", "test label bicycle"):
+        for mode in ("semantic", "lexical"):
+            hit = api("POST", SEARCH, {**ALL, "query": query, "mode": mode})[1]["data"][0]
+            shown[query, mode] = hit["source"]
+    assert shown == {
+        ("invoice for a wheel", "semantic"): "ocr",
+        ("invoice for a wheel", "lexical"): "ocr",
+        ("test label bicycle", "semantic"): "caption",
+        ("test label bicycle", "lexical"): "caption",
+    }
+
+
 def test_similar_items_come_nearest_first_without_the_item_itself(documents: None, api: Api) -> None:
     status, answer, _ = api("GET", "/api/v1/items/ripe-tomatoes/similar")
     assert (status, answer["object"], answer["facets"]) == (200, "list", None)

@@ -25,6 +25,7 @@ class Providers:
     embedded: list[str] = field(default_factory=list)
     analyzed: list[str] = field(default_factory=list)
     pictures: dict[str, list[float]] = field(default_factory=dict)  # what images show, by name
+    texts: dict[str, str] = field(default_factory=dict)  # the text in images, by name
     read: "Read" = lambda _jpeg: ""
     pages: list[str | int] = field(default_factory=list)  # what `read` said, call by call
     chat: "Chat" = lambda _asked: {"sentences": []}
@@ -101,9 +102,8 @@ def provider_server() -> Iterator[Providers]:
             answer = {"category": "photo", "summary": f"It shows {first}.", "labels": ["test label"]}
             if body["name"] in providers.pictures:
                 answer |= {"picture": providers.pictures[body["name"]], "picture_model": "test-pictures"}
-            self._send(
-                200, {**answer, "text_in_image": "", "language": "en", "provider": "test", "model": "t1"}
-            )
+            answer |= {"text_in_image": providers.texts.get(body["name"], "")}
+            self._send(200, {**answer, "language": "en", "provider": "test", "model": "t1"})
 
         def _chat(self, body: Any) -> Any:
             prompt = json.loads(body["messages"][-1]["content"])

@@ -69,6 +69,7 @@ WHERE c.id = ANY (ARRAY (SELECT chunk_id FROM ranked))
 ORDER BY r.distance, r.chunk_id
 
 -- The chunk shown for each hit: the one the vectors chose, else the page's chunk that has most of the query's words.
+-- A caption gives way to a text of its page that has at least half as much of them.
 -- :name passages
 WITH query AS (
     SELECT string_agg(quote_literal(lexeme), ' | ')::tsquery AS words FROM unnest(to_tsvector('english', %(query)s))
@@ -80,16 +81,18 @@ SELECT h.position, i.id AS item_id, i.name, i.kind,
 FROM unnest(%(item_ids)s::text[], %(pages)s::int[], %(chunk_ids)s::bigint[]) WITH ORDINALITY
      AS h (item_id, page, chunk_id, position)
 JOIN items i ON i.user_id = %(user_id)s AND i.id = h.item_id
+LEFT JOIN chunks near ON near.user_id = %(user_id)s AND near.id = h.chunk_id
 CROSS JOIN query q
 CROSS JOIN LATERAL (
     SELECT * FROM (
         SELECT * FROM chunks c
         WHERE c.user_id = %(user_id)s AND c.item_id = h.item_id AND c.page = h.page
-          AND (h.chunk_id IS NULL OR c.id = h.chunk_id)
-        ORDER BY c.id LIMIT 500 -- a page may have ten thousand
+          AND (near.id IS NULL OR near.source = 'caption' OR c.id = near.id)
+        ORDER BY c.id <> near.id, c.id LIMIT 500 -- a page may have ten thousand
     ) c
-    ORDER BY coalesce(ts_rank(to_tsvector('english', c.text), q.words), 0)
-             + (SELECT count(*) FROM unnest(%(pairs)s::text[]) pair WHERE strpos(c.text, pair) > 0) DESC, c.id LIMIT 1
+    ORDER BY (coalesce(ts_rank(to_tsvector('english', c.text), q.words), 0)
+              + (SELECT count(*) FROM unnest(%(pairs)s::text[]) pair WHERE strpos(c.text, pair) > 0))
+             * CASE c.source WHEN 'caption' THEN 0.5 ELSE 1 END DESC, c.id IS DISTINCT FROM near.id, c.id LIMIT 1
 ) c
 ORDER BY h.position
 

@@ -8,7 +8,7 @@ from msgspec import Meta
 from msgspec.structs import asdict
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Body, Query, Request, Routes
+from chalicelib.api.http.routes import Body, ListQuery, Request, Routes
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.model.accounts.api_keys import Scope
 from chalicelib.ops.accounts import api_keys
@@ -53,11 +53,6 @@ class KeyList(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class ListKeys(Query, frozen=True, kw_only=True):
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
-
-
 @routes.post(
     "/api/v1/api-keys",
     body=NewKey,
@@ -83,9 +78,9 @@ def create_api_key(request: Request) -> CreatedKey:
     return CreatedKey(**asdict(stored), key=key)
 
 
-@routes.get("/api/v1/api-keys", query=ListKeys, returns=KeyList, summary="List your API keys, newest first.")
+@routes.get("/api/v1/api-keys", query=ListQuery, returns=KeyList, summary="List your API keys, newest first.")
 def list_api_keys(request: Request) -> KeyList:
-    query: ListKeys = request.query
+    query: ListQuery = request.query
     found, cursor = api_keys.list_keys(
         request.user_id, after=query.after, limit=query.limit, db=wiring.database()
     )

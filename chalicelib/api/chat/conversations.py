@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from chalicelib import wiring
 from chalicelib.api.chat.messages import Message, message_of
 from chalicelib.api.chat.runs import Run, run_of
-from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
+from chalicelib.api.http.routes import Body, ListQuery, Query, Request, Response, Routes
 from chalicelib.api.search.search import ItemId
 from chalicelib.errors import BudgetSpent, Conflict, TooLarge
 from chalicelib.model.chat.conversations import StoredConversation
@@ -68,11 +68,6 @@ class NewMessage(Body, frozen=True, kw_only=True):
     item_ids: Annotated[list[ItemId], Meta(min_length=1, max_length=1000)] | None = None
 
 
-class ListConversations(Query, frozen=True, kw_only=True):
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
-
-
 class ListMessages(Query, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     after: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
@@ -99,12 +94,12 @@ def create_conversation(request: Request) -> Response:
 
 @routes.get(
     "/api/v1/conversations",
-    query=ListConversations,
+    query=ListQuery,
     returns=ConversationList,
     summary="List conversations, the last updated first.",
 )
 def list_conversations(request: Request) -> ConversationList:
-    query: ListConversations = request.query
+    query: ListQuery = request.query
     rows, cursor = conversations.list_conversations(
         request.user_id, after=query.after, limit=query.limit, db=wiring.database()
     )

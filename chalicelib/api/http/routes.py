@@ -33,11 +33,11 @@ administrators' routes, else "write".
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from chalicelib.errors import CollectionsError
 from chalicelib.model.accounts.api_keys import Scope
@@ -50,6 +50,13 @@ ALL_SCOPES: frozenset[Scope] = frozenset({"read", "write", "account", "admin"})
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of declared query parameters."""
+
+
+class ListQuery(Query, frozen=True, kw_only=True):
+    """Base of the query of a list in pages. `after` is `next` of the page before; it is left out for the first page."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    after: Annotated[str, Meta(max_length=1024)] | None = None
 
 
 class AnyQuery(Query, frozen=True, kw_only=True, forbid_unknown_fields=False):

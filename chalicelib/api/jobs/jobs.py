@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
+from chalicelib.api.http.routes import Body, ListQuery, Request, Response, Routes
 from chalicelib.errors import Conflict, Forbidden, NotFound
 from chalicelib.model.jobs.jobs import StoredJob
 from chalicelib.model.jobs.kinds import JobKind
@@ -98,9 +98,7 @@ class JobList(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class ListJobs(Query, frozen=True, kw_only=True):
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
+class ListJobs(ListQuery, frozen=True, kw_only=True):
     kind: JobKind | None = None
 
 

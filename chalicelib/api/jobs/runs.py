@@ -10,7 +10,7 @@ from msgspec import Meta
 from chalicelib import wiring
 from chalicelib.api.chat.messages import message_of
 from chalicelib.api.chat.runs import Run, RunKind, run_of
-from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
+from chalicelib.api.http.routes import Body, ListQuery, Request, Response, Routes
 from chalicelib.api.jobs.jobs import MaxCost, cost_of
 from chalicelib.api.library.items import PageQuery, Timeline, timeline_of
 from chalicelib.errors import Conflict, NotFound
@@ -58,9 +58,7 @@ class RunList(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class ListRuns(Query, frozen=True, kw_only=True):
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
+class ListRuns(ListQuery, frozen=True, kw_only=True):
     state: State | None = None
     kind: RunKind | None = None
     job_id: JobId | None = None

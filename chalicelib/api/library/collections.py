@@ -9,8 +9,8 @@ from msgspec.structs import asdict
 
 from chalicelib import wiring
 from chalicelib.api.http.fields import UniqueName
-from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
-from chalicelib.api.library.items import ItemList, Limit, item_of
+from chalicelib.api.http.routes import Body, ListQuery, Request, Response, Routes
+from chalicelib.api.library.items import ItemList, item_of
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.model.library.collections import StoredCollection
 from chalicelib.model.library.items import ItemFilters
@@ -54,11 +54,6 @@ class AddedItems(Body, frozen=True, kw_only=True):
     item_ids: Annotated[list[ItemId], Meta(min_length=1, max_length=100)]
 
 
-class ListPage(Query, frozen=True, kw_only=True):
-    limit: Limit = 20
-    after: Annotated[str, Meta(max_length=1024)] | None = None
-
-
 @routes.post(
     "/api/v1/collections",
     body=NewCollection,
@@ -80,10 +75,10 @@ def create_collection(request: Request) -> Response:
 
 
 @routes.get(
-    "/api/v1/collections", query=ListPage, returns=CollectionList, summary="List collections, newest first."
+    "/api/v1/collections", query=ListQuery, returns=CollectionList, summary="List collections, newest first."
 )
 def list_collections(request: Request) -> CollectionList:
-    query: ListPage = request.query
+    query: ListQuery = request.query
     found, cursor = collections.list_collections(
         request.user_id, after=query.after, limit=query.limit, db=wiring.database()
     )
@@ -139,13 +134,13 @@ def add_collection_items(request: Request) -> Collection:
 
 @routes.get(
     "/api/v1/collections/{collection_id}/items",
-    query=ListPage,
+    query=ListQuery,
     returns=ItemList,
     errors=(NotFound,),
     summary="List a collection's items, newest first.",
 )
 def list_collection_items(request: Request) -> ItemList:
-    query: ListPage = request.query
+    query: ListQuery = request.query
     user_id, collection_id = _which(request)
     filters = ItemFilters(collection_id=collection_id)
     items, cursor = browse.list_items(

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Query, Request, Response, Routes
-from chalicelib.api.library.items import CollectionId, Failure, Limit, cache_headers, failure_of
+from chalicelib.api.http.routes import ListQuery, Query, Request, Response, Routes
+from chalicelib.api.library.items import CollectionId, Failure, cache_headers, failure_of
 from chalicelib.api.library.uploads import FileName
 from chalicelib.api.usage.storage import max_stored_bytes
 from chalicelib.errors import BadFile, Conflict, NotFound, TooLarge
@@ -82,11 +82,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     next_url: str | None
 
 
-class ListDocuments(Query, frozen=True, kw_only=True):
+class ListDocuments(ListQuery, frozen=True, kw_only=True):
     """`text` is in the file's name or the document's title."""
 
-    limit: Limit = 20
-    after: Annotated[str, Meta(max_length=1024)] | None = None
     status: Status | None = None
     text: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     collection_id: CollectionId | None = None

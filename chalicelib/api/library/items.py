@@ -10,7 +10,7 @@ from msgspec import Meta
 from msgspec.structs import asdict
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Query, Request, Response, Routes
+from chalicelib.api.http.routes import ListQuery, Query, Request, Response, Routes
 from chalicelib.errors import NotFound
 from chalicelib.model.library.items import DescribedItem, ItemEvent, ItemFilters, ItemRef, Status
 from chalicelib.ops.ingest import manage
@@ -115,14 +115,12 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class ListItems(Query, frozen=True, kw_only=True):
+class ListItems(ListQuery, frozen=True, kw_only=True):
     """`tag` is a label of the analysis; `text` is in the name, title, category or summary.
 
     `since` and `until` bound when items were created; the former is inclusive.
     """
 
-    limit: Limit = 20
-    after: Annotated[str, Meta(max_length=1024)] | None = None
     kind: Kind | None = None
     status: Status | None = None
     tag: Annotated[str, Meta(min_length=1, max_length=64)] | None = None

@@ -8,7 +8,7 @@ from msgspec import Meta
 from msgspec.structs import asdict
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Body, Query, Request, Routes
+from chalicelib.api.http.routes import Body, ListQuery, Request, Routes
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.model.failures import FailureFilters
 from chalicelib.model.work.tasks import Kind
@@ -21,7 +21,7 @@ Moment = Annotated[datetime, Meta(tz=True)]
 Reason = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
-class ListFailures(Query, frozen=True, kw_only=True):
+class ListFailures(ListQuery, frozen=True, kw_only=True):
     """Filters; `since` and `until` bound when it failed."""
 
     kind: FailureKind | None = None
@@ -33,8 +33,6 @@ class ListFailures(Query, frozen=True, kw_only=True):
     run_id: Annotated[str, Meta(max_length=64)] | None = None
     since: Moment | None = None
     until: Moment | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
 
 
 class RedriveFilters(Body, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Query, Request, Routes
+from chalicelib.api.http.routes import ListQuery, Query, Request, Routes
 from chalicelib.api.practice.shapes import Concept, ConceptList, concept_of, found_concept_of
 from chalicelib.api.search.search import ItemId
 from chalicelib.errors import NotFound
@@ -21,13 +21,12 @@ class ReadConcept(Query, frozen=True, kw_only=True):
     student_id: StudentId | None = None
 
 
-class ListConcepts(ReadConcept, frozen=True, kw_only=True):
-    """`item_id` or `collection_id`: the concepts that are found in these documents, on one page."""
+class ListConcepts(ListQuery, frozen=True, kw_only=True):
+    """`student_id`: see ReadConcept. `item_id` or `collection_id`: the concepts of these documents, on one page."""
 
+    student_id: StudentId | None = None
     item_id: ItemId | None = None
     collection_id: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
 
 
 @routes.get(

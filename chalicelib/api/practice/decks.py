@@ -9,7 +9,7 @@ from msgspec.structs import asdict
 
 from chalicelib import wiring
 from chalicelib.api.http.fields import UniqueName
-from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
+from chalicelib.api.http.routes import Body, ListQuery, Request, Response, Routes
 from chalicelib.api.practice.shapes import ExerciseList, exercise_of
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.model.practice.decks import StoredDeck
@@ -49,11 +49,6 @@ class AddedExercises(Body, frozen=True, kw_only=True):
     exercise_ids: Annotated[list[ExerciseId], Meta(min_length=1, max_length=100)]
 
 
-class ListPage(Query, frozen=True, kw_only=True):
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
-
-
 @routes.post(
     "/api/v1/decks",
     body=NewDeck,
@@ -70,9 +65,9 @@ def create_deck(request: Request) -> Response:
     return Response(_deck(made), headers={"Location": f"/api/v1/decks/{made.id}"})
 
 
-@routes.get("/api/v1/decks", query=ListPage, returns=DeckList, summary="List decks, newest first.")
+@routes.get("/api/v1/decks", query=ListQuery, returns=DeckList, summary="List decks, newest first.")
 def list_decks(request: Request) -> DeckList:
-    query: ListPage = request.query
+    query: ListQuery = request.query
     found, cursor = decks.list_decks(
         request.user_id, after=query.after, limit=query.limit, db=wiring.database()
     )
@@ -121,13 +116,13 @@ def add_deck_exercises(request: Request) -> Deck:
 
 @routes.get(
     "/api/v1/decks/{deck_id}/exercises",
-    query=ListPage,
+    query=ListQuery,
     returns=ExerciseList,
     errors=(NotFound,),
     summary="List a deck's exercises, in the order in which they were added.",
 )
 def list_deck_exercises(request: Request) -> ExerciseList:
-    query: ListPage = request.query
+    query: ListQuery = request.query
     found, cursor = decks.list_exercises(
         *_which(request), after=query.after, limit=query.limit, db=wiring.database()
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.http.routes import Body, Query
+from chalicelib.api.http.routes import Body, ListQuery
 from chalicelib.api.search.search import ItemId
 from chalicelib.model.jobs.kinds import MAX_EXERCISES
 from chalicelib.model.practice.exercises import Difficulty, Kind, Language, LifeCategory
@@ -83,14 +83,7 @@ class ExerciseChanges(Body, frozen=True, kw_only=True):
     retired: Literal[True] | UnsetType = UNSET
 
 
-class ListExercises(Query, frozen=True, kw_only=True):
+class ListExercises(ListQuery, frozen=True, kw_only=True):
     student_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     concept_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     retired: bool = False
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
-
-
-class ListEvaluations(Query, frozen=True, kw_only=True):
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None

@@ -10,11 +10,10 @@ from msgspec import UNSET
 
 from chalicelib import wiring
 from chalicelib.api.chat.runs import Run, run_of
-from chalicelib.api.http.routes import Request, Response, Routes
+from chalicelib.api.http.routes import ListQuery, Request, Response, Routes
 from chalicelib.api.practice.exercise_requests import (
     MAX_PAGE,
     ExerciseChanges,
-    ListEvaluations,
     ListExercises,
     NewEvaluation,
     NewExercise,
@@ -273,12 +272,12 @@ def get_hint(request: Request) -> Hint:
 
 @routes.get(
     "/api/v1/exercises/{exercise_id}/evaluations",
-    query=ListEvaluations,
+    query=ListQuery,
     returns=EvaluationList,
     summary="List the evaluated answers to an exercise, newest first.",
 )
 def list_evaluations(request: Request) -> EvaluationList:
-    query: ListEvaluations = request.query
+    query: ListQuery = request.query
     rows, cursor = manage.list_evaluations(
         *_place(request), after=query.after, limit=query.limit, db=wiring.database()
     )

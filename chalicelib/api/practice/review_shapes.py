@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.http.routes import Body, Query
+from chalicelib.api.http.routes import Body, ListQuery, Query
 from chalicelib.api.practice.shapes import Exercise
 from chalicelib.model.practice.reviews import (
     Rating,
@@ -14,7 +14,6 @@ from chalicelib.model.practice.reviews import (
 )
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
-Cursor = Annotated[str, Meta(min_length=1, max_length=400)]
 Retention = Annotated[
     float,
     Meta(
@@ -85,13 +84,11 @@ class NewReview(Body, frozen=True, kw_only=True):
     duration_ms: Annotated[int, Meta(ge=0, le=86_400_000)] | None = None
 
 
-class ListDue(Query, frozen=True, kw_only=True):
+class ListDue(ListQuery, frozen=True, kw_only=True):
     """`until`: what is due by then; now, if it is not given."""
 
     deck_id: Id | None = None
     until: Annotated[datetime, Meta(tz=True)] | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    after: Cursor | None = None
 
 
 class DayCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,9 +147,8 @@ class SettingsChange(Body, frozen=True, kw_only=True):
     parameters: UnsetType | None = UNSET
 
 
-class GetLog(Query, frozen=True, kw_only=True):
+class GetLog(ListQuery, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
-    after: Cursor | None = None
 
 
 class RefusedLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from msgspec import Meta
 from msgspec.structs import asdict
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Body, Query, Request, Routes
+from chalicelib.api.http.routes import Body, ListQuery, Request, Routes
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.model.webhooks.webhooks import DeliveryFilters, DeliveryState, Event, StoredDelivery
 from chalicelib.ops.webhooks import deliver, webhooks
@@ -47,9 +47,7 @@ class DeliveryList(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class ListDeliveries(Query, frozen=True, kw_only=True):
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
+class ListDeliveries(ListQuery, frozen=True, kw_only=True):
     state: DeliveryState | None = None
 
 

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib import wiring
-from chalicelib.api.http.routes import Body, Query, Request, Response, Routes
+from chalicelib.api.http.routes import Body, ListQuery, Request, Response, Routes
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.model.webhooks.webhooks import Event, StoredWebhook
 from chalicelib.ops.webhooks import webhooks
@@ -77,11 +77,6 @@ class WebhookList(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class ListWebhooks(Query, frozen=True, kw_only=True):
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    after: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
-
-
 @routes.post(
     "/api/v1/webhooks",
     body=NewWebhook,
@@ -106,10 +101,10 @@ def create_webhook(request: Request) -> Response:
 
 
 @routes.get(
-    "/api/v1/webhooks", query=ListWebhooks, returns=WebhookList, summary="List your webhooks, newest first."
+    "/api/v1/webhooks", query=ListQuery, returns=WebhookList, summary="List your webhooks, newest first."
 )
 def list_webhooks(request: Request) -> WebhookList:
-    query: ListWebhooks = request.query
+    query: ListQuery = request.query
     found, cursor = webhooks.list_webhooks(
         request.user_id, after=query.after, limit=query.limit, db=wiring.database()
     )

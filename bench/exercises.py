@@ -23,8 +23,9 @@ from chalicelib.model.library.items import parse_key
 from chalicelib.model.practice.exercises import StoredExercise
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.listing import Cut
-from chalicelib.ops.practice.generate import Wanted, generate_exercises
+from chalicelib.ops.practice.generate import generate_exercises
 from chalicelib.ops.practice.sources import Sources
+from chalicelib.ops.practice.wishes import Wanted
 from chalicelib.ops.search.search import search_items
 from chalicelib.providers.ingest.decode_pdf import decode_pdf
 from chalicelib.stores.postgres.postgres import Database

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from chalicelib.model.practice.exercises import Draft, Excerpt, Seen
 from chalicelib.model.practice.gate import Reason, find_fault
-from chalicelib.ops.practice.choose import Chosen, Wish, choose_keyless
+from chalicelib.ops.practice.choose import Chosen, choose_keyless
+from chalicelib.ops.practice.wishes import Wanted, Wish
 
 TEXT = "Mechanics measure the wear of a chain with a gauge.\nIt grows longer with every ride."
 EXCERPT = Excerpt(
@@ -21,6 +22,14 @@ GOOD = Draft(
     options=("ruler", "gauge", "brush"),
     quote="Mechanics measure the wear of a chain with a gauge.",
     excerpt=EXCERPT,
+)
+CLOZE = Wanted(
+    concept_id="",
+    student_id="sam",
+    interests=(),
+    life_category="personal",
+    difficulty="basic",
+    kind="cloze",
 )
 FAULTS: dict[str, dict[str, Any]] = {
     "quote_not_found": {"quote": "Mechanics measure the wear of a chain with a big gauge."},
@@ -117,10 +126,10 @@ def test_what_is_refused_is_counted_by_reason() -> None:
     text = "It grows longer with the load in every ride of a long summer.\n\n" + GOOD.quote
     excerpt = replace(EXCERPT, text=text)
     chosen = Chosen()
-    choose(Wish(phrase="ride", kind="cloze", count=2), excerpt, chosen)
+    choose(Wish(wanted=CLOZE, phrase="ride", count=2), excerpt, chosen)
     assert [draft.key for draft in chosen.drafts] == ["gauge"] and chosen.refused == {"says_too_little": 2}
     again = Chosen()
-    choose(Wish(phrase="wear", kind="cloze"), excerpt, again, others=[seen(draft) for draft in chosen.drafts])
+    choose(Wish(wanted=CLOZE, phrase="wear"), excerpt, again, others=[seen(draft) for draft in chosen.drafts])
     assert not again.drafts and again.refused["near_duplicate"] == 2
 
 

@@ -1,4 +1,4 @@
-"""Requests of the routes of exercises."""
+"""Requests of the routes of exercises, and what one for new exercises asks for."""
 
 from typing import Annotated, Literal
 
@@ -7,8 +7,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.http.routes import Body, ListQuery
 from chalicelib.api.search.search import ItemId
+from chalicelib.errors import InvalidInput
 from chalicelib.model.jobs.kinds import MAX_EXERCISES
 from chalicelib.model.practice.exercises import Difficulty, Kind, Language, LifeCategory
+from chalicelib.ops.practice import sources, wishes
 
 StudentId = Annotated[
     str,
@@ -87,3 +89,39 @@ class ListExercises(ListQuery, frozen=True, kw_only=True):
     student_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     concept_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     retired: bool = False
+
+
+def wanted_of(body: NewExercise) -> "wishes.Wanted":
+    """Return the exercises that a request asks for. Raise InvalidInput if its fields do not fit together."""
+    limited = body.item_ids is not None or body.collection_id is not None
+    paged = body.first_page is not None or body.last_page is not None
+    if body.text is not None and (limited or paged):
+        raise InvalidInput(
+            "text takes no item_ids, collection_id, first_page or last_page: drop either.", field="text"
+        )
+    if body.concept_id is None and body.text is None and not limited:
+        raise InvalidInput(
+            "Say what the exercise is about: concept_id, or item_ids, collection_id or text.",
+            field="concept_id",
+        )
+    first, last = body.first_page or 1, body.last_page or MAX_PAGE
+    if first > last:
+        raise InvalidInput(f"first_page ({first}) is behind last_page ({last}).", field="first_page")
+    return wishes.Wanted(
+        concept_id=body.concept_id or "",
+        student_id=body.student_id,
+        interests=tuple(body.student_interests),
+        life_category=body.life_category,
+        difficulty=body.difficulty,
+        kind=body.kind,
+        language=body.language,
+        count=body.count,
+        previous_exercise_id=body.previous_exercise_id,
+        sources=sources.Sources(
+            item_ids=tuple(body.item_ids) if body.item_ids is not None else None,
+            collection_id=body.collection_id,
+            pages=(first, last) if paged else None,
+            text=body.text,
+            title=body.title if body.text is not None else "",
+        ),
+    )

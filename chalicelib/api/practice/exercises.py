@@ -12,12 +12,12 @@ from chalicelib import wiring
 from chalicelib.api.chat.runs import Run, run_of
 from chalicelib.api.http.routes import ListQuery, Request, Response, Routes
 from chalicelib.api.practice.exercise_requests import (
-    MAX_PAGE,
     ExerciseChanges,
     ListExercises,
     NewEvaluation,
     NewExercise,
     NewRemediation,
+    wanted_of,
 )
 from chalicelib.api.practice.shapes import (
     EvaluatedAnswer,
@@ -31,12 +31,12 @@ from chalicelib.api.practice.shapes import (
     exercise_of,
     remediation_of,
 )
-from chalicelib.errors import BudgetSpent, Conflict, InvalidInput, NotFound
+from chalicelib.errors import BudgetSpent, Conflict, NotFound
 from chalicelib.model.jobs.kinds import ExercisesParameters
 from chalicelib.model.jobs.runs import DEFAULT_EXPIRES_S
 from chalicelib.model.usage.usage import Operation, Owner
 from chalicelib.ops.jobs import jobs, runs
-from chalicelib.ops.practice import edit, evaluate, generate, manage, remediate, sources
+from chalicelib.ops.practice import edit, evaluate, generate, manage, remediate
 from chalicelib.ops.usage import meter as meters
 from chalicelib.ops.usage import metered
 
@@ -110,42 +110,6 @@ def _begin_run(request: Request) -> Response:
 def _prefers_async(request: Request) -> bool:
     given = request.headers.get("prefer", "").split(",")
     return any(each.partition(";")[0].strip().lower() == "respond-async" for each in given)
-
-
-def wanted_of(body: NewExercise) -> "generate.Wanted":
-    """Return the exercises that a request asks for. Raise InvalidInput if its fields do not fit together."""
-    limited = body.item_ids is not None or body.collection_id is not None
-    paged = body.first_page is not None or body.last_page is not None
-    if body.text is not None and (limited or paged):
-        raise InvalidInput(
-            "text takes no item_ids, collection_id, first_page or last_page: drop either.", field="text"
-        )
-    if body.concept_id is None and body.text is None and not limited:
-        raise InvalidInput(
-            "Say what the exercise is about: concept_id, or item_ids, collection_id or text.",
-            field="concept_id",
-        )
-    first, last = body.first_page or 1, body.last_page or MAX_PAGE
-    if first > last:
-        raise InvalidInput(f"first_page ({first}) is behind last_page ({last}).", field="first_page")
-    return generate.Wanted(
-        concept_id=body.concept_id or "",
-        student_id=body.student_id,
-        interests=tuple(body.student_interests),
-        life_category=body.life_category,
-        difficulty=body.difficulty,
-        kind=body.kind,
-        language=body.language,
-        count=body.count,
-        previous_exercise_id=body.previous_exercise_id,
-        sources=sources.Sources(
-            item_ids=tuple(body.item_ids) if body.item_ids is not None else None,
-            collection_id=body.collection_id,
-            pages=(first, last) if paged else None,
-            text=body.text,
-            title=body.title if body.text is not None else "",
-        ),
-    )
 
 
 def _message(made: "generate.Generated", count: int) -> str:

@@ -4,33 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from msgspec import Struct
-
 from chalicelib.model.practice.drafting import Drafting, ordered_drafts
-from chalicelib.model.practice.exercises import KINDS, Difficulty, Draft, Excerpt, Kind, Seen
+from chalicelib.model.practice.exercises import Draft, Excerpt, Kind, Seen
 from chalicelib.model.practice.gate import find_fault
 from chalicelib.model.practice.picturing import labels_to_embed, picture_drafts
 from chalicelib.model.practice.sentence_choice import choose_sentences
+from chalicelib.ops.practice.wishes import Wish
 
 MAX_DRAFTS = 60  # of each kind, and as many more for each exercise; reading and comparing one takes about a millisecond
 Vectors = Mapping[str, Sequence[float]]
 Embed = Callable[[Sequence[str]], Vectors]
-
-
-class Wish(Struct, frozen=True, kw_only=True):
-    """The drafts that are asked for. `labels` are those of all images of the user, by item."""
-
-    phrase: str
-    interests: tuple[str, ...] = ()
-    difficulty: Difficulty = "basic"
-    kind: Kind | None = None
-    language: str | None = None
-    count: int = 1
-    labels: Mapping[str, Sequence[str]] = {}
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        return (self.kind,) if self.kind else KINDS[self.difficulty]
 
 
 class Chosen:
@@ -63,8 +46,8 @@ def choose_keyless(
 
     The kinds take turns, and no two drafts are about one sentence.
     """
-    sentences = choose_sentences(wish.phrase, excerpts, wish.interests)
-    drafting = Drafting(sentences, concept=wish.phrase, language=wish.language, seed=seed)
+    sentences = choose_sentences(wish.phrase, excerpts, wish.wanted.interests)
+    drafting = Drafting(sentences, concept=wish.phrase, language=wish.wanted.language, seed=seed)
     most = MAX_DRAFTS + 20 * wish.count
     drafts = {kind: islice(_drafts(kind, drafting, wish, excerpts, embed, seed), most) for kind in wish.kinds}
     turn = len(chosen.drafts)
@@ -87,11 +70,11 @@ def _drafts(
 ) -> Iterator[Draft]:
     if kind == "image_question":
         vectors = embed(labels_to_embed([each for each in excerpts if each.labels], wish.labels)[:256])
-        language = wish.language
+        language = wish.wanted.language
         yield from picture_drafts(excerpts, labels=wish.labels, vectors=vectors, language=language, seed=seed)
     elif kind == "ordered_steps":
         for excerpt in excerpts:
-            yield from ordered_drafts(excerpt, language=wish.language, seed=seed)
+            yield from ordered_drafts(excerpt, language=wish.wanted.language, seed=seed)
     else:
         yield from drafting.drafts(
             kind, embed(drafting.terms_to_embed()) if kind == "multiple_choice" else {}

@@ -12,8 +12,9 @@ from chalicelib.model.jobs.kinds import ExercisesParameters
 from chalicelib.model.jobs.runs import Outcome, Run, RunFile
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.jobs.drive import Next, Steps
-from chalicelib.ops.practice.generate import Wanted, generate_exercises
+from chalicelib.ops.practice.generate import generate_exercises
 from chalicelib.ops.practice.sources import Sources
+from chalicelib.ops.practice.wishes import Wanted
 from chalicelib.providers import ChatModel, Embedder
 from chalicelib.stores.jobs import files, runs
 from chalicelib.stores.postgres.tx import Tx

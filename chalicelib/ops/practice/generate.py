@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from math import inf
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
-import msgspec
 from msgspec import Struct
 
 from chalicelib.errors import BudgetSpent, InvalidInput, NotFound, Unavailable
@@ -15,20 +13,17 @@ from chalicelib.model.chat.citations import Source
 from chalicelib.model.ids import is_uuid
 from chalicelib.model.practice.exercises import (
     MASTERED,
-    Difficulty,
     Draft,
     Excerpt,
-    Kind,
-    Language,
-    LifeCategory,
     NewExercise,
     Seen,
     StoredExercise,
     Type,
 )
 from chalicelib.model.practice.hints import hints_of, personalization_of
-from chalicelib.ops.practice.choose import Chosen, Embed, Vectors, Wish, choose_keyless
-from chalicelib.ops.practice.sources import GIVEN, REACH_CHARS, Sources, find_excerpts, read_labels
+from chalicelib.ops.practice.choose import Chosen, Embed, Vectors, choose_keyless
+from chalicelib.ops.practice.sources import GIVEN, REACH_CHARS, find_excerpts, read_labels
+from chalicelib.ops.practice.wishes import Wanted, Wish
 from chalicelib.ops.practice.write import write_drafts
 from chalicelib.providers import ChatModel, Embedder
 from chalicelib.stores.accounts import users
@@ -42,29 +37,6 @@ if TYPE_CHECKING:
 MAX_COMPARED = 500  # earlier exercises that a new one must differ from
 MAX_PHRASE_CHARS = 200
 EMBED_TIMEOUT_S = 10.0
-
-
-class Wanted(Struct, frozen=True, kw_only=True):
-    """A wish for exercises. `concept_id` is a stored concept's id, or a phrase; "" asks about the sources as such.
-
-    `step` names the step of a run that wishes: what another step got does not answer it.
-    """
-
-    concept_id: str
-    student_id: str
-    interests: tuple[str, ...]
-    life_category: LifeCategory
-    difficulty: Difficulty
-    kind: Kind | None = None
-    language: Language | None = None
-    count: int = 1
-    previous_exercise_id: str | None = None
-    sources: Sources = Sources()
-    step: str = ""
-
-    @property
-    def sha256(self) -> str:
-        return sha256(msgspec.json.encode(self)).hexdigest()
 
 
 class Generated(Struct, frozen=True, kw_only=True):
@@ -118,11 +90,8 @@ def generate_exercises(
     )
     seen = db.transact(user_id, lambda tx: _list_seen(tx, user_id, excerpts, known.phrase))
     wish = Wish(
+        wanted=wanted,
         phrase=known.phrase,
-        interests=wanted.interests,
-        difficulty=wanted.difficulty,
-        kind=wanted.kind,
-        language=wanted.language,
         count=missing,
         labels=read_labels(user_id, excerpts, db=db),
     )

@@ -18,7 +18,8 @@ from chalicelib.model.practice.exercises import Draft, Excerpt, Kind, Seen
 from chalicelib.model.practice.terms import likeness
 from chalicelib.model.search.language import language_of
 from chalicelib.model.text import UNSTORABLE
-from chalicelib.ops.practice.choose import Chosen, Embed, Wish
+from chalicelib.ops.practice.choose import Chosen, Embed
+from chalicelib.ops.practice.wishes import Wish
 from chalicelib.providers import ChatModel
 
 ROUNDS = 2
@@ -94,10 +95,10 @@ def _prompt(
     asked: dict[str, Any] = {
         "count": missing,
         "kinds": kinds,
-        "difficulty": wish.difficulty,
+        "difficulty": wish.wanted.difficulty,
         "concept": wish.phrase,
-        "interests": wish.interests,
-        "language": wish.language or "",
+        "interests": wish.wanted.interests,
+        "language": wish.wanted.language or "",
         "known_questions": known,
         "refused_before": dict(chosen.refused),
         "passages": [

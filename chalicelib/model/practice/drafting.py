@@ -9,9 +9,10 @@ from functools import cache
 from msgspec.structs import replace
 
 from chalicelib.model.practice.asking import ask
+from chalicelib.model.practice.distractors import distractors_of, likeness
 from chalicelib.model.practice.exercises import GAP, Draft, Excerpt, Kind
 from chalicelib.model.practice.sentence_choice import Sentence, rarity_of
-from chalicelib.model.practice.terms import Term, distractors_of, likeness, terms_of
+from chalicelib.model.practice.terms import Term, terms_of
 from chalicelib.model.practice.wording import read_words, stem_of
 from chalicelib.model.search.language import language_of
 from chalicelib.model.search.lexical import pairs_in

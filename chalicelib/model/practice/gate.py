@@ -9,9 +9,10 @@ from chalicelib.model.chat.citations import Source
 from chalicelib.model.chat.figures import has_unsupported_facts
 from chalicelib.model.chat.grounding import strays
 from chalicelib.model.chat.links import has_unsupported_addresses
+from chalicelib.model.practice.distractors import synonym_bound
 from chalicelib.model.practice.exercises import GAP, KEYLESS, Draft, Seen
 from chalicelib.model.practice.sentence_choice import points_elsewhere, whole_sentences
-from chalicelib.model.practice.terms import synonym_bound, type_of
+from chalicelib.model.practice.terms import type_of
 from chalicelib.model.practice.wording import read_words, stem_of
 from chalicelib.model.search.lexical import pairs_in
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from chalicelib.model.practice.asking import ask
+from chalicelib.model.practice.distractors import DISTRACTORS, SYNONYM, likeness
 from chalicelib.model.practice.exercises import GAP, Draft, Excerpt
-from chalicelib.model.practice.terms import DISTRACTORS, SYNONYM, likeness
 from chalicelib.model.practice.wording import read_words
 from chalicelib.model.search.language import language_of
 

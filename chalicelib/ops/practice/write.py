@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from chalicelib.errors import BudgetSpent, ModelRefused, Unavailable
 from chalicelib.model import prompts
+from chalicelib.model.practice.distractors import likeness
 from chalicelib.model.practice.exercises import Draft, Excerpt, Kind, Seen
-from chalicelib.model.practice.terms import likeness
 from chalicelib.model.search.language import language_of
 from chalicelib.model.text import UNSTORABLE
 from chalicelib.ops.practice.choose import Chosen, Embed

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from chalicelib import wiring
 from chalicelib.api.http.routes import ListQuery, Query, Request, Routes
-from chalicelib.api.practice.shapes import Concept, ConceptList, concept_of, found_concept_of
+from chalicelib.api.practice.concept_shapes import Concept, ConceptList, concept_of, found_concept_of
 from chalicelib.api.search.search import ItemId
 from chalicelib.errors import NotFound
 from chalicelib.ops.practice import manage

@@ -1,4 +1,4 @@
-"""Exercises, evaluations, remediations and concepts as the API shows them."""
+"""Exercises, evaluations and remediations as the API shows them."""
 
 import json
 from datetime import datetime
@@ -15,9 +15,7 @@ from chalicelib.model.practice.exercises import (
     Difficulty,
     Kind,
     LifeCategory,
-    Mastery,
     NextAction,
-    StoredConcept,
     StoredEvaluation,
     StoredExercise,
     StoredRemediation,
@@ -25,7 +23,7 @@ from chalicelib.model.practice.exercises import (
 )
 
 if TYPE_CHECKING:
-    from chalicelib.model.practice.finding import FoundConcept
+    pass
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -195,44 +193,6 @@ class RemediatedGap(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """A sentence about a concept: `start` to `end` of the text that `source` has on the page."""
-
-    item_id: str
-    item_name: str
-    source: Literal["text", "caption", "ocr", "given"]
-    page: int
-    start: int
-    end: int
-    text: str
-
-
-class Concept(msgspec.Struct, frozen=True, kw_only=True):
-    """A phrase to practise. `mastery`: mastered, if the last two answers were; needs_review, if earlier ones were.
-
-    `origin`: where it was found, practised if it was not looked for in documents. What was found and is not practised
-    yet has its phrase as `id`, and no `created_at`. `explained_by` has sentences about it, where it was found.
-    """
-
-    object: Literal["concept"] = "concept"
-    id: str
-    phrase: str
-    mastery: Mastery
-    exercise_count: int
-    answer_count: int
-    last_score: Share | None
-    origin: Literal["practised", "heading", "label", "term"] = "practised"
-    explained_by: list[Explained] = msgspec.field(default_factory=list)
-    created_at: datetime | None
-
-
-class ConceptList(msgspec.Struct, frozen=True, kw_only=True):
-    object: Literal["list"] = "list"
-    data: list[Concept]
-    has_more: bool
-    next: str | None
-
-
 def exercise_of(stored: StoredExercise, *, cached: bool = False) -> Exercise:
     """Return the exercise as the API shows it."""
     span = (stored.page_start, stored.page_end)
@@ -240,21 +200,21 @@ def exercise_of(stored: StoredExercise, *, cached: bool = False) -> Exercise:
     citation = Cited(
         page_image_url=pictures.page_image_url,
         thumbnail_url=pictures.thumbnail_url,
-        **_fields(stored, "item_id", "item_name", "source", "page", "quote", "page_start", "page_end"),
+        **fields_of(stored, "item_id", "item_name", "source", "page", "quote", "page_start", "page_end"),
     )
     metadata = ExerciseMetadata(
         citation=citation,
         picture_url=_picture_of(stored),
         rejected=json.loads(stored.rejected),
         cached=cached,
-        **_fields(stored, "kind", "concept", "life_category", "question", "options", "stale", "report"),
-        **_fields(stored, "language", "writer", "retired_at", "edited_at", "previous_exercise_id"),
+        **fields_of(stored, "kind", "concept", "life_category", "question", "options", "stale", "report"),
+        **fields_of(stored, "language", "writer", "retired_at", "edited_at", "previous_exercise_id"),
     )
     return Exercise(
         exercise_id=stored.id,
         metadata=metadata,
-        **_fields(stored, "concept_id", "student_id", "type", "difficulty", "content", "personalization"),
-        **_fields(stored, "expected_steps", "hints", "created_at"),
+        **fields_of(stored, "concept_id", "student_id", "type", "difficulty", "content", "personalization"),
+        **fields_of(stored, "expected_steps", "hints", "created_at"),
     )
 
 
@@ -267,15 +227,15 @@ def _picture_of(stored: StoredExercise) -> str | None:
 
 def evaluation_of(stored: StoredEvaluation) -> Evaluation:
     """Return the evaluation as the API shows it."""
-    steps = _fields(stored, "correct_steps", "missing_steps", "incorrect_steps", "partial_steps")
+    steps = fields_of(stored, "correct_steps", "missing_steps", "incorrect_steps", "partial_steps")
     return Evaluation(
         evaluation_id=stored.id,
         competency_map=CompetencyMap(**steps),
         understanding_score=stored.score,
         mastery_achieved=stored.score >= MASTERED,
         needs_remediation=stored.score < PASSED,
-        **_fields(stored, "exercise_id", "student_id", "response_text", "time_spent_seconds", "confidence"),
-        **_fields(stored, "feedback", "first_gap", "grader", "evaluated_at"),
+        **fields_of(stored, "exercise_id", "student_id", "response_text", "time_spent_seconds", "confidence"),
+        **fields_of(stored, "feedback", "first_gap", "grader", "evaluated_at"),
     )
 
 
@@ -284,37 +244,11 @@ def remediation_of(stored: StoredRemediation) -> Remediation:
     return Remediation(
         remediation_id=stored.id,
         practice_problems=[Problem(**problem) for problem in json.loads(stored.problems)],
-        **_fields(stored, "evaluation_id", "exercise_id", "student_id", "target_gap", "content"),
-        **_fields(stored, "personalized_context", "created_at"),
+        **fields_of(stored, "evaluation_id", "exercise_id", "student_id", "target_gap", "content"),
+        **fields_of(stored, "personalized_context", "created_at"),
     )
 
 
-def concept_of(stored: StoredConcept) -> Concept:
-    """Return the concept as the API shows it."""
-    return Concept(
-        answer_count=len(stored.scores),
-        last_score=stored.scores[-1] if stored.scores else None,
-        **_fields(stored, "id", "phrase", "mastery", "exercise_count", "created_at"),
-    )
-
-
-def found_concept_of(found: "FoundConcept", stored: StoredConcept | None) -> Concept:
-    """Return a concept that was found in documents as the API shows it; `stored` is the one that is practised."""
-    explained = [Explained(**msgspec.structs.asdict(each)) for each in found.explained_by]
-    if stored is not None:
-        return msgspec.structs.replace(concept_of(stored), origin=found.origin, explained_by=explained)
-    return Concept(
-        id=found.phrase,
-        phrase=found.phrase,
-        mastery="not_started",
-        exercise_count=0,
-        answer_count=0,
-        last_score=None,
-        origin=found.origin,
-        explained_by=explained,
-        created_at=None,
-    )
-
-
-def _fields(stored: Any, *names: str) -> dict[str, Any]:
+def fields_of(stored: Any, *names: str) -> dict[str, Any]:
+    """Return these fields of a stored Struct, by name."""
     return {name: getattr(stored, name) for name in names}

@@ -5,7 +5,7 @@ from psycopg2.errors import ReadOnlySqlTransaction
 
 from chalicelib import wiring
 from chalicelib.stores.aws.dynamodb import Presence
-from chalicelib.stores.postgres import postgres
+from chalicelib.stores.postgres import connection
 from chalicelib.stores.postgres.postgres import Database
 from tests.conftest import execute
 from tests.support.people import People
@@ -19,19 +19,19 @@ def test_an_authenticated_get_is_two_calls_and_two_round_trips(
     for path in ("/api/v1/items", "/api/v1/me"):
         assert people("GET", path, token=token).status == 200  # opens the connection, and makes what is kept
         counts = {"dynamodb": 0, "postgres": 0}
-        asked, execute_ = Presence.asked, postgres._Cursor.execute
+        asked, execute_ = Presence.asked, connection.Cursor.execute
 
         def counted_asked(presence: Presence) -> object:
             counts["dynamodb"] += 1  # noqa: B023
             return asked(presence)  # noqa: B023
 
-        def counted_execute(cursor: postgres._Cursor, *given: object) -> None:
+        def counted_execute(cursor: connection.Cursor, *given: object) -> None:
             counts["postgres"] += 1  # noqa: B023
             execute_(cursor, *given)  # type: ignore[arg-type]  # noqa: B023
 
         with monkeypatch.context() as counted:
             counted.setattr(Presence, "asked", counted_asked)
-            counted.setattr(postgres._Cursor, "execute", counted_execute)
+            counted.setattr(connection.Cursor, "execute", counted_execute)
             assert people("GET", path, token=token).status == 200
         assert counts == {"dynamodb": 2, "postgres": 2}, path
 

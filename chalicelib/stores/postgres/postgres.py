@@ -5,18 +5,17 @@ sees only that user's rows, by row-level security. A system transaction sees all
 """
 
 import logging
-import select
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg2
 from psycopg2 import extensions
 
 from chalicelib import errors
-from chalicelib.stores.postgres.sql import Prepared
+from chalicelib.stores.postgres.connection import Connection, OneStatement, TimeUp, connect, settings_of
 from chalicelib.stores.postgres.tx import Tx
 
 T = TypeVar("T")
@@ -25,9 +24,6 @@ log = logging.getLogger("collections.postgres")
 ATTEMPTS = 3
 CONNECT_S = 3.0
 FIRST_ANSWER_S = 1.0  # an idle connection that does not answer within this time is considered dead
-SERVERS_SHARE = 0.9  # of the time left: the server ends a statement before we must drop the connection
-SETTINGS = """SELECT set_config(%s, %s, true), set_config('statement_timeout', %s, true),
-    set_config('idle_in_transaction_session_timeout', %s, true)"""
 READ_ONLY = b", set_config('transaction_read_only', 'on', true)"
 _SHUTDOWN = {"57P01", "57P02", "57P03"}  # the server shuts down, crashed, or is starting up
 _NOT_PREPARED = {"0A000", "26000"}  # a migration has changed what it returns; another session answers
@@ -47,7 +43,7 @@ class Database:
         self._timeout_s = timeout_s
         self._slots = threading.BoundedSemaphore(max_size)
         self._lock = threading.Lock()
-        self._idle: list[_Connection] = []
+        self._idle: list[Connection] = []
 
     def transact(self, user_id: str, work: Callable[[Tx], T], *, timeout_s: float | None = None) -> T:
         """Run `work` in one transaction that sees only this user's rows.
@@ -98,9 +94,9 @@ class Database:
         while True:
             try:
                 with self._connection(give_up_at) as conn, conn.cursor() as cursor:
-                    settings = _settings(cursor, setting, give_up_at)
+                    settings = settings_of(cursor, setting, give_up_at)
                     if is_read:
-                        return work(Tx(_OneStatement(cursor, settings + READ_ONLY)))
+                        return work(Tx(OneStatement(cursor, settings + READ_ONLY)))
                     cursor.execute(b"BEGIN; " + settings)
                     conn.give_up_at = give_up_at
                     answer = work(Tx(cursor))
@@ -113,7 +109,7 @@ class Database:
                 attempt += 1
 
     @contextmanager
-    def _connection(self, give_up_at: float) -> Iterator["_Connection"]:
+    def _connection(self, give_up_at: float) -> Iterator[Connection]:
         if not self._slots.acquire(timeout=max(0.0, give_up_at - monotonic())):
             raise errors.Unavailable("The database is busy.", code="database_busy")
         try:
@@ -129,14 +125,14 @@ class Database:
         finally:
             self._slots.release()
 
-    def _take(self, give_up_at: float) -> "_Connection":
+    def _take(self, give_up_at: float) -> Connection:
         with self._lock:
             conn = self._idle.pop() if self._idle else None
         if conn is not None:
             conn.give_up_at = min(give_up_at, monotonic() + FIRST_ANSWER_S)
             return conn
         try:
-            conn = _connect(
+            conn = connect(
                 self._url,
                 give_up_at=min(give_up_at, monotonic() + CONNECT_S),
                 takes_owner=self.takes_owner,
@@ -147,12 +143,12 @@ class Database:
         conn.give_up_at = give_up_at
         return conn
 
-    def _discard_all(self, conn: "_Connection") -> None:
+    def _discard_all(self, conn: Connection) -> None:
         """Close the connection and all idle ones, which are as dead as this one after the server was lost."""
         conn.close()
         self.close()
 
-    def _give_back(self, conn: "_Connection") -> None:
+    def _give_back(self, conn: Connection) -> None:
         """Keep the connection for the next transaction, or close it if it cannot be used again."""
         conn.roll_back()
         if conn.info.transaction_status != extensions.TRANSACTION_STATUS_IDLE:
@@ -172,127 +168,6 @@ class OperatorsDatabase(Database):
         return self._retrying(work, ("app.user_id", ""), None)
 
 
-class _TimeUp(psycopg2.OperationalError):
-    """The database did not answer in time, and the connection must be dropped."""
-
-
-class _Connection(extensions.connection):
-    """A connection whose every wait ends at `give_up_at`.
-
-    The driver's own waits have no timeout, and the server's timeouts do not help when the network hangs. So the driver
-    is used in its non-blocking mode, in which BEGIN and COMMIT are ordinary statements.
-    """
-
-    give_up_at: float
-
-    def __init__(self, *given: Any, **options: Any) -> None:
-        super().__init__(*given, **options)
-        self._seen: dict[Prepared, int] = {}
-        self._prepared: set[int] = set()
-
-    def wait(self) -> None:
-        while (state := self.poll()) != extensions.POLL_OK:
-            left_s = self.give_up_at - monotonic()
-            socket = select.poll()
-            socket.register(self, select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
-            if left_s <= 0 or not socket.poll(left_s * 1000):
-                raise _TimeUp("no answer in time")
-
-    def prepare(self, cursor: "_Cursor", statement: Prepared) -> str | None:
-        """Return the name of the statement that the server has prepared; None for what is executed the first time."""
-        number = self._seen.get(statement)
-        if number is None:
-            self._seen[statement] = len(self._seen)
-            return None
-        if number not in self._prepared:
-            cursor.execute(f"PREPARE s{number} AS {statement.numbered}")
-            self._prepared.add(number)
-        return f"s{number}"
-
-    def roll_back(self) -> None:
-        """Roll back an open transaction. If that fails it stays open."""
-        open_ = (extensions.TRANSACTION_STATUS_INTRANS, extensions.TRANSACTION_STATUS_INERROR)
-        if self.info.transaction_status in open_:
-            with suppress(psycopg2.Error), self.cursor() as cursor:
-                cursor.execute("ROLLBACK")
-
-
-class _Cursor(extensions.cursor):
-    def execute(self, statement: str | bytes, values: Any = None) -> None:
-        if isinstance(statement, Prepared):
-            statement, values = self.prepared(statement, values)
-        super().execute(statement, values)
-        self.connection.wait()
-
-    def prepared(self, statement: Prepared, values: Any) -> tuple[str, Any]:
-        """Return the statement as the server has it prepared, with its values; at its first execution as it is."""
-        name = self.connection.prepare(self, statement)
-        if name is None:
-            return statement, values
-        values = [values[each] for each in statement.names]
-        return f"EXECUTE {name} ({', '.join(['%s'] * len(values))})" if values else f"EXECUTE {name}", values
-
-
-class _OneStatement:
-    """A cursor for one statement, which is sent together with the settings of its transaction."""
-
-    def __init__(self, cursor: _Cursor, settings: bytes) -> None:
-        self._cursor, self._settings = cursor, settings
-
-    def execute(self, statement: str, values: Any = None) -> None:
-        if not self._settings:
-            raise RuntimeError("Database.read runs one statement; use transact for more.")
-        if isinstance(statement, Prepared):
-            statement, values = self._cursor.prepared(statement, values)
-        self._cursor.execute(self._settings + b"; " + self._cursor.mogrify(statement, values))
-        self._settings = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cursor, name)
-
-
-def _settings(cursor: _Cursor, setting: tuple[str, str], give_up_at: float) -> bytes:
-    """Return the statement that makes a transaction a user's or a role's, and bounds its time on the server."""
-    servers_ms = str(max(1, int(1000 * SERVERS_SHARE * (give_up_at - monotonic()))))
-    found: bytes = cursor.mogrify(SETTINGS, (*setting, servers_ms, servers_ms))
-    return found
-
-
-def _connect(url: str, *, give_up_at: float, takes_owner: bool) -> _Connection:
-    conn: _Connection = psycopg2.connect(
-        url,
-        async_=True,
-        connection_factory=_Connection,
-        cursor_factory=_Cursor,
-        application_name="collections",
-        keepalives_idle=30,
-        tcp_user_timeout=10_000,
-    )
-    try:
-        conn.give_up_at = give_up_at
-        conn.wait()
-        if not takes_owner:
-            _refuse_powerful_role(conn)
-    except BaseException:
-        conn.close()
-        raise
-    return conn
-
-
-def _refuse_powerful_role(conn: _Connection) -> None:
-    """Raise Misconfigured for roles that row-level security does not bind: superusers, BYPASSRLS, operators."""
-    with conn.cursor() as cursor:
-        cursor.execute(
-            "SELECT rolsuper OR rolbypassrls OR pg_has_role(oid, 'collections_operator', 'MEMBER') "
-            " FROM pg_roles WHERE rolname = current_user"
-        )
-        if cursor.fetchone() == (True,):
-            raise errors.Misconfigured(
-                "DATABASE_URL must log in as collections_app, not as an owner or superuser.",
-                code="database_role",
-            )
-
-
 def _is_transient(error: psycopg2.Error) -> bool:
     return _is_lost(error) or error.pgcode in ("40001", "40P01")
 
@@ -310,7 +185,7 @@ def _is_lost(error: psycopg2.Error) -> bool:
 
 def _translated(error: psycopg2.Error) -> Exception:
     code = error.pgcode or ""
-    if isinstance(error, _TimeUp) or code in ("57014", "55P03"):
+    if isinstance(error, TimeUp) or code in ("57014", "55P03"):
         return errors.Unavailable(
             "The database did not answer in time; try again soon.", code="database_timeout"
         )

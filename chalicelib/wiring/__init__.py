@@ -11,7 +11,6 @@ from chalicelib.errors import Forbidden, Misconfigured
 from chalicelib.model.accounts.signed_links import Links
 from chalicelib.model.accounts.tokens import Signing
 from chalicelib.providers import Analyzer, ChatModel, Embedder, Mailer, Reranker, Upstream
-from chalicelib.settings import InvalidSetting
 from chalicelib.wiring.clients import client, dynamodb, events, sqs, ssm
 from chalicelib.wiring.configuration import doubt_settings as doubt_settings
 from chalicelib.wiring.configuration import renew_settings as renew_settings
@@ -245,32 +244,9 @@ def reranker() -> Reranker | None:
 @once
 def upstreams() -> dict[str, Upstream]:
     """Return the services behind the gateway, by name."""
-    from ipaddress import ip_network
-    from time import monotonic
+    from chalicelib.wiring.gateway import make_upstreams
 
-    from chalicelib.model.gateway.gateway import identity_key
-    from chalicelib.model.gateway.gateway_routes import ROUTES, variable_of
-    from chalicelib.providers.gateway.upstream import HttpUpstream
-    from chalicelib.providers.gateway.upstream_service import UpstreamService
-    from chalicelib.providers.http.dial import AddressRules, origin_of
-
-    found = settings()
-    networks = tuple(ip_network(network) for network in found.upstream_allow_private)
-    rules = AddressRules(allow_private=networks, allow_loopback=found.environment == "local")
-    services: dict[str, Upstream] = {}
-    for name, url in found.upstream_urls.items():
-        if name not in {route.upstream for route in ROUTES}:
-            raise InvalidSetting(f"{variable_of(name)}: no route of the gateway leads there")
-        origin = origin_of(url)
-        services[name] = UpstreamService(
-            name=name,
-            url=url,
-            base_path=origin.base_path,
-            key=identity_key(found.upstream_identity_secret or "", name),
-            send=HttpUpstream(origin, rules=rules).send,
-            clock=monotonic,
-        )
-    return services
+    return make_upstreams(settings())
 
 
 @once

@@ -16,7 +16,8 @@ import app
 import chalicelib.stores
 from chalicelib.api.http.routes import Route
 from tests.support.emulated import BUCKET
-from tests.support.hall import MISSING, PRIVATE, PUBLIC, ROUTES, SILENT, Asked, Hall, requests, tells_of
+from tests.support.hall import Asked, Hall, tells_of
+from tests.support.hall_routes import MISSING, PRIVATE, PUBLIC, ROUTES, SILENT, requests
 
 MAILS = {"/api/v1/me/email"}
 # Numbers and dates, which do not tell whose they are: tests/practice/test_reviews.py shows that they are one's own.

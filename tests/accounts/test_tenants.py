@@ -6,7 +6,8 @@ import re
 import pytest
 
 from tests.support.emulated import BUCKET
-from tests.support.hall import NEW, PRIVATE, ROUTES, SEARCH, UPLOAD, Hall, requests, tells_of
+from tests.support.hall import SEARCH, UPLOAD, Hall, tells_of
+from tests.support.hall_routes import NEW, PRIVATE, ROUTES, requests
 from tests.support.world import jpeg
 
 

@@ -5,32 +5,9 @@ from typing import Any
 import pytest
 
 from tests.practice.conftest import PAGES
-from tests.support.talking import Talk, document
+from tests.practice.generating import EVALUATE, GENERATE, REMEDIATE, SPOOL, answer, generate
+from tests.support.talking import Talk
 from tests.support.world import jpeg
-
-GENERATE, EVALUATE, REMEDIATE = (f"/api/exercise/{name}" for name in ("generate", "evaluate", "remediate"))
-SPOOL = {
-    "concept_id": "wear of a bicycle chain",
-    "student_id": "student-1",
-    "student_interests": ["mechanics", "opera"],
-    "life_category": "career",
-    "difficulty": "basic",
-}
-
-
-def generate(learner: Talk, **more: Any) -> dict[str, Any]:
-    reply = learner("POST", GENERATE, {**SPOOL, **more})
-    assert reply.status == 200, reply
-    found: dict[str, Any] = reply.body["exercise"]
-    return found
-
-
-def answer(learner: Talk, exercise: dict[str, Any], text: str) -> dict[str, Any]:
-    body = {"exercise_id": exercise["exercise_id"], "student_id": "student-1", "response_text": text}
-    reply = learner("POST", EVALUATE, body)
-    assert reply.status == 200, reply
-    found: dict[str, Any] = reply.body
-    return found
 
 
 def test_a_spool_request_gets_an_exercise_with_its_proof(learner: Talk) -> None:
@@ -115,18 +92,6 @@ def test_an_idempotency_key_makes_one_exercise_and_one_evaluation(learner: Talk)
     assert learner.world.sql(
         "SELECT (SELECT count(*) FROM exercises), (SELECT count(*) FROM evaluations)"
     ) == [(1, 1)]
-
-
-def test_a_changed_source_makes_its_exercises_stale(learner: Talk) -> None:
-    exercise = generate(learner)
-    wrong = answer(learner, exercise, "no idea")
-    place = f"/api/v1/exercises/{exercise['exercise_id']}"
-    assert learner("GET", place).body["metadata"]["stale"] is False
-    learner.world.ingest("alice/chain.pdf", document("The page is about something else now."))
-    assert learner("GET", place).body["metadata"]["stale"] is True
-    refused = learner("POST", REMEDIATE, {"evaluation_id": wrong["evaluation"]["evaluation_id"]})
-    assert (refused.status, refused.body["code"]) == (409, "stale")
-    assert learner("POST", GENERATE, SPOOL).status == 404  # neither the cached one nor a new one
 
 
 def test_mastery_follows_the_last_answers_of_a_learner(learner: Talk) -> None:
@@ -225,17 +190,6 @@ def test_the_language_is_that_of_the_apps_own_words(learner: Talk) -> None:
     assert exercise["content"].startswith("Ergänze den Satz: ") and exercise["metadata"]["language"] == "de"
 
 
-def test_a_retired_exercise_does_not_come_back_as_a_near_copy(learner: Talk) -> None:
-    quotes = []
-    while (reply := learner("POST", GENERATE, {**SPOOL, "kind": "cloze"})).status == 200:
-        exercise = reply.body["exercise"]
-        quotes.append(exercise["metadata"]["citation"]["quote"])
-        learner("PATCH", f"/api/v1/exercises/{exercise['exercise_id']}", {"retired": True})
-    assert len(quotes) == len(set(quotes)) >= 3 and "near_duplicate" in reply.body["detail"]
-    other_words = learner("POST", GENERATE, {**SPOOL, "concept_id": "chains of bicycles", "kind": "cloze"})
-    assert other_words.status == 404
-
-
 def test_an_image_is_asked_about_with_its_picture(learner: Talk) -> None:
     world = learner.world
     world.ingest("alice/sign.jpg", jpeg())
@@ -254,32 +208,6 @@ def test_an_image_is_asked_about_with_its_picture(learner: Talk) -> None:
     assert exercise["expected_steps"] == ["tabby cat"]
     assert answer(learner, exercise, "Tabby cat")["next_action"] == "complete"
     assert answer(learner, exercise, "teapot")["next_action"] == "remediate"
-
-
-def test_an_edited_exercise_passes_the_gate_again(learner: Talk) -> None:
-    exercise = generate(learner, kind="cloze")
-    place, key = f"/api/v1/exercises/{exercise['exercise_id']}", exercise["expected_steps"][0]
-    gap = exercise["metadata"]["question"].removeprefix("Complete the sentence: ")
-    edited = learner("PATCH", place, {"question": f"Fill the gap: {gap}", "hints": ["Look at page 1."]}).body
-    assert edited["content"].startswith("Fill the gap: ") and edited["hints"] == ["Look at page 1."]
-    assert edited["metadata"]["edited_at"] and edited["expected_steps"] == [key]
-    faults = [
-        ({"key": "elephant"}, "key"),
-        ({"question": f"Is it {key}? {gap}"}, "key"),
-        ({"question": "No gap at all."}, "key"),
-        ({"question": f"{gap} See evil.example in 1999."}, "question"),
-        ({"hints": [f"It is {key}."]}, "hints"),
-    ]
-    for change, field in faults:
-        refused = learner("PATCH", place, change)
-        assert (refused.status, refused.body["code"], refused.body["field"]) == (400, "refused", field), (
-            change
-        )
-    assert learner("GET", place).body == edited
-    learner.world.ingest("alice/chain.pdf", document("The page is about something else now."))
-    stale = learner("PATCH", place, {"question": f"Again: {gap}"})
-    assert (stale.status, stale.body["code"]) == (409, "stale")
-    assert learner("PATCH", place, {"report": "its page has changed"}).status == 200
 
 
 REFUSED: list[tuple[dict[str, Any], int, str]] = [

@@ -2,7 +2,6 @@
 
 import re
 import threading
-from collections.abc import Iterator
 from time import sleep
 from typing import Any
 
@@ -10,28 +9,15 @@ import psycopg2
 import pytest
 
 from chalicelib import wiring
-from chalicelib.errors import CollectionsError, Conflict, InvalidInput
+from chalicelib.errors import CollectionsError, Conflict
 from chalicelib.events import handlers
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.listing import Cut
 from chalicelib.ops.search import reembed
 from chalicelib.ops.search.passages import find_passages
 from chalicelib.ops.search.search import SearchResult, search_items
-from tests.support.next_model import MODEL, Moving
+from tests.support.next_model import MODEL, WORDS, Moving
 from tests.support.talking import Talk, document
-from tests.support.world import World
-
-WORDS = ("apple", "bicycle", "candle", "guitar")
-
-
-@pytest.fixture
-def moving(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moving]:
-    made = Moving(world, monkeypatch)
-    for user in ("alice", "bob"):
-        for word in WORDS:
-            world.ingest(f"{user}/{word}.pdf", document(f"The {word} of {user} is by the {word} house."))
-    yield made
-    made.operators.close()
 
 
 def find(query: str, user: str = "alice", mode: Any = "semantic") -> SearchResult:
@@ -166,57 +152,6 @@ def test_new_items_land_in_both_sets_while_both_models_are_configured(moving: Mo
     assert first("island house") == "island"
 
 
-def test_a_crash_in_the_middle_costs_nothing_twice(moving: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reembed, "BATCH", 3)
-    moving.configure()
-    moving.begin()
-    handlers.minute_passed()
-    (message,) = moving.world.messages()
-    moving.world.providers.embedded.clear()
-    moving.world.sql(
-        "CREATE SEQUENCE kept; CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " IF nextval('kept') > 7 THEN RAISE EXCEPTION 'killed'; END IF; RETURN NEW; END $$;"
-        "GRANT USAGE ON SEQUENCE kept TO PUBLIC;"
-        "CREATE TRIGGER die BEFORE INSERT ON vectors FOR EACH ROW EXECUTE FUNCTION die()"
-    )
-    with pytest.raises(Exception, match="killed"):
-        moving.world.deliver(message)
-    assert moving.vectors()[MODEL] == 6
-    with pytest.raises(Conflict) as refused:
-        moving.command("promote")
-    assert refused.value.code == "generation_incomplete" and first("apple house") == "apple"
-    moving.world.sql("DROP TRIGGER die ON vectors")
-    moving.world.wait()
-    assert len(set(moving.vectors().values())) == 1
-    compared = 2 * 16  # queries, by both models
-    assert len(moving.world.providers.embedded) <= moving.vectors()[MODEL] + 3 + compared, (
-        "one batch more than once"
-    )
-    assert moving.command("promote") == "generation 2 is live"
-
-
-def test_it_goes_on_where_its_time_ran_out(moving: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reembed, "BATCH", 4)
-    moving.configure()
-    moving.begin()
-    handlers.minute_passed()
-    monkeypatch.setattr(reembed, "RESERVE_S", 1000.0)
-    moving.world.step()
-    assert moving.vectors()[MODEL] == 0
-    monkeypatch.setattr(reembed, "RESERVE_S", 5.0)
-    moving.world.wait()
-    assert len(set(moving.vectors().values())) == 1
-
-
-def test_a_cancelled_run_embeds_no_more(moving: Moving) -> None:
-    moving.configure()
-    run_id = moving.begin()
-    handlers.minute_passed()
-    moving.world.sql(f"UPDATE tasks SET state = 'cancelled' WHERE run_id = '{run_id}'")
-    moving.world.run()
-    assert moving.vectors()[MODEL] == 0
-
-
 def test_a_stack_whose_model_is_changed_finds_all_before_during_and_after(moving: Moving) -> None:
     """From today's index, as the release before left it: one live set, and no word of generations."""
     for mode in ("semantic", "hybrid", "lexical"):
@@ -253,33 +188,6 @@ def test_a_generation_is_promoted_whole(moving: Moving) -> None:
     assert moving.world.sql(live) == [(["seer", "test-embedding"],)]
 
 
-def test_what_an_operator_is_told(moving: Moving) -> None:
-    for name in ("estimate-reembed", "reembed"):
-        with pytest.raises(InvalidInput, match="NEXT_EMBEDDING_MODEL"):
-            moving.command(name)
-    for name in ("promote", "rollback"):
-        with pytest.raises(Conflict):
-            moving.command(name)
-    assert moving.command("generations").startswith("1 live: text test-embedding 64, live since ")
-
-
-def test_a_run_whose_model_is_no_longer_configured_waits(moving: Moving) -> None:
-    moving.configure()
-    run_id = moving.begin()
-    moving.configure(None)
-    handlers.minute_passed()
-    moving.world.run()
-    found = moving.world.sql(f"SELECT state, error_code, attempt FROM tasks WHERE run_id = '{run_id}'")
-    assert found == [("ready", "no_embedder", 0)]
-
-
-def test_ndcg_is_the_textbooks() -> None:
-    assert reembed.ndcg(["a", "b"], ["a"]) == 1.0
-    assert reembed.ndcg(["b", "a"], ["a"]) == pytest.approx(0.6309, abs=1e-4)
-    assert reembed.ndcg(["c", "a", "b"], ["a", "b"]) == pytest.approx(0.6934, abs=1e-4)
-    assert reembed.ndcg([], ["a"]) == 0.0
-
-
 def test_users_questions_are_judgements(moving: Moving) -> None:
     """The pages that an answer cites are the relevant ones of its question."""
     moving.world.sql(
@@ -310,3 +218,32 @@ def test_an_administrator_moves_the_index_by_a_job(moving: Moving, talk: Talk) -
     assert (ended["state"], ended["comparison"]["queries"]) == ("succeeded", 16)
     assert len(set(moving.vectors().values())) == 1
     assert moving.command("promote") == "generation 2 is live" and first("apple house") == "apple"
+
+
+def test_a_crash_in_the_middle_costs_nothing_twice(moving: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reembed, "BATCH", 3)
+    moving.configure()
+    moving.begin()
+    handlers.minute_passed()
+    (message,) = moving.world.messages()
+    moving.world.providers.embedded.clear()
+    moving.world.sql(
+        "CREATE SEQUENCE kept; CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF nextval('kept') > 7 THEN RAISE EXCEPTION 'killed'; END IF; RETURN NEW; END $$;"
+        "GRANT USAGE ON SEQUENCE kept TO PUBLIC;"
+        "CREATE TRIGGER die BEFORE INSERT ON vectors FOR EACH ROW EXECUTE FUNCTION die()"
+    )
+    with pytest.raises(Exception, match="killed"):
+        moving.world.deliver(message)
+    assert moving.vectors()[MODEL] == 6
+    with pytest.raises(Conflict) as refused:
+        moving.command("promote")
+    assert refused.value.code == "generation_incomplete" and first("apple house") == "apple"
+    moving.world.sql("DROP TRIGGER die ON vectors")
+    moving.world.wait()
+    assert len(set(moving.vectors().values())) == 1
+    compared = 2 * 16  # queries, by both models
+    assert len(moving.world.providers.embedded) <= moving.vectors()[MODEL] + 3 + compared, (
+        "one batch more than once"
+    )
+    assert moving.command("promote") == "generation 2 is live"

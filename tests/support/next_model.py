@@ -11,6 +11,7 @@ from tests.support.world import World
 
 MODEL, DIMENSIONS = "next-embedding", 32
 ADMIN = "admin@example.org"
+WORDS = ("apple", "bicycle", "candle", "guitar")  # each in a document of its own
 
 
 class Moving:

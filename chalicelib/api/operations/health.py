@@ -95,7 +95,7 @@ def _health() -> Health:
         tables=wiring.tables(),
         names=(settings.sessions_table, settings.rate_limits_table),
     )
-    models = _models(settings.models)
+    models = _models(settings.models, keyless_chat=settings.environment == "local")
     checks |= {role: "ok" if said else "not_configured" for role, said in models.items()}
     healthy = all(answer == "ok" for answer in checks.values())
     return Health(
@@ -107,16 +107,17 @@ def _health() -> Health:
     )
 
 
-def _models(chosen: ModelSettings) -> dict[str, str]:
+def _models(chosen: ModelSettings, *, keyless_chat: bool) -> dict[str, str]:
     """Return the providers and models of each role, in the order they are asked; empty for none.
 
-    Without a chat model answers are made of quotes: a stage chooses that by CHAT_PROVIDER=none, and local begins so.
+    Answers made of quotes are what local has for a chat model. On AWS they are what is left without one.
     """
     embedders = [chosen.embedder] if chosen.embedder else []
+    quoting = "quotes from the files, without a model" if keyless_chat else ""
     return {
         "analyzer": _named(chosen.analyzers),
         "embedder": _named(embedders),
-        "chat": _named(chosen.chats) or "quotes from the files, without a model",
+        "chat": _named(chosen.chats) or quoting,
     }
 
 

@@ -46,7 +46,7 @@ mutants: $(READY) ## Take each protection out and see a test fail; ONLY=text, SI
 package: $(READY) ## Build the Lambda package and its template for STAGE (default dev)
 	@$(PY) -m deploy.package --stage $(STAGE)
 
-audit: $(READY) ## Check the templates of all stages with cfn-lint and checkov
+audit: $(READY) ## Check the templates of all stages with cfn-lint, checkov and, if it is there, terraform
 	@$(PY) -m deploy.audit
 
 rehearse: $(READY) ## Deploy STAGE into an emulated account, use it, and delete it again

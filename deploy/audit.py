@@ -1,4 +1,4 @@
-"""Checks the templates of every stage with cfn-lint and checkov: `make audit`.
+"""Checks the templates of every stage with cfn-lint and checkov, and Terraform's with terraform: `make audit`.
 
 checkov lives in an environment of its own, build/audit, as beside this project's pins pip falls back to an old one.
 """
@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deploy import base
-from deploy.package import build_template
+from deploy import base, terraform
+from deploy.package import build_template, build_terraform
 from deploy.policies import ROOT, STAGES
 from deploy.script import say
 from local.sam import expand
@@ -104,7 +104,11 @@ def main() -> None:
     }
     for tool, found in results.items():
         say(f"{tool}: {found or 'nothing found'}")
-    sys.exit(any(results.values()))
+    folder = ROOT / "build" / "templates" / "terraform"
+    build_terraform("dev", folder, has_libraries=False)
+    is_valid, told_by_terraform = terraform.validate(folder)
+    say(f"terraform: {told_by_terraform}")
+    sys.exit(any(results.values()) or not is_valid)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy import overlay, provisioned, zips
+from deploy import overlay, provisioned, terraform, zips
 from deploy.policies import ROOT, STAGES
 
 VERSIONS = ("3.13", "3.12", "3.14")
@@ -105,19 +105,23 @@ def build_template(stage: str, to: Path) -> dict[str, Any]:
     return finish_template(to / "sam.json", code_hash="0" * 64)
 
 
-def build_terraform(stage: str, to: Path) -> Path:
+def build_terraform(stage: str, to: Path, *, has_libraries: bool = True) -> Path:
     """Write chalice.tf.json and deployment.zip to the directory `to`. Return the zip's path. Raise CannotPackage.
 
-    Chalice cannot say in Terraform how long logs are kept, nor what the overlay adds: add these to your own files.
+    Without libraries it is only good to be checked. Chalice cannot say in Terraform how long logs are kept, nor what
+    the overlay adds: add these to your own files.
     """
     python = make_environment(find_python())
     sources = to.with_name(f"{to.name}-sources")
     stage_sources(sources)
+    if not has_libraries:
+        (sources / "requirements.txt").write_text("")
     config = sources / ".chalice" / "config.json"
     settings = json.loads(config.read_text())
     settings["stages"][stage].pop("log_retention_in_days", None)
     config.write_text(json.dumps(settings))
     run_chalice(stage, sources, to, python, "--pkg-format", "terraform")
+    terraform.finish(to / "chalice.tf.json")
     zips.compile_zip(to / "deployment.zip", python)
     return to / "deployment.zip"
 

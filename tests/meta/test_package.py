@@ -18,7 +18,7 @@ import deploy.package
 from chalicelib.api.http.problems import STATUS_OF_ERROR, UPLOADS_PATH, Problem
 from chalicelib.model.gateway.gateway_routes import ROUTES
 from chalicelib.model.work.tasks import POLICIES
-from deploy import base, hollow, zips
+from deploy import base, hollow, terraform, zips
 from deploy.overlay import logical_id
 from deploy.package import CannotPackage, build, build_terraform, find_python, make_environment, stage_sources
 from deploy.policies import ARRIVALS, CONFIG, CONSUMERS, DEAD_LETTERS, FUNCTIONS, ROOT, lambda_name
@@ -265,7 +265,13 @@ def test_the_api_calls_the_environments_that_wait(expanded: dict[str, Any]) -> N
 def test_the_app_can_be_packaged_for_terraform(package: Path, tmp_path: Path) -> None:
     zipped = build_terraform("dev", tmp_path / "dev")
     assert zipped.stat().st_size <= zips.LIMIT_BYTES
-    made = json.loads((tmp_path / "dev" / "chalice.tf.json").read_text())["resource"]
+    text = (tmp_path / "dev" / "chalice.tf.json").read_text()
+    assert not re.search(r"(?<!\$)\$\{aws:", text), "Terraform would read IAM's variables as its own"
+    assert "null_data_source" not in text, "nothing uses it, and it wants a provider of its own"
+    assert json.loads(text)["terraform"]["required_version"] == ">= 1.4", "Chalice forbids it"
+    is_valid, told = terraform.validate(tmp_path / "dev")
+    assert is_valid, told
+    made = json.loads(text)["resource"]
     assert {each["function_name"] for each in made["aws_lambda_function"].values()} == {
         lambda_name(function, "dev") for function in FUNCTIONS
     }

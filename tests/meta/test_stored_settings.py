@@ -49,7 +49,7 @@ class Stage:
 def stage(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     known = {name: getattr(wiring.settings(), name.lower()) for name in ("DATABASE_URL", "IMAGES_BUCKET")}
     names = ("SESSION_SECRET", "ANONYMOUS_USER", "EMBEDDINGS_URL", "EMBEDDING_MODEL", "EMBEDDING_DIMENSIONS")
-    for name in (*known, *names, "ANALYZER_URL", "SESSIONS_TABLE", "RATE_LIMITS_TABLE"):
+    for name in (*known, *names, "ANALYZER_URL", "CHAT_PROVIDER", "SESSIONS_TABLE", "RATE_LIMITS_TABLE"):
         monkeypatch.delenv(name)
     for name, value in environment("dev").items():
         monkeypatch.setenv(name, value)
@@ -80,6 +80,22 @@ def test_a_stage_answers_with_what_parameter_store_holds(stage: Stage) -> None:
     assert (answer.status, answer.body["environment"]) == (200, "dev")
     found = stage.get("/api/v1/registration", origin="https://b.example")
     assert found.headers["Access-Control-Allow-Origin"] == "https://b.example"
+
+
+def test_without_a_chat_model_a_stage_on_aws_is_not_healthy_and_says_so(stage: Stage) -> None:
+    """It answers with quotes all the same, as whoever chose CHAT_PROVIDER=none wants it: it is ready for traffic."""
+    stage.put(CHAT_PROVIDER="none")
+    health, ready = stage.get("/health"), stage.get("/health/ready")
+    assert (health.status, health.body["status"], ready.status) == (200, "degraded", 200)
+    checks = health.body["checks"].items()
+    assert {part: said for part, said in checks if said != "ok"} == {"chat": "not_configured"}
+    assert health.body["parts"]["chat"] == "none"
+
+
+def test_without_a_key_a_stage_on_aws_has_bedrock_and_is_healthy(stage: Stage) -> None:
+    health = stage.get("/health").body
+    assert set(health["checks"].values()) == {"ok"}, health
+    assert all(health["parts"][role].startswith("bedrock ") for role in ("analyzer", "embedder", "chat"))
 
 
 def test_all_pages_are_read_and_nothing_of_another_stage_or_folder(stage: Stage) -> None:

@@ -35,11 +35,13 @@ def variables(vendor: str, url: str, key: str) -> dict[str, str]:
             **{"VOYAGE_API_KEY": key, "EMBEDDING_PROVIDER": "voyage", "EMBEDDINGS_URL": f"{url}/v1"},
             **{"RERANK_PROVIDER": "voyage", "RERANK_URL": f"{url}/v1", "EMBEDDING_MODEL": ""},
         }
-    if vendor == "openai":
+    if vendor == "openai and cohere":
         return {
             **{"OPENAI_API_KEY": key, "ANALYZER_PROVIDER": "openai", "ANALYZER_URL": f"{url}/v1"},
             **{"ANALYZER_MODEL": "gpt-4o", "CHAT_PROVIDER": "openai", "CHAT_URL": f"{url}/v1"},
             **{"CHAT_MODEL": "gpt-4o", "EMBEDDING_PROVIDER": "openai", "EMBEDDINGS_URL": f"{url}/v1"},
+            **{"RERANK_PROVIDER": "cohere", "RERANK_URL": f"{url}/v2", "RERANK_MODEL": "rerank-v3.5"},
+            **{"RERANK_API_KEY": key},
         }
     return {
         **{"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url, "AWS_SECRET_ACCESS_KEY": key},

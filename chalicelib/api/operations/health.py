@@ -71,11 +71,13 @@ def get_liveness(request: Request) -> Live:
     public=True,
     cost="none",
     always=True,
-    summary="Whether the settings are right, and Postgres and DynamoDB answer.",
+    summary="Whether the settings are right, Postgres and DynamoDB answer, and work goes on.",
 )
 def get_readiness(request: Request) -> Response:
+    """Answer 503 while a part is away; a stage that has chosen to have no chat model is ready, though not healthy."""
     found = _health()
-    return Response(found, status=200 if found.status == "healthy" else 503)
+    away = [part for part, answer in found.checks.items() if answer != "ok" and part != "chat"]
+    return Response(found, status=503 if away else 200)
 
 
 def _health() -> Health:

@@ -51,16 +51,18 @@ def open_archive(file: BinaryIO) -> zipfile.ZipFile:
         ) from error
 
 
-def list_files(archive: zipfile.ZipFile, limits: EntryLimits) -> list[RunFile]:
-    """Return a line for each file of the archive, with its verdict if it is not to be read. Raise BadFile."""
-    entries = archive.infolist()
-    if len(entries) > limits.max_entries:
-        said = (
-            f"The archive has {len(entries):,} entries; at most {limits.max_entries:,} are taken. Divide it."
-        )
+def check_length(archive: zipfile.ZipFile, limits: EntryLimits) -> None:
+    """Raise BadFile for an archive of too many entries."""
+    count = len(archive.infolist())
+    if count > limits.max_entries:
+        said = f"The archive has {count:,} entries; at most {limits.max_entries:,} are taken. Divide it."
         raise BadFile(said, code="too_many_entries")
-    files, total = [], 0
-    for number, entry in enumerate(entries, start=1):
+
+
+def list_files(archive: zipfile.ZipFile, limits: EntryLimits) -> Iterator[RunFile]:
+    """Yield a line for each file of the archive, with its verdict if it is not to be read."""
+    total = 0
+    for number, entry in enumerate(archive.infolist(), start=1):
         if entry.is_dir():
             continue
         verdict = _verdict(entry, limits)
@@ -70,18 +72,15 @@ def list_files(archive: zipfile.ZipFile, limits: EntryLimits) -> list[RunFile]:
                 said = f"The files up to this one have more than {limits.max_total_bytes:,} bytes together."
                 verdict = ("failed", "archive_too_large", said)
         outcome, code, message = verdict or (None, None, None)
-        files.append(
-            RunFile(
-                number=number,
-                line=number,
-                name=shown_name(entry.filename),
-                size_bytes=entry.file_size,
-                outcome=outcome,  # type: ignore[arg-type]
-                code=code,
-                message=message,
-            )
+        yield RunFile(
+            number=number,
+            line=number,
+            name=shown_name(entry.filename),
+            size_bytes=entry.file_size,
+            outcome=outcome,  # type: ignore[arg-type]
+            code=code,
+            message=message,
         )
-    return files
 
 
 def read_entry(archive: zipfile.ZipFile, number: int) -> Iterator[bytes]:

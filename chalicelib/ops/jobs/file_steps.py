@@ -1,6 +1,9 @@
 """The steps of the kinds whose runs have files: ingest, zip_import, reprocess."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -115,26 +118,29 @@ def _list_input(
         )
     if is_archive:
         ranged = open_ranges(run.input_key, size_bytes, etag, blobs=blobs)
-        listed = archives.list_files(archives.open_archive(ranged), limits)  # type: ignore[arg-type]
+        archive = archives.open_archive(ranged)  # type: ignore[arg-type]
+        archives.check_length(archive, limits)
+        listed: Callable[[], Iterable[RunFile]] = partial(archives.list_files, archive, limits)
     elif run.kind == "zip_import":
         raise BadFile(
             "What was uploaded is not a zip archive; a job of kind ingest takes it.", code="not_an_archive"
         )
     else:
         key = parse_key(run.input_key)
-        listed = [RunFile(number=1, name=key.name, key=key.key, size_bytes=size_bytes)]
+        only = RunFile(number=1, name=key.name, key=key.key, size_bytes=size_bytes)
+        listed = partial(list, [only])
 
     def write(tx: Tx) -> None:
         if not is_archive:
             require_storage(tx, parse_key(run.input_key or ""), size_bytes, limit_bytes=limit_bytes(tx))
-        for start in range(0, len(listed), LINES_AT_ONCE):
-            files.insert(tx, claim.user_id, run.id, listed[start : start + LINES_AT_ONCE])
+        lines, ended = iter(listed()), Counter[str | None]()
+        while page := list(islice(lines, LINES_AT_ONCE)):
+            files.insert(tx, claim.user_id, run.id, page)
+            ended.update(file.outcome for file in page)
         runs.set_input(tx, claim.user_id, run.id, key=run.input_key or "", etag=etag)
         runs.set_progress(tx, claim.user_id, run.id, {"archive_bytes": size_bytes} if is_archive else {})
-        runs.set_total(tx, claim.user_id, run.id, len(listed))
-        refused = [file.outcome for file in listed]
-        counts = {"failed": refused.count("failed"), "skipped": refused.count("skipped")}
-        runs.add_counts(tx, claim.user_id, run.id, **counts)
+        runs.set_total(tx, claim.user_id, run.id, ended.total())
+        runs.add_counts(tx, claim.user_id, run.id, failed=ended["failed"], skipped=ended["skipped"])
 
     return write
 

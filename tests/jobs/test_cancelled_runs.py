@@ -19,6 +19,7 @@ from chalicelib.ops.work.stages import WriteResults
 from chalicelib.stores.library import items
 from tests.jobs.test_archives import photos
 from tests.support.running import RUNS, Runner, zipped
+from tests.support.world import jpeg
 
 
 def begun(runner: Runner, count: int, **run: Any) -> str:
@@ -272,3 +273,19 @@ def test_what_is_old_is_deleted_with_its_objects(runner: Runner) -> None:
     runner.world.sweep()
     assert runner("GET", f"{RUNS}/{run_id}")[0] == 404
     assert [key.rpartition("/")[2] for key in runner.world.objects() if run_id in key] == ["0.jpg"]
+
+
+def test_the_file_of_a_run_that_refused_it_becomes_no_item_and_is_deleted_with_the_run(
+    runner: Runner,
+) -> None:
+    run_id = runner.begin(kind="zip_import")
+    event = runner.send(run_id, jpeg())
+    runner.world.run(event)
+    assert runner.run(run_id)["error"]["code"] == "not_an_archive"
+    runner.world.run(event)  # late, once more
+    runner.world.sweep()
+    assert runner.world.sql("SELECT count(*) FROM items") == [(0,)]
+    assert runner.world.objects() == [event["detail"]["object"]["key"]]
+    runner.world.sql("UPDATE job_runs SET finished_at = now() - interval '31 days'")
+    runner.world.sweep()
+    assert runner.world.objects() == []

@@ -119,7 +119,7 @@ def _begin(tx: Tx, run_id: str, arrival: Arrival) -> tuple[ItemRef | None, bool]
         return None, tasks.hasten(tx, user_id, run_id)
     if run is None or run.input_key != key:
         uploads.insert_deletions(tx, user_id, {key: arrival.etag})  # nobody waits for it
-    elif run.state not in ("queued", "validating") and "archive_bytes" not in run.progress:
+    elif run.running_at is not None and "archive_bytes" not in run.progress:
         ref = register(tx, arrival)  # the file was put again: as anywhere, its item has the newer bytes
         return ref, ref is not None
     return None, False

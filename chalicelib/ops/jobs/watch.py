@@ -92,7 +92,8 @@ def _prune(tx: Tx, name: RunName) -> None:
     if run is None:
         return
     gone: dict[str, str | None] = {file_key(name.user_id, run.id, file): None for file in (RESULTS, ERRORS)}
-    if run.input_key and "archive_bytes" in run.progress:
+    is_item = run.running_at is not None and "archive_bytes" not in run.progress
+    if run.input_key and not is_item:
         gone[run.input_key] = run.input_etag
     if run.kind == "export":
         written = [file_key(name.user_id, run.id, EXPORT_FILE)]

@@ -9,15 +9,16 @@ from chalicelib import wiring
 from tests.jobs.test_exports import download
 from tests.practice.conftest import CHAIN
 from tests.support.running import Runner
+from tests.support.world import jpeg
 
 CONCEPT = {"concept_id": "wear of a bicycle chain", "student_id": "student-1", "student_interests": ["opera"]}
 CONCEPT |= {"life_category": "career", "difficulty": "basic", "kind": "cloze"}
 # What an import makes anew: places in this bucket and this database, and when the item became ready here.
 OWN = (
     *("user_id", "owner", "id", "chunk_id", "set_id", "key", "etag", "thumbnail_key", "preview_key"),
-    *("updated_at", "ready_at", "added_at"),
+    *("updated_at", "ready_at"),
 )
-SORTED_BY_ID = {"items": "id", "collections": "id", "conversations": "id", "messages": "id", "concepts": "id"}
+HAVE_IDS = ("items", "collections", "conversations", "messages", "concepts", "exercises", "reviews", "decks")
 
 
 def be(runner: Runner, monkeypatch: pytest.MonkeyPatch, user: str) -> None:
@@ -26,13 +27,26 @@ def be(runner: Runner, monkeypatch: pytest.MonkeyPatch, user: str) -> None:
 
 
 def practise(runner: Runner) -> None:
-    """Alice has an exercise, an answer that was wrong, and what helps with it."""
+    """Alice has an exercise, an answer that was wrong, what helps with it, a deck, reviews and settings of her own.
+
+    A photo of hers has a vector of what it shows.
+    """
+    runner.world.providers.pictures = {"shown.jpg": [0.6, 0.8, 0.0]}
+    runner.world.ingest("alice/shown.jpg", jpeg("green"))
     runner.world.ingest("alice/chain.pdf", CHAIN)
     made = runner("POST", "/api/exercise/generate", CONCEPT)[1]["exercise"]
     answer = {"exercise_id": made["exercise_id"], "student_id": "student-1", "response_text": "a wrong one"}
     graded = runner("POST", "/api/exercise/evaluate", answer)[1]["evaluation"]
     helped = runner("POST", "/api/exercise/remediate", {"evaluation_id": graded["evaluation_id"]})
     assert helped[0] == 200, helped
+    settings = {"desired_retention": 0.85, "new_a_day": 7}
+    assert runner("PATCH", "/api/v1/reviews/settings", settings)[0] == 200
+    _, deck = runner("POST", "/api/v1/decks", {"name": "Chains"})
+    ids = {"exercise_ids": [made["exercise_id"]]}
+    assert runner("POST", f"/api/v1/decks/{deck['id']}/exercises", ids)[0] == 200
+    for rating in (2, 3):
+        review = {"exercise_id": made["exercise_id"], "rating": rating, "duration_ms": 1500}
+        assert runner("POST", "/api/v1/reviews", review)[0] == 201
 
 
 def export(runner: Runner) -> bytes:
@@ -55,7 +69,8 @@ def rows(runner: Runner, user: str, table: str) -> list[dict[str, Any]]:
     """All rows of a user, without what is of this place."""
     owned = "user_id = '{0}'" if table != "vectors" else "owner = (SELECT number FROM users WHERE id = '{0}')"
     found = runner.world.sql(f"SELECT to_jsonb(t) FROM {table} t WHERE {owned.format(user)}")
-    own = set(OWN) - ({"id"} if table in SORTED_BY_ID else set())
+    own = set(OWN) - ({"id"} if table in HAVE_IDS else set())
+    own |= {"added_at"} if table == "collection_items" else set()
     kept = [{name: value for name, value in row.items() if name not in own} for (row,) in found]
     return sorted(kept, key=lambda row: json.dumps(row, sort_keys=True))
 

@@ -81,7 +81,7 @@ def test_each_export_that_is_none_or_is_damaged_has_its_outcome(
         "unlisted_entry",
     )
     nothing: dict[str, bytes] = {
-        "unknown_export_version": changed(body, same, version=3),
+        "unknown_export_version": changed(body, same, version=4),
         "not_an_export": changed(body, same, format="another"),
         "not_an_export ": changed(body, lambda name, entry: None if name == "manifest.json" else entry),
         "bad_manifest": changed(body, same, counts="many"),

@@ -59,7 +59,9 @@ def counts(*, items: int) -> dict[str, int]:
         "collections": 1,
         "conversations": 1,
         "concepts": 0,
+        "review_settings": 0,
         "exercises": 0,
+        "decks": 0,
     }
 
 
@@ -77,7 +79,7 @@ def test_all_that_a_user_has_is_in_one_zip_and_nobody_elses(runner: Runner) -> N
     assert {outcome for outcome, _ in runner.outcomes(run_id).values()} == {"done"}
     archive = download(runner, run)
     manifest = check(archive)
-    assert (manifest["format"], manifest["version"]) == ("collections-export", 2)
+    assert (manifest["format"], manifest["version"]) == ("collections-export", 3)
     assert manifest["counts"] == counts(items=4)
     assert not any("bob" in name or "secret" in name for name in archive.namelist())
     rows = lines(archive, "items")

@@ -27,7 +27,7 @@ def test_an_import_into_an_empty_account_is_equal_and_asks_no_model_and_again_ch
     be(runner, monkeypatch, "carol")
     asked = [len(providers.embedded), len(providers.analyzed), len(providers.asked)]
     run = give(runner, body)
-    assert (run["state"], run["counts"]["done"], run["counts"]["total"]) == ("succeeded", 9, 9), run
+    assert (run["state"], run["counts"]["done"], run["counts"]["total"]) == ("succeeded", 12, 12), run
     assert [len(providers.embedded), len(providers.analyzed), len(providers.asked)] == asked
     for table in TABLES:
         mine = rows(runner, "alice", table)
@@ -42,7 +42,7 @@ def test_an_import_into_an_empty_account_is_equal_and_asks_no_model_and_again_ch
     assert runner.api._client.http.get(item["thumbnail_url"]).status_code in (200, 302)
     state = {table: rows(runner, "carol", table) for table in TABLES}
     again = give(runner, body)
-    assert (again["state"], again["counts"]["skipped"]) == ("succeeded", 9)
+    assert (again["state"], again["counts"]["skipped"]) == ("succeeded", 12)
     assert {file["code"] for file in runner.files(again["id"])} == {"duplicate"}
     assert {table: rows(runner, "carol", table) for table in TABLES} == state
 

@@ -8,20 +8,24 @@ from msgspec import Struct
 from chalicelib.model.jobs.runs import ENDED, Run
 from chalicelib.patterns import pattern
 
-FORMAT, FORMAT_VERSION = "collections-export", 2
+FORMAT, FORMAT_VERSION = "collections-export", 3
 EXPORT_FILE = "export.zip"
 DECK_FILE = "deck.apkg"
 FILES = {"export": EXPORT_FILE, "anki_export": DECK_FILE}  # of a run, by its kind
 PART_BYTES = 8 * 1024 * 1024  # S3 takes parts of at least 5 MiB
 MAX_PARTS = 10_000  # S3's limit
 MAX_NAME_CHARS = 120
-Phase = Literal["items", "collections", "conversations", "concepts", "exercises", "end"]
+Phase = Literal[
+    "items", "collections", "conversations", "concepts", "review_settings", "exercises", "decks", "end"
+]
 NEXT_PHASE: dict[Phase, Phase] = {
     "items": "collections",
     "collections": "conversations",
     "conversations": "concepts",
-    "concepts": "exercises",
-    "exercises": "end",
+    "concepts": "review_settings",
+    "review_settings": "exercises",  # what is planned says with which settings
+    "exercises": "decks",
+    "decks": "end",
 }
 # Every table that has rows of a user is in one of these; a test compares them with the database's catalogue.
 TABLES: dict[str, Phase] = {
@@ -38,6 +42,11 @@ TABLES: dict[str, Phase] = {
     "exercises": "exercises",
     "evaluations": "exercises",
     "remediations": "exercises",
+    "reviews": "exercises",
+    "cards": "exercises",
+    "review_settings": "review_settings",
+    "decks": "decks",
+    "deck_exercises": "decks",
 }
 LEFT_OUT = {
     "users": "the account itself: who imports has one",
@@ -65,11 +74,6 @@ LEFT_OUT = {
     "cache_entries": "responses of services behind the gateway",
     "runs": "answers of an earlier release, which have moved to tasks",
     "webhooks": "addresses with their secrets",
-    "decks": "not yet in this format; an Anki package has a deck's exercises",
-    "deck_exercises": "not yet in this format; an Anki package has a deck's exercises",
-    "reviews": "not yet in this format; the log of reviews is exported by a route of its own",
-    "cards": "made again from the log of reviews",
-    "review_settings": "not yet in this format",
     "webhook_secrets": "credentials",
     "webhook_deliveries": "what was sent, for 30 days",
 }

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.errors import BadFile
 from chalicelib.model.jobs.exports import FORMAT, FORMAT_VERSION, MAX_PARTS, NEXT_PHASE, PART_BYTES
+from chalicelib.model.practice.reviews import ReviewSettings
 
 MANIFEST = "manifest.json"
 ORIGINALS, ITEMS, DERIVED = "originals", "items", "derived"
@@ -15,6 +16,7 @@ FOLDERS = (
     ORIGINALS,
     *(phase for phase in NEXT_PHASE if phase != "items"),
 )  # of the entries that are lines of the run
+READ_VERSIONS = (2, FORMAT_VERSION)
 MAX_BYTES = MAX_PARTS * PART_BYTES  # what an export can have
 MAX_ENTRIES = 250_000
 MAX_DIRECTORY_BYTES = 32 * 1024 * 1024
@@ -80,6 +82,7 @@ class TextLine(Struct, frozen=True, kw_only=True):
 class VectorLine(Struct, frozen=True, kw_only=True):
     source: str
     ordinal: int
+    kind: Literal["text", "picture"] = "text"  # version 2 has vectors of texts only
     model: str
     dimensions: int
     vector: bytes  # base64 in the line
@@ -90,6 +93,39 @@ class PicturesLine(Struct, frozen=True, kw_only=True):
     preview: bytes
 
 
+class CardLine(Struct, frozen=True, kw_only=True):
+    """A card of an export. `settings` is a digest of the review settings beside which it was planned."""
+
+    stability: Annotated[float, Meta(gt=0, le=100_000)] | None
+    difficulty: Annotated[float, Meta(ge=1, le=10)] | None
+    interval_days: Annotated[float, Meta(ge=0, le=100_000)] | None
+    last_reviewed_at: Annotated[datetime, Meta(tz=True)] | None
+    due_at: Annotated[datetime, Meta(tz=True)]
+    review_count: Count
+    lapse_count: Count
+    planned_with: Annotated[int, Meta(ge=-1, le=2**31 - 1)]
+    settings: str | None
+
+
+Loss = Annotated[float, Meta(ge=0, le=100)]
+
+
+class SettingsLine(ReviewSettings, frozen=True, kw_only=True):
+    """Review settings of an export. The bounds of `parameters` are those that a fit keeps to, or wider."""
+
+    version: Count
+    desired_retention: Annotated[float, Meta(ge=0.7, le=0.97)]
+    day_begins_utc_hour: Annotated[int, Meta(ge=0, le=23)]
+    new_a_day: Annotated[int, Meta(ge=1, le=1000)]
+    parameters: (
+        Annotated[list[Annotated[float, Meta(ge=0, le=100)]], Meta(min_length=21, max_length=21)] | None
+    )
+    fitted_at: Annotated[datetime, Meta(tz=True)] | None
+    fitted_reviews: Count | None
+    log_loss_default: Loss | None
+    log_loss_fitted: Loss | None
+
+
 def read_manifest(body: bytes) -> Manifest:
     """Return the manifest. Raise BadFile for another format, a version that is not read, or one that is damaged."""
     try:
@@ -98,9 +134,9 @@ def read_manifest(body: bytes) -> Manifest:
         raise BadFile("manifest.json is damaged: it is no JSON object.", code="bad_manifest") from error
     if named.get("format") != FORMAT:
         raise not_an_export()
-    if named.get("version") != FORMAT_VERSION:
+    if named.get("version") not in READ_VERSIONS:
         version = str(named.get("version"))[:20]
-        said = f"This export has version {version}; version {FORMAT_VERSION} is read. Make a new one."
+        said = f"This export has version {version}; {' and '.join(map(str, READ_VERSIONS))} are read. Make a new one."
         raise BadFile(said, code="unknown_export_version")
     try:
         return msgspec.convert(named, Manifest)

@@ -23,6 +23,7 @@ from chalicelib.stores.jobs import imports
 from chalicelib.stores.library import items
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.search import index
+from chalicelib.stores.search.index import VectorSet
 from chalicelib.stores.work import tasks
 
 ROWS_AT_ONCE = 500
@@ -118,8 +119,8 @@ def restore(tx: Tx, item: Restored, batch: Batch, models: Sequence[Model]) -> It
     )
     uploads.set_received(tx, ref, key=item.key.key, etag=item.etag, sequencer=None)
     _restore_text(tx, ref, line.id, batch)
-    for model in models:
-        _restore_vectors(tx, ref, line.id, batch, model)
+    for wanted in _sets(tx, models):
+        _restore_vectors(tx, ref, line.id, batch, wanted)
     tasks.reset(tx, ref, "embed")
     items.note(tx, ref, "imported", message=item.key.key)
     return ref
@@ -141,16 +142,28 @@ def _restore_text(tx: Tx, ref: ItemRef, old_id: str, batch: Batch) -> None:
         imports.insert_rows(tx, ref.user_id, "chunks", rows)
 
 
-def _restore_vectors(tx: Tx, ref: ItemRef, old_id: str, batch: Batch, model: Model) -> None:
-    """Store the vectors of this model. A chunk without one is embedded like any other."""
-    of_model = (each for each in batch.vectors(old_id) if (each.model, each.dimensions) == model)
+def _sets(tx: Tx, models: Sequence[Model]) -> Iterator[VectorSet]:
+    """Yield the sets whose vectors are of use here. No import makes the set of pictures: their analyzer names it."""
+    for model, dimensions in models:
+        set_id = index.ensure_set(tx, model=model, dimensions=dimensions)
+        yield VectorSet(id=set_id, kind="text", model=model, dimensions=dimensions)
+    if pictures := index.find_live(tx, "picture"):
+        yield pictures
+
+
+def _restore_vectors(tx: Tx, ref: ItemRef, old_id: str, batch: Batch, wanted: VectorSet) -> None:
+    """Store the vectors that belong to this set. A chunk without one is embedded like any other."""
+    of_set = (
+        each
+        for each in batch.vectors(old_id)
+        if (each.kind, each.model, each.dimensions) == (wanted.kind, wanted.model, wanted.dimensions)
+    )
     ids: dict[tuple[str, int], int] = {}
-    for vectors in _groups(of_model, ROWS_AT_ONCE):
+    for vectors in _groups(of_set, ROWS_AT_ONCE):
         ids = ids or imports.chunk_ids(tx, ref)
         known = {ids[place]: each for each in vectors if (place := (each.source, each.ordinal)) in ids}
-        set_id = index.ensure_set(tx, model=model[0], dimensions=model[1])
-        values = [_floats(each, model[1]) for each in known.values()]
-        index.add_vectors(tx, ref.user_id, set_id=set_id, ids=list(known), vectors=values)
+        values = [_floats(each, wanted.dimensions) for each in known.values()]
+        index.add_vectors(tx, ref.user_id, set_id=wanted.id, ids=list(known), vectors=values)
 
 
 def _floats(line: VectorLine, dimensions: int) -> list[float]:

@@ -41,11 +41,12 @@ class ExportedChunk(Struct, frozen=True, kw_only=True):
 
 
 class ExportedVector(Struct, frozen=True, kw_only=True):
-    """The vector of a chunk in the live set: `vector` is base64 of the database's binary form."""
+    """The vector of a chunk in the live set of this kind: `vector` is base64 of the database's binary form."""
 
     item_id: str
     source: str
     ordinal: int
+    kind: str
     model: str
     dimensions: int
     vector: str
@@ -82,7 +83,8 @@ def list_vectors(
 ) -> list[ExportedVector]:
     """Return vectors of the items' chunks behind `after`, in order."""
     values = {"user_id": user_id, "item_ids": list(item_ids), "limit": limit}
-    return tx.rows(ExportedVector, SQL["list_vectors"], **values, **_position(after))
+    position = {**_position(after), "after_kind": after and after.kind}
+    return tx.rows(ExportedVector, SQL["list_vectors"], **values, **position)
 
 
 def list_rows(tx: Tx, user_id: str, phase: Phase, *, after: str | None, limit: int) -> list[Exported]:

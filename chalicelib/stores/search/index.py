@@ -20,6 +20,15 @@ BATCH_CHARS = 200_000
 SetKind = Literal["text", "picture"]
 
 
+class VectorSet(Struct, frozen=True, kw_only=True):
+    """A set of vectors: what one model has made of one kind of things."""
+
+    id: int
+    kind: SetKind
+    model: str
+    dimensions: int
+
+
 class PageBatch(Struct, frozen=True, kw_only=True):
     """The pages `first` to `last` of an item, both inclusive: together about BATCH_CHARS characters."""
 
@@ -72,6 +81,11 @@ def ensure_set(tx: Tx, *, model: str, dimensions: int, kind: SetKind = "text") -
         row = tx.one(SQL["ensure_set"], model=model, dimensions=dimensions, kind=kind)
     assert row is not None
     return int(row["id"])
+
+
+def find_live(tx: Tx, kind: SetKind) -> VectorSet | None:
+    """Return the set of this kind that is searched, None when there is none yet."""
+    return tx.row(VectorSet, SQL["find_live"], kind=kind)
 
 
 def add_vectors(

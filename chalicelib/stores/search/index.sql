@@ -71,6 +71,9 @@ SELECT create_embedding_set(%(model)s, %(dimensions)s, %(kind)s) AS id
 -- :name find_set prepared
 SELECT id, state FROM embedding_sets WHERE model = %(model)s AND dimensions = %(dimensions)s AND kind = %(kind)s
 
+-- :name find_live
+SELECT id, kind, model, dimensions FROM embedding_sets WHERE state = 'live' AND kind = %(kind)s
+
 -- :name add_vectors prepared
 INSERT INTO vectors (set_id, owner, chunk_id, vector)
 SELECT %(set_id)s, (SELECT number FROM users WHERE id = %(user_id)s), chunk_id, vector::halfvec

@@ -51,6 +51,7 @@ def wanted(stage: str, parameters: Mapping[str, str]) -> Wanted:
         template={"TemplateBody": TEMPLATE.read_text()},
         declared=list(template()["Parameters"]),
         parameters={"Stage": stage, **parameters},
+        capabilities=("CAPABILITY_IAM",),  # the role of the state machine
     )
 
 

@@ -193,6 +193,8 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
     if function == "sweeper":
         queues = [queue_arn(stage, queue) for queue in CONSUMERS if queue != DEAD_LETTERS]
         yield allow("Count", ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"], queues)
+    if function == "RunnerLambda":
+        yield from backfill_statements(stage)
     if function == "operate":
         yield from operators_statements(stage)
     if function == "api_handler":
@@ -207,6 +209,14 @@ def own_statements(function: str, stage: str) -> Iterator[dict[str, Any]]:
     elif function not in CONSUMERS.values():
         # Lambda sends an event whose attempts are used up, with the function's role.
         yield allow("GiveUp", ["sqs:SendMessage"], [queue_arn(stage, DEAD_LETTERS)])
+
+
+def backfill_statements(stage: str) -> Iterator[dict[str, Any]]:
+    """Yield what the drivers of backfills do with the stage's state machine, if its base stack has one."""
+    machine = f"{CONFIG['app_name']}-{stage}-backfill"
+    yield allow("StartList", ["states:StartExecution"], [f"arn:aws:states:*:*:stateMachine:{machine}"])
+    actions = ["states:DescribeExecution", "states:StopExecution"]
+    yield allow("WatchList", actions, [f"arn:aws:states:*:*:execution:{machine}:*"])
 
 
 def operators_statements(stage: str) -> Iterator[dict[str, Any]]:

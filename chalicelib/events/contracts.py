@@ -85,6 +85,26 @@ class StageEvent(Struct, frozen=True, kw_only=True):
     detail: StageDetail
 
 
+class ListedObject(Struct, frozen=True, kw_only=True):
+    """An object of a batch; `index` is its place in the whole list, from 0."""
+
+    index: Annotated[int, Meta(ge=0, le=2**31 - 3)]
+    key: Text
+    size: Annotated[int, Meta(ge=0)]
+
+
+class ListedDetail(Struct, frozen=True, kw_only=True):
+    user_id: Text
+    run_id: Text
+    objects: list[ListedObject]
+
+
+class ObjectsListed(Struct, frozen=True, kw_only=True):
+    """A batch of objects that the stage's state machine has listed (deploy/base.yaml)."""
+
+    detail: ListedDetail
+
+
 class Message(Struct, frozen=True, kw_only=True):
     """The body of a message of our queues. What is no traceparent is ignored."""
 

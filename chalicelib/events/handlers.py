@@ -15,6 +15,7 @@ from chalicelib.events.kinds import work_of
 from chalicelib.model.library.items import DERIVED_PREFIX, ItemRef, parse_key
 from chalicelib.model.work.tasks import TaskRef
 from chalicelib.ops.ingest import analyze, ingest
+from chalicelib.ops.jobs.backfill_steps import Listed, file_objects
 from chalicelib.ops.jobs.inputs import register_arrival
 from chalicelib.ops.jobs.watch import watch_runs
 from chalicelib.ops.operations import deadletters, sweep
@@ -71,6 +72,8 @@ def _receive(event: dict[str, Any]) -> None:
     if event.get("detail-type") == "Object Created":
         _receive_object(contracts.parse(event, contracts.ObjectCreated))
         return
+    if event.get("detail-type") == "Objects Listed":
+        return _file_objects(contracts.parse(event, contracts.ObjectsListed).detail)
     detail = contracts.parse(event, contracts.StageEvent).detail
     with spans.continued(detail.traceparent), spans.span("stage event", kind="consumer"):
         _queue_stage(detail)
@@ -85,6 +88,11 @@ def _receive_object(created: contracts.ObjectCreated) -> None:
         )
         with spans.span("Object Created", kind="consumer"):
             _register(arrival)
+
+
+def _file_objects(told: contracts.ListedDetail) -> None:
+    listed = [Listed(number=each.index + 1, key=each.key, size_bytes=each.size) for each in told.objects]
+    file_objects(told.user_id, told.run_id, listed, db=wiring.pipeline_database())
 
 
 def _queue_stage(detail: contracts.StageDetail) -> None:

@@ -12,6 +12,7 @@ from chalicelib.model.work.tasks import Claim, Kind
 from chalicelib.ops.chat import ask
 from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.ingest import analyze, embed, ingest
+from chalicelib.ops.jobs.backfill_steps import backfill_steps
 from chalicelib.ops.jobs.drive import Steps, drive_run
 from chalicelib.ops.jobs.entries import LastArchive
 from chalicelib.ops.jobs.export_steps import export_steps
@@ -191,6 +192,12 @@ def _file_steps() -> Steps:
     )
 
 
+def _backfill_steps() -> Steps:
+    return backfill_steps(
+        _file_steps(), db=wiring.pipeline_database(), blobs=wiring.blobs(), executions=wiring.executions()
+    )
+
+
 def _owner_of_stage(claim: Claim) -> Owner:
     return Owner(user_id=claim.user_id, item_id=claim.item_id, run_id=claim.part_of)
 
@@ -217,6 +224,7 @@ RUNS: Mapping[str, Callable[[Claim, TimeLeft], Finish | Later | None]] = {
 STEPS: Mapping[JobKind, Callable[[], Steps]] = {
     "anki_export": _anki_steps,
     "anki_import": _anki_import_steps,
+    "backfill": _backfill_steps,
     "exercises": _exercise_steps,
     "export": _export_steps,
     "import": _import_steps,

@@ -10,7 +10,14 @@ from typing import Literal, get_args
 from msgspec import Struct
 
 from chalicelib.errors import InvalidSetting as InvalidSetting
-from chalicelib.settings.addresses import identity_secret, issuer, networks, origins, upstream_urls
+from chalicelib.settings.addresses import (
+    identity_secret,
+    issuer,
+    networks,
+    origins,
+    state_machine,
+    upstream_urls,
+)
 from chalicelib.settings.budgets import budgets, storage_gb
 from chalicelib.settings.mail import console_url, mail_folder, mail_from, verify_email
 from chalicelib.settings.models import ModelSettings, choose_models
@@ -33,6 +40,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     database_url: str
     database_pool_size: int
     images_bucket: str
+    backfill_state_machine: str | None
     aws_endpoint_url: str | None
     aws_region: str
     sessions_table: str
@@ -87,6 +95,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             database_url=required(env, "DATABASE_URL"),
             database_pool_size=integer(env, "DATABASE_POOL_SIZE", default=2, at_least=1, at_most=10),
             images_bucket=required(env, "IMAGES_BUCKET"),
+            backfill_state_machine=state_machine(env, "BACKFILL_STATE_MACHINE"),
             aws_endpoint_url=env.get("AWS_ENDPOINT_URL") or None,
             aws_region=region,
             sessions_table=env.get("SESSIONS_TABLE", f"collections-sessions-{environment}"),

@@ -13,6 +13,7 @@ URL = pattern(
     r"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)*/?\Z"
 )
 _ORIGIN = pattern(r"[a-z][a-z0-9+.-]*://[^/\s,?#@]+\Z")
+_STATE_MACHINE = pattern(r"arn:[a-z-]+:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]{1,80}\Z")
 _NAME = pattern(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 
 
@@ -21,6 +22,13 @@ def origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     if not all(origin == "*" or _ORIGIN.match(origin) for origin in found):
         raise InvalidSetting(f"{name}: must be * or origins such as https://www.example.org, without a path")
     return found
+
+
+def state_machine(env: Mapping[str, str], name: str) -> str | None:
+    value = env.get(name) or None
+    if value is not None and not _STATE_MACHINE.match(value):
+        raise InvalidSetting(f"{name}: must be a state machine's ARN: the base stack writes it")
+    return value
 
 
 def issuer(env: Mapping[str, str], name: str, *, local: bool) -> str | None:

@@ -11,7 +11,7 @@ from chalicelib.errors import Forbidden, Misconfigured
 from chalicelib.model.accounts.signed_links import Links
 from chalicelib.model.accounts.tokens import Signing
 from chalicelib.providers import Analyzer, ChatModel, Embedder, Mailer, Reranker, Upstream
-from chalicelib.wiring.clients import client, dynamodb, events, sqs, ssm
+from chalicelib.wiring.clients import client, dynamodb, events, sqs, ssm, stepfunctions
 from chalicelib.wiring.configuration import doubt_settings as doubt_settings
 from chalicelib.wiring.configuration import renew_settings as renew_settings
 from chalicelib.wiring.configuration import settings as settings
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.aws.blobs import Blobs
     from chalicelib.stores.aws.bus import Bus
     from chalicelib.stores.aws.dynamodb import Presence, Tables
+    from chalicelib.stores.aws.executions import Executions
     from chalicelib.stores.aws.local_copies import LocalCopies
     from chalicelib.stores.aws.queues import Queues
     from chalicelib.stores.postgres.postgres import Database
@@ -90,6 +91,15 @@ def queues() -> "Queues":
     from chalicelib.stores.aws.queues import Queues
 
     return Queues(sqs, prefix=f"collections-{settings().environment}")
+
+
+@once
+def executions() -> "Executions | None":
+    """Return the executions of the stage's state machine for backfills, None for a stage without one."""
+    from chalicelib.stores.aws.executions import Executions
+
+    state_machine = settings().backfill_state_machine
+    return Executions(stepfunctions, state_machine=state_machine) if state_machine else None
 
 
 @once

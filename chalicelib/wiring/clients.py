@@ -13,6 +13,7 @@ _TIMEOUTS_S = {
     "dynamodb": (1, 1),
     "sesv2": (1, 3),
     "ssm": (1, 2),
+    "stepfunctions": (1, 4),
 }
 
 
@@ -29,6 +30,11 @@ def sqs() -> Any:
 @once
 def events() -> Any:
     return client("events")
+
+
+@once
+def stepfunctions() -> Any:
+    return client("stepfunctions")
 
 
 @once

@@ -7,7 +7,16 @@ from botocore.exceptions import ClientError
 
 from deploy.doctor.findings import Finding, Findings, Stage, ok, unknown, wrong
 from deploy.doctor.functions import configuration
-from deploy.policies import ARRIVALS, CONSUMERS, DEAD_LETTERS, environment, functions_of, queue_name
+from deploy.policies import (
+    ARRIVALS,
+    CONSUMERS,
+    DEAD_LETTERS,
+    environment,
+    functions_of,
+    parameter_prefix,
+    queue_name,
+)
+from deploy.script import parameters
 
 STARTED_BY_RULES = ("dispatcher", "relay", "sweeper")
 MISSING_QUEUE = "NonExistentQueue"
@@ -140,3 +149,16 @@ def _check_consumer(stage: Stage, queue: str, queue_arn: str) -> Finding:
         mend = f"aws lambda update-event-source-mapping --uuid {ours[0]['UUID']} --enabled"
         return wrong(check, f"{function} takes no messages: the mapping is {ours[0]['State']}", mend)
     return ok(check, function)
+
+
+def check_backfill(stage: Stage) -> Findings:
+    """Look whether the state machine is there that the setting names."""
+    arn = parameters(stage.client("ssm"), parameter_prefix(stage.name)).get("BACKFILL_STATE_MACHINE")
+    if not arn:
+        return []
+    client = stage.client("stepfunctions")
+    try:
+        found = client.describe_state_machine(stateMachineArn=arn)
+    except client.exceptions.StateMachineDoesNotExist:
+        return [wrong("backfill", f"{arn} is not there: runs of 100,000 objects and more wait", stage.deploy)]
+    return [ok("backfill", found["name"])]

@@ -16,6 +16,7 @@ CHECKS: tuple[Check, ...] = (
     functions.check_roles,
     events.check_rules,
     events.check_queues,
+    events.check_backfill,
     functions.check_failure_destinations,
     settings.check_settings,
     inside.check_inside,

@@ -27,6 +27,7 @@ INSERT INTO outbox (user_id, item_id, source, detail_type, detail, due_at)
 VALUES ('ann', 'a', 'collections.embedder', 'ItemReady', '{}', now() - interval '60 minutes');
 INSERT INTO dead_letters (message_id, function, reason, error, payload) VALUES ('m', 'dispatcher', 'r', 'e', '{}');
 """
+NO_MACHINE = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:collections-dev-backfill"
 Break = Callable[[Operator], Any]
 # What is broken, and the check and the words by which it is named.
 OUTSIDE: list[tuple[Break, str, str]] = [
@@ -104,6 +105,11 @@ OUTSIDE: list[tuple[Break, str, str]] = [
         ),
         "setting OPENAI_API_KEY",
         "refers to a secret that is not there",
+    ),
+    (
+        lambda it: it.stage.put("/collections", BACKFILL_STATE_MACHINE=NO_MACHINE),
+        "backfill",
+        "collections-dev-backfill is not there",
     ),
     (
         lambda it: setattr(it.stage.aws.emulator, "concurrency", 10),

@@ -4,7 +4,15 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import app
-from tests.meta.every_use_of_work import PDF, pdf, use_exercises, use_jobs, use_reviews, use_webhooks
+from tests.meta.every_use_of_work import (
+    PDF,
+    pdf,
+    use_backfill,
+    use_exercises,
+    use_jobs,
+    use_reviews,
+    use_webhooks,
+)
 from tests.support.emulated import BUCKET
 from tests.support.library_api import send_part
 from tests.support.long_pdf import make_long_pdf
@@ -77,6 +85,7 @@ def use_api(world: Recorded) -> None:
     world.request("DELETE", "/api/v1/items/{item_id}", item_id="garden")
     use_webhooks(world)
     use_jobs(world)
+    use_backfill(world)
     use_exercises(world)
     use_reviews(world)
     use_failures(world)

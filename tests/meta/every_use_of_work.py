@@ -4,6 +4,7 @@ import json
 import random
 
 from deploy.policies import ROOT
+from tests.support.distributed_map import StateMachine
 from tests.support.library_api import send_part, upload
 from tests.support.recording import Recorded
 from tests.support.running import zipped
@@ -106,6 +107,21 @@ def use_jobs(world: Recorded) -> None:
     world.request("POST", "/api/v1/runs/cancel", {"filter": job})
     world.run()
     world.request("DELETE", "/api/v1/jobs/{job_id}", **job)
+
+
+def use_backfill(world: Recorded) -> None:
+    """A run whose objects the state machine lists, cancelled after the first batch."""
+    machine = StateMachine(world)
+    world.put("alice/old/photo.jpg", jpeg("teal"))
+    job = {"name": "b", "kind": "backfill", "parameters": {"prefix": "old/"}}
+    made = {"job_id": json.loads(world.request("POST", "/api/v1/jobs", job))["id"]}
+    run = {"run_id": json.loads(world.request("POST", "/api/v1/runs", made))["id"]}
+    world.run()
+    for batch in machine.batches(run["run_id"]):
+        world.deliver(batch)
+    world.request("POST", "/api/v1/runs/{run_id}/cancel", **run)
+    world.run()
+    assert machine.status(run["run_id"]) == "ABORTED"
 
 
 def use_webhooks(world: Recorded) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.metrics.declared import NAMESPACE
+from chalicelib.settings.addresses import state_machine
 from chalicelib.stores.aws.dynamodb import RATE_LIMITS_KEY, SESSIONS_KEY, TTL_ATTRIBUTE, definition
 from deploy import base
 from deploy.network import DUALSTACK, write_network
@@ -88,6 +89,7 @@ def test_every_name_holds_the_stage() -> None:
         "BucketName",
         "TableName",
         "QueueName",
+        "StateMachineName",
         "GroupName",
         "DBInstanceIdentifier",
         "DBClusterIdentifier",
@@ -264,6 +266,18 @@ def test_the_network_is_written_where_chalice_reads_it_and_taken_away_again(tmp_
     write_network(config, "dev", {"NetworkEgress": "ipv4"})
     assert json.loads(config.read_text()) == CONFIG
     assert {"dev", "staging", "production"} <= set(STAGES)
+
+
+def test_a_stage_has_a_state_machine_for_backfills_if_it_wants_one(aws: Emulated) -> None:
+    make(aws, "dev")
+    found = aws.client("stepfunctions").list_state_machines()["stateMachines"]
+    assert found == []
+    make(aws, "staging", Backfill="true")
+    (machine,) = aws.client("stepfunctions").list_state_machines()["stateMachines"]
+    assert machine["name"] == "collections-staging-backfill"
+    setting = f"{parameter_prefix('staging')}/BACKFILL_STATE_MACHINE"
+    (written,) = aws.client("ssm").get_parameters(Names=[setting])["Parameters"]
+    assert state_machine({"X": written["Value"]}, "X") == machine["stateMachineArn"]
 
 
 def test_a_stage_without_its_base_stack_is_told_how_to_make_it(aws: Emulated) -> None:

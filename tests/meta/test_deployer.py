@@ -20,12 +20,14 @@ SERVICES = {
     "CloudWatch": "cloudwatch",
     "DynamoDB": "dynamodb",
     "EC2": "ec2",
+    "IAM": "iam",
     "RDS": "rds",
     "Route53": "route53",
     "S3": "s3",
     "SNS": "sns",
     "SQS": "sqs",
     "SSM": "ssm",
+    "StepFunctions": "states",
     "WAFv2": "wafv2",
 }
 
@@ -49,9 +51,10 @@ def test_it_reaches_only_what_is_named_after_the_app() -> None:
         assert (each["Resource"] == ["*"]) == (each["Sid"] in ANYWHERE)
 
 
-def test_it_passes_roles_to_lambda_alone() -> None:
+def test_it_passes_roles_to_functions_and_the_state_machine_alone() -> None:
     (passing,) = [each for each in STATEMENTS if "iam:PassRole" in each["Action"]]
-    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
+    services = ["lambda.amazonaws.com", "states.amazonaws.com"]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": services}}
     assert not any(action in ("iam:*", "*") for each in STATEMENTS for action in each["Action"])
 
 

@@ -20,9 +20,11 @@ import app
 from chalicelib import wiring
 from chalicelib.model.ingest import files
 from chalicelib.model.work.tasks import QUEUES
+from chalicelib.ops.jobs import backfill_steps
 from deploy.policies import CONFIG, DEAD_LETTERS, FUNCTIONS, OWN_ACCOUNT, ROOT, STAGES, policy
 from local.layout import ACCOUNT
 from tests.meta.every_use import CONSOLE, use_api, use_hand_made_events, use_pipeline, use_what_heals
+from tests.support.distributed_map import ARN
 from tests.support.mailbox import SENDER
 from tests.support.recording import OPERATIONS, Call, Recorded, Recorder
 from tests.support.secrets_told import kept_by
@@ -70,6 +72,8 @@ def recorded(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         monkeypatch.setitem(CONFIG["stages"][stage]["environment_variables"], "MAIL_FROM", SENDER)
     world.aws.client("sesv2").create_email_identity(EmailIdentity="example.org")
     monkeypatch.setattr(files, "PARTS_ABOVE_BYTES", 9)
+    monkeypatch.setenv("BACKFILL_STATE_MACHINE", ARN)
+    monkeypatch.setattr(backfill_steps, "MAP_FROM", 1)
     boto3.setup_default_session()
     recorder = Recorder()
     recorder.watch(boto3.DEFAULT_SESSION)

@@ -113,7 +113,7 @@ OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], lis
         lambda p: [Call("s3:ListBucketMultipartUploads", f"arn:aws:s3:::{p['Bucket']}")],
     ),
     ("s3", "ListObjectsV2"): (
-        {"Bucket", "StartAfter", "MaxKeys"},
+        {"Bucket", "StartAfter", "MaxKeys", "Prefix"},
         lambda p: [Call("s3:ListBucket", f"arn:aws:s3:::{p['Bucket']}")],
     ),
     ("sqs", "GetQueueUrl"): ({"QueueName"}, lambda p: []),
@@ -121,6 +121,18 @@ OPERATIONS: dict[tuple[str, str], tuple[set[str], Callable[[dict[str, Any]], lis
     ("sqs", "GetQueueAttributes"): (
         {"QueueUrl", "AttributeNames"},
         lambda p: queue("GetQueueAttributes", p["QueueUrl"]),
+    ),
+    ("stepfunctions", "StartExecution"): (
+        {"stateMachineArn", "name", "input"},
+        lambda p: [Call("states:StartExecution", p["stateMachineArn"])],
+    ),
+    ("stepfunctions", "DescribeExecution"): (
+        {"executionArn"},
+        lambda p: [Call("states:DescribeExecution", p["executionArn"])],
+    ),
+    ("stepfunctions", "StopExecution"): (
+        {"executionArn"},
+        lambda p: [Call("states:StopExecution", p["executionArn"])],
     ),
     ("events", "PutEvents"): ({"Entries"}, lambda p: put_events(p["Entries"])),
     ("dynamodb", "GetItem"): ({"TableName", "Key", "ConsistentRead"}, lambda p: table("GetItem", p)),

@@ -14,6 +14,7 @@ from chalicelib.model.practice.exercises import Difficulty, Kind, Language, Life
 JobKind = Literal[
     "anki_export",
     "anki_import",
+    "backfill",
     "exercises",
     "export",
     "import",
@@ -50,6 +51,12 @@ class ReprocessParameters(Parameters, frozen=True, kw_only=True):
     @property
     def is_limited(self) -> bool:
         return self.all or any((self.item_ids, self.status, self.kind))
+
+
+class BackfillParameters(Parameters, frozen=True, kw_only=True):
+    """The objects that become items: all below your folder in the bucket, or those whose key goes on with `prefix`."""
+
+    prefix: Annotated[str, Meta(max_length=800, pattern=r"^[^\x00-\x1f\x7f\ud800-\udfff]*\Z")] = ""
 
 
 class ExercisesParameters(Parameters, frozen=True, kw_only=True):
@@ -114,6 +121,11 @@ KINDS: dict[JobKind, KindOfJob] = {
         title="Make a deck of the notes in an uploaded Anki package.",
         parameters=AnkiParameters,
         takes_upload=True,
+    ),
+    "backfill": KindOfJob(
+        title="Make items of the objects that lie in your folder of the bucket.",
+        parameters=BackfillParameters,
+        takes_collection=True,
     ),
     "plan_reviews": KindOfJob(
         title="Fit the schedule of your reviews to their log, and plan anew what is due."

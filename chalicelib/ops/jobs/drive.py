@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 STEP_S = 20.0  # no step is begun with less time left
-LINES_AT_ONCE = 1000
+LINES_AT_ONCE, ENDED_AT_ONCE = 1000, 20_000
 RESULTS, ERRORS = "results.jsonl", "errors.jsonl"
 
 
@@ -54,11 +54,13 @@ class Steps(Struct, frozen=True, kw_only=True):
 
     `validate(claim, run)` finds out what is to be done. `step(claim, run, may_begin)` does a part of it that takes less
     than STEP_S; `may_begin` is False when the run has spent its money. Both return the function that writes it.
-    `total` in `job_runs` and lines in `run_files` are theirs to write.
+    `total` in `job_runs` and lines in `run_files` are theirs to write. `stop(run)` ends what others do for a run that
+    was stopped; it is called once at least, and what they do before must not matter.
     """
 
     validate: Callable[[Claim, Run], Callable[[Tx], None]]
     step: Callable[[Claim, Run, bool], Callable[[Tx], Next]]
+    stop: Callable[[Run], None] = lambda run: None
 
 
 def drive_run(
@@ -74,6 +76,9 @@ def drive_run(
     steps: Steps | None = None
     while True:
         run = db.transact(claim.user_id, lambda tx: runs.get(tx, claim.user_id, claim.run))
+        if run.state in STOPPED:
+            steps_of(cast(JobKind, run.kind)).stop(run)
+            _end_rest(claim, db=db)
         if run.state in STOPPED or run.state == "finalizing":
             return _finalize(claim, run, db=db, blobs=blobs)
         assert run.expires_in_s is not None
@@ -149,8 +154,6 @@ def _write_step(tx: Tx, claim: Claim, run: Run, write: Callable[[Tx], Next]) -> 
 
 def _finalize(claim: Claim, run: Run, *, db: "Database", blobs: "Blobs") -> Finish:
     """Write the files of results and errors; return what ends the run."""
-    if run.state in STOPPED:
-        db.transact(claim.user_id, lambda tx: _end_rest(tx, claim))
     if run.multipart_id and run.multipart_key:
         blobs.abort_parts(run.multipart_key, run.multipart_id)
     if run.total:
@@ -174,9 +177,13 @@ def _finalize(claim: Claim, run: Run, *, db: "Database", blobs: "Blobs") -> Fini
     return finish
 
 
-def _end_rest(tx: Tx, claim: Claim) -> None:
-    tasks.checkpoint(tx, claim)
-    files.cancel_rest(tx, claim.user_id, claim.run)
+def _end_rest(claim: Claim, *, db: "Database") -> None:
+    def end(tx: Tx) -> int:
+        tasks.checkpoint(tx, claim)
+        return files.cancel_rest(tx, claim.user_id, claim.run, limit=ENDED_AT_ONCE)
+
+    while db.transact(claim.user_id, end) == ENDED_AT_ONCE:
+        pass
 
 
 def _write_lines(

@@ -22,6 +22,7 @@ _NOT_IN_XML = re.compile("[\x00-\x1f\ufffe\uffff]")
 class StoredObject(Struct, frozen=True, kw_only=True):
     key: str
     etag: str
+    size_bytes: int
     written_at: datetime
 
 
@@ -160,12 +161,19 @@ class Blobs:
         except errors.NotFound:
             return None
 
-    def list_after(self, position: str, *, limit: int) -> list[StoredObject]:
+    def list_after(self, position: str, *, limit: int, prefix: str = "") -> list[StoredObject]:
         """Return objects in key order behind `position`, at most 1,000."""
         with _translated():
-            answer = self._s3.list_objects_v2(Bucket=self.bucket, StartAfter=position, MaxKeys=limit)
+            answer = self._s3.list_objects_v2(
+                Bucket=self.bucket, StartAfter=position, Prefix=prefix, MaxKeys=limit
+            )
         return [
-            StoredObject(key=found["Key"], etag=_etag(found["ETag"]), written_at=found["LastModified"])
+            StoredObject(
+                key=found["Key"],
+                etag=_etag(found["ETag"]),
+                size_bytes=found["Size"],
+                written_at=found["LastModified"],
+            )
             for found in answer.get("Contents", ())
         ]
 

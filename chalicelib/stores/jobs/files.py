@@ -11,10 +11,10 @@ SQL = statements(__file__)
 _COLUMNS = ("number", "name", "key", "size_bytes", "item_id", "outcome", "code", "message", "page", "line")
 
 
-def insert(tx: Tx, user_id: str, run_id: str, files: Sequence[RunFile]) -> None:
-    """Insert lines. Those that are there already stay as they are."""
+def insert(tx: Tx, user_id: str, run_id: str, files: Sequence[RunFile]) -> int:
+    """Insert lines; return how many are new. Those that are there already stay as they are."""
     columns: dict[str, list[Any]] = {name: [getattr(file, name) for file in files] for name in _COLUMNS}
-    tx.run(SQL["insert"], user_id=user_id, run_id=run_id, **columns)
+    return tx.run(SQL["insert"], user_id=user_id, run_id=run_id, **columns)
 
 
 def insert_items(
@@ -104,9 +104,9 @@ def cancel_at_work(tx: Tx, user_id: str, run_id: str, item_ids: Sequence[str], *
     tx.run(SQL["cancel_at_work"], user_id=user_id, run_id=run_id, item_ids=list(item_ids), message=message)
 
 
-def cancel_rest(tx: Tx, user_id: str, run_id: str) -> None:
-    """End all lines that nothing has been done about as cancelled."""
-    tx.run(SQL["cancel_rest"], user_id=user_id, run_id=run_id)
+def cancel_rest(tx: Tx, user_id: str, run_id: str, *, limit: int) -> int:
+    """End lines that nothing has been done about as cancelled; return how many, 0 when none is left."""
+    return tx.run(SQL["cancel_rest"], user_id=user_id, run_id=run_id, limit=limit)
 
 
 def add_to_collection(tx: Tx, user_id: str, collection_id: str, item_ids: Sequence[str]) -> int:

@@ -99,7 +99,9 @@ WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND outcome IS NULL AN
 
 -- :name cancel_rest
 UPDATE run_files SET outcome = 'cancelled', finished_at = clock_timestamp()
-WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND outcome IS NULL
+WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND number = ANY (ARRAY (
+    SELECT number FROM run_files
+    WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND outcome IS NULL ORDER BY number LIMIT %(limit)s))
 
 -- :name add_to_collection prepared
 INSERT INTO collection_items (user_id, collection_id, item_id)

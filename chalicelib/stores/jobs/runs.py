@@ -126,6 +126,11 @@ def set_total(tx: Tx, user_id: str, run_id: str, total: int) -> None:
     tx.run(SQL["set_total"], user_id=user_id, run_id=run_id, total=total)
 
 
+def add_listed(tx: Tx, user_id: str, run_id: str, lines: int, *, failed: int) -> None:
+    """Count lines that were added, of which so many have failed already."""
+    tx.run(SQL["add_listed"], user_id=user_id, run_id=run_id, lines=lines, failed=failed)
+
+
 def set_progress(tx: Tx, user_id: str, run_id: str, progress: Mapping[str, Any]) -> None:
     """Store where the step of the run's kind goes on."""
     tx.run(SQL["set_progress"], user_id=user_id, run_id=run_id, progress=json.dumps(progress))

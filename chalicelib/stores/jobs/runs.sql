@@ -86,6 +86,10 @@ WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid
 -- :name set_total
 UPDATE job_runs SET total = %(total)s WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid
 
+-- :name add_listed
+UPDATE job_runs SET total = total + %(lines)s, failed = failed + %(failed)s, progressed_at = clock_timestamp(), stuck_at = NULL
+WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid
+
 -- :name set_progress
 UPDATE job_runs SET progress = %(progress)s::jsonb, progressed_at = clock_timestamp(), stuck_at = NULL
 WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid

@@ -1,14 +1,29 @@
 """Runs of very many files: what their driver holds in memory, and what a look at them costs, does not grow."""
 
 import tracemalloc
-from typing import IO
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import IO, Any
 
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.model.jobs.exports import Entry, Kept, Progress
 from chalicelib.model.work.tasks import Claim
+from chalicelib.ops.jobs import export_steps, export_zip
 from chalicelib.ops.jobs.drive import RESULTS, _write_lines
 from chalicelib.stores.jobs import files
 from tests.support.world import World
 
 RUN = "00000000-0000-0000-0000-000000000001"
+CLAIM = Claim(
+    user_id="alice", task_id=1, kind="job", token="", attempt=1, item_id=None, run_id=RUN, input=None
+)
+ENTRY = Entry(
+    **{"name": "", "size_bytes": 9, "sha256": "0" * 64, "compressed_bytes": 9, "crc": 1, "offset": 0},
+    **{"method": 0, "flags": 0},
+)
 
 
 class Sink:
@@ -36,13 +51,10 @@ def make_run(world: World, lines: str) -> None:
 def written(world: World, lines: int) -> tuple[int, int]:
     """Return the bytes of the file of results of so many lines, and the most that its writer held at once."""
     make_run(world, f"n, 'done', now() FROM generate_series(1, {lines}) n")
-    claim = Claim(
-        user_id="alice", task_id=1, kind="job", token="", attempt=1, item_id=None, run_id=RUN, input=None
-    )
     sink = Sink()
     tracemalloc.start()
     try:
-        _write_lines(claim, RESULTS, files.list_page, db=world.db, blobs=sink)  # type: ignore[arg-type]
+        _write_lines(CLAIM, RESULTS, files.list_page, db=world.db, blobs=sink)  # type: ignore[arg-type]
         return sink.size_bytes, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -53,6 +65,59 @@ def test_the_file_of_results_is_written_page_by_page(world: World) -> None:
     (_, few), (size_bytes, many) = (written(world, lines) for lines in (2_000, 10_000))
     assert size_bytes > 3_000_000
     assert many < 1.2 * few
+
+
+class Shelf:
+    """The bucket, as far as the end of an export needs it: it keeps the list of entries, and counts the zip's bytes."""
+
+    def __init__(self, entries: int) -> None:
+        lines = (
+            msgspec.json.encode(replace(ENTRY, name=f"originals/{n:06}/photo.jpg")) for n in range(entries)
+        )
+        pages: dict[int, list[bytes]] = {}
+        for number, line in enumerate(lines):
+            pages.setdefault(number // 1000, []).append(line + b"\n")
+        self._pages = {f"{page}.directory": b"".join(each) for page, each in pages.items()}
+        self.kept = tuple(Kept(key=key, etag="e", size_bytes=len(body)) for key, body in self._pages.items())
+        self.size_bytes = 0
+
+    def get_range(self, key: str, start: int, size_bytes: int, *, etag: str) -> bytes:
+        return self._pages[key][start : start + size_bytes]
+
+    def put_part(self, key: str, multipart_id: str, number: int, body: bytes) -> str:
+        self.size_bytes += len(body)
+        return "etag"
+
+    def complete_parts(self, key: str, multipart_id: str, etags: dict[int, str]) -> None: ...
+
+    def size_of(self, key: str) -> tuple[int, str]:
+        return self.size_bytes, "etag"
+
+
+def ended(entries: int) -> tuple[int, int]:
+    """Return the bytes that the end of an export of so many entries writes, and the most that it held at once."""
+    shelf = Shelf(entries)
+    progress = msgspec.to_builtins(Progress(phase="end", directory=shelf.kept))
+    run: Any = SimpleNamespace(
+        **{"id": RUN, "progress": progress, "multipart_key": "k", "multipart_id": "m"},
+        **{"created_at": datetime(2026, 1, 1, tzinfo=UTC), "done": entries, "failed": 0},
+    )
+    tracemalloc.start()
+    try:
+        size_bytes = export_steps._finish(CLAIM, run, blobs=shelf)  # type: ignore[arg-type]
+        return size_bytes, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_end_of_an_export_holds_a_part_of_its_list_whatever_its_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(export_zip, "PART_BYTES", 65_536)
+    ended(1_000)  # what is made once
+    (few_bytes, few), (many_bytes, many) = ended(1_000), ended(6_000)
+    assert many_bytes > 5 * few_bytes
+    assert many < 1.3 * few, (few, many)
 
 
 def test_a_look_at_a_run_reads_the_files_at_work_and_not_those_that_wait(world: World) -> None:

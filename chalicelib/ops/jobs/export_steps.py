@@ -6,7 +6,7 @@ again, and objects that nobody names are replaced or deleted.
 """
 
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -226,13 +226,8 @@ def _finish(claim: Claim, run: Run, *, blobs: "Blobs") -> int:
     key = file_key(claim.user_id, run.id, EXPORT_FILE)
     try:
         piece = _open(run, blobs=blobs)
-        entries = [
-            msgspec.json.decode(line, type=Entry)
-            for kept in piece.before.directory
-            for line in _read(kept, blobs=blobs).splitlines()
-        ]
-        piece.zip.add("manifest.json", _manifest(run, piece.before, entries))
-        piece.zip.close([*entries, *piece.zip.entries])
+        piece.zip.add("manifest.json", _manifest(run, piece.before, _entries(piece.before, blobs=blobs)))
+        piece.zip.close(lambda: _entries(piece.before, blobs=blobs))
         piece.stream.send_rest()
         assert run.multipart_id is not None
         blobs.complete_parts(key, run.multipart_id, dict(enumerate(piece.stream.parts, start=1)))
@@ -242,7 +237,14 @@ def _finish(claim: Claim, run: Run, *, blobs: "Blobs") -> int:
     return blobs.size_of(key)[0]
 
 
-def _manifest(run: Run, progress: Progress, entries: Sequence[Entry]) -> Iterator[bytes]:
+def _entries(progress: Progress, *, blobs: "Blobs") -> Iterator[Entry]:
+    """Yield the entries so far; an object of them is in memory at once."""
+    for kept in progress.directory:
+        for line in _read(kept, blobs=blobs).splitlines():
+            yield msgspec.json.decode(line, type=Entry)
+
+
+def _manifest(run: Run, progress: Progress, entries: Iterable[Entry]) -> Iterator[bytes]:
     counts = {"items": run.done + run.failed, "files": run.done} | {
         phase: 0 for phase in NEXT_PHASE if phase != "items"
     }

@@ -7,8 +7,9 @@ parts of PART_BYTES; fewer bytes than that are left for the next piece.
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import IO, Any, cast
 
 from chalicelib.errors import InvalidInput
@@ -96,9 +97,10 @@ class ZipPiece:
         """End the piece without the zip's directory: another piece follows."""
         self._archive.fp = None
 
-    def close(self, entries: Iterable[Entry]) -> None:
-        """Write the directory of all entries, those of other pieces too: the end of the zip."""
-        self._archive.filelist[:] = [self._listed(entry) for entry in entries]
+    def close(self, others: Callable[[], Iterable[Entry]]) -> None:
+        """Write the directory of all entries, `others` being those of other pieces: the end of the zip."""
+        everything = _Directory(lambda: map(self._listed, chain(others(), self.entries)))
+        self._archive.filelist = cast(list[zipfile.ZipInfo], everything)
         self._archive.close()
 
     def _listed(self, entry: Entry) -> zipfile.ZipInfo:
@@ -107,3 +109,16 @@ class ZipPiece:
         info.compress_size, info.file_size = entry.compressed_bytes, entry.size_bytes
         info.header_offset, info.external_attr = entry.offset, 0o600 << 16
         return info
+
+
+class _Directory:
+    """What zipfile takes for its list of entries, of which one is in memory at once."""
+
+    def __init__(self, entries: Callable[[], Iterator[zipfile.ZipInfo]]) -> None:
+        self._entries = entries
+
+    def __iter__(self) -> Iterator[zipfile.ZipInfo]:
+        return self._entries()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._entries())

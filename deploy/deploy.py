@@ -46,6 +46,8 @@ FLAGS = {
     "hosted_zone_id": "HostedZoneId",
     "certificate_arn": "CertificateArn",
     "enable_waf": "EnableWaf",
+    "backfill": "Backfill",
+    "backfill_bucket": "BackfillBucket",
     "reserved_concurrency": "ReservedConcurrency",
     "provisioned_concurrency": "ProvisionedConcurrency",
     **{flag: parameter for flag, parameter, _ in QUESTIONS},

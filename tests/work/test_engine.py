@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg2
 import pytest
 from moto.sqs.models import sqs_backends
 
@@ -121,6 +122,35 @@ def test_never_more_at_once_than_allowed_however_claims_interleave(world: World,
         thread.join()
     assert max(most) == AT_ONCE
     assert len(most) == 6 * steps
+
+
+def test_what_is_at_work_is_counted_wherever_it_stands_in_the_order(world: World) -> None:
+    """Hatchet #4778: ids are given at INSERT and rows are seen at COMMIT, and only the first rows were counted.
+
+    Tasks with lower ids become visible after others have taken all places.
+    """
+    world.sql("INSERT INTO users (id) VALUES ('alice')")
+    late = psycopg2.connect(world.admin_url)
+    with late.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO items (user_id, id, key, name, status, kind)"
+            " SELECT 'alice', 'late' || n, 'alice/late' || n, n, 'PROCESSING', 'image'"
+            f" FROM generate_series(1, {AT_ONCE}) n;"
+            "INSERT INTO tasks (user_id, item_id, stage, woken_at)"
+            f" SELECT 'alice', 'late' || n, 'analyze', now() FROM generate_series(1, {AT_ONCE}) n RETURNING id"
+        )
+        first = [TaskRef(user_id="alice", task_id=row[0], kind="analyze") for row in cursor.fetchall()]
+    running = make_waiting(world, "alice", AT_ONCE)
+    assert max(task.task_id for task in first) < min(task.task_id for task in running)
+    for task in running:
+        assert world.db.transact("alice", lambda tx, task=task: tasks.claim(tx, task)) is not None  # type: ignore[misc]
+    late.commit()
+    late.close()
+    for task in first:
+        assert not do(task)
+    handlers.minute_passed()
+    assert woken(world) == []
+    assert world.sql("SELECT count(*) FROM tasks WHERE state = 'running'") == [(AT_ONCE,)]
 
 
 def test_a_task_without_a_place_waits_for_one_without_a_message(world: World) -> None:

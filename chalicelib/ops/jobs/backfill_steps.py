@@ -131,14 +131,17 @@ def _file_page(tx: Tx, claim: Claim, run: Run, progress: Progress, listed: Seque
 
 def _file(tx: Tx, user_id: str, run: Run, listed: Sequence[Listed]) -> None:
     """Insert a line for each object that is a file of the user's; what the app itself keeps there is left out."""
-    prefix = prefix_of(user_id, run)
-    if any(not each.key.startswith(prefix) for each in listed):
-        raise InvalidInput("An object is not below the run's prefix.", code="foreign_object")
+    _check_prefix(prefix_of(user_id, run), listed)
     own = f"{user_id}/{RUNS_FOLDER}/"
     lines = [_line(each) for each in listed if not each.key.endswith("/") and not each.key.startswith(own)]
     new = files.insert(tx, user_id, run.id, lines)
     refused = sum(line.outcome == "failed" for line in lines) if new else 0
     runs.add_listed(tx, user_id, run.id, new, failed=refused)
+
+
+def _check_prefix(prefix: str, listed: Sequence[Listed]) -> None:
+    if not all(each.key.startswith(prefix) for each in listed):
+        raise InvalidInput("An object is not below the run's prefix.", code="foreign_object")
 
 
 def _line(each: Listed) -> RunFile:

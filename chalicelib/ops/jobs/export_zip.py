@@ -112,7 +112,7 @@ class ZipPiece:
 
 
 class _Directory:
-    """What zipfile takes for its list of entries, of which one is in memory at once."""
+    """Stands in for zipfile's list of entries, of which one is in memory at once."""
 
     def __init__(self, entries: Callable[[], Iterator[zipfile.ZipInfo]]) -> None:
         self._entries = entries

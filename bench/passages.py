@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.corpus import USER, Document, KeptEmbedder, load, read_lines, read_qrels
-from chalicelib.model.ingest.chunking import estimate_tokens
+from chalicelib.model.ingest.chunking import most_tokens
 from chalicelib.model.search import joining
 from chalicelib.model.search.filters import Filters
 from chalicelib.ops.search.passages import find_passages
@@ -115,7 +115,7 @@ def measure(folder: Path, *, db: Database, embedder: KeptEmbedder) -> None:
     def nearest(query: str) -> list[Span]:
         vector, room, spans = embedder.embed([query], purpose="query", timeout_s=60)[0], MAX_TOKENS, []
         for row in db.transact(USER, lambda tx: tx.all(NEAREST, user_id=USER, vector=str(vector))):
-            room -= estimate_tokens(row["text"])
+            room -= most_tokens(row["text"])
             if room < 0:
                 break
             spans.append(span(row["item_id"], row["page"], row["char_start"], row["char_end"]))

@@ -4,7 +4,7 @@ from time import thread_time
 
 import pytest
 
-from chalicelib.model.chat.citations import MAX_QUOTE_CHARS, Source
+from chalicelib.model.chat.citations import MAX_QUOTE_CHARS, Source, proves_something
 
 FOUND = {
     "word for word": ("He bought a red bicycle.", "bought a red bicycle", "bought a red bicycle"),
@@ -104,3 +104,20 @@ def test_a_quote_of_100_kb_is_refused_unread() -> None:
     start = thread_time()
     assert source.find("word " * 20_000) is None
     assert thread_time() - start < 0.01
+
+
+@pytest.mark.parametrize(
+    ("quote", "proves"),
+    [
+        ("The rent is due.", True),
+        (f"{'-' * 50} The rent is due.", True),
+        (f"A short word {'.' * 40} and more", True),
+        ("Supercalifragilisticexpialidocious-antidisestablishmentarianism", False),
+        ("12 of 14", False),
+        (f"Page 3 {'.' * 60} 4", False),
+        ("東京の写真", True),
+        ("", False),
+    ],
+)
+def test_a_quote_proves_something_by_its_letters_and_words_wherever_they_stand(quote: str, proves: bool) -> None:
+    assert proves_something(quote) is proves

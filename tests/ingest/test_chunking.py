@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from chalicelib.model.ingest.chunking import chunk_pages, chunk_text, estimate_tokens
+from chalicelib.model.ingest.chunking import chunk_pages, chunk_text, estimate_tokens, most_tokens
 from chalicelib.model.ingest.files import Page
 from chalicelib.model.search.lexical import with_bigrams
 
@@ -75,6 +75,7 @@ def test_a_sentence_of_megabytes_of_spaces_ends() -> None:
 )
 def test_estimate(text: str, tokens: int) -> None:
     assert estimate_tokens(text) == tokens
+    assert most_tokens(text) >= tokens
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chalicelib.model.ingest.chunking import most_tokens
 from local.models.bert import BLOCK, DIMENSIONS, expand
 from local.models.e5 import E5
 from local.models.unigram import Unigram
@@ -17,6 +18,7 @@ TEXTS = [
     "مرحبا بالعالم\n\nप्रकाश  की गति",
     "7",
 ]
+ROOT = Path(__file__).parents[2]
 PREFIX = 4  # tokens: "passage", ":", and one at each end
 
 
@@ -55,6 +57,14 @@ def test_text_after_512_tokens_is_ignored_but_counted(model: E5) -> None:
     assert model.count_tokens([longest]) == [508]
     same = model.encode([longest, longest + "dog " * 9, "cat " * 400], purpose="document")
     assert np.abs(same[0] - same[1]).max() < 1e-6 < np.abs(same[0] - same[2]).max()
+
+
+def test_running_text_has_no_more_tokens_than_is_reckoned_with(model: E5) -> None:
+    sentences = (ROOT / "local/models/e5_sentences.txt").read_text(encoding="utf-8").splitlines()[1:]
+    texts = ["\n".join(sentences[n : n + 6]) for n in range(0, len(sentences), 6)]
+    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "samples/source").glob("*.md")]
+    for text, count in zip(texts, model.count_tokens(texts), strict=True):
+        assert 0.6 * most_tokens(text) < count <= most_tokens(text), text
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def words(number: int, count: int) -> str:
-    """So many words of one token each, of which no other number's text has any."""
+    """So many words of 1.08 tokens each, of which no other number's text has any."""
     return " ".join(f"{LETTERS[number]}{LETTERS[n // 26]}{LETTERS[n % 26]}" for n in range(count))
 
 
@@ -17,7 +17,7 @@ def piece(ordinal: int, *, page: int = 1, likeness: float | None = 0.9, tokens: 
         ordinal=ordinal,
         char_start=ordinal * 500,
         char_end=ordinal * 500 + 499,
-        text=words(10 * page + ordinal, tokens),
+        text=words(10 * page + ordinal, int(tokens / 1.08)),
         page_score=0.5,
         words=0.0,
         cosine=0.0,

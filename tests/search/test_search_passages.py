@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib import wiring
-from chalicelib.model.ingest.chunking import estimate_tokens
+from chalicelib.model.ingest.chunking import most_tokens
 from chalicelib.model.library.page_text import join_chunks
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.joining import MAX_GAP_CHARS
@@ -83,7 +83,7 @@ def test_passages_fit_into_the_tokens_there_are(report: None, world: World) -> N
     for room, least in ((0, 0), (20, 0), (200, 1), (400, 1), (100_000, 2)):
         found = find(world, "rent weather harvest", max_tokens=room).passages
         assert least <= len(found)
-        assert sum(estimate_tokens(passage.text) for passage in found) <= room
+        assert sum(most_tokens(passage.text) for passage in found) <= room
         places = [(p.page, p.source, at) for p in found for at in range(p.char_start, p.char_end)]
         assert len(places) == len(set(places))
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 MIN_WEIGHT = 12  # letters and digits; a character of a script without spaces counts as three
 MAX_QUOTE_CHARS = 5_000
+_BEGINNING_CHARS = 40
 _EDGE = "\x01"  # marks where a word begins or ends; folded text has no other control characters
 _DASHES = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d")
 _LONG_DASHES = frozenset(
@@ -71,7 +72,8 @@ class Source:
 
 def proves_something(quote: str) -> bool:
     """Return whether the quote is long enough to prove something: MIN_WEIGHT, and more than one word."""
-    return _proves_something(_fold(quote)[0])
+    # Its beginning is nearly always enough, and what that proves is proved by the whole.
+    return any(_proves_something(_fold(text)[0]) for text in (quote[:_BEGINNING_CHARS].rstrip(), quote))
 
 
 def _proves_something(folded: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from chalicelib.model.ingest.chunking import estimate_tokens
+from chalicelib.model.ingest.chunking import most_tokens
 from chalicelib.model.search.folding import SeenPassages
 from chalicelib.model.search.ranking import min_max
 
@@ -35,7 +35,7 @@ class Piece(Struct, frozen=True, kw_only=True):
 
     @property
     def tokens(self) -> int:
-        return estimate_tokens(self.text)
+        return most_tokens(self.text)
 
 
 def score_pieces(pieces: Sequence[Piece], *, semantic_weight: float) -> list[float]:

@@ -17,7 +17,7 @@ from chalicelib.model.chat.answers import Checked, Citation, Draft, Rewritten, a
 from chalicelib.model.chat.messages import Turn
 from chalicelib.model.chat.outcomes import TEXT_WITHOUT_ANSWER, Outcome
 from chalicelib.model.chat.questions import MAX_SEARCHED_CHARS, stand_alone
-from chalicelib.model.ingest.chunking import estimate_tokens
+from chalicelib.model.ingest.chunking import most_tokens
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.ranking import is_relevant
 from chalicelib.model.text import UNSTORABLE
@@ -190,7 +190,7 @@ def _bounded(history: Sequence[Turn]) -> list[Turn]:
     """Return the last messages that fit into HISTORY_TOKENS, oldest first."""
     kept, room = list[Turn](), HISTORY_TOKENS
     for turn in reversed(history[-HISTORY_MESSAGES:]):
-        room -= estimate_tokens(turn.content)
+        room -= most_tokens(turn.content)
         if room < 0:
             break
         kept.append(turn)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.model.ingest.chunking import estimate_tokens
+from chalicelib.model.ingest.chunking import most_tokens
 from chalicelib.model.library.page_text import join_chunks
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.joining import Piece, join_best, score_pieces
@@ -69,7 +69,7 @@ def find_passages(
     embedder: Embedder,
     reranker: Reranker | None = None,
 ) -> Passages:
-    """Return the best passages that fit into `max_tokens` (estimated) together; no passage repeats another.
+    """Return the best passages that fit into `max_tokens` together; no passage repeats another.
 
     A collection that is gone has no passages.
     """
@@ -148,7 +148,7 @@ def _within(passages: list[Passage], max_tokens: int) -> Iterator[Passage]:
     """Yield passages in order while they fit into `max_tokens`; skip one that does not fit."""
     room = max_tokens
     for passage in passages:
-        tokens = estimate_tokens(passage.text)
+        tokens = most_tokens(passage.text)
         if tokens <= room:
             room -= tokens
             yield passage

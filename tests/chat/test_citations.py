@@ -119,5 +119,7 @@ def test_a_quote_of_100_kb_is_refused_unread() -> None:
         ("", False),
     ],
 )
-def test_a_quote_proves_something_by_its_letters_and_words_wherever_they_stand(quote: str, proves: bool) -> None:
+def test_a_quote_proves_something_by_its_letters_and_words_wherever_they_stand(
+    quote: str, proves: bool
+) -> None:
     assert proves_something(quote) is proves

@@ -10,10 +10,10 @@ PLACE = $(if $(PORT),--port "$(PORT)") $(if $(STATE),--state "$(STATE)")
 PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-all check bench chaos mutants package audit rehearse
+.PHONY: help setup run demo test test-all check bench bench-compare chaos mutants package audit rehearse
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make the environment .venv (the other targets do it when needed)
 
@@ -34,8 +34,11 @@ check: $(READY) ## Lint, check types, check which way imports go and how docstri
 	$(PY) -m mypy
 	$(PY) -m pytest -q tests/meta/test_imports.py tests/meta/test_docstrings.py
 
-bench: $(READY) ## Measure: speed against bare libraries, quality of search
+bench: $(READY) ## Measure speed against bare libraries and peers, store the figures, say which are worse than stated
 	@$(PY) -m bench
+
+bench-compare: $(READY) ## Compare the last two runs of make bench: which figures moved by more than a fifth
+	@$(PY) -m bench.compare
 
 chaos: $(READY) ## Kill, freeze, lose and repeat; SEED=n and SIZE=n choose the run
 	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SIZE),--size $(SIZE))

@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 from chalice import Chalice
 
+from bench.figures import note
 from chalicelib.api.http.entry import App
 from chalicelib.api.http.routes import Body, Caller, Edge, Query, Request, Routes
 
 ROUNDS = 60
 CALLS = 100
-BUDGET_US = 60.0
 HEADERS = {
     "Accept": "application/json",
     "Content-Type": "application/json",
@@ -104,7 +104,7 @@ def seconds_a_call(app: Chalice, make: Callable[[], dict[str, Any]]) -> float:
 
 
 def main() -> bool:
-    """Print the figures of both requests. Return whether both are within the budget."""
+    """Print the figures of both requests. Return whether both are as good as stated."""
     query = {"limit": ["5"], "kind": ["image", "pdf"]}
     body = json.dumps({"query": "harbour at night", "limit": 10, "kinds": ["image"]})
     requests = {
@@ -122,10 +122,10 @@ def main() -> bool:
         pairs = [(seconds_a_call(bare, make), seconds_a_call(ours, make)) for _ in range(ROUNDS)]
         bare_us, ours_us = (min(column) * 1e6 for column in zip(*pairs, strict=True))
         over_us = ours_us - bare_us
-        within = within and over_us <= BUDGET_US
+        within &= note(f"api.{name[:4].strip().lower()}_over_us", over_us)
         print(
             f"{name:18} bare {bare_us:5.1f} us  ours {ours_us:5.1f} us  x{ours_us / bare_us:.2f}"
-            f"  over {over_us:5.1f} us (budget {BUDGET_US:.0f})"
+            f"  over {over_us:5.1f} us"
         )
     return within
 

@@ -17,6 +17,7 @@ from http.client import HTTPConnection
 from time import monotonic
 from typing import Any
 
+from bench.figures import note
 from chalicelib.api.gateway import gateway
 from chalicelib.api.http.entry import App
 from chalicelib.api.http.routes import Caller, Edge
@@ -28,7 +29,6 @@ from chalicelib.providers.http.dial import AddressRules, origin_of
 
 ROUNDS = 60
 CALLS = 40
-BUDGET_RATIO = 3.0
 UPSTREAM = """
 import socket
 head = b"HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n"
@@ -106,23 +106,23 @@ def seconds_a_call(call: Callable[[], None]) -> float:
 
 
 def main() -> bool:
-    """Print the figures by the size of the response. Return whether the ratios are within the budget."""
+    """Print the figures by the size of the response. Return whether the ratios are as good as stated."""
     server = subprocess.Popen([sys.executable, "-c", UPSTREAM], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         port = int(server.stdout.readline())
         app = gateway_app(f"http://127.0.0.1:{port}")
         within = True
-        for size in (1_000, 100_000):
+        for name, size in (("small", 1_000), ("large", 100_000)):
             path = f"/users/{size}"
             direct, ours = (lambda: directly(port, path)), (lambda: through(app, path))  # noqa: B023
             pairs = [(seconds_a_call(direct), seconds_a_call(ours)) for _ in range(ROUNDS)]
             direct_us, ours_us = (min(column) * 1e6 for column in zip(*pairs, strict=True))
             ratio = ours_us / direct_us
-            within = within and ratio <= BUDGET_RATIO
+            within &= note(f"gateway.{name}", ratio)
             print(
                 f"{size:7} bytes  directly {direct_us:6.1f} us  through the gateway {ours_us:6.1f} us"
-                f"  x{ratio:.2f}  over {ours_us - direct_us:6.1f} us (budget x{BUDGET_RATIO:.1f})"
+                f"  x{ratio:.2f}  over {ours_us - direct_us:6.1f} us"
             )
         return within
     finally:

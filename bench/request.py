@@ -21,12 +21,12 @@ from typing import Any
 from moto.server import ThreadedMotoServer
 from werkzeug.serving import WSGIRequestHandler
 
+from bench.figures import note
 from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from local.base import create_tables
 from local.layout import aws_environment
 from local.postgres import start_postgres, stop_postgres
 
-FIRST_BUDGET_MS, WARM_BUDGET_MS, CALLS_BUDGET, TRIPS_BUDGET = 250.0, 3.0, 2.0, 2.0
 FRESH, WARM = 2, 200
 ASKED = """
 import base64, json, sys, time
@@ -123,7 +123,7 @@ def run(program: str, *arguments: str, environment: Mapping[str, str]) -> str:
 
 
 def main() -> bool:
-    """Print the figures. Return whether the budgets hold."""
+    """Print the figures. Return whether they are as good as stated."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with services() as environment:
         token = run(SIGN_IN, environment=environment)
@@ -141,15 +141,13 @@ def main() -> bool:
             f"  warm GET {best['warm'] * 1000:5.2f} ms,"
             f"  DynamoDB {best['dynamodb']:.2f} calls, Postgres {best['postgres']:.2f} round trips"
         )
-    print(
-        f"budgets: first GET in Lambda {FIRST_BUDGET_MS:.0f} ms, warm {WARM_BUDGET_MS} ms,"
-        f" {CALLS_BUDGET:.0f} calls, {TRIPS_BUDGET:.0f} round trips"
-    )
-    return (
-        1000 * best["first"] <= FIRST_BUDGET_MS
-        and 1000 * best["warm"] <= WARM_BUDGET_MS
-        and best["dynamodb"] <= CALLS_BUDGET
-        and best["postgres"] <= TRIPS_BUDGET
+    return all(
+        [
+            note("request.first_ms", 1000 * best["first"]),
+            note("request.warm_ms", 1000 * best["warm"]),
+            note("request.dynamodb", best["dynamodb"]),
+            note("request.postgres", best["postgres"]),
+        ]
     )
 
 

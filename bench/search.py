@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import psycopg2
 
+from bench.figures import note
 from chalicelib.model.ingest.chunking import chunk_pages
 from chalicelib.model.ingest.files import Page
 from chalicelib.model.library.items import ItemRef, parse_key
@@ -35,7 +36,6 @@ from chalicelib.stores.search import index
 from chalicelib.stores.search import lookup as search
 from local.postgres import start_postgres, stop_postgres
 
-SQL_TARGET, RECALL_TARGET = 1.3, 0.95
 USERS, CHUNKS_EACH, CHUNKS_OF_ONE, DIMENSIONS = 199, 480, 5_000, 384
 ROUNDS = 40
 WORDS = [f"w{number}" for number in range(20_000)]
@@ -46,13 +46,16 @@ class RandomEmbedder:
     """An embedder that returns random unit vectors from a fixed seed: the cost of a model is not measured here."""
 
     model = "random"
-    dimensions = DIMENSIONS
+    next = None
 
-    def __init__(self) -> None:
+    def __init__(self, dimensions: int = DIMENSIONS) -> None:
+        self.dimensions = dimensions
         self._random = np.random.default_rng(7)
 
     def embed(self, texts: Sequence[str], *, timeout_s: float, **_: Any) -> list[list[float]]:
-        drawn = self._random.standard_normal((len(texts), DIMENSIONS)).astype(np.float16).astype(np.float32)
+        drawn = (
+            self._random.standard_normal((len(texts), self.dimensions)).astype(np.float16).astype(np.float32)
+        )
         return [list(map(float, row / np.linalg.norm(row))) for row in drawn]
 
 
@@ -73,7 +76,7 @@ def database() -> Iterator[tuple[Database, str, str]]:
 def fill(tx: Tx, user: str, count: int, embedder: RandomEmbedder, draw: random.Random) -> None:
     """Give the user items of ten pages, one chunk a page."""
     users.ensure(tx, user)
-    set_id = index.ensure_set(tx, model=embedder.model, dimensions=DIMENSIONS)
+    set_id = index.ensure_set(tx, model=embedder.model, dimensions=embedder.dimensions)
     for number in range(count // 10):
         ref = ItemRef(user_id=user, item_id=items.insert(tx, parse_key(f"{user}/{number}"), etag=None))
         texts = [" ".join(draw.choices(WORDS, WEIGHTS, k=80)) for _ in range(10)]
@@ -179,14 +182,14 @@ def recall(db: Database, user: str, embedder: RandomEmbedder) -> float:
 
 
 def main() -> bool:
-    """Print the figures. Return whether both budgets hold."""
+    """Print the figures. Return whether all are as good as stated."""
     embedder, draw = RandomEmbedder(), random.Random(7)  # noqa: S311  repeatable, not secret
     with database() as (db, url, admin_url):
         for user, count in (("u0", CHUNKS_EACH), ("u7", CHUNKS_EACH), ("big", CHUNKS_OF_ONE)):
             db.transact(user, lambda tx, user=user, count=count: fill(tx, user, count, embedder, draw))  # type: ignore[misc]
         copy_user(admin_url, USERS - 2)
         holds = True
-        for user, count in (("u7", CHUNKS_EACH), ("big", CHUNKS_OF_ONE)):
+        for name, user, count in (("small", "u7", CHUNKS_EACH), ("big", "big", CHUNKS_OF_ONE)):
             query = " ".join(draw.choices(WORDS, WEIGHTS, k=8))
 
             def ours(user: str = user, query: str = query) -> object:
@@ -204,10 +207,10 @@ def main() -> bool:
             by_hand = bare_sql(url, user, query, embedder.embed(["q"], timeout_s=1)[0], chosen)
             ours_ms, bare_ms = median_ms([ours, by_hand])  # type: ignore[list-item]
             found = recall(db, user, embedder)
-            holds &= ours_ms / bare_ms <= SQL_TARGET and found >= RECALL_TARGET
+            holds &= note(f"search.{name}_sql", ours_ms / bare_ms) & note(f"search.{name}_recall", found)
             print(
                 f"search among {count:,} chunks: {ours_ms:.1f} ms, bare SQL {bare_ms:.1f} ms, "
-                f"ratio {ours_ms / bare_ms:.2f} (at most {SQL_TARGET}); recall@10 {found:.3f}"
+                f"ratio {ours_ms / bare_ms:.2f}; recall@10 {found:.3f}"
             )
     return holds
 

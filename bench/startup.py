@@ -11,7 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-TARGET = 3.5
+from bench.figures import goals, note
+
 ROUNDS = 10
 PROJECT = Path(__file__).resolve().parent.parent
 HEAVY = ("boto3", "botocore", "psycopg2", "PIL", "numpy", "pypdfium2")
@@ -32,7 +33,7 @@ print(" ".join(name for name in sys.argv[1:] if name in sys.modules))
 """
 
 
-def run(program: str, folder: Path) -> tuple[float, str]:
+def run(program: str, folder: Path, python: str = sys.executable) -> tuple[float, str]:
     """Run `program` in `folder`. Return its CPU seconds, and its last line, which follows those of metrics."""
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
@@ -42,7 +43,7 @@ def run(program: str, folder: Path) -> tuple[float, str]:
     }
     start = _cpu_s()
     ran = subprocess.run(
-        [sys.executable, "-c", program, *HEAVY],
+        [python, "-c", program, *HEAVY],
         cwd=folder,
         env=environment,
         check=True,
@@ -60,7 +61,7 @@ def _cpu_s() -> float:
 
 
 def main() -> bool:
-    """Print the figures. Return whether the budget holds."""
+    """Print the figures. Return whether they are as good as stated."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "app.py").write_text(BARE)
         programs = [("pass", Path(folder)), (REQUEST, Path(folder)), (REQUEST, PROJECT)]
@@ -73,8 +74,10 @@ def main() -> bool:
         f"import and first request, CPU: {(ours - nothing) * 1000:.0f} ms,"
         f" bare Chalice {(bare - nothing) * 1000:.0f} ms,"
     )
-    print(f"  ratio {ratio:.2f} (at most {TARGET}); heavy libraries loaded: {heavy or 'none'}")
-    return ratio <= TARGET and not heavy
+    print(
+        f"  ratio {ratio:.2f} (at most {goals()['startup.ratio'].bound}); heavy libraries loaded: {heavy or 'none'}"
+    )
+    return all([note("startup.ratio", ratio), note("startup.heavy", len(heavy.split()))])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the peak of a scenario asks of each resource, how much of it there is, and what a month costs."""
+"""Computes what the peak of a scenario asks of each resource, how much of it there is, and what a month costs."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -44,7 +44,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
 
 class Resource(Struct, frozen=True, kw_only=True):
-    """What the peak asks of a resource. `grows` is False for what depends on the stored chunks, not on the load."""
+    """A resource, and what the peak asks of it. `grows` is False for what depends on the stored chunks, not on the load."""
 
     name: str
     asked: float

@@ -44,7 +44,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
 
 class Resource(Struct, frozen=True, kw_only=True):
-    """A resource, and what the peak asks of it. `grows` is False for what depends on the stored chunks, not on the load."""
+    """A resource, and what the peak asks of it. `grows` is False if it depends on chunks, not on load."""
 
     name: str
     asked: float

@@ -77,7 +77,7 @@ class Station:
 
 
 class Outcome:
-    """How a simulation ended: the jobs that arrived, and the stations."""
+    """The end of a simulation: the jobs that arrived, and the stations."""
 
     def __init__(self, jobs: Sequence[Job], stations: Mapping[str, Station], seconds: float) -> None:
         self.jobs, self.stations, self.seconds = jobs, stations, seconds

@@ -44,7 +44,7 @@ def main() -> bool:
         for user in ("warm", *(f"u{number}" for number in range(USERS))):
             if user == "u0":
                 before = used()
-            db.transact(user, lambda tx, user=user: fill(tx, user, CHUNKS_EACH, embedder, draw))  # type: ignore[misc]
+            fill(db, user, CHUNKS_EACH, embedder, draw)
         count = USERS * CHUNKS_EACH
         postgres_ms, app_ms, log_bytes = (
             (new - old) / count * scale

@@ -95,7 +95,7 @@ def measure(python: Path) -> bool:
     queries = [" ".join(draw.choices(WORDS, WEIGHTS, k=8)) for _ in range(QUERIES)]
     with database() as (db, _, admin_url), tempfile.TemporaryDirectory() as folder:
         embedder = RandomEmbedder()
-        db.transact("big", lambda tx: fill(tx, "big", CHUNKS, embedder, random.Random(7)))  # noqa: S311
+        fill(db, "big", CHUNKS, embedder, random.Random(7))  # noqa: S311
         _analyze(admin_url)
         texts = db.transact(
             "big", lambda tx: [row["text"] for row in tx.all("SELECT text FROM chunks ORDER BY id")]

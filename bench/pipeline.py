@@ -23,7 +23,7 @@ from PIL import Image
 from bench.figures import note
 from bench.server import cpu_s, server_of
 from chalicelib import wiring
-from chalicelib.stores.postgres import postgres
+from chalicelib.stores.postgres import connection
 from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from chalicelib.stores.postgres.postgres import Database
 from local.layout import aws_environment
@@ -86,14 +86,14 @@ class Statements:
 
     def __init__(self) -> None:
         self.counted: Counter[str] = Counter()
-        execute = postgres._Cursor.execute
+        execute = connection.Cursor.execute
 
         def counting(cursor: Any, statement: str, values: Any = None) -> None:
             text = statement.decode() if isinstance(statement, bytes) else statement
             self.counted[" ".join(text.split())[:100]] += 1
             execute(cursor, statement, values)
 
-        postgres._Cursor.execute = counting  # type: ignore[method-assign, assignment]
+        connection.Cursor.execute = counting  # type: ignore[method-assign, assignment]
 
 
 class Calls:

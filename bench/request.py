@@ -3,9 +3,9 @@
 python -m bench.request
 
 The app runs in a process of its own, against a real Postgres and the emulated DynamoDB. Their CPU is not counted.
-"First" is what the handler takes in a fresh process, "warm" a request of the best 20 in a row. The
-emulated DynamoDB closes each connection, AWS keeps them: the calls of bare boto3 are measured in the same way. Both are measured twice:
-with Lambda's variable, so that the init phase warms up, and without it.
+"First" is what the handler takes in a fresh process, "warm" a request of the best 20 in a row. Both are measured twice:
+with Lambda's variable, so that the init phase warms up, and without it. The emulated DynamoDB closes each connection,
+which AWS does not; the two calls by bare boto3 are measured in the same way.
 """
 
 import json
@@ -57,13 +57,13 @@ first = get()
 for _ in range(20):
     get()
 import socket
-from chalicelib.stores.postgres import postgres
+from chalicelib.stores.postgres import connection
 counts = {"dynamodb": 0, "postgres": 0}
-execute = postgres._Cursor.execute
+execute = connection.Cursor.execute
 def counted(cursor, *given):
     counts["postgres"] += 1
     return execute(cursor, *given)
-postgres._Cursor.execute = counted
+connection.Cursor.execute = counted
 from chalicelib.stores.aws.dynamodb import Presence
 asked = Presence.asked
 def counted_asked(self):

@@ -38,6 +38,7 @@ from local.postgres import start_postgres, stop_postgres
 
 USERS, CHUNKS_EACH, CHUNKS_OF_ONE, DIMENSIONS = 199, 480, 5_000, 384
 ROUNDS = 40
+IN_ONE = 20  # items in one transaction
 WORDS = [f"w{number}" for number in range(20_000)]
 WEIGHTS = [1 / (rank + 1) for rank in range(len(WORDS))]
 
@@ -73,11 +74,17 @@ def database() -> Iterator[tuple[Database, str, str]]:
         stop_postgres(Path(state))
 
 
-def fill(tx: Tx, user: str, count: int, embedder: RandomEmbedder, draw: random.Random) -> None:
-    """Give the user items of ten pages, one chunk a page."""
+def fill(db: Database, user: str, count: int, embedder: RandomEmbedder, draw: random.Random) -> None:
+    """Give the user items of ten pages, one chunk a page; so many in one transaction as end within its time."""
+    numbers = range(count // 10)
+    for part in (numbers[at : at + IN_ONE] for at in numbers[::IN_ONE]):
+        db.transact(user, lambda tx, part=part: _fill(tx, user, part, embedder, draw))  # type: ignore[misc]
+
+
+def _fill(tx: Tx, user: str, numbers: range, embedder: RandomEmbedder, draw: random.Random) -> None:
     users.ensure(tx, user)
     set_id = index.ensure_set(tx, model=embedder.model, dimensions=embedder.dimensions)
-    for number in range(count // 10):
+    for number in numbers:
         ref = ItemRef(user_id=user, item_id=items.insert(tx, parse_key(f"{user}/{number}"), etag=None))
         texts = [" ".join(draw.choices(WORDS, WEIGHTS, k=80)) for _ in range(10)]
         pages = [Page(number=n + 1, text=text) for n, text in enumerate(texts)]
@@ -186,7 +193,7 @@ def main() -> bool:
     embedder, draw = RandomEmbedder(), random.Random(7)  # noqa: S311  repeatable, not secret
     with database() as (db, url, admin_url):
         for user, count in (("u0", CHUNKS_EACH), ("u7", CHUNKS_EACH), ("big", CHUNKS_OF_ONE)):
-            db.transact(user, lambda tx, user=user, count=count: fill(tx, user, count, embedder, draw))  # type: ignore[misc]
+            fill(db, user, count, embedder, draw)
         copy_user(admin_url, USERS - 2)
         holds = True
         for name, user, count in (("small", "u7", CHUNKS_EACH), ("big", "big", CHUNKS_OF_ONE)):

@@ -18,7 +18,11 @@ from local.layout import STAGE
 from local.parent_watch import die_with_parent
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
+# Requests that the app works on at once; others wait. With all of 50 clients in one process, each waits for the others
+# in the middle of its calls, which then take longer than their timeouts. In Lambda each has a process of its own.
+AT_ONCE = 16
 
+_places = threading.BoundedSemaphore(AT_ONCE)
 _handle_request = chalice.local.LocalGateway.handle_request
 _parse_payload = chalice.local.ChaliceRequestHandler._parse_payload
 _create_lambda_event = chalice.local.LambdaEventConverter.create_lambda_event
@@ -38,7 +42,8 @@ def handle_request(gateway: Any, method: str, path: str, headers: dict[str, str]
         constant = {name.removeprefix("gatewayresponse.header."): value.strip("'") for name, value in given}
         body = problem.replace("$context.requestId", str(uuid.uuid4())).encode()
         raise RequestTooLong({"Content-Type": "application/json", **constant}, body)
-    return _handle_request(gateway, method, path, headers, body)
+    with _places:
+        return _handle_request(gateway, method, path, headers, body)
 
 
 class AllHeaders(dict[str, str]):

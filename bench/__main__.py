@@ -25,16 +25,17 @@ from bench.plot import plot
 
 PROJECT = Path(__file__).resolve().parent.parent
 RUNS = PROJECT / "bench" / "runs"
+SAMPLES = str(PROJECT / "samples")
 MEASUREMENTS = [
     ["bench.startup"],
     ["bench.request"],
     ["bench.api"],
     ["bench.gateway"],
     ["bench.search"],
-    ["bench.chunk"],
-    ["bench.ingest", str(PROJECT / "samples")],
+    ["bench.ingest", SAMPLES],
     ["bench.pipeline"],
     ["bench.jobs"],
+    ["bench.chunk"],
     ["bench.peers"],
     ["bench.load", "--seconds", "60"],
 ]
@@ -60,16 +61,19 @@ def measure(measurements: Sequence[Sequence[str]]) -> dict[str, Any]:
     for module, *arguments in measurements:
         print(f"\n{module}", flush=True)
         began = time.monotonic()
-        lines = _run([module, *arguments])
+        lines, is_good = _run([module, *arguments])
         seconds[module] = round(time.monotonic() - began, 1)
         found += lines
-        if not lines:
+        if not lines and not is_good:
             ended.append(module)
     return run | {"seconds": seconds, "figures": found, "not_ended": ended}
 
 
-def _run(command: Sequence[str]) -> list[dict[str, Any]]:
-    """Run a benchmark in a process of its own, as imports and caches would speed up the next. Return its figures."""
+def _run(command: Sequence[str]) -> tuple[list[dict[str, Any]], bool]:
+    """Run a benchmark in a process of its own, as imports and caches would speed up the next.
+
+    Return its figures, and whether it exited with 0.
+    """
     with tempfile.TemporaryDirectory() as folder:
         record, errors = Path(folder) / "figures", Path(folder) / "errors"
         with errors.open("w") as written:
@@ -81,7 +85,8 @@ def _run(command: Sequence[str]) -> list[dict[str, Any]]:
             )
         if ran.returncode and not record.exists():
             print("it ended without figures: " + "".join(errors.read_text().splitlines()[-1:]))
-        return [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+        lines = record.read_text().splitlines() if record.exists() else []
+        return [json.loads(line) for line in lines], not ran.returncode
 
 
 def _machine() -> dict[str, Any]:

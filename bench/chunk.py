@@ -2,7 +2,7 @@
 
 python -m bench.chunk
 
-The texts are those of bench.search, a chunk a page, items of ten pages. The vectors have the local models' dimensions.
+The texts are those of bench.search, a chunk a page, items of ten pages. The vectors are those of bench.search.
 """
 
 import random
@@ -15,14 +15,14 @@ from bench.figures import note
 from bench.search import RandomEmbedder, database, fill
 from bench.server import cpu_s, server_of
 
-USERS, CHUNKS_EACH, DIMENSIONS = 5, 400, 768
+USERS, CHUNKS_EACH = 5, 400
 TABLES = ("chunks", "pages", "postings", "term_df", "vectors_1")
 BYTES = "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(%s) name"
 
 
 def main() -> bool:
     """Print the figures of a chunk. Return whether they are as good as stated."""
-    embedder, draw = RandomEmbedder(DIMENSIONS), random.Random(7)  # noqa: S311  repeatable, not secret
+    embedder, draw = RandomEmbedder(), random.Random(7)  # noqa: S311  repeatable, not secret
     with database() as (db, _, admin_url):
         admin = psycopg2.connect(admin_url)
         admin.autocommit = True

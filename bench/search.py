@@ -36,9 +36,9 @@ from chalicelib.stores.search import index
 from chalicelib.stores.search import lookup as search
 from local.postgres import start_postgres, stop_postgres
 
+SQL_TARGET, RECALL_TARGET = 1.3, 0.95
 USERS, CHUNKS_EACH, CHUNKS_OF_ONE, DIMENSIONS = 199, 480, 5_000, 384
 ROUNDS = 40
-IN_ONE = 20  # items in one transaction
 WORDS = [f"w{number}" for number in range(20_000)]
 WEIGHTS = [1 / (rank + 1) for rank in range(len(WORDS))]
 
@@ -47,16 +47,14 @@ class RandomEmbedder:
     """An embedder that returns random unit vectors from a fixed seed: the cost of a model is not measured here."""
 
     model = "random"
+    dimensions = DIMENSIONS
     next = None
 
-    def __init__(self, dimensions: int = DIMENSIONS) -> None:
-        self.dimensions = dimensions
+    def __init__(self) -> None:
         self._random = np.random.default_rng(7)
 
     def embed(self, texts: Sequence[str], *, timeout_s: float, **_: Any) -> list[list[float]]:
-        drawn = (
-            self._random.standard_normal((len(texts), self.dimensions)).astype(np.float16).astype(np.float32)
-        )
+        drawn = self._random.standard_normal((len(texts), DIMENSIONS)).astype(np.float16).astype(np.float32)
         return [list(map(float, row / np.linalg.norm(row))) for row in drawn]
 
 
@@ -75,16 +73,11 @@ def database() -> Iterator[tuple[Database, str, str]]:
 
 
 def fill(db: Database, user: str, count: int, embedder: RandomEmbedder, draw: random.Random) -> None:
-    """Give the user items of ten pages, one chunk a page; so many in one transaction as end within its time."""
-    numbers = range(count // 10)
-    for part in (numbers[at : at + IN_ONE] for at in numbers[::IN_ONE]):
-        db.transact(user, lambda tx, part=part: _fill(tx, user, part, embedder, draw))  # type: ignore[misc]
+    """Give the user items of ten pages, one chunk a page; each item in a transaction."""
 
-
-def _fill(tx: Tx, user: str, numbers: range, embedder: RandomEmbedder, draw: random.Random) -> None:
-    users.ensure(tx, user)
-    set_id = index.ensure_set(tx, model=embedder.model, dimensions=embedder.dimensions)
-    for number in numbers:
+    def write(tx: Tx, number: int) -> None:
+        users.ensure(tx, user)
+        set_id = index.ensure_set(tx, model=embedder.model, dimensions=DIMENSIONS)
         ref = ItemRef(user_id=user, item_id=items.insert(tx, parse_key(f"{user}/{number}"), etag=None))
         texts = [" ".join(draw.choices(WORDS, WEIGHTS, k=80)) for _ in range(10)]
         pages = [Page(number=n + 1, text=text) for n, text in enumerate(texts)]
@@ -92,6 +85,9 @@ def _fill(tx: Tx, user: str, numbers: range, embedder: RandomEmbedder, draw: ran
         ids, texts = zip(*chunks.list_unembedded(tx, ref, set_id=set_id, after=0, limit=1000), strict=True)
         index.add_vectors(tx, user, set_id=set_id, ids=ids, vectors=embedder.embed(texts, timeout_s=1))
         index.add_item(tx, ref)
+
+    for number in range(count // 10):
+        db.transact(user, lambda tx, number=number: write(tx, number))  # type: ignore[misc]
 
 
 COPIES = """

@@ -9,6 +9,9 @@ PLACE = $(if $(PORT),--port "$(PORT)") $(if $(STATE),--state "$(STATE)")
 # Three processes: while tests of one wait, two keep two cores busy. A module stays in one, for what its tests share.
 PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
+# Tests start hundreds of processes: none need compile the app again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test test-all check bench bench-compare chaos mutants package audit rehearse
 

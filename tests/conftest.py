@@ -1,5 +1,6 @@
 """Real Postgres for every test that wants one: a server a session, a migrated template, a clone a test."""
 
+import gc
 import itertools
 import os
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ pytest_plugins = (
     "tests.hostile.asking",
 )
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read once, when numpy is first imported
+gc.disable()  # until all is imported: nothing of it is garbage, and looking for some takes a third of the time
 _numbers = itertools.count()
 # They start first, so that no process works on a long module while the others have nothing left to do.
 LONGEST = (
@@ -46,6 +48,11 @@ LONGEST = (
     ),
     *("library/test_page_images", "ingest/test_large_pdfs", "accounts/test_tenant_matrix", "work/test_runs"),
 )
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # modules and tests stay to the end: a collection need not go through them
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

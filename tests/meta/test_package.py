@@ -23,7 +23,6 @@ from deploy.overlay import logical_id
 from deploy.package import CannotPackage, build, build_terraform, find_python, make_environment, stage_sources
 from deploy.policies import ARRIVALS, CONFIG, CONSUMERS, DEAD_LETTERS, FUNCTIONS, ROOT, lambda_name
 from deploy.queues import resource_id
-from local.sam import expand
 from tests.support.heif_files import plain_heic
 
 
@@ -230,6 +229,8 @@ def test_no_secret_stands_in_the_template(package: Path) -> None:
 @pytest.fixture(scope="module")
 def expanded(package: Path) -> dict[str, Any]:
     """The template as CloudFormation makes it of the packaged one."""
+    from local.sam import expand  # here: every process would load the translator
+
     template = json.loads((package / "sam.json").read_text())
     for each in functions(template["Resources"]).values():
         each["Properties"]["CodeUri"] = {"Bucket": "code-bucket", "Key": "code.zip"}

@@ -12,9 +12,8 @@ import pytest
 
 from deploy import base
 from deploy.policies import ROOT
-from local import change_sets
 from local.layout import aws_environment
-from tests.support.emulated import Emulated, emulated_aws
+from tests.support.emulated import Emulated, emulated_aws, install_change_sets
 
 SECRET = "sk-ant-of-the-tests-0123456789"
 
@@ -73,7 +72,7 @@ class Scripts:
 
 @pytest.fixture
 def scripts(tmp_path: Path) -> Iterator[Scripts]:
-    change_sets.install()
+    install_change_sets()
     with emulated_aws(tmp_path) as aws:
         yield Scripts(aws)
 

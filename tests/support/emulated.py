@@ -182,3 +182,9 @@ def _resources() -> dict[str, dict[str, Any]]:
 def _copied(resources: dict[str, Any]) -> dict[str, Any]:
     locks = [found._messages_lock for found in resources.values() if isinstance(found, Queue)]
     return copy.deepcopy(resources, {id(lock): threading.Condition() for lock in locks})
+
+
+def install_change_sets() -> None:
+    from local import change_sets  # here: moto's CloudFormation imports EC2, which takes over a second
+
+    change_sets.install()

@@ -10,7 +10,6 @@ from tests.chaos.uploads import make_jpeg
 USERS = 300
 PREVIEW = "_derived/preview.jpg"
 WORKED_ON_A_MINUTE = 6
-MINUTES_WORKED_ON, MINUTES_STOOD_STILL = 30, 30
 ITEMS = "INSERT INTO items (user_id, id, key, name, status, kind, media_type, preview_key) VALUES %s"
 TASKS = "INSERT INTO tasks (user_id, item_id, stage, state) VALUES %s"
 
@@ -21,12 +20,13 @@ class Backlog(Driver):
             ground, crew, rng=rng, window=24, copies=self.draw_copies, per_minute=WORKED_ON_A_MINUTE
         )
 
-    def run(self, size: int) -> None:
+    def run(self, size: int, *, minutes: int) -> None:
+        """Half of the time work is done, half of it none is."""
         self._make(size)
-        while self.minutes < MINUTES_WORKED_ON:
+        while self.minutes < minutes / 2:
             self.step()
         self.stands_still = True
-        while self.minutes < MINUTES_WORKED_ON + MINUTES_STOOD_STILL:
+        while self.minutes < minutes:
             self.step()
         self.settle()
 

@@ -25,7 +25,6 @@ from tests.chaos.worker import KILLS, RAISES
 WORKERS = 3
 REFUSED_BY_BUS = 0.03
 LEAST_KILLS, LEAST_FREEZES = 10 / 300, 5 / 300  # an upload
-POISONS = 5  # of each kind
 
 
 def run_chaos(*, seed: int, size: int, say: Callable[[str], None]) -> Report:
@@ -63,11 +62,11 @@ def run_chaos(*, seed: int, size: int, say: Callable[[str], None]) -> Report:
     return Report(title=f"chaos, {size} uploads, seed {seed}", figures=figures, wrong=wrong)
 
 
-def run_backlog(*, seed: int, size: int) -> Report:
+def run_backlog(*, seed: int, size: int, minutes: int = 60) -> Report:
     started_at = time.monotonic()
     with _scene() as (scene, workers):
         backlog = Backlog(scene, workers, rng=random.Random(seed))
-        backlog.run(size)
+        backlog.run(size, minutes=minutes)
         messages, wrong = count_messages(scene)
         ((again,),) = scene.sql("SELECT count(*) FROM item_events WHERE event = 'woken again'")
         ((waiting,),) = scene.sql("SELECT count(*) FROM tasks WHERE state = 'ready'")
@@ -84,9 +83,10 @@ def run_backlog(*, seed: int, size: int) -> Report:
     )
 
 
-def run_poison(*, seed: int, size: int) -> Report:
+def run_poison(*, seed: int, size: int, of_each_kind: int = 5) -> Report:
+    """Of `size` files, let `of_each_kind` make their reader raise, and as many let it die."""
     rng = random.Random(seed)
-    poison = [*make_poison(rng, RAISES, POISONS), *make_poison(rng, KILLS, POISONS)]
+    poison = [*make_poison(rng, RAISES, of_each_kind), *make_poison(rng, KILLS, of_each_kind)]
     healthy = size - len(poison)
     started_at = time.monotonic()
     with _scene() as (scene, workers):

@@ -17,9 +17,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 NOBODY = "http://127.0.0.1:9"
 
 
-def make_setup(folder: Path) -> "subprocess.CompletedProcess[str]":
+def make_setup(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["make", "setup", f"PYTHON={sys.executable}"],
+        ["make", *flags, "setup", f"PYTHON={sys.executable}"],
         cwd=folder,
         env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
         capture_output=True,
@@ -45,6 +45,16 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
+def test_setup_would_install_once(clone: Path) -> None:
+    """The commands are printed and not run; the last one leaves the stamp."""
+    first = make_setup(clone, "--dry-run").stdout
+    assert "Installing Python packages into .venv" in first and "pip install" in first
+    (clone / ".venv").mkdir()
+    (clone / first.split()[-1]).touch()
+    assert "Installing" not in make_setup(clone, "--dry-run").stdout
+
+
+@pytest.mark.slow
 def test_setup_says_what_it_installs_once(clone: Path) -> None:
     first = make_setup(clone)
     assert first.returncode == 0, first.stderr

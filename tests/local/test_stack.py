@@ -40,10 +40,9 @@ END = "--- end of block"
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Running]:
-    """Kill a demo in the middle, then run what the README's first block runs on its state."""
+    """Run what the README's first block runs."""
     with TemporaryDirectory(prefix="collections-test-", ignore_cleanup_errors=True) as folder:
         port, state = five_free_ports(), Path(folder) / "my state"
-        kill_in_the_middle("demo", port, state)
         running = make_run(port, state)
         printed = "".join(read_until(running, "16 of 16 ready"))
         yield Running(ports=Ports(api=port), state=state, printed=printed)

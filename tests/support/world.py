@@ -54,15 +54,17 @@ class World:
 
     def put(self, key: str, body: bytes) -> dict[str, Any]:
         """PUT an object and return S3's event of it."""
-        self.aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
-        return self.event_of(key, len(body))
+        made = self.aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
+        return self._event(key, len(body), made["ETag"])
 
     def event_of(self, key: str, size_bytes: int) -> dict[str, Any]:
         """Return S3's event of an object that was just written."""
-        etag = self.aws.client("s3").head_object(Bucket=BUCKET, Key=key)["ETag"].strip('"')
+        return self._event(key, size_bytes, self.aws.client("s3").head_object(Bucket=BUCKET, Key=key)["ETag"])
+
+    def _event(self, key: str, size_bytes: int, etag: str) -> dict[str, Any]:
         event: dict[str, Any] = json.loads(S3_EVENT.read_text())
         event["detail"]["bucket"]["name"] = BUCKET
-        event["detail"]["object"] |= {"key": key, "etag": etag, "size": size_bytes}
+        event["detail"]["object"] |= {"key": key, "etag": etag.strip('"'), "size": size_bytes}
         event["detail"]["object"]["sequencer"] = f"{self._next():018X}"
         return event
 

@@ -36,17 +36,22 @@ pytest_plugins = (
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read once, when numpy is first imported
 gc.disable()  # until all is imported: nothing of it is garbage, and looking for some takes a third of the time
 _numbers = itertools.count()
-# They start first, so that no process works on a long module while the others have nothing left to do.
+# They start first, so that no process works on a long module while the others have nothing left to do. Each takes more
+# than 5 s of CPU or of waiting, the longest first.
 LONGEST = (
-    *("local/test_stack", "operations/test_outages", "http/test_contract", "operations/test_outages_aws"),
-    *("work/test_chaos", "http/test_hostile_strings", "ingest/test_hostile_files", "meta/test_package"),
+    *("local/test_stack", "work/test_chaos", "meta/test_package", "operations/test_outages_aws"),
+    *("operations/test_outages", "ingest/test_hostile_files", "accounts/test_tenant_matrix"),
+    *("http/test_contract", "meta/test_scripts", "ingest/test_large_pdfs", "ingest/test_scans"),
     *(
-        "chat/test_untrusted_text",
-        "ingest/test_scans",
+        "http/test_hostile_strings",
+        "accounts/test_tenants",
         "search/test_search_api",
-        "console/test_console_session",
+        "search/test_generations",
     ),
-    *("library/test_page_images", "ingest/test_large_pdfs", "accounts/test_tenant_matrix", "work/test_runs"),
+    *("local/test_models_server", "meta/test_policy_usage", "operations/test_migrations", "work/test_runs"),
+    *("work/test_restart", "accounts/test_rate_limits_shared", "work/test_crashes", "meta/test_imports"),
+    *("console/test_console_session", "chat/test_untrusted_text", "library/test_page_images"),
+    *("meta/test_base_stack", "usage/test_memory", "ingest/test_multipart", "work/test_run_crashes"),
 )
 
 

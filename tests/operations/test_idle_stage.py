@@ -107,7 +107,7 @@ def test_a_function_that_is_woken_does_not_notice(world: World, postgres: TcpPro
     for _ in range(2):
         assert db.transact("alice", lambda tx: tx.one("SELECT 1 AS one")) == {"one": 1}
         time.sleep(0.3)
-    assert postgres.accepted == 2
+    assert postgres.accepted >= 2, "on a slow machine one ends even between its login and its first statement"
     db.close()
 
 

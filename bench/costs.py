@@ -26,6 +26,7 @@ PRICES_OF = date(2026, 11, 26)
 THOUSAND = 1000
 # Estimates. A page has 500 tokens; a caption 100; a summary with labels, or an answer with quotes, 300.
 PAGE, CAPTION, WRITTEN, QUERY = 500, 100, 300, 20
+JUDGED, VERDICTS = 400, 60  # an answer with its quotes and the question; what is said of its sentences
 OPENING, PASSAGES = 2_000, 3_000  # what of a document its description is made of; what an answer is made of
 PAGES = 10
 
@@ -56,6 +57,9 @@ def costs_of(vendor: Vendor) -> Mapping[str, Decimal]:
     document = _written(
         vendor, ANALYZER.defaults, prompts.ANALYZING_DOCUMENT, prompts.ANALYSIS, OPENING, WRITTEN
     ) + _embedded(vendor, PAGES * PAGE)
+    question = _written(vendor, CHAT.defaults, prompts.ANSWERING, prompts.ANSWER, PASSAGES, WRITTEN)
+    judged = _written(vendor, CHAT.defaults, prompts.JUDGING, prompts.VERDICTS, JUDGED, VERDICTS)
+    asked = question + _embedded(vendor, QUERY)
     return {
         "images": _written(
             vendor, ANALYZER.defaults, prompts.ANALYZING_IMAGE, prompts.ANALYSIS, picture, WRITTEN
@@ -63,8 +67,8 @@ def costs_of(vendor: Vendor) -> Mapping[str, Decimal]:
         + _embedded(vendor, CAPTION),
         "documents": document,
         "scans": document + PAGES * page,
-        "questions": _written(vendor, CHAT.defaults, prompts.ANSWERING, prompts.ANSWER, PASSAGES, WRITTEN)
-        + _embedded(vendor, QUERY),
+        "questions": asked,
+        "judged": asked + judged,
     }
 
 
@@ -110,6 +114,7 @@ def table() -> str:
         "documents": f"documents with text, of {PAGES} pages",
         "scans": f"scanned documents, of {PAGES} pages",
         "questions": "questions",
+        "judged": "questions, with `JUDGE_ANSWERS=true`",
     }
     found = [costs_of(vendor) for vendor in VENDORS]
     for key, name in names.items():

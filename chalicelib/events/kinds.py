@@ -77,7 +77,12 @@ def _embed(claim: Claim, time_left_s: TimeLeft) -> WriteResults | None:
 
 
 def _answer(claim: Claim, time_left_s: TimeLeft) -> Finish:
-    models = Models(embedder=wiring.embedder(), reranker=wiring.reranker(), chat=wiring.chat_model())
+    models = Models(
+        embedder=wiring.embedder(),
+        reranker=wiring.reranker(),
+        chat=wiring.chat_model(),
+        judge=wiring.judge(),
+    )
     return ask.work_out_answer(
         claim,
         db=wiring.pipeline_database(),

@@ -11,7 +11,7 @@
 
 Several providers with commas between them are asked in that order, the next when one is away. The address replaces the
 first one's own. NEXT_EMBEDDING_PROVIDER, NEXT_EMBEDDING_MODEL, NEXT_EMBEDDING_DIMENSIONS and NEXT_EMBEDDINGS_URL name
-the embedder that the index is moved to, while it is.
+the embedder that the index is moved to, while it is. JUDGE_ANSWERS=true has the chat model judge what it wrote.
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from chalicelib.errors import InvalidSetting
 from chalicelib.patterns import pattern
+from chalicelib.settings.readers import choice
 
 
 class Chosen(Struct, frozen=True, kw_only=True):
@@ -55,6 +56,7 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
     embedder: Chosen | None
     embedding_dimensions: int
     rerankers: tuple[Chosen, ...]
+    judges_answers: bool = False
     next_embedder: Chosen | None = None
     next_dimensions: int = 0
 
@@ -99,6 +101,7 @@ EMBEDDER = (EMBEDDING.provider_variable, EMBEDDING.model_variable, EMBEDDING.url
 VARIABLES = (
     *(name for role in ROLES for name in (role.provider_variable, role.model_variable, role.url)),
     "EMBEDDING_DIMENSIONS",
+    "JUDGE_ANSWERS",
     *(f"NEXT_{name}" for name in EMBEDDER),
 )
 # The first is what the model answers unasked.
@@ -128,9 +131,14 @@ def choose_models(env: Mapping[str, str], *, local: bool, region: str) -> ModelS
         raise InvalidSetting(
             "NEXT_EMBEDDING_MODEL: must be another model than EMBEDDING_MODEL, or have other dimensions"
         )
+    chats = _chosen(env, CHAT, _writer_default(env, CHAT, local=local), region)
+    judges_answers = choice(env, "JUDGE_ANSWERS", ("true", "false"), default="false") == "true"
+    if judges_answers and not chats:
+        raise InvalidSetting("JUDGE_ANSWERS: needs a chat model: set CHAT_PROVIDER")
     return ModelSettings(
         analyzers=_chosen(env, ANALYZER, _writer_default(env, ANALYZER, local=local), region),
-        chats=_chosen(env, CHAT, _writer_default(env, CHAT, local=local), region),
+        chats=chats,
+        judges_answers=judges_answers,
         embedder=embedder,
         embedding_dimensions=dimensions,
         next_embedder=next_embedder,

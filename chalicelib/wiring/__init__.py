@@ -234,6 +234,11 @@ def chat_model() -> ChatModel | None:
     return make_chat(settings(), doubt_settings)
 
 
+def judge() -> ChatModel | None:
+    """Return the chat model if it is to judge answers."""
+    return chat_model() if settings().models.judges_answers else None
+
+
 @once
 def embedder() -> Embedder:
     from chalicelib.wiring.models import make_embedder

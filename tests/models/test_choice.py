@@ -69,6 +69,8 @@ def test_what_is_set_chooses_the_providers(
         ({"CHAT_PROVIDER": "voyage", **VOYAGE}, "CHAT_PROVIDER"),
         ({"CHAT_PROVIDER": "bedrock,bedrock"}, "CHAT_PROVIDER"),
         ({"CHAT_PROVIDER": "none,bedrock"}, "CHAT_PROVIDER"),
+        ({"JUDGE_ANSWERS": "true", "CHAT_PROVIDER": "none"}, "JUDGE_ANSWERS"),
+        ({"JUDGE_ANSWERS": "yes"}, "JUDGE_ANSWERS"),
         ({"ANALYZER_PROVIDER": "none"}, "ANALYZER_PROVIDER"),
         ({"EMBEDDING_PROVIDER": "none"}, "EMBEDDING_PROVIDER"),
         ({"EMBEDDING_PROVIDER": "voyage,openai", **VOYAGE, **OPENAI}, "EMBEDDING_PROVIDER"),

@@ -41,6 +41,7 @@ def test_from_upload_to_answer(
         talk.monkeypatch.setenv(name, value)
     talk.monkeypatch.setenv("EMBEDDING_DIMENSIONS", str(DIMENSIONS))
     talk.monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    talk.monkeypatch.setenv("JUDGE_ANSWERS", "true")
     wiring.forget_all()
     busy = Reply(503, {"error": {"type": "overloaded_error", "message": canary}, "detail": canary})
     server.script.append(busy)
@@ -56,7 +57,7 @@ def test_from_upload_to_answer(
     answer = talk.answer(talk.begin(), "What does the lighthouse keeper count?")
     assert (answer["content"], answer["outcome"]) == ("The keeper counts the ships.", "answered")
     assert answer["provider"] == vendor.split()[0]
-    assert (answer["input_tokens"], answer["output_tokens"]) == (16, 3)
+    assert (answer["input_tokens"], answer["output_tokens"]) == (32, 6), "written, then judged"
     replies.append(talk("GET", "/api/v1/items/cat"))
     analysis = replies[-1].body["analysis"]
     assert {name: analysis[name] for name in CAT} == CAT
@@ -65,7 +66,7 @@ def test_from_upload_to_answer(
     ]
     replies.append(talk("GET", "/api/v1/registration"))
     asked = {title_of(each) for each in server.asked if "messages" in each.body}
-    assert asked == {"analysis", "answer"}
+    assert asked == {"analysis", "answer", "verdicts"}
     said = capsys.readouterr()
     tables = talk.world.sql("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'")
     kept = [talk.world.sql(f"SELECT to_jsonb(t)::text FROM {name} t") for (name,) in tables]
@@ -76,5 +77,6 @@ def test_from_upload_to_answer(
 
 def test_a_prompt_is_sent_for_each_schema() -> None:
     assert SCHEMAS.keys() == {
-        schema["title"] for schema in (prompts.ANALYSIS, prompts.PAGE, prompts.QUESTION, prompts.ANSWER)
+        schema["title"]
+        for schema in (prompts.ANALYSIS, prompts.PAGE, prompts.QUESTION, prompts.ANSWER, prompts.VERDICTS)
     }

@@ -21,6 +21,9 @@ SCHEMAS = {
     "analysis": lambda prompt: CAT if prompt["name"] == "cat.jpg" else LETTER,
     "page": lambda prompt: {"text": "A scanned page."},
     "question": lambda prompt: {"question": prompt["question"]},
+    "verdicts": lambda prompt: {
+        "verdicts": [{"sentence": each["number"], "verdict": "supported"} for each in prompt["sentences"]]
+    },
     "answer": lambda prompt: {
         "sentences": [{"text": "The keeper counts the ships.", "citations": [{"passage": 1, "quote": TRUE}]}]
     },
@@ -53,7 +56,9 @@ def variables(vendor: str, url: str, key: str) -> dict[str, str]:
 
 def title_of(asked: Asked) -> str:
     """The title of the schema that a request of any provider asks for; Bedrock's tool is called by it."""
-    return re.findall(r'"(?:title|name)": "(analysis|page|question|answer)"', json.dumps(asked.body))[0]
+    return re.findall(
+        r'"(?:title|name)": "(analysis|page|question|answer|verdicts)"', json.dumps(asked.body)
+    )[0]
 
 
 def written(asked: Asked) -> Any:

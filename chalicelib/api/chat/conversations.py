@@ -172,7 +172,12 @@ def list_messages(request: Request) -> MessageList:
 )
 def create_message(request: Request) -> Response | Message:
     give_up_at = monotonic() + ANSWER_WITHIN_S
-    models = answer.Models(embedder=wiring.embedder(), reranker=wiring.reranker(), chat=wiring.chat_model())
+    models = answer.Models(
+        embedder=wiring.embedder(),
+        reranker=wiring.reranker(),
+        chat=wiring.chat_model(),
+        judge=wiring.judge(),
+    )
     db, queues = wiring.database(), wiring.queues()
     user_id, run_id, is_async = request.user_id, str(request.creation_id), _prefers_async(request)
     meter = meters.Meter(ask.owner_of_answer(user_id, run_id), db=db, budgets=wiring.settings().budgets)

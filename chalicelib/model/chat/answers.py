@@ -1,5 +1,7 @@
 """Answers of the chat model: drafts, and checked answers with their citations."""
 
+from collections.abc import Collection
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -54,6 +56,21 @@ class Checked(Struct, frozen=True, kw_only=True):
     content: str
     citations: tuple[Citation, ...]
     dropped: int
+
+
+def without(checked: Checked, spans: Collection[tuple[int, int]]) -> Checked:
+    """Return the answer without the sentences at these places, which count as dropped."""
+    content, kept = "", list[Citation]()
+    places: dict[tuple[int, int], list[Citation]] = {}
+    for each in checked.citations:
+        places.setdefault((each.answer_start, each.answer_end), []).append(each)
+    for span, citations in places.items():
+        if span in spans:
+            continue
+        content += (" " if content else "") + checked.content[slice(*span)]
+        start = len(content) - (span[1] - span[0])
+        kept += [replace(each, answer_start=start, answer_end=len(content)) for each in citations]
+    return Checked(content=content, citations=tuple(kept), dropped=checked.dropped + len(spans))
 
 
 def as_places(checked: Checked, content: str) -> Checked:

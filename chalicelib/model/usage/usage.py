@@ -7,7 +7,9 @@ from typing import Literal
 from msgspec import Struct
 
 Grouping = Literal["day", "model", "operation", "item", "user"]
-Operation = Literal["analyze", "read_page", "embed", "rerank", "chat", "exercise", "grading", "repair"]
+Operation = Literal[
+    "analyze", "read_page", "embed", "rerank", "chat", "exercise", "grading", "judging", "repair"
+]
 
 
 class Usage(Struct, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from chalicelib.model.ingest.chunking import most_tokens
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.ranking import is_relevant
 from chalicelib.model.text import UNSTORABLE
+from chalicelib.ops.chat.judge import drop_unsupported, judge_calls
 from chalicelib.ops.chat.model_calls import ModelCalls
 from chalicelib.ops.chat.quoting import Quoted, quote_items
 from chalicelib.ops.chat.verify import check_draft, read_evidence
@@ -56,11 +57,15 @@ class Question(Struct, frozen=True, kw_only=True):
 
 
 class Models(Struct, frozen=True, kw_only=True):
-    """The models an answer may use, and earlier answers. Without `chat` an answer is made of sentences of the items."""
+    """The models an answer may use, and earlier answers. Without `chat` an answer is made of sentences of the items.
+
+    `judge` says which sentences of the checked answer their quotes do not bear out.
+    """
 
     embedder: Embedder
     reranker: Reranker | None = None
     chat: ChatModel | None = None
+    judge: ChatModel | None = None
     memory: Memory | None = None
 
     def require_room(self, meter: Meter) -> None:
@@ -75,6 +80,7 @@ class Models(Struct, frozen=True, kw_only=True):
             embedder=MeteredEmbedder(self.embedder, meter),
             reranker=MeteredReranker(self.reranker, meter) if self.reranker else None,
             chat=MeteredChat(self.chat, meter) if self.chat else None,
+            judge=MeteredChat(self.judge, meter, "judging") if self.judge else None,
             memory=meter.memory,
         )
 
@@ -108,6 +114,7 @@ def answer_question(
     """Return the answer. Raise Unavailable when the model gives none in time, or one that does not fit the schema."""
     chat = models.chat
     calls = ModelCalls(chat, time_left_s, memory=models.memory) if chat else None
+    judging = judge_calls(models.judge, time_left_s, memory=models.memory) if models.judge else None
     searched = _stand_alone(question, calls)
     found = find_passages(
         question.user_id,
@@ -137,6 +144,8 @@ def answer_question(
         )
         draft, passages = quoted.draft, quoted.sources
     checked = _check(draft, passages, question, db=db)
+    if judging and checked.citations:
+        checked = drop_unsupported(checked, question.text, judging)
     if draft.sentences:
         outcome = "answered" if checked.citations else "nothing_verified"
     if quoted and quoted.certainty == "possible" and checked.citations:
@@ -152,8 +161,8 @@ def answer_question(
         missing=found.missing,
         provider=calls.provider if calls else "extractive",
         model=calls.model if calls else models.embedder.model,
-        input_tokens=calls.input_tokens if calls else 0,
-        output_tokens=calls.output_tokens if calls else 0,
+        input_tokens=sum(each.input_tokens for each in (calls, judging) if each),
+        output_tokens=sum(each.output_tokens for each in (calls, judging) if each),
         cached=calls.is_cached if calls else False,
     )
 

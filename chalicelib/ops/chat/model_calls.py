@@ -1,7 +1,7 @@
 """Asks the chat model within the time that an answer has, or gives what it wrote to the same question before."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -29,13 +29,27 @@ class ModelCalls:
 
     def draft(self, prompt: str, *, max_tokens: int) -> Draft:
         """Return the answer to a prompt, the kept one if it was asked before. Raise as `ask` does."""
-        known = self._memory.recall(self._chat.asked, _request(prompt)) if self._memory else None
+        known = self._recall(_request(prompt))
         if known:
             self.provider, self.model, self.is_cached = known["provider"], known["model"], True
             return msgspec.convert(known["draft"], Draft)
         draft = self.ask(prompts.ANSWERING, prompt, prompts.ANSWER, Draft, max_tokens)
         self._drafted = prompt, draft
         return draft
+
+    def judge(self, prompt: str, shape: type[T], *, max_tokens: int) -> T:
+        """Return the verdicts on an answer, the kept ones if they were asked for before. Raise as `ask` does."""
+        request = (prompts.JUDGING, prompts.VERDICTS, prompt)
+        known = self._recall(request)
+        if known:
+            return msgspec.convert(known, shape)
+        verdicts = self.ask(prompts.JUDGING, prompt, prompts.VERDICTS, shape, max_tokens)
+        if self._memory:
+            self._memory.remember(self._chat.asked, request, verdicts)
+        return verdicts
+
+    def _recall(self, request: tuple[object, ...]) -> Any:
+        return self._memory.recall(self._chat.asked, request) if self._memory else None
 
     def keep_draft(self) -> None:
         """Give the draft again to who asks the same. Nothing is kept of one that was kept already."""

@@ -38,7 +38,7 @@ def reason(error: Exception) -> str:
     if isinstance(error, NoCredentialsError):
         return "there are no AWS credentials. Run aws configure, or set AWS_PROFILE."
     if isinstance(error, NoRegionError):
-        return "no region is chosen. Set AWS_REGION, or run aws configure."
+        return "no region is chosen. Set AWS_DEFAULT_REGION, or run aws configure."
     code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
     if code in EXPIRED:
         return "AWS does not accept these credentials: they are wrong or have expired."

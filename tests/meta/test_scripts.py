@@ -93,6 +93,11 @@ def test_what_is_missing_is_said_in_plain_words(
     assert "Traceback" not in printed
 
 
+def test_a_region_may_also_be_named_as_the_aws_command_line_has_it(scripts: Scripts) -> None:
+    code, printed = scripts.run("update-parameters.sh", "--stage", "dev", "--list", AWS_DEFAULT_REGION=None)
+    assert (code, printed) == (0, "nothing is set\n")
+
+
 def test_an_environment_that_was_not_made_is_said(scripts: Scripts) -> None:
     code, printed = scripts.run("deploy.sh", PROJECT_PYTHON="/nonexistent/python")
     assert (code, "make setup" in printed) == (1, True)

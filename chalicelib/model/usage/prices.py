@@ -3,7 +3,7 @@
 A price that changes is a new row with the date from which it holds; the old row stays. What was spent is stored with
 its cost, so that no change here changes the past. A model without a row is "unpriced": its calls have no cost, not the
 cost 0. List prices in the standard tier, without taxes, discounts and free allowances, as they were in November 2026;
-`source` is the page that publishes them.
+`source` is the page that publishes them. What they were compared with, and which were not, is in docs/models.md.
 """
 
 from datetime import date

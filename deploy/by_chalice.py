@@ -9,9 +9,11 @@ import boto3
 
 from deploy import front, functions
 from deploy.failure_destinations import set_failure_destinations
+from deploy.log_groups import limit_api_logs
 from deploy.package import CannotPackage, build, find_python, make_environment
 from deploy.policies import CONFIG, DEAD_LETTERS, ROOT, queue_name
 from deploy.script import Stopped, say
+from deploy.tags import tag_app
 from deploy.throttling import limit_rate
 
 
@@ -42,6 +44,8 @@ def deploy(stage: str, outputs: Mapping[str, str]) -> str:
         stage=entry["api_gateway_stage"],
         traced=bool(entry.get("xray")),
     )
+    limit_api_logs(boto3.client("logs"), stage)
+    tag_app(boto3.client, stage, api_id=api_id)
     front.connect(outputs, api_id=api_id, api_stage=entry["api_gateway_stage"])
     return url
 

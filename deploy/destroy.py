@@ -14,6 +14,7 @@ import boto3
 from deploy import base, stack
 from deploy.by_chalice import chalice, is_deployed
 from deploy.by_cloudformation import stack_name
+from deploy.log_groups import delete_logs
 from deploy.policies import STAGES, operators_prefix, parameter_prefix
 from deploy.script import Stopped, account, ask, parameters, say, told
 
@@ -22,7 +23,7 @@ def losses(outputs: dict[str, str], stage: str, *, delete_files: bool) -> list[s
     """Return a line for each thing that is lost or stays."""
     bucket = outputs["ImagesBucketName"]
     return [
-        f"all functions, rules and the API of {stage}",
+        f"all functions, their logs, rules and the API of {stage}",
         f"all sessions and rate limits: {outputs['SessionsTableName']}, {outputs['RateLimitsTableName']}",
         "all work that waits in the queues",
         f"all settings and secrets under {parameter_prefix(stage)} and {operators_prefix(stage)}",
@@ -66,6 +67,7 @@ def delete_app(stage: str) -> None:
     """Delete what `chalice deploy` or the packaged template made."""
     if is_deployed(stage):
         chalice(stage, "delete")
+        delete_logs(boto3.client("logs"), stage)
     cloudformation, name = boto3.client("cloudformation"), stack_name(stage)
     if stack.status_of(cloudformation, name) is not None:
         delete_stack(cloudformation, name)

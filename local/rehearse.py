@@ -161,6 +161,7 @@ def check_left_over(rehearsal: Rehearsal, stage: str) -> None:
         "queues": rehearsal.aws("sqs").list_queues().get("QueueUrls", []),
         "tables": rehearsal.aws("dynamodb").list_tables()["TableNames"],
         "APIs": rehearsal.aws("apigateway").get_rest_apis()["items"],
+        "log groups": rehearsal.aws("logs").describe_log_groups()["logGroups"],
         "parameters": rehearsal.aws("ssm").get_parameters_by_path(Path="/", Recursive=True)["Parameters"],
     }
     for what, found in left.items():

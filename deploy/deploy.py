@@ -50,6 +50,7 @@ FLAGS = {
     "backfill_bucket": "BackfillBucket",
     "reserved_concurrency": "ReservedConcurrency",
     "provisioned_concurrency": "ProvisionedConcurrency",
+    "cors_origins": "CorsOrigins",
     **{flag: parameter for flag, parameter, _ in QUESTIONS},
 }
 

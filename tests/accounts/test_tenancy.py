@@ -80,7 +80,7 @@ def test_a_user_cannot_write_into_anothers_rows(world: World) -> None:
 
 
 def test_the_system_reads_no_content(world: World) -> None:
-    for table in ("chunks", "analyses", "vectors", "postings", "users", "idempotency_keys", "cache_entries"):
+    for table in ("chunks", "analyses", "vectors", "codes", "postings", "users", "idempotency_keys", "cache_entries"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             world.db.transact_as_system(lambda tx, table=table: tx.all(f"SELECT * FROM {table}"))
 

@@ -60,7 +60,7 @@ SUBJECTS = {
         "search": {"work"},
         "chat": {"search", "usage", "work"},
         "jobs": {"ingest", "search", "usage", "work"},
-        "operations": {"accounts", "ingest", "jobs", "work"},
+        "operations": {"accounts", "ingest", "jobs", "search", "work"},
         "practice": {"jobs", "search"},
         "usage": set(),
         "webhooks": {"work"},

@@ -126,6 +126,53 @@ def test_a_migration_whose_process_is_killed_is_as_if_it_never_was(
     assert migrate(empty_url) == ["0002_second"]
 
 
+INDEX_BUSY = """-- Outside a transaction
+DROP INDEX CONCURRENTLY IF EXISTS busy_id;
+CREATE INDEX CONCURRENTLY busy_id ON busy (id);
+"""
+
+
+def test_others_write_while_a_file_outside_a_transaction_waits_for_them(
+    empty_url: str, tmp_path, monkeypatch
+) -> None:
+    execute(empty_url, "CREATE TABLE busy (id int)")
+    (tmp_path / "0001_index.sql").write_text(INDEX_BUSY)
+    monkeypatch.setattr(module, "MIGRATIONS", tmp_path)
+    writer = psycopg2.connect(empty_url)
+    writer.cursor().execute("INSERT INTO busy VALUES (1)")
+    applied: list[list[str]] = []
+    threads = [threading.Thread(target=lambda: applied.append(migrate(empty_url))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%busy%' AND wait_event_type = 'Lock'"
+    give_up_at = time.monotonic() + 60
+    while rows(empty_url, f"{waits} AND datname = current_database()") == [(0,)]:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
+    execute(empty_url, "SET lock_timeout = '5s'; INSERT INTO busy VALUES (2)")
+    writer.commit()
+    for thread in threads:
+        thread.join()
+    writer.close()
+    assert sorted(applied) == [[], ["0001_index"]]
+    assert rows(empty_url, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'busy_id'::regclass") == [
+        (True,)
+    ]
+
+
+def test_a_file_outside_a_transaction_that_failed_is_run_again_from_its_beginning(
+    empty_url: str, tmp_path, monkeypatch
+) -> None:
+    execute(empty_url, "CREATE TABLE busy (id int)")
+    (tmp_path / "0001_index.sql").write_text(INDEX_BUSY + "SELECT 1 / 0;\n")
+    monkeypatch.setattr(module, "MIGRATIONS", tmp_path)
+    with pytest.raises(psycopg2.errors.DivisionByZero):
+        migrate(empty_url)
+    assert rows(empty_url, "SELECT count(*) FROM schema_migrations") == [(0,)]
+    (tmp_path / "0001_index.sql").write_text(INDEX_BUSY)
+    assert migrate(empty_url) == ["0001_index"]
+
+
 @pytest.fixture(params=RELEASES, ids=lambda release: release.name)
 def old_world(request, world: World, postgres_url: str, tmp_path, monkeypatch) -> World:
     """A world whose database an earlier release has made and filled, and this one has migrated."""

@@ -60,6 +60,8 @@ LEFT_OUT = {
     "postings": "the index of words is made again from the text",
     "term_df": "the index of words is made again from the text",
     "corpus_stats": "the index of words is made again from the text",
+    "coded_owners": "codes are made again from the vectors",
+    "codes": "made again from the vectors",
     "usage_ledger": "what was paid where it was used",
     "jobs": "what is to be done here; a webhook and a schedule are of this place",
     "job_runs": "work that is done; its lines are kept for 30 days",

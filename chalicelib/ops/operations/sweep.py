@@ -11,6 +11,7 @@ from chalicelib.ops.ingest.ingest import Arrival
 from chalicelib.ops.ingest.uploads import abort_abandoned
 from chalicelib.ops.jobs.inputs import register_arrival
 from chalicelib.ops.jobs.watch import find_stuck, prune_runs
+from chalicelib.ops.search.codes import code_vectors
 from chalicelib.ops.work.engine import take_back
 from chalicelib.ops.work.wake import rewake_lost
 from chalicelib.stores import cache_entries, idempotency_keys
@@ -65,6 +66,7 @@ def _heal(*, db: "Database") -> dict[str, int]:
         "pruned_keys": db.transact_as_system(idempotency_keys.prune),
         "pruned_answers": db.transact_as_system(cache_entries.prune),
         "pruned_model_answers": db.transact_as_system(answers.prune),
+        "coded_batches": code_vectors(db=db),
         "freed_budgets": db.transact_as_system(lambda tx: spending.free_expired(tx, limit=BATCH)),
     }
 

@@ -1,11 +1,15 @@
 """Brings a database to this release's schema: numbered files, forward only, each in one transaction.
 
+A file that begins with OUTSIDE is not: it builds an index of a large table while others write to it, and can be run
+again from its beginning.
+
 The owner runs it (`MIGRATION_DATABASE_URL`), never the app. Of two runs at the same time, one waits for the other's
 advisory lock and then finds nothing to do. If a run is killed, its current file is rolled back, and the next run
 starts with that file.
 """
 
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +19,8 @@ from psycopg2 import sql
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_ID = 7_203_041_996  # an arbitrary number that nothing else uses
 APP_ROLE = "collections_app"
+OUTSIDE = "-- Outside a transaction"
+OUTSIDE_TIMEOUT_S = 1800  # for each wait for others' transactions, while they go on
 
 
 class MigrationChanged(Exception):
@@ -30,7 +36,7 @@ def migrate(admin_url: str, *, lock_timeout_s: int = 10) -> list[str]:
     conn.autocommit = True
     try:
         with conn.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK_ID,))
+            _lock(cursor)
             cursor.execute(
                 "CREATE TABLE IF NOT EXISTS schema_migrations"
                 " (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
@@ -99,8 +105,25 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _lock(cursor: "psycopg2.extensions.cursor") -> None:
+    """Wait until no other run is at work. A statement that waits would keep an index of that run from being built."""
+    while True:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (LOCK_ID,))
+        if cursor.fetchone() == (True,):
+            return
+        time.sleep(0.2)
+
+
 def _apply(conn: "psycopg2.extensions.connection", name: str, text: str, lock_timeout_s: int) -> None:
+    record = "INSERT INTO schema_migrations (name, sha256) VALUES (%s, %s)"
+    if text.startswith(OUTSIDE):
+        with conn.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, false)", (f"{OUTSIDE_TIMEOUT_S}s",))
+            for statement in text.strip().split(";\n"):
+                cursor.execute(statement)
+            cursor.execute(record, (name, _sha256(text)))
+        return
     with conn, conn.cursor() as cursor:
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", (f"{lock_timeout_s}s",))
         cursor.execute(text)
-        cursor.execute("INSERT INTO schema_migrations (name, sha256) VALUES (%s, %s)", (name, _sha256(text)))
+        cursor.execute(record, (name, _sha256(text)))

@@ -39,7 +39,7 @@ def statements(module_file: str) -> dict[str, str]:
     named = dict(zip(parts[1::3], (body.strip() for body in parts[3::3]), strict=True))
 
     def included(body: str) -> str:
-        return re.sub(_INCLUDE, lambda line: named[line[1]], body, flags=re.MULTILINE)
+        return re.sub(_INCLUDE, lambda line: included(named[line[1]]), body, flags=re.MULTILINE)
 
     marks = dict(zip(parts[1::3], parts[2::3], strict=True))
     return {name: Prepared(included(body)) if marks[name] else included(body) for name, body in named.items()}

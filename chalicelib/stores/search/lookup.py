@@ -17,16 +17,24 @@ Page = tuple[str, int]  # (item id, page number)
 # (item id, page number, chunk); None stands for the chunk with most of the query's words
 Chosen = tuple[str, int, int | None]
 LAST_PAGE = 2**31 - 1
+# Of the rarest terms of a query so many postings are read; of the next one too, while they are fewer than the least.
+MOST_POSTINGS, LEAST_POSTINGS = 20_000, 2_000
+CANDIDATE_PAGES = 1_000  # for them the other terms are looked up
+CANDIDATE_CHUNKS = 2_000  # whose codes are nearest: so many cosines are computed
 
 
 class SearchScope(Struct, frozen=True, kw_only=True):
-    """The owner's number and the live embedding set; the set is None before anything was embedded."""
+    """The owner's number and the live embedding set; the set is None before anything was embedded.
+
+    `centre`: what the codes of the owner's vectors are made with; None if not all vectors have codes.
+    """
 
     user_id: str
     owner: int
     set_id: int | None
     model: str | None
     dimensions: int | None
+    centre: str | None = None
 
 
 def find_scope(tx: Tx, user_id: str) -> SearchScope | None:
@@ -48,6 +56,9 @@ def list_lexical(
         owner=scope.owner,
         query=query,
         depth=depth,
+        most_postings=MOST_POSTINGS,
+        least_postings=LEAST_POSTINGS,
+        candidates=CANDIDATE_PAGES,
         **conditions(filters),
     )
     return {(row["item_id"], row["page"]): (row["score"], row["coverage"]) for row in rows}
@@ -62,16 +73,21 @@ def list_semantic(
     depth: int,
     not_item: str | None = None,
 ) -> list[NearChunk]:
-    """Return the `depth` nearest chunks by cosine similarity, nearest first: an exact search over the owner's rows."""
+    """Return the `depth` nearest chunks by cosine similarity, nearest first.
+
+    It is an exact search over the owner's rows; of a coded owner, over the chunks with the nearest codes.
+    """
+    values = {} if scope.centre is None else {"candidates": CANDIDATE_CHUNKS, **_code(vector, scope.centre)}
     return tx.rows(
         NearChunk,
-        SQL["semantic"],
+        SQL["semantic" if scope.centre is None else "semantic_coded"],
         user_id=scope.user_id,
         owner=scope.owner,
         set_id=scope.set_id,
         vector=HalfVector(list(vector)).to_text(),
         depth=depth,
         not_item=not_item,
+        **values,
         **conditions(filters),
     )
 
@@ -137,7 +153,8 @@ def find_example_picture(tx: Tx, scope: SearchScope, item_id: str) -> tuple[Sear
     row = tx.one(SQL["example_picture"], user_id=scope.user_id, owner=scope.owner, item_id=item_id)
     if row is None:
         return None
-    return replace(scope, set_id=row["set_id"]), HalfVector.from_text(row["vector"]).to_list()
+    pictures = replace(scope, set_id=row["set_id"], centre=row["centre"])
+    return pictures, HalfVector.from_text(row["vector"]).to_list()
 
 
 def conditions(filters: Filters) -> dict[str, Any]:
@@ -146,6 +163,14 @@ def conditions(filters: Filters) -> dict[str, Any]:
     lists = {name: list(v) if (v := given[name]) is not None else None for name in ("kinds", "item_ids")}
     pages = {"first_page": filters.first_page or 0, "last_page": filters.last_page or LAST_PAGE}
     return {**given, **lists, **pages, "filtered": filters != Filters()}
+
+
+def _code(vector: Sequence[float], centre: str) -> dict[str, str | None]:
+    """Return the vector's code, and the mask of its dimensions that have a value; None if all have."""
+    sides = zip(vector, HalfVector.from_text(centre).to_list(), strict=True)
+    code = "".join("1" if value and value > middle else "0" for value, middle in sides)
+    mask = "".join("1" if value else "0" for value in vector) if 0.0 in vector else None
+    return {"code": code, "mask": mask}
 
 
 def _columns(chosen: Sequence[Chosen]) -> dict[str, list[Any]]:

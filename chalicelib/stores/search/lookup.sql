@@ -15,7 +15,7 @@ WHERE i.user_id = %(user_id)s
 
 -- The query's terms with their weights (BM25's idf); a term that no page has weighs most and finds nothing.
 -- :name query_terms
-SELECT q.term, q.qtf, ln(1 + (q.pages - q.n + 0.5::float8) / (q.n + 0.5::float8)) AS idf
+SELECT q.term, q.qtf, q.n, ln(1 + (q.pages - q.n + 0.5::float8) / (q.n + 0.5::float8)) AS idf
 FROM (
     SELECT hashtext(l.lexeme) AS term, cardinality(l.positions) AS qtf, s.pages, coalesce((
         SELECT d.n FROM term_df d WHERE d.owner = %(owner)s AND d.term = hashtext(l.lexeme)), 0) AS n
@@ -25,28 +25,52 @@ FROM (
 
 -- BM25 over pages (Robertson and Zaragoza 2009; k1 1.2, b 0.6), every occurrence of a query term
 -- counted. `coverage`: the share that the page's terms have in the weight of all the query's, each counted once.
+-- The postings of the rarest terms are read whole, `most_postings` of them; further terms are looked up for the best
+-- `candidates` pages only. Postings are read by their index alone: OFFSET 0 keeps its order of columns.
 -- :name lexical
-WITH stats AS (
-    SELECT greatest(total_length::float8 / greatest(pages, 1), 1) AS avgdl FROM corpus_stats WHERE owner = %(owner)s
-), weighted AS MATERIALIZED (
-    -- :include query_terms
-), ranked AS (
-    SELECT p.page_id, sum(w.idf) AS matched,
-           sum(w.qtf * w.idf * p.tf * 2.2::float8
-               / (p.tf + 1.2::float8 * (0.4::float8 + 0.6::float8 * p.dl / s.avgdl))) AS score
-    FROM weighted w JOIN postings p ON p.owner = %(owner)s AND p.term = w.term CROSS JOIN stats s
-    WHERE p.term = ANY (ARRAY (SELECT term FROM weighted)) AND (NOT %(filtered)s OR p.page_id IN (
+WITH weighted AS MATERIALIZED (
+    SELECT w.*, w.qtf * w.idf * 2.2::float8 AS weight, 0.72::float8 / s.average AS slope,
+           %(filtered)s OR sum(w.n) OVER rarest <= %(most_postings)s
+           OR sum(w.n) OVER rarest - w.n < %(least_postings)s AS is_read
+    FROM (
+        -- :include query_terms
+    ) w CROSS JOIN (
+        SELECT greatest(total_length::float8 / greatest(pages, 1), 1) AS average
+        FROM corpus_stats WHERE owner = %(owner)s
+    ) s
+    WINDOW rarest AS (ORDER BY w.n, w.term)
+), found AS MATERIALIZED (
+    SELECT p.page_id, sum(w.idf) AS matched, sum(w.weight * p.tf / (p.tf + 0.48::float8 + w.slope * p.dl)) AS score
+    FROM weighted w CROSS JOIN LATERAL (
+        SELECT page_id, tf, dl FROM postings WHERE owner = %(owner)s AND term = w.term OFFSET 0) p
+    WHERE w.is_read AND (NOT %(filtered)s OR p.page_id IN (
         SELECT g.id FROM pages g WHERE g.user_id = %(user_id)s
           AND g.number BETWEEN %(first_page)s AND %(last_page)s AND g.item_id IN (
             -- :include matching_items
         )))
     GROUP BY p.page_id
-    ORDER BY score DESC, p.page_id LIMIT %(depth)s
+    ORDER BY score DESC, p.page_id
+    LIMIT (SELECT CASE WHEN bool_and(is_read) THEN %(depth)s::bigint ELSE %(candidates)s::bigint END FROM weighted)
+), ranked AS (
+    SELECT f.page_id, f.matched + coalesce(c.matched, 0) AS matched, f.score + coalesce(c.score, 0) AS score
+    FROM found f CROSS JOIN LATERAL (
+        SELECT sum(w.idf) AS matched, sum(w.weight * p.tf / (p.tf + 0.48::float8 + w.slope * p.dl)) AS score
+        FROM weighted w CROSS JOIN LATERAL (
+            SELECT tf, dl FROM postings
+            WHERE owner = %(owner)s AND term = w.term AND page_id = f.page_id OFFSET 0) p
+        WHERE NOT w.is_read) c
+    ORDER BY score DESC, f.page_id LIMIT %(depth)s
 )
 SELECT g.item_id, g.number AS page, r.score, r.matched / (SELECT sum(idf) FROM weighted) AS coverage
 FROM ranked r JOIN pages g ON g.id = r.page_id AND g.user_id = %(user_id)s
 WHERE g.id = ANY (ARRAY (SELECT page_id FROM ranked))
 ORDER BY r.score DESC, r.page_id
+
+-- :name matching_chunks
+SELECT c.id FROM chunks c
+WHERE c.user_id = %(user_id)s AND c.page BETWEEN %(first_page)s AND %(last_page)s AND c.item_id IN (
+    -- :include matching_items
+)
 
 -- Exact cosine over the owner's rows: "+ 0" keeps any vector index out, which under a tenant filter loses rows.
 -- :name semantic
@@ -55,12 +79,42 @@ WITH ranked AS (
     FROM vectors v
     WHERE v.set_id = %(set_id)s AND v.owner = %(owner)s
       AND (NOT %(filtered)s OR v.chunk_id IN (
-        SELECT c.id FROM chunks c WHERE c.user_id = %(user_id)s
-          AND c.page BETWEEN %(first_page)s AND %(last_page)s AND c.item_id IN (
-            -- :include matching_items
-        )))
+        -- :include matching_chunks
+      ))
       AND (%(not_item)s::text IS NULL OR v.chunk_id NOT IN (
         SELECT c.id FROM chunks c WHERE c.user_id = %(user_id)s AND c.item_id = %(not_item)s))
+    ORDER BY 2, 1 LIMIT %(depth)s
+)
+SELECT c.item_id, c.page, c.id AS chunk_id, 1 - r.distance AS score
+FROM ranked r JOIN chunks c ON c.id = r.chunk_id AND c.user_id = %(user_id)s
+WHERE c.id = ANY (ARRAY (SELECT chunk_id FROM ranked))
+ORDER BY r.distance, r.chunk_id
+
+-- The same for a coded owner: exact cosine over the `candidates` chunks whose codes differ least from the query's `code`.
+-- A query that has no value in some dimensions has a `mask` of the others. Most rows are further than `far`, which
+-- enough of the first rows do not exceed, and are not sorted.
+-- :name semantic_coded
+WITH coded AS NOT MATERIALIZED (
+    SELECT k.chunk_id, CASE WHEN %(mask)s::bit varying IS NULL THEN k.code ELSE k.code & %(mask)s::bit varying END
+                       <~> %(code)s::bit varying AS difference
+    FROM codes k
+    WHERE k.set_id = %(set_id)s AND k.owner = %(owner)s
+      AND (NOT %(filtered)s OR k.chunk_id IN (
+        -- :include matching_chunks
+      ))
+      AND (%(not_item)s::text IS NULL OR k.chunk_id NOT IN (
+        SELECT c.id FROM chunks c WHERE c.user_id = %(user_id)s AND c.item_id = %(not_item)s))
+), far AS MATERIALIZED (
+    SELECT max(difference) AS difference FROM (
+        SELECT difference FROM (SELECT difference FROM coded LIMIT 10 * %(candidates)s) first
+        ORDER BY 1 LIMIT %(candidates)s) nearest
+), near AS (
+    SELECT chunk_id FROM coded WHERE difference <= (SELECT difference FROM far)
+    ORDER BY difference, chunk_id LIMIT %(candidates)s
+), ranked AS (
+    SELECT v.chunk_id, v.vector <=> %(vector)s::halfvec AS distance
+    FROM vectors v
+    WHERE v.set_id = %(set_id)s AND v.owner = %(owner)s AND v.chunk_id = ANY (ARRAY (SELECT chunk_id FROM near))
     ORDER BY 2, 1 LIMIT %(depth)s
 )
 SELECT c.item_id, c.page, c.id AS chunk_id, 1 - r.distance AS score
@@ -151,12 +205,14 @@ SELECT facet, value, name, count FROM (
 WHERE place <= %(most)s ORDER BY facet, place
 
 -- :name scope
-SELECT u.number AS owner, s.id AS set_id, s.model, s.dimensions
+SELECT u.number AS owner, s.id AS set_id, s.model, s.dimensions, (
+    SELECT centre::text FROM coded_owners o WHERE o.set_id = s.id AND o.owner = u.number AND o.is_complete) AS centre
 FROM users u LEFT JOIN embedding_sets s ON s.state = 'live' AND s.kind = 'text'
 WHERE u.id = %(user_id)s
 
 -- :name example_picture
-SELECT v.set_id, v.vector::text AS vector
+SELECT v.set_id, v.vector::text AS vector, (
+    SELECT centre::text FROM coded_owners o WHERE o.set_id = s.id AND o.owner = v.owner AND o.is_complete) AS centre
 FROM embedding_sets s JOIN vectors v ON v.set_id = s.id AND v.owner = %(owner)s
 JOIN chunks c ON c.id = v.chunk_id AND c.user_id = %(user_id)s
 WHERE s.state = 'live' AND s.kind = 'picture' AND c.item_id = %(item_id)s

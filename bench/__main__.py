@@ -32,6 +32,7 @@ MEASUREMENTS = [
     ["bench.api"],
     ["bench.gateway"],
     ["bench.search"],
+    ["bench.large_owner"],
     ["bench.ingest", SAMPLES],
     ["bench.pipeline"],
     ["bench.jobs"],

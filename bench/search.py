@@ -37,7 +37,7 @@ from chalicelib.stores.search import lookup as search
 from local.postgres import start_postgres, stop_postgres
 
 SQL_TARGET, RECALL_TARGET = 1.3, 0.95
-USERS, CHUNKS_EACH, CHUNKS_OF_ONE, DIMENSIONS = 199, 480, 5_000, 384
+USERS, CHUNKS_EACH, CHUNKS_OF_ONE, DIMENSIONS = 199, 480, 5_000, 768
 ROUNDS = 40
 WORDS = [f"w{number}" for number in range(20_000)]
 WEIGHTS = [1 / (rank + 1) for rank in range(len(WORDS))]
@@ -91,8 +91,9 @@ def fill(db: Database, user: str, count: int, embedder: RandomEmbedder, draw: ra
 
 
 COPIES = """
-    INSERT INTO users (id) SELECT 'copy' || n FROM generate_series(1, %(copies)s) n;
-    CREATE TEMP TABLE copied AS SELECT u.id AS user_id, u.number AS owner FROM users u WHERE u.id LIKE 'copy%%';
+    INSERT INTO users (id) SELECT 'copy' || n FROM generate_series(%(first)s, %(last)s) n;
+    CREATE TEMP TABLE copied ON COMMIT DROP AS SELECT u.id AS user_id, u.number AS owner FROM users u
+        WHERE u.id LIKE 'copy%%' AND NOT EXISTS (SELECT FROM items i WHERE i.user_id = u.id);
     INSERT INTO items (user_id, id, key, name, kind, status)
         SELECT c.user_id, i.id, i.key, i.name, i.kind, i.status FROM items i, copied c WHERE i.user_id = 'u0';
     INSERT INTO chunks (user_id, item_id, source, ordinal, page, char_start, char_end, text)
@@ -112,15 +113,20 @@ COPIES = """
         SELECT v.set_id, c.owner, mine.id, v.vector FROM vectors v
         JOIN chunks k ON k.id = v.chunk_id AND k.user_id = 'u0' CROSS JOIN copied c
         JOIN chunks mine ON mine.user_id = c.user_id AND mine.item_id = k.item_id AND mine.ordinal = k.ordinal;
-    ANALYZE;
 """
+COPIED_AT_ONCE = 20  # users: 9,600 chunks
 
 
 def copy_user(admin_url: str, copies: int) -> None:
-    """Copy the rows of user u0 to `copies` new users, as the superuser."""
+    """Copy the rows of user u0 to `copies` new users, as the superuser, some in a transaction."""
     connection = psycopg2.connect(admin_url)
-    with connection, connection.cursor() as cursor:
-        cursor.execute(COPIES, {"copies": copies})
+    for first in range(1, copies + 1, COPIED_AT_ONCE):
+        with connection, connection.cursor() as cursor:
+            last = min(first + COPIED_AT_ONCE - 1, copies)
+            cursor.execute(COPIES, {"first": first, "last": last})
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
     connection.close()
 
 
@@ -135,9 +141,11 @@ def bare_sql(
         cursor.execute("SELECT set_config('app.user_id', %s, true)", (user,))
         tx = Tx(cursor)
         cursor.execute(search.SQL["scope"], {"user_id": user})
-        owner, set_id, _, _ = cursor.fetchone()
+        owner, set_id, *_ = cursor.fetchone()
         scope = {"user_id": user, "owner": owner, **search.conditions(Filters())}
-        cursor.execute(search.SQL["lexical"], {**scope, "query": query, "depth": ranking.DEPTH})
+        cursor.execute(
+            search.SQL["lexical"], {**scope, **search.READ, "query": query, "depth": ranking.DEPTH}
+        )
         cursor.fetchall()
         text = f"[{','.join(map(str, vector))}]"
         semantic = {"set_id": set_id, "vector": text, "depth": ranking.NEAREST_CHUNKS, "not_item": None}

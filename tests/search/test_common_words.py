@@ -54,8 +54,7 @@ def test_pages_with_a_rarer_word_keep_score_coverage_and_order(
     whole = ranked(indexed)
     some = Filters(item_ids=("2",))
     of_one = ranked(indexed, some)
-    monkeypatch.setattr(lookup, "MOST_POSTINGS", 40)
-    monkeypatch.setattr(lookup, "LEAST_POSTINGS", 5)
+    monkeypatch.setattr(lookup, "READ", {**lookup.READ, "most_postings": 40, "least_postings": 5})
     found = ranked(indexed)
     assert 10 < len(found) < len(whole) == 100
     assert found[:10] == whole[:10]
@@ -67,6 +66,5 @@ def test_a_query_of_common_words_alone_is_answered(
     indexed: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = ranked(indexed, query="w0")
-    monkeypatch.setattr(lookup, "MOST_POSTINGS", 5)
-    monkeypatch.setattr(lookup, "LEAST_POSTINGS", 5)
+    monkeypatch.setattr(lookup, "READ", {**lookup.READ, "most_postings": 5, "least_postings": 5})
     assert ranked(indexed, query="w0") == whole and len(whole) == 100

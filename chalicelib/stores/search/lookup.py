@@ -17,9 +17,9 @@ Page = tuple[str, int]  # (item id, page number)
 # (item id, page number, chunk); None stands for the chunk with most of the query's words
 Chosen = tuple[str, int, int | None]
 LAST_PAGE = 2**31 - 1
-# Of the rarest terms of a query so many postings are read; of the next one too, while they are fewer than the least.
-MOST_POSTINGS, LEAST_POSTINGS = 20_000, 2_000
-CANDIDATE_PAGES = 1_000  # for them the other terms are looked up
+# Of the rarest terms of a query at most so many postings are read; of the next one too, while they are fewer than the
+# least. For so many candidates the other terms are looked up.
+READ = {"most_postings": 20_000, "least_postings": 2_000, "candidates": 1_000}
 CANDIDATE_CHUNKS = 2_000  # whose codes are nearest: so many cosines are computed
 
 
@@ -56,9 +56,7 @@ def list_lexical(
         owner=scope.owner,
         query=query,
         depth=depth,
-        most_postings=MOST_POSTINGS,
-        least_postings=LEAST_POSTINGS,
-        candidates=CANDIDATE_PAGES,
+        **READ,
         **conditions(filters),
     )
     return {(row["item_id"], row["page"]): (row["score"], row["coverage"]) for row in rows}

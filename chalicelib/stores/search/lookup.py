@@ -19,7 +19,7 @@ Chosen = tuple[str, int, int | None]
 LAST_PAGE = 2**31 - 1
 # Of the rarest terms of a query at most so many postings are read; of the next one too, while they are fewer than the
 # least. For so many candidates the other terms are looked up.
-READ = {"most_postings": 20_000, "least_postings": 2_000, "candidates": 1_000}
+READ = {"most_postings": 50_000, "least_postings": 10_000, "candidates": 1_000}
 CANDIDATE_CHUNKS = 2_000  # whose codes are nearest: so many cosines are computed
 
 

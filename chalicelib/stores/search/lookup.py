@@ -164,11 +164,11 @@ def conditions(filters: Filters) -> dict[str, Any]:
 
 
 def _code(vector: Sequence[float], centre: str) -> dict[str, str | None]:
-    """Return the vector's code, and the mask of its dimensions that have a value; None if all have."""
-    sides = zip(vector, HalfVector.from_text(centre).to_list(), strict=True)
+    """Return the vector's code, and another one if it has no value in some dimensions: it differs in these."""
+    sides = list(zip(vector, HalfVector.from_text(centre).to_list(), strict=True))
     code = "".join("1" if value and value > middle else "0" for value, middle in sides)
-    mask = "".join("1" if value else "0" for value in vector) if 0.0 in vector else None
-    return {"code": code, "mask": mask}
+    other = "".join("1" if not value or value > middle else "0" for value, middle in sides)
+    return {"code": code, "other": other if other != code else None}
 
 
 def _columns(chosen: Sequence[Chosen]) -> dict[str, list[Any]]:

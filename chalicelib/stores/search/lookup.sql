@@ -91,12 +91,13 @@ WHERE c.id = ANY (ARRAY (SELECT chunk_id FROM ranked))
 ORDER BY r.distance, r.chunk_id
 
 -- The same for a coded owner: exact cosine over the `candidates` chunks whose codes differ least from the query's `code`.
--- A query that has no value in some dimensions has a `mask` of the others. Most rows are further than `far`, which
--- enough of the first rows do not exceed, and are not sorted.
+-- Of a query that has no value in some dimensions `other` differs from `code` in these: the sum of both differences has
+-- all of them once, so they do not count. Most rows are further than `far`, which enough of the first rows do not
+-- exceed, and are not sorted.
 -- :name semantic_coded
 WITH coded AS NOT MATERIALIZED (
-    SELECT k.chunk_id, CASE WHEN %(mask)s::bit varying IS NULL THEN k.code ELSE k.code & %(mask)s::bit varying END
-                       <~> %(code)s::bit varying AS difference
+    SELECT k.chunk_id, (k.code <~> %(code)s::bit varying)
+           + CASE WHEN %(other)s::bit varying IS NULL THEN 0 ELSE k.code <~> %(other)s::bit varying END AS difference
     FROM codes k
     WHERE k.set_id = %(set_id)s AND k.owner = %(owner)s
       AND (NOT %(filtered)s OR k.chunk_id IN (

@@ -7,12 +7,13 @@ from functools import cache
 from chalicelib import wiring
 from chalicelib.model.ingest.files import FileLimits
 from chalicelib.model.jobs.kinds import JobKind
+from chalicelib.model.jobs.runs import Run
 from chalicelib.model.usage.usage import Owner
 from chalicelib.model.work.tasks import Claim, Kind
 from chalicelib.ops.chat import ask
 from chalicelib.ops.chat.answer import Models
 from chalicelib.ops.ingest import analyze, embed, ingest
-from chalicelib.ops.jobs.backfill_steps import backfill_steps
+from chalicelib.ops.jobs.backfill_steps import backfill_steps, stop_listing
 from chalicelib.ops.jobs.drive import Steps, drive_run
 from chalicelib.ops.jobs.entries import LastArchive
 from chalicelib.ops.jobs.export_steps import export_steps
@@ -114,11 +115,17 @@ def _job(claim: Claim, time_left_s: TimeLeft) -> Finish | Later | None:
     return drive_run(
         claim,
         lambda kind: STEPS[kind](),
+        stop=_stop,
         db=wiring.pipeline_database(),
         blobs=wiring.blobs(),
         queues=wiring.queues(),
         time_left_s=time_left_s,
     )
+
+
+def _stop(run: Run) -> None:
+    if run.kind == "backfill":
+        stop_listing(run, executions=wiring.executions())
 
 
 def _reembed_steps() -> Steps:

@@ -150,8 +150,13 @@ def test_while_step_functions_is_away_the_run_waits_and_can_be_cancelled(
     monkeypatch.setenv("BACKFILL_STATE_MACHINE", f"{ARN}-gone")
     wiring.forget_all()
     run_id = start(runner)
+    monkeypatch.delenv("BACKFILL_STATE_MACHINE")
+    wiring.forget_all()
+    runner.look()
     run = runner.run(run_id)
     assert (run["state"], run["counts"]["total"]) == ("running", 0)
+    monkeypatch.setenv("BACKFILL_STATE_MACHINE", f"{ARN}-gone")
+    wiring.forget_all()
     cancel(runner, run_id)
     runner.world.run()
     assert runner.run(run_id)["state"] == "cancelled"

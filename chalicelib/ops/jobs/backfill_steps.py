@@ -73,21 +73,25 @@ def backfill_steps(
                 for number, each in enumerate(page, start=progress.listed + 1)
             ]
             return lambda tx: _file_page(tx, claim, run, progress, listed)
-        assert executions is not None
+        if executions is None:
+            said = "BACKFILL_STATE_MACHINE was taken away while it lists for a run."
+            raise Misconfigured(said, code="executions_refused")
         where = {"bucket": blobs.bucket, "prefix": prefix}
         executions.start(run.id, {**where, "user_id": claim.user_id, "run_id": run.id})
         state = executions.state_of(run.id)
         begin = file_steps.step(claim, run, may_begin)
         return lambda tx: _look(tx, claim, run, progress, state, begin)
 
-    def stop(run: Run) -> None:
-        if executions is not None and msgspec.convert(run.progress, Progress).is_mapped:
-            try:
-                executions.stop(run.id)
-            except (Misconfigured, Unavailable) as error:  # its next batch is refused, which ends it as well
-                log.warning("execution not stopped", extra={"error": error.code})
+    return Steps(validate=validate, step=step)
 
-    return Steps(validate=validate, step=step, stop=stop)
+
+def stop_listing(run: Run, *, executions: "Executions | None") -> None:
+    """Stop the execution of a run of kind backfill that was stopped, if it has one. It cannot fail."""
+    if executions is not None and msgspec.convert(run.progress, Progress).is_mapped:
+        try:
+            executions.stop(run.id)
+        except (Misconfigured, Unavailable) as error:  # its next batch is refused, which ends it as well
+            log.warning("execution not stopped", extra={"error": error.code})
 
 
 def file_objects(user_id: str, run_id: str, listed: Sequence[Listed], *, db: "Database") -> None:

@@ -54,30 +54,32 @@ class Steps(Struct, frozen=True, kw_only=True):
 
     `validate(claim, run)` finds out what is to be done. `step(claim, run, may_begin)` does a part of it that takes less
     than STEP_S; `may_begin` is False when the run has spent its money. Both return the function that writes it.
-    `total` in `job_runs` and lines in `run_files` are theirs to write. `stop(run)` ends what others do for a run that
-    was stopped; it is called once at least, and what they do before must not matter.
+    `total` in `job_runs` and lines in `run_files` are theirs to write.
     """
 
     validate: Callable[[Claim, Run], Callable[[Tx], None]]
     step: Callable[[Claim, Run, bool], Callable[[Tx], Next]]
-    stop: Callable[[Run], None] = lambda run: None
 
 
 def drive_run(
     claim: Claim,
     steps_of: Callable[[JobKind], Steps],
     *,
+    stop: Callable[[Run], None],
     db: "Database",
     blobs: "Blobs",
     queues: "Queues",
     time_left_s: Callable[[], float],
 ) -> Finish | Later | None:
-    """Take steps while there is time. Return the end of the run, when to look again, or None to go on at once."""
+    """Take steps while there is time. Return the end of the run, when to look again, or None to go on at once.
+
+    `stop` ends what others do for a run that was stopped.
+    """
     steps: Steps | None = None
     while True:
         run = db.transact(claim.user_id, lambda tx: runs.get(tx, claim.user_id, claim.run))
         if run.state in STOPPED:
-            steps_of(cast(JobKind, run.kind)).stop(run)
+            stop(run)
             _end_rest(claim, db=db)
         if run.state in STOPPED or run.state == "finalizing":
             return _finalize(claim, run, db=db, blobs=blobs)

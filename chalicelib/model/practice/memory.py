@@ -26,6 +26,7 @@ MAX_REPETITIONS = (
     64  # of a card; what follows tells little, and every one of them costs the whole history again
 )
 HELD_BACK_TENTHS = (5, 6, 7, 8, 9)
+EPOCHS, LEARNING_RATE = 25, 0.04  # of the fit: the library's 5 epochs are made for longer logs (docs/reviews.md)
 
 
 class Planned(Struct, frozen=True, kw_only=True):
@@ -105,11 +106,18 @@ def choose_days(interval_days: float, *, from_day: int, load: Mapping[int, int])
     )
 
 
-def fit_parameters(histories: Sequence[History], reviewed: Sequence[Sequence[float]]) -> Fit | None:
+def fit_parameters(
+    histories: Sequence[History],
+    reviewed: Sequence[Sequence[float]],
+    *,
+    tenths: Sequence[int] = HELD_BACK_TENTHS,
+    epochs: int = EPOCHS,
+    learning_rate: float = LEARNING_RATE,
+) -> Fit | None:
     """Fit parameters to these histories, and compare them with the defaults. Return None for fewer than MIN_FITTED.
 
     `reviewed` has the time of each review, as numbers that can be compared. Only the first review of a day is
-    predicted, as for Anki. 6,300 reviews take 0.8 s of CPU.
+    predicted, as for Anki. 6,300 reviews take 0.9 s of CPU.
     """
     predicted = sorted(
         (
@@ -126,11 +134,12 @@ def fit_parameters(histories: Sequence[History], reviewed: Sequence[Sequence[flo
     known = [history for _, history in predicted]
     lines = [_item(history) for history in known]
     folds = []
-    for tenth in HELD_BACK_TENTHS:
+    for tenth in tenths:
         begin, end = size * tenth // 10, size * (tenth + 1) // 10
         held_back = known[begin:end]
-        folds.append((log_loss(None, held_back), log_loss(_fit(lines[:begin]), held_back)))
-    return Fit(parameters=_fit(lines), folds=tuple(folds), reviews=size)
+        fitted = _fit(lines[:begin], epochs, learning_rate)
+        folds.append((log_loss(None, held_back), log_loss(fitted, held_back)))
+    return Fit(parameters=_fit(lines, epochs, learning_rate), folds=tuple(folds), reviews=size)
 
 
 def log_loss(parameters: Sequence[float] | None, histories: Sequence[History]) -> float:
@@ -147,10 +156,8 @@ def log_loss(parameters: Sequence[float] | None, histories: Sequence[History]) -
     return loss / len(histories)
 
 
-def _fit(lines: Sequence[Any]) -> list[float]:
-    # The library's own choice, 5 epochs at 0.04, is made for longer logs: five tenths of the corpus were predicted with
-    # a loss of .4341 by it, and .4322 by this (docs/exercises.md).
-    config = _library().TrainingConfig(num_epochs=15, learning_rate=0.01)
+def _fit(lines: Sequence[Any], epochs: int, learning_rate: float) -> list[float]:
+    config = _library().TrainingConfig(num_epochs=epochs, learning_rate=learning_rate)
     return list(_scheduler(None).compute_parameters(lines, training_config=config))
 
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from chalicelib import wiring
+from chalicelib.model.practice.grading_weights import FITTED_WITH
 from tests.practice.conftest import PAGES
 from tests.practice.generating import EVALUATE, GENERATE, REMEDIATE, SPOOL, answer, generate
 from tests.support.talking import Talk
@@ -45,6 +47,17 @@ def test_the_key_completes_and_a_wrong_answer_is_remediated(learner: Talk, kind:
     assert learner("POST", REMEDIATE, body).body["remediation"] == help_
     nothing = learner("POST", REMEDIATE, {"evaluation_id": right["evaluation"]["evaluation_id"]})
     assert (nothing.status, nothing.body["code"]) == (409, "no_gap")
+
+
+def test_vectors_count_only_with_the_model_that_the_weights_were_fitted_with(
+    learner: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exercise = generate(learner, kind="short_answer")
+    assert answer(learner, exercise, "It wears out")["evaluation"]["grader"] == "features"
+    monkeypatch.setenv("EMBEDDING_MODEL", FITTED_WITH)
+    wiring.settings.forget()
+    wiring.embedder.forget()
+    assert answer(learner, exercise, "It wears out")["evaluation"]["grader"] == f"features, {FITTED_WITH}"
 
 
 def test_steps_are_put_in_order_by_their_letters(learner: Talk) -> None:

@@ -3,8 +3,16 @@
 import pytest
 
 from chalicelib.model.practice.grading import grade_answer, score_answer
-from chalicelib.model.practice.grading_features import Similarity, compare, contradicts, features_of
+from chalicelib.model.practice.grading_features import (
+    Cosines,
+    Similarity,
+    compare,
+    contradicts,
+    cosines_of,
+    features_of,
+)
 from chalicelib.model.practice.grading_weights import WITH_VECTORS, WITHOUT_VECTORS
+from chalicelib.model.practice.word_alignment import MAX_WORDS, align, words_to_align
 from chalicelib.model.practice.wording import read_words, stem_of
 
 QUESTION = "How do you get the salt out of salt water?"
@@ -75,19 +83,62 @@ def test_a_short_reference_can_be_answered_by_itself() -> None:
     assert score("5", "5") == 1.0
 
 
+def seen(cosine: float = 0.5, *, likeness: float = 0.5) -> Similarity:
+    both = Cosines(answer_reference=cosine, answer_question=0.3, reference_question=0.3)
+    return Similarity(models=(both, both), likeness=lambda one, other: 1.0 if one == other else likeness)
+
+
 def test_the_weights_are_of_exactly_the_features() -> None:
-    seen = Similarity(answer_reference=0.5, answer_question=0.5, reference_question=0.5)
-    assert {*features_of("q", "r", "a", seen), "intercept"} == WITH_VECTORS.keys()
+    assert {*features_of("q", "r", "a", seen()), "intercept"} == WITH_VECTORS.keys()
     assert {*features_of("q", "r", "a", None), "intercept"} == WITHOUT_VECTORS.keys()
 
 
 def test_likeness_of_meaning_raises_the_score() -> None:
-    far, near = (
-        Similarity(answer_reference=cosine, answer_question=0.3, reference_question=0.3)
-        for cosine in (0.1, 0.9)
-    )
     answer = "It dries up and white grains remain"
-    assert score_answer(QUESTION, REFERENCE, answer, near) > score_answer(QUESTION, REFERENCE, answer, far)
+    scores = [
+        score_answer(QUESTION, REFERENCE, answer, seen(cosine, likeness=likeness))
+        for cosine, likeness in ((0.1, 0.1), (0.9, 0.1), (0.9, 0.7))
+    ]
+    assert scores == sorted(set(scores))
+
+
+def test_words_that_are_like_those_of_the_reference_are_found_in_it() -> None:
+    def likeness(one: str, other: str) -> float:
+        return 1.0 if one == other else 0.8 if {one, other} == {"dries", "evaporates"} else 0.1
+
+    near = align("What happens?", "it evaporates", "it dries", likeness)
+    far = align("What happens?", "it evaporates", "it sinks", likeness)
+    assert near["like_recall"] - far["like_recall"] > 0.3
+    assert near["like_rarest"] == pytest.approx(0.8)
+    known = align("It evaporates?", "it evaporates", "it evaporates", likeness)
+    assert (known["like_gain"], known["like_answer_new"]) == pytest.approx((0, 0))
+
+
+def test_a_long_answer_is_aligned_by_its_first_words() -> None:
+    assert len(words_to_align(" ".join(f"word{n} w{'x' * n}" for n in range(500)))) == MAX_WORDS
+    assert set(align("q", "r", "", likeness=lambda _one, _other: 1.0).values()) == {0.0}
+
+
+def test_each_half_of_the_vectors_has_cosines_of_its_own() -> None:
+    first, second = cosines_of([1, 0, 0, 0], [1, 0, 0, 2], [2, 0, 0, 1])
+    assert (first.answer_reference, first.answer_question) == (1, 1)
+    assert (second.answer_reference, second.answer_question) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer", "agrees"),
+    [
+        ("Yes. All metals conduct.", "Yes, it is a metal", 1),
+        ("Yes. All metals conduct.", "No, it is too small", -1),
+        ("Agree. Vibrations are movements.", "I do not agree, it does not move.", -1),
+        ("The ring would not stick.", "Yes it would", -1),
+        ("The ring would not stick.", "It falls down", 0),
+        ("No, it is brass.", "It would not stick, because it is brass", 0.5),
+    ],
+)
+def test_yes_and_no_are_told_from_each_other(reference: str, answer: str, agrees: float) -> None:
+    found = features_of("A ring is brought near. Would it stick?", reference, answer, None)
+    assert found["agrees"] - found["disagrees"] == agrees
 
 
 def test_a_stem_is_its_own_stem_for_numbers_and_short_words() -> None:

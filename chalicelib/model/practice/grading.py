@@ -64,10 +64,16 @@ def score_answer(question: str, reference: str, answer: str, similarity: Similar
     weights = WITHOUT_VECTORS if similarity is None else WITH_VECTORS
     total = weights["intercept"] + sum(weights[name] * value for name, value in features.items())
     score = 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
-    # Among the fitted answers hardly any is the reference with one word turned round: the weights do not know them.
-    if features["recall"] >= MOSTLY_SAID and contradicts(compare(question, reference, answer)):
-        return min(score, CONTRADICTED)
-    return score
+    return min(score, CONTRADICTED) if is_turned_round(question, reference, answer) else score
+
+
+def is_turned_round(question: str, reference: str, answer: str) -> bool:
+    """Return whether the answer says most of the reference, but one word of it turned round.
+
+    Hardly any of the answers that the weights are fitted on does, so that they do not know such.
+    """
+    both = compare(question, reference, answer)
+    return both.shares(new=False)[0] >= MOSTLY_SAID and contradicts(both)
 
 
 def steps_of(question: str, reference: str, answer: str, *, is_correct: bool) -> Steps:

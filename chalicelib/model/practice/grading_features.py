@@ -4,23 +4,54 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import mul
 
 from msgspec import Struct
 
+from chalicelib.model.practice.word_alignment import Likeness, align
 from chalicelib.model.practice.wording import OPPOSITES, Word, is_denial, match_of, read_words
 
+Vector = Sequence[float]
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _CHOICE = re.compile(r"(?<![\w'’])(?:[A-Z](?![\w'’])|[Yy]es\b|[Nn]o\b(?=[,.;:!]|$| because| it))")
+_YES_OR_NO = re.compile(r"\s*(?:is|are|can|could|do|does|did|will|would|should|was|has)\b", re.IGNORECASE)
+_FIRST_CLAUSE = re.compile(r"[.,:;!?\n]|\b(?:but|because|so)\b")
 _GRAM = 4
 
 
-class Similarity(Struct, frozen=True, kw_only=True):
+class Cosines(Struct, frozen=True, kw_only=True):
     """Cosines of the vectors of the answer, the reference and the question, two by two."""
 
     answer_reference: float
     answer_question: float
     reference_question: float
+
+
+class Similarity(Struct, frozen=True, kw_only=True):
+    """How like the texts are to the embedder: to each of the two models that it has side by side, and word by word."""
+
+    models: tuple[Cosines, Cosines]
+    likeness: Likeness
+
+
+def cosines_of(question: Vector, reference: Vector, answer: Vector) -> tuple[Cosines, Cosines]:
+    """Return the cosines of each half of the vectors."""
+    middle = len(question) // 2
+    first, second = (
+        Cosines(
+            answer_reference=_cosine(answer[half], reference[half]),
+            answer_question=_cosine(answer[half], question[half]),
+            reference_question=_cosine(reference[half], question[half]),
+        )
+        for half in (slice(middle), slice(middle, None))
+    )
+    return first, second
+
+
+def _cosine(one: Vector, other: Vector) -> float:
+    size = math.sqrt(sum(map(mul, one, one)) * sum(map(mul, other, other)))
+    return sum(map(mul, one, other)) / size if size else 0.0
 
 
 class Compared(Struct, frozen=True, kw_only=True):
@@ -63,6 +94,7 @@ def features_of(
     new_recall, new_precision = both.shares(new=True)
     facts = facts_covered(question, reference, answer)
     words = len(both.answer)
+    stands = _agreement(question, reference, answer)
     found = {
         "recall": recall,
         "precision": precision,
@@ -82,6 +114,8 @@ def features_of(
         "lost_numbers": _lost_numbers(both),
         "odd_numbers": _odd_numbers(both),
         "choice": _choice(reference, answer),
+        "agrees": max(0.0, stands),
+        "disagrees": max(0.0, -stands),
         "length": math.log1p(words),
         "relative_length": math.log((words + 1) / (len(both.reference) + 1)),
         "reference_length": math.log1p(len(both.reference)),
@@ -90,13 +124,14 @@ def features_of(
         "empty": float(words == 0),
     }
     if similarity is not None:
-        found |= {
-            "cosine": similarity.answer_reference,
-            "cosine_question": similarity.answer_question,
-            "cosine_known": similarity.reference_question,
-            "cosine_new": similarity.answer_reference
-            - similarity.answer_question * similarity.reference_question,
-        }
+        for name, of in zip(("english", "any"), similarity.models, strict=True):
+            found |= {
+                f"cosine_{name}": of.answer_reference,
+                f"cosine_question_{name}": of.answer_question,
+                f"cosine_known_{name}": of.reference_question,
+                f"cosine_new_{name}": of.answer_reference - of.answer_question * of.reference_question,
+            }
+        found |= align(question, reference, answer, similarity.likeness)
     return found
 
 
@@ -213,6 +248,32 @@ def _choice(reference: str, answer: str) -> float:
     if not wanted or not said:
         return 0.0
     return 1.0 if wanted[0].lower() == said[0].lower() else -1.0
+
+
+def _agreement(question: str, reference: str, answer: str) -> float:
+    """Return 1 if the answer says yes or no as the reference does, -1 if it says the other, 0 if one says neither.
+
+    To a question for yes or no, the reference may do so by a sentence; an answer that does is worth half.
+    """
+    wanted, said = _stance(reference), _stance(answer)
+    if not wanted and said and _YES_OR_NO.match(question.split(". ")[-1]):
+        wanted = _first_denial(reference)
+    return float(wanted * said if said else 0.5 * wanted * _first_denial(answer))
+
+
+def _stance(text: str) -> int:
+    """Return 1 for a text that begins with yes or agreement, -1 for no or disagreement, else 0."""
+    words = _TOKEN.findall(text.lower())[:6]
+    first = words[0] if words else ""
+    if first in ("yes", "yeah") or first in ("no", "nope"):
+        return 1 if first[0] == "y" else -1
+    if "agree" in words:
+        return -1 if any(map(is_denial, words)) else 1
+    return -1 if "disagree" in words else 0
+
+
+def _first_denial(text: str) -> int:
+    return -1 if _denies(_FIRST_CLAUSE.split(text.strip())[0]) else 1
 
 
 def _asked_share(both: Compared) -> float:

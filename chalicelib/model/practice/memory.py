@@ -26,7 +26,7 @@ MAX_REPETITIONS = (
     64  # of a card; what follows tells little, and every one of them costs the whole history again
 )
 HELD_BACK_TENTHS = (5, 6, 7, 8, 9)
-EPOCHS, LEARNING_RATE = 25, 0.04  # of the fit: the library's 5 epochs are made for longer logs (docs/reviews.md)
+EPOCHS, LEARNING_RATE = 25, 0.04  # the library's own 5 epochs are made for longer logs (docs/reviews.md)
 
 
 class Planned(Struct, frozen=True, kw_only=True):

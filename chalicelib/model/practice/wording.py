@@ -184,6 +184,11 @@ def read_words(text: str) -> list[Word]:
     return found
 
 
+def tokens_of(text: str) -> list[str]:
+    """Return all words and numbers as they are written, in lower case."""
+    return _WORD.findall(text.lower())
+
+
 def is_denial(word: str) -> bool:
     return word in DENIALS or word.endswith(("n't", "n’t"))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import inf
+from operator import mul
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import InvalidInput, Unavailable
@@ -14,8 +15,10 @@ from chalicelib.model.practice.exercises import (
     StoredExercise,
 )
 from chalicelib.model.practice.grading import Grade, grade_answer
-from chalicelib.model.practice.grading_features import Similarity
+from chalicelib.model.practice.grading_features import Similarity, cosines_of
+from chalicelib.model.practice.grading_weights import FITTED_WITH
 from chalicelib.model.practice.marking import mark_answer
+from chalicelib.model.practice.word_alignment import words_to_align
 from chalicelib.ops.practice.grade import Graded, grade_with_model
 from chalicelib.ops.practice.review import count_evaluation
 from chalicelib.providers import ChatModel, Embedder
@@ -85,16 +88,22 @@ def _grade(exercise: StoredExercise, answer: str, embedder: Embedder) -> Graded:
 
 
 def _similarity(question: str, reference: str, answer: str, embedder: Embedder) -> Similarity | None:
-    """Return the cosines of the three texts; None without the embedder, as the words alone can be graded too."""
+    """Return the cosines of the texts and of their words; None where the words alone are graded.
+
+    That is without the embedder, and with another model than the weights were fitted with.
+    """
+    if embedder.model != FITTED_WITH:
+        return None
+    texts = (question, reference, answer)
+    words = sorted({word for text in texts for word in words_to_align(text)})
     try:
-        q, r, a = embedder.embed([question, reference, answer], timeout_s=EMBED_TIMEOUT_S)
+        q, r, a, *of_words = embedder.embed([*texts, *words], purpose="query", timeout_s=EMBED_TIMEOUT_S)
     except (InvalidInput, Unavailable):
         return None
-    return Similarity(answer_reference=_dot(a, r), answer_question=_dot(a, q), reference_question=_dot(r, q))
-
-
-def _dot(one: list[float], other: list[float]) -> float:
-    return sum(a * b for a, b in zip(one, other, strict=True))
+    vector = dict(zip(words, of_words, strict=True))
+    return Similarity(
+        models=cosines_of(q, r, a), likeness=lambda one, other: sum(map(mul, vector[one], vector[other]))
+    )
 
 
 def _next_action(score: float) -> NextAction:

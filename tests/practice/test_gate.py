@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib.model.practice.exercises import Draft, Excerpt, Seen
 from chalicelib.model.practice.gate import Reason, find_fault
+from chalicelib.model.practice.sentence_choice import whole_sentences
 from chalicelib.ops.practice.choose import Chosen, choose_keyless
 from chalicelib.ops.practice.wishes import Wanted, Wish
 
@@ -139,3 +140,11 @@ def choose(wish: Wish, excerpt: Excerpt, chosen: Chosen, others: Sequence[Seen] 
 
 def seen(draft: Draft) -> Seen:
     return Seen(question=draft.question, key=draft.key, quote=draft.quote)
+
+
+def test_headings_above_a_sentence_are_not_part_of_it() -> None:
+    headings = "A short guide for people with two square metres\nWhy a balcony is a good place\n"
+    sentence = "A balcony is warmer than a garden, even in early spring."
+    assert whole_sentences(headings + sentence) == (sentence,)
+    wrapped = "He lived for many years in the city of\nThe Hague with his two sons and his wife."
+    assert whole_sentences(wrapped) == (" ".join(wrapped.split()),)

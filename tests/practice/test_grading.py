@@ -59,6 +59,28 @@ def test_an_answer_that_says_the_opposite_contradicts(reference: str, answer: st
     assert grade.verdict != "correct" and grade.steps.incorrect == (reference,)
 
 
+@pytest.mark.parametrize(
+    ("question", "reference", "answer"),
+    [
+        (
+            "Finish the sentence: A longer dance means that",
+            "the meadow is farther away from the hive",
+            "the meadow is nearer to the hive",
+        ),
+        (
+            "How does the pitch change with a longer string?",
+            "With a longer string it is lower.",
+            "It is higher.",
+        ),
+    ],
+)
+def test_an_opposite_counts_also_where_the_rest_is_short(question: str, reference: str, answer: str) -> None:
+    near = Cosines(answer_reference=0.95, answer_question=0.6, reference_question=0.6)
+    similar = Similarity(models=(near, near), likeness=lambda one, other: 1.0 if one == other else 0.6)
+    assert score_answer(question, reference, answer, similar) <= 0.3
+    assert score_answer(question, reference, reference, similar) == 1.0
+
+
 def test_steps_name_what_is_missing_first() -> None:
     grade = grade_answer(QUESTION, REFERENCE, "You let the water evaporate.")
     assert grade.steps.correct == ("Let the water evaporate.",)

@@ -13,6 +13,7 @@ from chalicelib.model.practice.grading_features import (
     facts_covered,
     facts_of,
     features_of,
+    is_opposed,
 )
 from chalicelib.model.practice.grading_weights import WITH_VECTORS, WITHOUT_VECTORS
 
@@ -73,7 +74,9 @@ def is_turned_round(question: str, reference: str, answer: str) -> bool:
     Hardly any of the answers that the weights are fitted on does, so that they do not know such.
     """
     both = compare(question, reference, answer)
-    return both.shares(new=False)[0] >= MOSTLY_SAID and contradicts(both)
+    if is_opposed(both):
+        return max(both.reached(new=False), both.reached(new=True)) >= MOSTLY_SAID
+    return contradicts(both) and both.shares(new=False)[0] >= MOSTLY_SAID
 
 
 def steps_of(question: str, reference: str, answer: str, *, is_correct: bool) -> Steps:

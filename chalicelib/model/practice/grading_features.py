@@ -75,6 +75,19 @@ class Compared(Struct, frozen=True, kw_only=True):
         right = sum(stem in self.matched and self.matched[stem] in wanted for stem in said)
         return len(found) / max(1, len(wanted)), right / max(1, len(said))
 
+    def reached(self, *, new: bool) -> float:
+        """Return the share of the reference's words that the answer has, or has the opposite of.
+
+        `new`: of the words that the question does not have, if there are such.
+        """
+        said = {word.stem for word in self.answer}
+        wanted = {word.stem for word in self.reference}
+        if new:
+            wanted = wanted - self.asked or wanted
+        found = {self.matched[stem] for stem in said if stem in self.matched} & wanted
+        turned = {stem for stem in wanted - found if OPPOSITES.get(stem, set()) & said}
+        return len(found | turned) / max(1, len(wanted))
+
 
 def compare(question: str, reference: str, answer: str) -> Compared:
     """Return the words of the three texts and which of the answer's and the reference's are equal."""
@@ -152,7 +165,12 @@ def contradicts(both: Compared) -> bool:
     """Return whether the answer denies a word of the reference, says its opposite, or has only other numbers."""
     denied = _denied_share(both) >= 0.5
     other_numbers = _lost_numbers(both) == 1 and _odd_numbers(both) > 0
-    return denied or _opposed(both) > 0 or other_numbers
+    return denied or is_opposed(both) or other_numbers
+
+
+def is_opposed(both: Compared) -> bool:
+    """Return whether the answer has the opposite of a word of the reference, and not the word."""
+    return _opposed(both) > 0
 
 
 def _covered(both: Compared) -> float:

@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 
 from msgspec import Struct
 
+from chalicelib.model.chat.questions import EMPTY
 from chalicelib.model.ingest.sentences import CLOSERS, SPACED_MARKS, UNSPACED_MARKS, sentence_spans
 from chalicelib.model.practice.exercises import Excerpt
 from chalicelib.model.practice.wording import read_words
@@ -49,6 +50,10 @@ _POINTS_ELSEWHERE_WORDS = """
     этого этой этих этому этим такой такая такие таких данный данная данные
 """
 POINTS_ELSEWHERE = frozenset(_POINTS_ELSEWHERE_WORDS.split())
+_OPENER_WORDS = """
+    The A An This These In On At It When If As For From With Every Each Der Die Das Ein Eine Im Bei Wenn Les Une
+"""
+_OPENERS = frozenset(_OPENER_WORDS.split())
 _UNCLEAR_WORDS = """
     it they he she him his her hers their them its er sie ihr ihm ihn il elle они он она его
 """
@@ -160,6 +165,8 @@ def _in_turns(ranked: Sequence[Sentence]) -> list[Sentence]:
 def _without_headings(piece: str) -> str:
     """Return the sentence without the lines in front of it that are a heading or a page's header."""
     lines = piece.split("\n")
+    begins = [n for n in range(1, len(lines)) if _begins_sentence(lines[n], after=lines[n - 1])]
+    lines = lines[begins[-1] if begins else 0 :]
     while len(lines) > 1:
         first, second = lines[0].strip(), lines[1].strip()
         is_short = len(first) < HEADING_SHARE * len(second) or len(first.split()) <= 4
@@ -169,6 +176,17 @@ def _without_headings(piece: str) -> str:
             break
         lines = lines[1:]
     return "\n".join(lines)
+
+
+def _begins_sentence(line: str, *, after: str) -> bool:
+    """Return whether a line begins with a word that has a capital only at the beginning of a sentence."""
+    first, last = line.split(maxsplit=1)[:1], after.split()[-1:]
+    return (
+        bool(first and last)
+        and first[0] in _OPENERS
+        and last[0].lower() not in EMPTY
+        and last[0][-1] not in ",;-"
+    )
 
 
 def _is_whole(sentence: str) -> bool:

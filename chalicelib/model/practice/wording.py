@@ -80,6 +80,8 @@ find discover
 look appear
 solid particle
 disappear vanish
+far farther further farthest furthest
+near nearer nearest
 rough bumpy coarse
 smooth fine
 fall drop sink

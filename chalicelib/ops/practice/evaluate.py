@@ -117,11 +117,15 @@ def _first_gap(grade: Grade, exercise: StoredExercise) -> str | None:
     return grade.steps.first_gap or exercise.expected_steps[0]
 
 
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "。")) else f"{text}."
+
+
 def _feedback(graded: Graded, exercise: StoredExercise) -> str:
     grade = graded.grade
     said = {"correct": "Correct.", "partly": "Partly right.", "incorrect": "Not yet right."}[grade.verdict]
     lacking = [
-        f"{name}: {' '.join(steps)}"
+        _sentence(f"{name}: {' '.join(steps)}")
         for name, steps in (
             ("Wrong", grade.steps.incorrect),
             ("Missing", grade.steps.missing),

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from chalicelib.model.practice.exercises import Draft, Excerpt, Seen
 from chalicelib.model.practice.gate import Reason, find_fault
 from chalicelib.model.practice.sentence_choice import whole_sentences
+from chalicelib.model.practice.terms import terms_of
 from chalicelib.ops.practice.choose import Chosen, choose_keyless
 from chalicelib.ops.practice.wishes import Wanted, Wish
 
@@ -146,5 +147,29 @@ def test_headings_above_a_sentence_are_not_part_of_it() -> None:
     headings = "A short guide for people with two square metres\nWhy a balcony is a good place\n"
     sentence = "A balcony is warmer than a garden, even in early spring."
     assert whole_sentences(headings + sentence) == (sentence,)
+    title = "Predictors of neurotoxicity in a large intergroup trial of adjuvant treatment\n"
+    abstract = "Taxanes improve survival. " + "They often cause neurological toxicities of another kind. " * 4
+    assert whole_sentences(title + sentence + " " + abstract)[0] == sentence
     wrapped = "He lived for many years in the city of\nThe Hague with his two sons and his wife."
     assert whole_sentences(wrapped) == (" ".join(wrapped.split()),)
+
+
+def test_a_sentence_is_not_cut_within_a_quotation() -> None:
+    text = (
+        'The dean called it a "camp that is built from old wood" because forty students lived there in tents.'
+    )
+    chosen = Chosen()
+    choose(Wish(wanted=replace(CLOZE, kind="short_answer"), phrase=""), replace(EXCERPT, text=text), chosen)
+    assert [draft.question.count('"') for draft in chosen.drafts] == [2]
+
+
+def test_adjectives_adverbs_and_verbs_are_no_terms() -> None:
+    sentences = [
+        "They grow tall for want of light and are overtaken.",
+        "Sow again as soon as the frost is over, for good.",
+        "Pots that are too heavy to carry, carry and drop.",
+        'They erected a symbolic "shantytown" on the yard.',
+    ]
+    found = terms_of(sentences, ["en"] * 4)
+    assert {term.text for terms in found for term in terms} >= {"frost", "yard"}
+    assert not {term.text for terms in found for term in terms} & {"soon", "carry", "symbolic"}

@@ -8,8 +8,8 @@ from chalicelib.model.practice.wording import stem_of
 
 DISTRACTORS = 3
 # Cosine from which two terms may mean the same, so that both would be right. Two names that are alike name two things.
-SYNONYM, SAME_NAME = 0.6, 0.9
-UNRELATED, OTHER_NAME = 0.33, 0.45  # cosine below which a word, or a name, is not plausible
+SYNONYM, SAME_NAME = 0.53, 0.9
+UNRELATED, OTHER_NAME = 0.42, 0.45  # cosine below which a word, or a name, is not plausible
 
 
 def distractors_of(

@@ -194,10 +194,13 @@ def _cut(text: str) -> int | None:
 
 
 def _halves(text: str, at: int) -> bool:
-    """Return whether both parts say something, and no bracket is open between them."""
+    """Return whether both parts say something, and no bracket or quotation is open between them."""
     head, tail = text[:at], text[at:]
     long_enough = len(head.split()) >= MIN_HEAD_WORDS and len(tail.split()) >= MIN_TAIL_WORDS
-    return long_enough and head.count("(") == head.count(")")
+    is_closed = (
+        all(head.count(a) == head.count(b) for a, b in ("()", "“”", "«»")) and head.count('"') % 2 == 0
+    )
+    return long_enough and is_closed
 
 
 def _nearest(places: Sequence[int], text: str) -> int | None:

@@ -21,6 +21,7 @@ from chalicelib.model.search.language import language_of
 from chalicelib.model.search.lexical import pairs_in
 
 MIN_WORDS, MAX_WORDS = 8, 40  # of a sentence that an exercise is made of
+MAX_WRAPPED = 160  # characters of a line; text that has longer ones is not broken into lines
 MIN_LONE_LETTERS = 2  # from so many single letters on a sentence is a formula in words
 COMFORTABLE_WORDS = 26  # a longer one is worth less
 MIN_UNSPACED, MAX_UNSPACED = 18, 120  # characters, where words have no spaces between them
@@ -70,6 +71,7 @@ _POINTS_UNSPACED = (
     "因此",
     "然而",
     "另",
+    "除此",
     "而",
     "これ",
     "それ",
@@ -123,8 +125,11 @@ def choose_sentences(concept: str, excerpts: Sequence[Excerpt], interests: Seque
 @lru_cache(maxsize=256)
 def whole_sentences(text: str) -> tuple[str, ...]:
     """Return the sentences of a text that can be asked about, each on one line and once."""
+    is_wrapped = max(map(len, text.split("\n"))) <= MAX_WRAPPED
     pieces = (
-        _without_headings(text[start:end]) if start == 0 or text[start - 1] == "\n" else text[start:end]
+        _without_headings(text[start:end], is_wrapped=is_wrapped)
+        if start == 0 or text[start - 1] == "\n"
+        else text[start:end]
         for start, end in sentence_spans(text)
     )
     kept = dict.fromkeys(_label().sub("", " ".join(piece.split())) for piece in pieces)
@@ -162,9 +167,11 @@ def _in_turns(ranked: Sequence[Sentence]) -> list[Sentence]:
     return [ranked[n] for n in order]
 
 
-def _without_headings(piece: str) -> str:
+def _without_headings(piece: str, *, is_wrapped: bool) -> str:
     """Return the sentence without the lines in front of it that are a heading or a page's header."""
     lines = piece.split("\n")
+    if not is_wrapped:
+        return lines[-1]  # each line is a paragraph
     begins = [n for n in range(1, len(lines)) if _begins_sentence(lines[n], after=lines[n - 1])]
     lines = lines[begins[-1] if begins else 0 :]
     while len(lines) > 1:
@@ -251,6 +258,7 @@ def _connective() -> re.Pattern[str]:
         r"(?:In (?:contrast|addition|fact|particular|this|that|such|other|these|turn|short)|On the other|"
         r"For (?:example|instance|this)|As (?:a result|such|a consequence|shown|mentioned|above|before|well)|That is|"
         r"At (?:this|that)|One (?:of|such|can)|Some of|Most of|By (?:contrast|this)|To (?:do|this)|After (?:this|that)|"
+        r"Das(?:,| (?:ist|sind|war|waren|hat|hatte|haben|wird|wurde|führt|führte|bedeutet|kann|konnte|gilt|liegt))|"
         r"Die (?:Studie|Untersuchung|Autoren|Ergebnisse)|Der Bericht|"
         r"The (?:study|authors?|researchers|paper|report|latter|former|same|others?)|"
         r"(?:First|Second|Third|Next|Last|Of course|Indeed),|Zum Beispiel|Im Gegensatz|Darüber hinaus|Aus diesem|"

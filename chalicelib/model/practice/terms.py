@@ -8,6 +8,7 @@ or a function word follows it. In German a noun has a capital.
 import re
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Literal
 
 from msgspec import Struct
@@ -24,7 +25,7 @@ _ARTICLES_WORDS = """
 """
 _ARTICLES = frozenset(_ARTICLES_WORDS.split())
 _BEFORE_NOUN_WORDS = """
-    the a an of in on at by for from with without between through into during per than as its their his her our
+    the a an of in on at by for from with without between through into during per than its their his her our
     each every these those no any and or via against among under over le la les un une des du de au aux dans par
     pour sur avec sans el los las una unos unas del al en con por para sin в на с для из от по при за к о об без
     до через между под над у
@@ -35,6 +36,11 @@ _NOT_BEFORE_NOUN_WORDS = """
     was were be been being has have had very more most so too
 """
 _NOT_BEFORE_NOUN = frozenset(_NOT_BEFORE_NOUN_WORDS.split())
+# A word behind one of these is a verb, or an adjective or adverb.
+_BEFORE_OTHERS_WORDS = """
+    to can could will would should may might must not do does did they we you he she very so too as more most less
+"""
+_BEFORE_OTHERS = frozenset(_BEFORE_OTHERS_WORDS.split())
 _MORE_EMPTY_WORDS = """
     forth up out off down back away into onto upon during while whereas whether since until although though because
     per via between among through across within under over after before above below against toward towards
@@ -64,6 +70,7 @@ _LABELS_WORDS = """
     figure fig table section chapter page abb abbildung tabelle kapitel seite volume no eq equation step
 """
 _LABELS = frozenset(_LABELS_WORDS.split())
+_OPENING_MARKS = ("(", "[", '"', "“", "„", "«", "‘")  # do not end what stands before them
 _JOINERS = ("-", "–", "—", "/")  # between parts of one sign
 Kind = Literal["number", "name", "word"]
 
@@ -123,19 +130,25 @@ def ending_of(word: str) -> str:
 def terms_of(sentences: Sequence[str], languages: Sequence[str | None]) -> list[list[Term]]:
     """Return, for each sentence in its language, the terms that can be asked for, in order."""
     tokens = [list(_token().finditer(sentence)) for sentence in sentences]
-    nouns = _nouns([[token[0] for token in each] for each in tokens])
+    words = [[token[0] for token in each] for each in tokens]
+    nouns = _nouns(words)
+    others = _others(words) - nouns
     return [
-        _terms(each, language=language, nouns=nouns) for each, language in zip(tokens, languages, strict=True)
+        _terms(each, language=language, nouns=nouns, others=others)
+        for each, language in zip(tokens, languages, strict=True)
     ]
 
 
-def _terms(tokens: Sequence[re.Match[str]], *, language: str | None, nouns: frozenset[str]) -> list[Term]:
+def _terms(
+    tokens: Sequence[re.Match[str]], *, language: str | None, nouns: frozenset[str], others: frozenset[str]
+) -> list[Term]:
     found: list[Term] = []
     n = 0
     while n < len(tokens):
         length, kind = _read_term([token[0] for token in tokens], n, language=language, nouns=nouns)
         start, end = tokens[n].start(), tokens[n + length - 1].end()
-        if kind and _stands_free(tokens[n].string, start, end):
+        is_other = kind == "word" and language == "en" and tokens[n][0].lower() in others
+        if kind and not is_other and _stands_free(tokens[n].string, start, end):
             left = tokens[n - 1][0].lower() if n else ""
             text = tokens[n].string[start:end]
             found.append(Term(text=text, kind=kind, start=start, left=left, language=language))
@@ -182,7 +195,8 @@ def _is_noun(tokens: Sequence[str], n: int, *, language: str | None, nouns: froz
     if lower in EMPTY or lower in _MORE_EMPTY or lower in _GENERIC or "'" in token or "’" in token:
         return False
     follows = right.lower()
-    ends = not right[0].isalnum() or follows in EMPTY or follows in _MORE_EMPTY
+    is_mark = not right[0].isalnum() and right not in _OPENING_MARKS
+    ends = is_mark or follows in EMPTY or follows in _MORE_EMPTY
     if left in _JOINERS or right in _JOINERS or (follows in ("and", "or") and lower not in nouns):
         return False
     if language == "de":
@@ -213,6 +227,16 @@ def _nouns(sentences: Sequence[Sequence[str]]) -> frozenset[str]:
             if left.lower() in ("the", "a", "an", "of", "its", "their") and ends:
                 found.add(token.lower())
     return frozenset(found)
+
+
+def _others(sentences: Sequence[Sequence[str]]) -> frozenset[str]:
+    """Return the words that stand somewhere where an English verb, adjective or adverb does."""
+    return frozenset(
+        token.lower()
+        for tokens in sentences
+        for left, token in pairwise(tokens)
+        if left.lower() in _BEFORE_OTHERS
+    )
 
 
 def _stands_free(sentence: str, start: int, end: int) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.model.practice.distractors import distractors_of
 from chalicelib.model.practice.exercises import Draft, Excerpt, Seen
 from chalicelib.model.practice.gate import Reason, find_fault
 from chalicelib.model.practice.sentence_choice import whole_sentences
@@ -173,3 +174,16 @@ def test_adjectives_adverbs_and_verbs_are_no_terms() -> None:
     found = terms_of(sentences, ["en"] * 4)
     assert {term.text for terms in found for term in terms} >= {"frost", "yard"}
     assert not {term.text for terms in found for term in terms} & {"soon", "carry", "symbolic"}
+
+
+def test_a_word_needs_three_wrong_ones() -> None:
+    sentences = [
+        "Mechanics use the gauge.",
+        "Riders use the brush.",
+        "Dealers use the ruler.",
+        "Boys use the pump.",
+    ]
+    terms = terms_of(sentences, ["en"] * 4)
+    key = next(term for term in terms[0] if term.text == "gauge")
+    assert sorted(distractors_of(key, sentences[0], terms[1:], {})) == ["brush", "pump", "ruler"]
+    assert distractors_of(key, sentences[0], terms[1:3], {}) == []

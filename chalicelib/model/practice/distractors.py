@@ -15,10 +15,10 @@ UNRELATED, OTHER_NAME = 0.42, 0.45  # cosine below which a word, or a name, is n
 def distractors_of(
     key: Term, sentence: str, pool: Sequence[Sequence[Term]], vectors: Mapping[str, Sequence[float]]
 ) -> list[str]:
-    """Return up to three terms of the key's shape from other sentences: its nearest neighbours by their vectors.
+    """Return three terms of the key's shape from other sentences, or none: its nearest neighbours by their vectors.
 
     A term that is so near that it may mean the same is left out. Without vectors those of the most similar length come
-    first. Those of a number are numbers near it.
+    first. Those of a number are numbers near it, up to three. Fewer than three words are hardly ever plausible.
     """
     if key.kind == "number":
         return _numbers_near(key.text, sentence)
@@ -39,7 +39,7 @@ def distractors_of(
     for text in ranked:
         if not any(_share_beginning(text, other) for other in chosen):
             chosen.append(text)
-    return chosen[:DISTRACTORS]
+    return chosen[:DISTRACTORS] if len(chosen) >= DISTRACTORS else []
 
 
 def synonym_bound(key: str) -> float:

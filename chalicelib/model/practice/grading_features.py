@@ -29,7 +29,7 @@ class Cosines(Struct, frozen=True, kw_only=True):
 
 
 class Similarity(Struct, frozen=True, kw_only=True):
-    """How like the texts are to the embedder: to each of the two models that it has side by side, and word by word."""
+    """The likeness of the texts to each of the two models that the embedder has side by side, and of their words."""
 
     models: tuple[Cosines, Cosines]
     likeness: Likeness

@@ -118,9 +118,9 @@ WITH coded AS NOT MATERIALIZED (
     WHERE v.set_id = %(set_id)s AND v.owner = %(owner)s AND v.chunk_id = ANY (ARRAY (SELECT chunk_id FROM near))
     ORDER BY 2, 1 LIMIT %(depth)s
 )
-SELECT c.item_id, c.page, c.id AS chunk_id, 1 - r.distance AS score
-FROM ranked r JOIN chunks c ON c.id = r.chunk_id AND c.user_id = %(user_id)s
-WHERE c.id = ANY (ARRAY (SELECT chunk_id FROM ranked))
+SELECT c.item_id, c.page, r.chunk_id, 1 - r.distance AS score
+FROM ranked r CROSS JOIN LATERAL (
+    SELECT item_id, page FROM chunks WHERE id = r.chunk_id AND user_id = %(user_id)s OFFSET 0) c
 ORDER BY r.distance, r.chunk_id
 
 -- The chunk shown for each hit: the one the vectors chose, else the page's chunk that has most of the query's words.

@@ -6,8 +6,8 @@ PY := .venv/bin/python
 KEY := $(shell $(PYTHON) -c 'import glob, hashlib, sys; print(hashlib.sha256(b"".join([sys.version.encode(), *(open(p, "rb").read() for p in sorted(glob.glob("requirements*.txt")))])).hexdigest()[:16])' 2>/dev/null)
 READY := .venv/.ready-$(KEY)
 PLACE = $(if $(PORT),--port "$(PORT)") $(if $(STATE),--state "$(STATE)")
-# Three processes: while tests of one wait, two keep two cores busy. A module stays in one, for what its tests share.
-PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# Four processes: while tests of some wait, others keep two cores busy. A module stays in one, for what its tests share.
+PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Tests start hundreds of processes: none need compile the app again.
 unexport PYTHONDONTWRITEBYTECODE

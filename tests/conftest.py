@@ -57,6 +57,7 @@ LONGEST = (
 
 def pytest_collection_finish() -> None:
     gc.freeze()  # modules and tests stay to the end: a collection need not go through them
+    gc.set_threshold(50_000, 20, 100)  # tests leave few cycles behind
     gc.enable()
 
 

@@ -158,7 +158,7 @@ def test_body_over_the_bound_is_told_of_uploads():
 
 
 class Filter(Body):
-    name: str
+    name: Annotated[str, Meta(min_length=1)]
     weight: Annotated[float, Meta(ge=0.5)] = 1.0
 
 
@@ -227,6 +227,10 @@ def test_all_mistakes_of_path_query_and_body_are_told_together():
         ({"password": None}, "password must be a text, not null."),
         ({"password": "x" * 100}, "password must have at most 99 characters."),
         ({"password": "x" * 10, "code": "x"}, "code must be its."),
+        (
+            {"password": "x" * 10, "filters": [{"name": ""}]},
+            "filters[0].name must have at least 1 character.",
+        ),
         ({"password": "x" * 10, "count": 1.5}, "count must be a whole number, not a number."),
         (
             {"password": "x" * 10, "filters": [{"name": "a"}] * 4},

@@ -44,6 +44,7 @@ def make(aws: Emulated, stage: str, **parameters: str) -> dict[str, str]:
     return base.outputs(cloudformation, stage)
 
 
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing() -> None:
     lint = [Path(sys.executable).with_name("cfn-lint"), base.TEMPLATE]
     ran = subprocess.run(lint, capture_output=True, text=True, check=False)

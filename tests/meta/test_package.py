@@ -306,6 +306,7 @@ def test_each_function_has_its_own_size_and_role(resources: dict[str, Any]) -> N
     assert len({json.dumps(each["Role"]) for each in properties.values()}) == len(wanted)
 
 
+@pytest.mark.slow
 def test_the_template_passes_cfn_lint(package: Path) -> None:
     lint = [Path(sys.executable).with_name("cfn-lint"), package / "sam.json"]
     ran = subprocess.run(lint, capture_output=True, text=True, check=False)

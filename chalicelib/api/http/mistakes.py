@@ -36,7 +36,7 @@ _LENGTH = pattern(r"Expected `(?P<kind>str|array|object)` of length (?P<sign>>=|
 _RANGE = pattern(r"Expected `(?:int|float)` (?P<sign>>=|<=|>|<) (?P<limit>\S+)")
 _PATTERN = pattern(r"Expected `str` matching regex (?P<pattern>['\"].*['\"])", re.DOTALL)
 _SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
-_UNITS = {"str": "characters", "array": "elements", "object": "members"}
+_UNITS = {"str": "character", "array": "element", "object": "member"}
 A_MOMENT = "a date and time as in RFC 3339, with its offset, such as 2026-01-31T09:30:00Z"
 _OTHERS = (
     ("Invalid RFC3339 encoded datetime", f"must be {A_MOMENT}"),
@@ -133,7 +133,8 @@ def _say(message: str, hint: Any) -> str:
     if options := list(_options(hint)):
         return f"must be one of: {', '.join(options)}"
     if match := _LENGTH.match(message):
-        return f"must have {_SIGNS[match['sign']]} {match['limit']} {_UNITS[match['kind']]}"
+        unit = _UNITS[match["kind"]] + ("" if match["limit"] == "1" else "s")
+        return f"must have {_SIGNS[match['sign']]} {match['limit']} {unit}"
     if match := _RANGE.match(message):
         return f"must be {_SIGNS[match['sign']]} {match['limit'].removesuffix('.0')}"
     if match := _KIND.match(message):

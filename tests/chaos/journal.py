@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from tests.chaos.uploads import Upload
 
-MOST_SWEEPS = 2
+# The first may come before LOST_GRACE_S is over; the second may count a doubled message in place of the lost one.
+MOST_SWEEPS = 3
 
 
 class Journal:
@@ -37,7 +38,7 @@ class Journal:
                 self.sweeps_needed[sweeps - self._since[piece]] += 1
 
     def find_late(self, sweeps: int, under_way: set[str]) -> list[str]:
-        """Keys that two sweeps since their last disturbance have neither brought to an end nor on their way.
+        """Keys that MOST_SWEEPS since their last disturbance have neither brought to an end nor on their way.
 
         Each is told once. `under_way` are keys whose next event waits for a worker.
         """

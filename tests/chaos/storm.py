@@ -12,7 +12,7 @@ from tests.chaos.checks import all_about, timeline
 from tests.chaos.crew import Crew, Worker
 from tests.chaos.driver import STAGES, Driver, Job, key_of
 from tests.chaos.ground import Event, Ground
-from tests.chaos.journal import Journal
+from tests.chaos.journal import MOST_SWEEPS, Journal
 from tests.chaos.uploads import Upload
 
 WINDOW = 12  # the next event is any of so many that wait for the same function
@@ -82,7 +82,9 @@ class Storm(Driver):
     def before_sweep(self) -> None:
         self._look()
         for key in self.journal.find_late(self.sweeps, self._under_way()):
-            self.complaints.append(f"{key} is not over after two sweeps: {timeline(self.ground, key)}")
+            self.complaints.append(
+                f"{key} is not over after {MOST_SWEEPS} sweeps: {timeline(self.ground, key)}"
+            )
 
     def ended(self, worker: Worker[Job], job: Job, error: str | None, died: bool) -> None:
         if job.key is not None and (error or died):

@@ -1,2 +1,0 @@
--- :name ensure prepared
-INSERT INTO users (id) VALUES (%(user_id)s) ON CONFLICT (id) DO NOTHING

@@ -10,9 +10,12 @@ import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from moto import backends
+from moto.apigateway import urls as apigateway_urls
 from moto.apigateway.models import APIGatewayBackend
+from moto.apigateway.responses import APIGatewayResponse
 from moto.awslambda.models import LambdaBackend
 from moto.core import responses
 from moto.core.responses import ActionResult
@@ -31,6 +34,7 @@ from local.layout import ACCOUNT, REGION
 
 _put_rest_api = APIGatewayBackend.put_rest_api
 _import_rest_api = APIGatewayBackend.import_rest_api
+_tag_stage = APIGatewayResponse.tag_resource
 _create_event_source_mapping = LambdaBackend.create_event_source_mapping
 _get_bucket_notification = S3Response.get_bucket_notification
 _bucket_response_post = S3Response._bucket_response_post
@@ -40,6 +44,9 @@ _call_dynamodb = DynamoHandler.call_action
 _spelled = cache(camelcase_to_underscores)
 _method_names = cache(method_names_from_class)
 _dynamodb = threading.Lock()
+TAGS_OF_AN_API = (
+    "{0}/tags/arn:(?P<partition>[^/:]+):apigateway:(?P<region>[^/:]+)::/restapis/(?P<function_id>[^/]+)$"
+)
 _modules = frozenset(backends.list_of_moto_modules())
 
 
@@ -77,6 +84,8 @@ def install(hooks: Hooks) -> None:
     _replace(DynamoHandler, "call_action", _call_dynamodb_alone)
     _replace(APIGatewayBackend, "import_rest_api", _import)
     _replace(APIGatewayBackend, "put_rest_api", _put)
+    _replace(APIGatewayResponse, "tag_resource", _tag)
+    apigateway_urls.url_paths[TAGS_OF_AN_API] = APIGatewayResponse.dispatch
     # moto spells the same names anew, letter by letter, and lists the methods of its classes, with every request.
     _replace(responses, "camelcase_to_underscores", _spelled)
     _replace(sqs_models, "camelcase_to_underscores", _spelled)
@@ -176,6 +185,15 @@ def _put(
     self: Any, function_id: str, api_doc: dict[str, Any], fail_on_warnings: bool, mode: str = "merge"
 ) -> Any:
     return _put_rest_api(self, function_id, _importable(api_doc), fail_on_warnings, mode)
+
+
+def _tag(self: Any) -> str:
+    """Tag an API, or a stage of one; moto tags stages only."""
+    path = unquote(self.path.split("/tags/")[1])
+    if "/stages/" in path:
+        return str(_tag_stage(self))
+    self.backend.get_rest_api(path.rpartition("/")[2]).tags.update(self._get_param("tags"))
+    return "{}"
 
 
 def _importable(api_doc: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ def test_what_chalice_leaves_untagged_is_tagged(operator: Operator) -> None:
     (api,) = client("apigateway").get_rest_apis()["items"]
     for _ in range(2):
         tag_app(client, STAGE, api_id=api["id"])
+    assert client("apigateway").get_rest_api(restApiId=api["id"])["tags"] == TAGS
     assert client("apigateway").get_stage(restApiId=api["id"], stageName=STAGE)["tags"] == TAGS
     for function in functions_of(STAGE):
         name = lambda_name(function, STAGE)

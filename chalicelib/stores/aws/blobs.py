@@ -3,16 +3,16 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from itertools import chain
 from typing import IO, Any
 from urllib.parse import quote
 
-from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
 from chalicelib import errors
+from chalicelib.stores.aws.s3_errors import translated
 
 DOWNLOAD_PART_BYTES = 1024 * 1024
 # XML 1.0 cannot represent these characters, or changes them; one such key would make a whole batch fail.
@@ -47,7 +47,7 @@ class Blobs:
 
     def download(self, key: str, to_path: str, *, max_bytes: int) -> Downloaded:
         """Download an object to a file and hash it. Raise BadFile "too_large" before reading any of it."""
-        with _translated():
+        with translated():
             answer = self._s3.get_object(Bucket=self.bucket, Key=key)
             size_bytes = int(answer["ContentLength"])
             if size_bytes > max_bytes:
@@ -63,12 +63,12 @@ class Blobs:
         return Downloaded(etag=_etag(answer["ETag"]), size_bytes=size_bytes, sha256=digest.hexdigest())
 
     def get(self, key: str) -> bytes:
-        with _translated():
+        with translated():
             return bytes(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
 
     def size_of(self, key: str) -> tuple[int, str]:
         """Return (bytes, etag) of an object. Raise NotFound."""
-        with _translated():
+        with translated():
             answer = self._s3.head_object(Bucket=self.bucket, Key=key)
         return int(answer["ContentLength"]), _etag(answer["ETag"])
 
@@ -76,7 +76,7 @@ class Blobs:
         """Return bytes of exactly this version of the object. Raise BadFile "input_changed" for another one."""
         wanted = f"bytes={start}-{start + size_bytes - 1}"
         try:
-            with _translated():
+            with translated():
                 answer = self._s3.get_object(Bucket=self.bucket, Key=key, Range=wanted, IfMatch=etag)
                 return bytes(answer["Body"].read())
         except errors.Conflict:
@@ -100,7 +100,7 @@ class Blobs:
 
     def put(self, key: str, body: bytes | IO[bytes], *, content_type: str) -> str:
         """Write an object, also from an open file, and return its etag."""
-        with _translated():
+        with translated():
             answer = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
         return _etag(answer["ETag"])
 
@@ -115,7 +115,7 @@ class Blobs:
         alone = {key for key in keys if _NOT_IN_XML.search(key)}
         together = [{"Key": key} for key in keys if key not in alone]
         failed: set[str] = set()
-        with _translated():
+        with translated():
             for key in alone:
                 self._s3.delete_object(Bucket=self.bucket, Key=key)
             if together:
@@ -129,7 +129,7 @@ class Blobs:
         0: nothing is left. Raise Unavailable if S3 kept one.
         """
         where = {"Bucket": self.bucket, "Prefix": prefix}
-        with _translated():
+        with translated():
             listed = self._s3.list_object_versions(**where)
             found = [*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())]
             begun = self._s3.list_multipart_uploads(**where).get("Uploads", ())
@@ -156,14 +156,14 @@ class Blobs:
 
     def _etag_of(self, key: str) -> str | None:
         try:
-            with _translated():
+            with translated():
                 return _etag(self._s3.head_object(Bucket=self.bucket, Key=key)["ETag"])
         except errors.NotFound:
             return None
 
     def list_after(self, position: str, *, limit: int, prefix: str = "") -> list[StoredObject]:
         """Return objects in key order behind `position`, at most 1,000."""
-        with _translated():
+        with translated():
             answer = self._s3.list_objects_v2(
                 Bucket=self.bucket, StartAfter=position, Prefix=prefix, MaxKeys=limit
             )
@@ -181,7 +181,7 @@ class Blobs:
         self, key: str, *, content_type: str, size_bytes: int, ttl_s: int
     ) -> tuple[str, dict[str, str]]:
         """Return a POST form for exactly this key, type and size: (url, fields)."""
-        with _translated():
+        with translated():
             post = self._s3.generate_presigned_post(
                 Bucket=self.bucket,
                 Key=key,
@@ -193,7 +193,7 @@ class Blobs:
 
     def presign_any(self, key: str, *, max_bytes: int, ttl_s: int) -> tuple[str, dict[str, str]]:
         """Return a POST form for this key and any file of 1 to `max_bytes` bytes: (url, fields)."""
-        with _translated():
+        with translated():
             post = self._s3.generate_presigned_post(
                 Bucket=self.bucket,
                 Key=key,
@@ -205,19 +205,19 @@ class Blobs:
     def presign_any_part(self, key: str, multipart_id: str, number: int, *, ttl_s: int) -> str:
         """Return a PUT URL for this part, of any size."""
         part = {"Bucket": self.bucket, "Key": key, "UploadId": multipart_id, "PartNumber": number}
-        with _translated():
+        with translated():
             return str(self._s3.generate_presigned_url("upload_part", Params=part, ExpiresIn=ttl_s))
 
     def begin_parts(self, key: str, *, content_type: str) -> str:
         """Return S3's id of a new upload in parts."""
-        with _translated():
+        with translated():
             begun = self._s3.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type)
         return str(begun["UploadId"])
 
     def presign_part(self, key: str, multipart_id: str, number: int, *, size_bytes: int, ttl_s: int) -> str:
         """Return a PUT URL for exactly this part of this size."""
         part = {"Key": key, "UploadId": multipart_id, "PartNumber": number, "ContentLength": size_bytes}
-        with _translated():
+        with translated():
             return str(
                 self._s3.generate_presigned_url(
                     "upload_part", Params={"Bucket": self.bucket, **part}, ExpiresIn=ttl_s
@@ -226,7 +226,7 @@ class Blobs:
 
     def put_part(self, key: str, multipart_id: str, number: int, body: bytes) -> str:
         """Write a part, in place of one of this number, and return its etag. Raise NotFound if the upload has ended."""
-        with _translated():
+        with translated():
             sent = self._s3.upload_part(
                 Bucket=self.bucket, Key=key, UploadId=multipart_id, PartNumber=number, Body=body
             )
@@ -234,7 +234,7 @@ class Blobs:
 
     def list_parts(self, key: str, multipart_id: str) -> list[StoredPart]:
         """Return the parts that have arrived, at most 1,000. Raise NotFound if the upload has ended."""
-        with _translated():
+        with translated():
             answer = self._s3.list_parts(Bucket=self.bucket, Key=key, UploadId=multipart_id)
         return [
             StoredPart(number=part["PartNumber"], etag=_etag(part["ETag"]), size_bytes=part["Size"])
@@ -247,14 +247,14 @@ class Blobs:
         Raise InvalidInput, and NotFound if the upload has ended.
         """
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(etags.items())]
-        with _translated():
+        with translated():
             self._s3.complete_multipart_upload(
                 Bucket=self.bucket, Key=key, UploadId=multipart_id, MultipartUpload={"Parts": parts}
             )
 
     def abort_parts(self, key: str, multipart_id: str) -> None:
         """Delete the parts that have arrived. Do nothing if the upload has ended."""
-        with suppress(errors.NotFound), _translated():
+        with suppress(errors.NotFound), translated():
             self._s3.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=multipart_id)
 
     def exists(self, key: str) -> bool:
@@ -269,33 +269,8 @@ class Blobs:
             params["ResponseContentDisposition"] = _attachment(filename)
         if content_type is not None:
             params["ResponseContentType"] = content_type
-        with _translated():
+        with translated():
             return str(self._s3.generate_presigned_url("get_object", Params=params, ExpiresIn=ttl_s))
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        if code in ("InvalidPart", "EntityTooSmall"):
-            raise errors.InvalidInput(
-                "parts has an etag that S3 does not have; send that part again.", field="parts"
-            ) from error
-        if code in ("NoSuchKey", "NoSuchUpload", "404"):
-            raise errors.NotFound("The object is gone.", code="object_missing") from error
-        if code in ("PreconditionFailed", "412"):
-            raise errors.Conflict("The object has other bytes now.") from error
-        if code in ("AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"):
-            raise errors.Misconfigured(f"S3 refused: {code}.", code="s3_refused") from error
-        raise errors.Unavailable(
-            "The file store is not available; try again soon.", code="s3_unavailable"
-        ) from error
-    except BotoCoreError as error:
-        raise errors.Unavailable(
-            "The file store is not available; try again soon.", code="s3_unavailable"
-        ) from error
 
 
 def _etag(quoted: str) -> str:

@@ -8,15 +8,12 @@ from operator import mul
 
 from msgspec import Struct
 
+from chalicelib.model.practice.grading_stance import TOKEN, agreement, choice, denies
 from chalicelib.model.practice.word_alignment import Likeness, align
-from chalicelib.model.practice.wording import OPPOSITES, Word, is_denial, match_of, read_words
+from chalicelib.model.practice.wording import OPPOSITES, Word, match_of, read_words
 
 Vector = Sequence[float]
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
-_TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_CHOICE = re.compile(r"(?<![\w'’])(?:[A-Z](?![\w'’])|[Yy]es\b|[Nn]o\b(?=[,.;:!]|$| because| it))")
-_YES_OR_NO = re.compile(r"\s*(?:is|are|can|could|do|does|did|will|would|should|was|has)\b", re.IGNORECASE)
-_FIRST_CLAUSE = re.compile(r"[.,:;!?\n]|\b(?:but|because|so)\b")
 _GRAM = 4
 
 
@@ -107,7 +104,7 @@ def features_of(
     new_recall, new_precision = both.shares(new=True)
     facts = facts_covered(question, reference, answer)
     words = len(both.answer)
-    stands = _agreement(question, reference, answer)
+    stands = agreement(question, reference, answer)
     found = {
         "recall": recall,
         "precision": precision,
@@ -122,11 +119,11 @@ def features_of(
         "least_fact": min(facts, default=0.0),
         "best_fact": max(facts, default=0.0),
         "denial": _denied_share(both),
-        "denies": float(_denies(answer) != _denies(reference)),
+        "denies": float(denies(answer) != denies(reference)),
         "opposites": float(min(2, _opposed(both))),
         "lost_numbers": _lost_numbers(both),
         "odd_numbers": _odd_numbers(both),
-        "choice": _choice(reference, answer),
+        "choice": choice(reference, answer),
         "agrees": max(0.0, stands),
         "disagrees": max(0.0, -stands),
         "length": math.log1p(words),
@@ -185,7 +182,7 @@ def _f1(recall: float, precision: float) -> float:
 
 
 def _grams(text: str) -> set[str]:
-    padded = f" {' '.join(_TOKEN.findall(text.lower()))} "
+    padded = f" {' '.join(TOKEN.findall(text.lower()))} "
     return {padded[n : n + _GRAM] for n in range(len(padded) - _GRAM + 1)}
 
 
@@ -235,10 +232,6 @@ def _denied_share(both: Compared) -> float:
     return sum(denied not in known for denied, known in shared) / len(shared) if shared else 0.0
 
 
-def _denies(text: str) -> bool:
-    return any(map(is_denial, _TOKEN.findall(text.lower())))
-
-
 def _opposed(both: Compared) -> int:
     """Return how many words of the answer have their opposite in the reference, and are not there themselves."""
     said = {word.stem for word in both.answer}
@@ -258,40 +251,6 @@ def _lost_numbers(both: Compared) -> float:
 def _odd_numbers(both: Compared) -> float:
     said = _numbers(both.answer)
     return len(said - _numbers(both.reference) - both.asked) / len(said) if said else 0.0
-
-
-def _choice(reference: str, answer: str) -> float:
-    """Return 1 if both begin with the same choice (yes, no, a capital letter), -1 with different ones, else 0."""
-    wanted, said = _CHOICE.match(reference.strip()), _CHOICE.match(answer.strip())
-    if not wanted or not said:
-        return 0.0
-    return 1.0 if wanted[0].lower() == said[0].lower() else -1.0
-
-
-def _agreement(question: str, reference: str, answer: str) -> float:
-    """Return 1 if the answer says yes or no as the reference does, -1 if it says the other, 0 if one says neither.
-
-    To a question for yes or no, the reference may do so by a sentence; an answer that does is worth half.
-    """
-    wanted, said = _stance(reference), _stance(answer)
-    if not wanted and said and _YES_OR_NO.match(question.split(". ")[-1]):
-        wanted = _first_denial(reference)
-    return float(wanted * said if said else 0.5 * wanted * _first_denial(answer))
-
-
-def _stance(text: str) -> int:
-    """Return 1 for a text that begins with yes or agreement, -1 for no or disagreement, else 0."""
-    words = _TOKEN.findall(text.lower())[:6]
-    first = words[0] if words else ""
-    if first in ("yes", "yeah") or first in ("no", "nope"):
-        return 1 if first[0] == "y" else -1
-    if "agree" in words:
-        return -1 if any(map(is_denial, words)) else 1
-    return -1 if "disagree" in words else 0
-
-
-def _first_denial(text: str) -> int:
-    return -1 if _denies(_FIRST_CLAUSE.split(text.strip())[0]) else 1
 
 
 def _asked_share(both: Compared) -> float:

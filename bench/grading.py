@@ -36,7 +36,7 @@ COMMON_WORDS, FIRST_WORD = 1500, 1996  # of BERT's vocabulary, which has words b
 
 
 class Rows:
-    """Learners' answers of one file, each with the cosines of its vectors."""
+    """The answers of one file, and for each the cosines of its vectors."""
 
     def __init__(self, path: Path, embedder: KeptEmbedder) -> None:
         rows = [json.loads(line) for line in path.read_text().splitlines()]

@@ -84,7 +84,7 @@ def run_backlog(*, seed: int, size: int, minutes: int = 60) -> Report:
 
 
 def run_poison(*, seed: int, size: int, of_each_kind: int = 5) -> Report:
-    """Of `size` files, let `of_each_kind` make their reader raise, and as many let it die."""
+    """Upload `size` files; `of_each_kind` make their reader raise an error, and as many make its process die."""
     rng = random.Random(seed)
     poison = [*make_poison(rng, RAISES, of_each_kind), *make_poison(rng, KILLS, of_each_kind)]
     healthy = size - len(poison)

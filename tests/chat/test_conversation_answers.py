@@ -116,12 +116,26 @@ def test_a_question_about_a_whole_item_gets_its_headings_and_no_footers(talk: Ta
 
 
 def test_a_document_with_an_abstract_is_told_by_it(talk: Talk) -> None:
-    abstract = ["Abstract", "Balconies are small.", "We grew tomatoes on forty of them.", "Half of them froze."]
-    page = ["Working Papers on Gardens ISSN 1535-6078", *abstract, "1. Introduction", "Frost is an old enemy."]
-    talk.world.ingest("alice/frost-study.pdf", document("\n".join(page), "Methods\nWe counted each tomato twice."))
+    abstract = [
+        "Abstract",
+        "Balconies are small.",
+        "We grew tomatoes on forty of them.",
+        "Half of them froze.",
+    ]
+    page = [
+        "Working Papers on Gardens ISSN 1535-6078",
+        *abstract,
+        "1. Introduction",
+        "Frost is an old enemy.",
+    ]
+    talk.world.ingest(
+        "alice/frost-study.pdf", document("\n".join(page), "Methods\nWe counted each tomato twice.")
+    )
     for question in ("Summarize the frost study", "What is in frost-study?"):
         answer = talk.answer(talk.begin(), question)
-        assert answer["content"].startswith("Abstract: Balconies are small. We grew tomatoes on forty of them. Half")
+        assert answer["content"].startswith(
+            "Abstract: Balconies are small. We grew tomatoes on forty of them. Half"
+        )
 
 
 @pytest.mark.parametrize("status", [413, 422, 503])

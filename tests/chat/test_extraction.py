@@ -1,4 +1,4 @@
-"""Choosing the sentences that answer a question without a chat model, and the certainty of it."""
+"""Sentences are chosen as an answer without a chat model, with how sure that answer is."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What `chalice deploy` leaves without tags or retention gets both; a budget counts what has the stage's tags."""
+"""The deploy script adds tags and the retention of logs where `chalice deploy` sets none."""
 
 from deploy.log_groups import delete_logs, limit_api_logs
 from deploy.policies import functions_of, lambda_name

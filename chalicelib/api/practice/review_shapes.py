@@ -1,4 +1,4 @@
-"""Requests and answers of the routes of reviews."""
+"""Bodies of requests and responses of the routes of reviews."""
 
 from datetime import date, datetime
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""Chooses the sentences that answer a question best, and the certainty of that, without a chat model.
+"""Chooses the sentences that answer a question best without a chat model, and tells how sure that answer is.
 
 A sentence's score is the sum of what it means, the question's words that it and its page have, and whether it has
 what the question asks for: an amount, a date, a reason. docs/chat.md has what was measured.
@@ -60,7 +60,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
 
 class Choice(Struct, frozen=True, kw_only=True):
-    """Positions of the chosen sentences, best first; `certainty` that they answer the question."""
+    """The positions of the chosen sentences, best first. `certainty` tells how sure it is that they answer."""
 
     positions: tuple[int, ...]
     certainty: Certainty
@@ -115,7 +115,7 @@ def score_words(question: str, searched: str, candidates: Sequence[Candidate]) -
 def choose(
     candidates: Sequence[Candidate], scores: Sequence[float], *, without_vectors: bool = False
 ) -> Choice:
-    """Return the best candidates and the certainty that they answer the question.
+    """Return the best candidates, and how sure it is that they answer the question.
 
     `scores` are those of score_words. A passage's meaning stands for that of its sentences. Without vectors, words
     count twice.

@@ -39,7 +39,7 @@ FIRST_PAGES = 8  # of an item that a question asks about as a whole
 
 
 class Quoted(Struct, frozen=True, kw_only=True):
-    """A draft, the texts of its quotes, and the certainty that it answers the question."""
+    """A draft with the texts of its quotes. `certainty` tells how sure it is that the draft answers the question."""
 
     draft: Draft
     sources: tuple[Passage, ...]

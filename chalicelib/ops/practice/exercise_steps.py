@@ -91,7 +91,7 @@ def _parameters(run: Run) -> ExercisesParameters:
 
 
 def _wanted(run: Run, *, count: int) -> Wanted:
-    """Return what one step asks for. It differs from step to step, so that no cached exercises answer it."""
+    """Return the request of one step. Each step's is different, so that the cache has no exercises for it."""
     given = _parameters(run)
     has_pages = given.first_page is not None or given.last_page is not None
     pages = (given.first_page or 1, given.last_page or 1_000_000) if has_pages else None

@@ -4,10 +4,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from chalicelib import errors
 from chalicelib.model.work.pipeline import Event
+from chalicelib.stores.aws.aws_errors import translated
 
 BATCH = 10  # PutEvents takes at most ten entries
 
@@ -37,13 +36,6 @@ class Bus:
         entries = [
             {"Source": e.source, "DetailType": e.detail_type, "Detail": json.dumps(e.detail)} for e in events
         ]
-        try:
+        with translated("EventBridge", code="bus", refusals=["AccessDeniedException"]):
             answer = self._events().put_events(Entries=entries)
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            if code == "AccessDeniedException":
-                raise errors.Misconfigured("EventBridge refused.", code="bus_refused") from error
-            raise errors.Unavailable("The event bus is away.", code="bus_unavailable") from error
-        except BotoCoreError as error:
-            raise errors.Unavailable("The event bus is away.", code="bus_unavailable") from error
         return ["ErrorCode" not in entry for entry in answer["Entries"]]

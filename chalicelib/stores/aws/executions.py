@@ -1,13 +1,11 @@
 """Executions of the stage's state machine in Step Functions, each known by the id of its run."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from chalicelib import errors
+from chalicelib.stores.aws.aws_errors import translated
 
 State = Literal["running", "succeeded", "failed"]
 _STATES: dict[str, State] = {"RUNNING": "running", "PENDING_REDRIVE": "running", "SUCCEEDED": "succeeded"}
@@ -43,18 +41,5 @@ class Executions:
         return f"{self._state_machine.replace(':stateMachine:', ':execution:')}:{name}"
 
 
-@contextmanager
-def _translated(*, but: str | None = None) -> Iterator[None]:
-    """Translate botocore's errors; the error `but` says that there is nothing to do."""
-    try:
-        yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        if code in _REFUSALS:
-            raise errors.Misconfigured(
-                f"Step Functions refused: {code}.", code="executions_refused"
-            ) from error
-        if code != but:
-            raise errors.Unavailable("Step Functions is away.", code="executions_unavailable") from error
-    except BotoCoreError as error:
-        raise errors.Unavailable("Step Functions is away.", code="executions_unavailable") from error
+def _translated(*, but: str | None = None) -> AbstractContextManager[None]:
+    return translated("Step Functions", code="executions", refusals=_REFUSALS, but=but)

@@ -6,16 +6,15 @@ Messages of one user have the same MessageGroupId, so that SQS delivers a user w
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from msgspec.structs import asdict
 
 from chalicelib import errors
 from chalicelib.model.work.tasks import POLICIES, Queue, Wake
+from chalicelib.stores.aws.aws_errors import translated
 
 BATCH = 10  # SendMessageBatch takes at most ten messages
 REFUSALS = ("AccessDenied", "AccessDeniedException", "AWS.SimpleQueueService.NonExistentQueue")
@@ -66,31 +65,18 @@ class Queues:
             }
             for number, wake in enumerate(batch)
         ]
-        with _translated():
+        with translated("SQS", code="queue", refusals=REFUSALS):
             sent = self._sqs().send_message_batch(QueueUrl=self._url(queue), Entries=entries)
         return [batch[int(refused["Id"])] for refused in sent.get("Failed", ())]
 
     def count(self, queue: Queue) -> int:
         """Return about how many messages wait in the queue, those that are not due included. Raise Unavailable."""
-        with _translated():
+        with translated("SQS", code="queue", refusals=REFUSALS):
             found = self._sqs().get_queue_attributes(QueueUrl=self._url(queue), AttributeNames=list(COUNTS))
         return sum(int(found["Attributes"][name]) for name in COUNTS)
 
     def _find_url(self, queue: Queue) -> str:
         return str(self._sqs().get_queue_url(QueueName=f"{self._prefix}-{queue}")["QueueUrl"])
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        if code in REFUSALS:
-            raise errors.Misconfigured(f"SQS refused: {code}.", code="queue_refused") from error
-        raise errors.Unavailable("The queue is away.", code="queue_unavailable") from error
-    except BotoCoreError as error:
-        raise errors.Unavailable("The queue is away.", code="queue_unavailable") from error
 
 
 def _batches(wakes: Sequence[Wake]) -> Iterator[tuple[Queue, list[Wake]]]:

@@ -136,12 +136,13 @@ def assert_no_secret_was_told(recorded: Recorded, logged: str) -> None:
 
 
 def operations_in_the_code(world: World) -> set[tuple[str, str]]:
-    """Return the calls that modules with botocore in them spell out, of the services that wiring makes clients of."""
+    """Return the calls of AWS in the code: by name, in modules that import botocore or its translated errors."""
     assembly = "".join(path.read_text() for path in (ROOT / "chalicelib" / "wiring").glob("*.py"))
     services = set(re.findall(r'client\("(\w+)"\)', assembly))
     services.remove("ssm")  # stage local has no Parameter Store
     sources = [path.read_text() for path in (ROOT / "chalicelib").rglob("*.py")]
-    trees = [ast.parse(source) for source in sources if "from botocore" in source]
+    of_aws = re.compile(r"^from (botocore\.exceptions|chalicelib\.stores\.aws\.(aws|s3)_errors) import", re.MULTILINE)
+    trees = [ast.parse(source) for source in sources if of_aws.search(source)]
     called = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     called |= {"upload_part"}  # only ever presigned, by its name
     names = {service: world.aws.client(service).meta.method_to_api_mapping for service in services}

@@ -114,4 +114,7 @@ def rows(url: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    record(HERE / sys.argv[1])
+    LAST = max((STORES / "postgres" / "migrations").glob("*.sql")).stem
+    if sys.argv[1:] != [LAST]:
+        sys.exit(f"usage: python -m tests.releases.record {LAST}\nThe name is that of the last migration.")
+    record(HERE / LAST)

@@ -21,7 +21,7 @@ from tests.support.direct import asked_directly
 from tests.support.emulated import BUCKET, TABLES, emulated_aws
 from tests.support.memory import memory_folder
 from tests.support.provider_server import DIMENSIONS, provider_server
-from tests.support.world import World, forget_wiring
+from tests.support.world import World, forget_wiring, set_waits
 
 # Fixtures that tests of several subjects use, each beside the class that it makes. Those of one subject are in the
 # subject's own conftest.py.
@@ -181,6 +181,7 @@ def world(
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
+        set_waits(monkeypatch, 60.0, 60.0)  # no busy machine misses these; tests/operations sets the real ones
         forget_wiring()
         with lent(kept_decoder), asked_directly(aws.emulator):
             yield World(db=db, admin_url=admin_url, aws=aws, providers=providers)

@@ -41,12 +41,13 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 MAX_DRAWN_AT_ONCE = 8
+API_DATABASE_S = 4.0  # a caller is promised an answer in 5 s
 
 
 @once
 def database() -> "Database":
-    """Return the API's: a caller is promised an answer in 5 s."""
-    return _database(timeout_s=4.0)
+    """Return the API's."""
+    return _database(timeout_s=API_DATABASE_S)
 
 
 @once

@@ -12,7 +12,7 @@ from chalice.test import Client
 import app
 from tests.support.failing import Call
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
-from tests.support.world import World, forget_wiring
+from tests.support.world import DEPLOYED_WAITS_S, World, forget_wiring, set_waits
 
 
 @pytest.fixture
@@ -32,11 +32,12 @@ def call(world: World, tmp_path: Path) -> Call:
 
 @pytest.fixture
 def postgres(world: World, app_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TcpProxy]:
-    """Yield a proxy that the app uses as its Postgres; the world's own connections go past it."""
+    """Yield a proxy that the app uses as its Postgres, with its real time limits; the world goes past it."""
     port = urlsplit(app_url).port
     assert port
     with tcp_proxy(port) as proxy:
         monkeypatch.setenv("DATABASE_URL", app_url.replace(f":{port}/", f":{proxy.port}/"))
         monkeypatch.setenv("DATABASE_POOL_SIZE", "10")
+        set_waits(monkeypatch, *DEPLOYED_WAITS_S)
         forget_wiring()
         yield proxy

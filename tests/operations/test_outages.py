@@ -98,7 +98,7 @@ def says_away(told: Told) -> bool:
     )
 
 
-def test_the_api_gives_the_database_less_than_5_s(world: World) -> None:
+def test_the_api_gives_the_database_less_than_5_s(postgres: TcpProxy) -> None:
     assert wiring.database()._timeout_s < 5
 
 

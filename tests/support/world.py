@@ -28,6 +28,7 @@ from chalicelib.model.work.pipeline import Stage
 from chalicelib.model.work.tasks import QUEUES, Claim, TaskRef
 from chalicelib.ops.work.engine import run_task
 from chalicelib.ops.work.stages import WriteResults, stage_work
+from chalicelib.stores.postgres import postgres
 from chalicelib.stores.postgres.postgres import Database
 from local.base import create_tables
 from local.layout import ACCOUNT, REGION
@@ -36,6 +37,7 @@ from tests.support.provider_server import Providers
 
 forget_wiring = wiring.forget_all
 S3_EVENT = Path(__file__).parent / "events" / "s3_object_created.json"
+DEPLOYED_WAITS_S = (wiring.API_DATABASE_S, postgres.CONNECT_S)
 Message = dict[str, Any]
 
 
@@ -183,6 +185,12 @@ class World:
     def _next(self) -> int:
         self._count = getattr(self, "_count", 0) + 1
         return self._count
+
+
+def set_waits(monkeypatch: pytest.MonkeyPatch, answer_s: float, connect_s: float) -> None:
+    """Set how long the API waits for Postgres to answer, and the app to connect."""
+    monkeypatch.setattr(wiring, "API_DATABASE_S", answer_s)
+    monkeypatch.setattr(postgres, "CONNECT_S", connect_s)
 
 
 def count_no_requests(monkeypatch: pytest.MonkeyPatch) -> None:

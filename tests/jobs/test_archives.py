@@ -171,12 +171,14 @@ def test_an_archive_is_never_whole_in_memory() -> None:
 
 def test_a_run_says_what_became_of_each_entry(runner: Runner) -> None:
     run_id = runner.begin(kind="zip_import")
-    body = zipped([("../../etc/a.jpg", jpeg("blue")), ("in/good.jpg", jpeg()), ("more.zip", b"PK")])
+    entries = [("../../etc/a.jpg", jpeg("blue")), ("in/good.jpg", jpeg()), ("more.zip", b"PK")]
+    body = zipped([*entries, ("sly.pdf", hostile.quine())])
     runner.give(run_id, body, filename="a.zip")
     assert runner.outcomes(run_id) == {
         "../../etc/a.jpg": ("failed", "unsafe_name"),
         "in/good.jpg": ("done", None),
         "more.zip": ("failed", "nested_archive"),
+        "sly.pdf": ("failed", "unsupported_format"),
     }
     assert runner.run(run_id)["state"] == "partially_succeeded"
     keys = [key for key in runner.world.objects() if key.endswith("good.jpg")]

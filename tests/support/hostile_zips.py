@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 
 
 def bomb_of_one() -> bytes:
-    """1 GB of zeros in 1 MB."""
+    """150 MB of zeros in 150 kB."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("zeros.pdf", "w") as entry:
         for _ in range(150):
@@ -65,7 +65,7 @@ def hundred_thousand() -> bytes:
 
 
 def quine() -> bytes:
-    """An archive whose only entry says to be the archive itself, as a quine's does; its bytes begin as its own."""
+    """An archive whose only entry has the archive's own name, as a quine's has. Nobody gets so far as to unpack it."""
     inner = zipped([("quine", b"x")])
     return zipped([("quine.zip", inner)])
 

@@ -21,7 +21,7 @@ State = Literal[
     "cancelled",
     "expired",
 ]
-STOPPED: frozenset[State] = frozenset({"cancelling", "cancelled", "expired"})
+STOPPED: frozenset[State] = frozenset({"cancelling", "cancelled", "expired", "failed"})
 ENDED: frozenset[State] = frozenset({"succeeded", "partially_succeeded", "failed", "cancelled", "expired"})
 Outcome = Literal["done", "failed", "skipped", "cancelled"]
 

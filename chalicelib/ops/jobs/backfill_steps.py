@@ -58,7 +58,7 @@ def backfill_steps(
 
     def validate(claim: Claim, run: Run) -> Callable[[Tx], None]:
         is_mapped = executions is not None and _has_many(prefix_of(claim.user_id, run), blobs=blobs)
-        progress = Progress(is_mapped=is_mapped, is_listed=run.retry_of is not None)
+        progress = Progress(is_mapped=is_mapped, is_listed=bool(run.total))
         return lambda tx: runs.set_progress(tx, claim.user_id, run.id, msgspec.to_builtins(progress))
 
     def step(claim: Claim, run: Run, may_begin: bool) -> Callable[[Tx], Next]:

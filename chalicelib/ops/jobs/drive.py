@@ -20,8 +20,8 @@ from chalicelib.errors import LeaseLost
 from chalicelib.model.jobs.kinds import KINDS, JobKind
 from chalicelib.model.jobs.runs import STOPPED, Run, RunFile, State, end_state, file_key
 from chalicelib.model.work.tasks import Claim
-from chalicelib.ops.jobs.stop import stop_run
 from chalicelib.ops.work.engine import Finish, Finished, Later
+from chalicelib.ops.work.stop import stop_run
 from chalicelib.ops.work.wake import wake_later
 from chalicelib.stores.jobs import files, runs
 from chalicelib.stores.postgres.tx import Tx

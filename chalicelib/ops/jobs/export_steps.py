@@ -85,7 +85,7 @@ def export_steps(*, db: "Database", blobs: "Blobs") -> Steps:
 
 
 def _begin(tx: Tx, claim: Claim, run: Run, key: str, multipart_id: str) -> None:
-    if run.retry_of is None:
+    if not run.total:  # a retry has its lines since it was made
         conditions = {"item_ids": None, "status": None, "kind": None, "collection_id": None}
         total = files.insert_items(tx, claim.user_id, run.id, limit=MAX_ITEMS + 1, **conditions)
         if total > MAX_ITEMS:

@@ -20,8 +20,8 @@ from chalicelib.ops.ingest.ingest import Arrival, register
 from chalicelib.ops.ingest.manage import restart_item
 from chalicelib.ops.jobs.drive import Next, Steps
 from chalicelib.ops.jobs.entries import Copied, LastArchive, copy_entries, open_ranges
-from chalicelib.ops.jobs.stop import settle_files
 from chalicelib.ops.usage.storage import require_storage
+from chalicelib.ops.work.stop import settle_files
 from chalicelib.stores.accounts import accounts
 from chalicelib.stores.ingest import uploads
 from chalicelib.stores.jobs import files, runs
@@ -54,8 +54,8 @@ def file_steps(
         return lambda tx: storage_limit(tx, user_id, storage_gb)
 
     def validate(claim: Claim, run: Run) -> Callable[[Tx], None]:
-        if run.retry_of is not None:
-            return lambda tx: None  # its lines are there since it was made
+        if run.total:
+            return lambda tx: None  # of a retry: its lines are there since it was made
         if run.kind == "reprocess":
             return lambda tx: _list_items(tx, claim, run)
         return _list_input(claim, run, limits, blobs=blobs, limit_bytes=limit_bytes(claim.user_id))

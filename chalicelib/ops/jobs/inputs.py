@@ -117,12 +117,16 @@ def _begin(tx: Tx, run_id: str, arrival: Arrival) -> tuple[ItemRef | None, bool]
         runs.set_input(tx, user_id, run_id, key=key, etag=arrival.etag)
         tasks.note_run(tx, user_id, run_id, "file received", message=arrival.key.name)
         return None, tasks.hasten(tx, user_id, run_id)
-    if run is None or run.input_key != key:
+    if not runs.is_of_use(tx, user_id, key):
         uploads.insert_deletions(tx, user_id, {key: arrival.etag})  # nobody waits for it
-    elif run.running_at is not None and "archive_bytes" not in run.progress:
+    elif run is not None and run.input_key == key and _is_item(run):
         ref = register(tx, arrival)  # the file was put again: as anywhere, its item has the newer bytes
         return ref, ref is not None
     return None, False
+
+
+def _is_item(run: Run) -> bool:
+    return run.running_at is not None and "archive_bytes" not in run.progress
 
 
 def _get_waiting(tx: Tx, user_id: str, run_id: str) -> Run:

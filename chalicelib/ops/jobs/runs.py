@@ -2,14 +2,16 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from chalicelib import errors
 from chalicelib.model.ids import checked_uuid
+from chalicelib.model.jobs.kinds import KINDS, JobKind
 from chalicelib.model.jobs.runs import DEFAULT_EXPIRES_S, ENDED, MAX_OPEN_RUNS, Run, RunFile, RunFilters
 from chalicelib.model.paging import cut_page, encode_cursor, uuid_cursor
-from chalicelib.ops.jobs.stop import stop_run
+from chalicelib.model.work.tasks import POLICIES
 from chalicelib.ops.work.runs import cancel_run as cancel_answer
+from chalicelib.ops.work.stop import stop_run
 from chalicelib.ops.work.wake import wake_later
 from chalicelib.stores.jobs import files, jobs, runs
 from chalicelib.stores.postgres.tx import Tx
@@ -127,7 +129,8 @@ def cancel_run(user_id: str, run_id: str, *, db: "Database", queues: "Queues") -
 def retry_run(user_id: str, run_id: str, new_id: str, *, db: "Database", queues: "Queues") -> Run:
     """Make a run of what failed or was cancelled in this one, unless there is one of this id, and return it.
 
-    Raise NotFound, and Conflict when the run has not ended or nothing of it can be tried again.
+    A run that never got so far as to list its files begins anew, with the file that was uploaded for it. Raise
+    NotFound, and Conflict when the run has not ended or nothing of it can be tried again.
     """
     known = _checked(run_id)
 
@@ -147,7 +150,7 @@ def retry_run(user_id: str, run_id: str, new_id: str, *, db: "Database", queues:
                 retry_of=old,
             )
             count = files.insert_failed(tx, user_id, new_id, of=known)
-            if not count:
+            if not count and not _can_begin_anew(old):
                 raise errors.Conflict("Nothing of this run can be tried again.", code="nothing_to_retry")
             runs.set_total(tx, user_id, new_id, count)
         return runs.get(tx, user_id, new_id)
@@ -214,6 +217,13 @@ def _insert_task(tx: Tx, user_id: str, run_id: str) -> bool:
         said = f"You have {MAX_OPEN_RUNS} runs that have not ended, which is the limit; cancel one, or wait."
         raise errors.Conflict(said, code="too_many_runs")
     return True
+
+
+def _can_begin_anew(run: Run) -> bool:
+    """Return whether the run ended before it knew its files, and for another reason than what was uploaded."""
+    has_input = run.input_key is not None or not KINDS[cast(JobKind, run.kind)].takes_upload
+    was_refused = run.state == "failed" and run.attempt < POLICIES["job"].max_attempts
+    return run.running_at is None and has_input and not was_refused
 
 
 def _not_to_be_retried(tx: Tx, user_id: str, run_id: str) -> errors.CollectionsError:

@@ -11,7 +11,7 @@ from chalicelib.model.jobs.runs import ENDED, file_key
 from chalicelib.model.jobs.schedules import next_time
 from chalicelib.ops.jobs.drive import ERRORS, RESULTS
 from chalicelib.ops.jobs.runs import begin_in
-from chalicelib.ops.jobs.stop import stop_run
+from chalicelib.ops.work.stop import stop_run
 from chalicelib.stores.ingest import uploads
 from chalicelib.stores.jobs import jobs, runs
 from chalicelib.stores.jobs.jobs import DueJob
@@ -92,14 +92,13 @@ def _prune(tx: Tx, name: RunName) -> None:
     if run is None:
         return
     gone: dict[str, str | None] = {file_key(name.user_id, run.id, file): None for file in (RESULTS, ERRORS)}
-    is_item = run.running_at is not None and "archive_bytes" not in run.progress
-    if run.input_key and not is_item:
-        gone[run.input_key] = run.input_etag
     if run.kind == "export":
         written = [file_key(name.user_id, run.id, EXPORT_FILE)]
         gone |= dict.fromkeys([*written, *(kept.key for kept in progress_of(run.progress).kept)])
     if run.kind == "anki_export":
         written = [DECK_FILE, *run.progress.get("pictures", ())]
         gone |= dict.fromkeys(file_key(name.user_id, run.id, file) for file in written)
-    uploads.insert_deletions(tx, name.user_id, gone)
     runs.delete(tx, name.user_id, [name.run_id])
+    if run.input_key and not runs.is_of_use(tx, name.user_id, run.input_key):
+        gone[run.input_key] = run.input_etag
+    uploads.insert_deletions(tx, name.user_id, gone)

@@ -32,8 +32,8 @@ from chalicelib.metrics.declared import TASK_DURATION
 from chalicelib.model.work.pipeline import STATUS_DURING, Stage
 from chalicelib.model.work.tasks import BUDGET_RETRY_S, MISCONFIGURED_RETRY_S, POLICIES, Claim, TaskRef
 from chalicelib.ops.work.publish import publish
+from chalicelib.ops.work.stop import fail_run
 from chalicelib.ops.work.wake import wake
-from chalicelib.stores.jobs import runs
 from chalicelib.stores.library import items
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.work import tasks
@@ -223,7 +223,7 @@ def _fail(
     if task.item_id is not None:
         items.set_failed(tx, task.ref, code=code, message=message)
     elif task.kind == "job" and task.run_id is not None:
-        runs.set_failed(tx, task.user_id, task.run_id, code=code, message=message)
+        fail_run(tx, task.user_id, task.run_id, code=code, message=message)
 
 
 def _reason(error: Exception) -> tuple[str, str]:

@@ -21,11 +21,13 @@ WHERE user_id = %(user_id)s
 ORDER BY created_at, id LIMIT %(limit)s
 ON CONFLICT (user_id, run_id, number) DO NOTHING
 
+-- What a run that is over has not begun has no outcome until its driver has written the files of results.
 -- :name insert_failed
 INSERT INTO run_files (user_id, run_id, number, name, size_bytes, key, item_id, line)
 SELECT user_id, %(run_id)s::uuid, row_number() OVER (ORDER BY number), name, size_bytes, key, item_id, line
 FROM run_files
-WHERE user_id = %(user_id)s AND run_id = %(of)s::uuid AND (outcome = 'cancelled' OR (outcome = 'failed' AND item_id IS NOT NULL))
+WHERE user_id = %(user_id)s AND run_id = %(of)s::uuid
+  AND (outcome IS NULL OR outcome = 'cancelled' OR (outcome = 'failed' AND (item_id IS NOT NULL OR code = 'storage_full')))
 
 -- :name owned
 SELECT number, name, key, size_bytes, item_id, outcome, code, message, page, line

@@ -98,7 +98,7 @@ def set_state(tx: Tx, user_id: str, run_id: str, state: State) -> None:
 
 
 def set_failed(tx: Tx, user_id: str, run_id: str, *, code: str, message: str) -> None:
-    """End the run for a reason that is not a file's, unless it has ended. System transactions may."""
+    """End the run for a reason that is not a file's. System transactions may."""
     tx.run(SQL["set_failed"], user_id=user_id, run_id=run_id, code=code, message=message)
 
 
@@ -166,6 +166,11 @@ def mark_stuck(tx: Tx, *, after_s: float) -> list[RunName]:
 def list_old(tx: Tx, *, limit: int) -> list[RunName]:
     """Return runs that ended more than 30 days ago. System transaction."""
     return tx.rows(RunName, SQL["list_old"], limit=limit)
+
+
+def is_of_use(tx: Tx, user_id: str, key: str) -> bool:
+    """Return whether a run or an item has the object that was uploaded for a run."""
+    return bool(tx.all(SQL["is_of_use"], user_id=user_id, key=key))
 
 
 def delete(tx: Tx, user_id: str, run_ids: Sequence[str]) -> None:

@@ -63,8 +63,9 @@ WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid
 
 -- :name set_failed
 UPDATE job_runs
-SET state = 'failed', error_code = %(code)s, error_message = %(message)s, finished_at = clock_timestamp()
-WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid AND finished_at IS NULL
+SET state = 'failed', error_code = %(code)s, error_message = %(message)s, finished_at = clock_timestamp(),
+    paused_at = NULL, stuck_at = NULL
+WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid
 
 -- :name set_input
 UPDATE job_runs SET input_key = %(key)s, input_etag = %(etag)s, multipart_key = NULL, multipart_id = NULL
@@ -123,6 +124,11 @@ RETURNING user_id, run_id::text
 
 -- :name list_old
 SELECT user_id, run_id::text FROM job_runs WHERE finished_at < now() - interval '30 days' ORDER BY finished_at LIMIT %(limit)s
+
+-- What was uploaded for a run is of use to it, to the retries of it, and to the item that was made of it.
+-- :name is_of_use
+SELECT 1 FROM job_runs WHERE user_id = %(user_id)s AND input_key = %(key)s
+UNION ALL SELECT 1 FROM uploads WHERE user_id = %(user_id)s AND key = %(key)s AND item_id IS NOT NULL LIMIT 1
 
 -- :name delete
 DELETE FROM tasks WHERE user_id = %(user_id)s AND run_id = ANY (%(run_ids)s::uuid[])

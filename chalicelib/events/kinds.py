@@ -188,6 +188,7 @@ def _import_steps() -> Steps:
         db=wiring.pipeline_database(),
         blobs=wiring.blobs(),
         queues=wiring.queues(),
+        last_archive=_last_archive(),
         models=[(each.model, each.dimensions) for each in (embedder, embedder.next) if each],
         limits=_limits(),
         storage_gb=wiring.settings().storage_gb,

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.events import handlers
 from chalicelib.model.jobs.exports import TABLES
-from chalicelib.ops.jobs import export_lines, export_steps, import_items
+from chalicelib.ops.jobs import export_lines, export_steps, import_items, import_zip
 from tests.jobs.importing import be, export, give, hits, practise, rows
 from tests.jobs.test_exports import MortalWorker, prepared
 from tests.support.running import RUNS, Runner
@@ -45,6 +45,24 @@ def test_an_import_into_an_empty_account_is_equal_and_asks_no_model_and_again_ch
     assert (again["state"], again["counts"]["skipped"]) == ("succeeded", 12)
     assert {file["code"] for file in runner.files(again["id"])} == {"duplicate"}
     assert {table: rows(runner, "carol", table) for table in TABLES} == state
+
+
+def test_the_list_of_the_zip_is_read_once_and_not_at_every_step(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_items, "STEP_S", 0.0)  # a file a step
+    prepared(runner)
+    body, lists_read = export(runner), 0
+
+    class Counted(import_zip.ExportZip):
+        def __init__(self, archive: zipfile.ZipFile) -> None:
+            nonlocal lists_read
+            lists_read += 1
+            super().__init__(archive)
+
+    monkeypatch.setattr(import_zip, "ExportZip", Counted)
+    be(runner, monkeypatch, "carol")
+    assert (give(runner, body)["counts"]["done"], lists_read) == (6, 1)
 
 
 def test_killed_at_every_few_commits_it_goes_on_and_all_is_there_once(

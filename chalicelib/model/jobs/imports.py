@@ -44,6 +44,13 @@ class Manifest(Struct, frozen=True, kw_only=True):
     entries: list[Listed]
 
 
+class _Head(Struct, frozen=True, kw_only=True):
+    """The fields that say whether the rest can be read."""
+
+    format: Any = None
+    version: Any = None
+
+
 class ItemLine(Struct, frozen=True, kw_only=True):
     """An item of an export. `original` is the entry with its file."""
 
@@ -129,18 +136,18 @@ class SettingsLine(ReviewSettings, frozen=True, kw_only=True):
 def read_manifest(body: bytes) -> Manifest:
     """Return the manifest. Raise BadFile for another format, a version that is not read, or one that is damaged."""
     try:
-        named = msgspec.json.decode(body, type=dict[str, Any])
+        head = msgspec.json.decode(body, type=_Head)
     except msgspec.DecodeError as error:
         raise BadFile("manifest.json is damaged: it is no JSON object.", code="bad_manifest") from error
-    if named.get("format") != FORMAT:
+    if head.format != FORMAT:
         raise not_an_export()
-    if named.get("version") not in READ_VERSIONS:
-        version = str(named.get("version"))[:20]
+    if head.version not in READ_VERSIONS:
+        version = str(head.version)[:20]
         said = f"This export has version {version}; {' and '.join(map(str, READ_VERSIONS))} are read. Make a new one."
         raise BadFile(said, code="unknown_export_version")
     try:
-        return msgspec.convert(named, Manifest)
-    except msgspec.ValidationError as error:
+        return msgspec.json.decode(body, type=Manifest)
+    except msgspec.DecodeError as error:
         raise BadFile(f"manifest.json is damaged: {error}.", code="bad_manifest") from error
 
 

@@ -3,7 +3,7 @@
 import zipfile
 from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.aws.blobs import Blobs
     from chalicelib.stores.postgres.postgres import Database
 
+T = TypeVar("T")
 ENTRY_TTL_S = 900  # what is announced of an archive is stored by then, and registered
 
 
@@ -39,15 +40,17 @@ class LastArchive:
     """The archive that this process read last. Its list of files is fetched and parsed once, not at every step."""
 
     def __init__(self) -> None:
-        self._kept: tuple[tuple[str, str], RangedObject, zipfile.ZipFile] | None = None
+        self._kept: tuple[tuple[str, str], RangedObject, Any] | None = None
 
     @contextmanager
-    def opened(self, key: str, size_bytes: int, etag: str, *, blobs: "Blobs") -> "Iterator[zipfile.ZipFile]":
-        """Yield the archive; nobody else has it meanwhile. Raise BadFile for one that is damaged or was replaced."""
+    def opened(self, key: str, etag: str, read: "Callable[[], tuple[RangedObject, T]]") -> "Iterator[T]":
+        """Yield the archive, by `read` if it is another one than the last; nobody else has it meanwhile.
+
+        Raise BadFile for one that is damaged or was replaced.
+        """
         kept, self._kept = self._kept, None
         if kept is None or kept[0] != (key, etag):
-            ranged = open_ranges(key, size_bytes, etag, blobs=blobs)
-            kept = (key, etag), ranged, archives.open_archive(ranged)  # type: ignore[arg-type]
+            kept = (key, etag), *read()
         kept[1].forget()
         yield kept[2]
         self._kept = kept
@@ -89,9 +92,13 @@ def copy_entries(
             copied[file.number] = Copied(file=file, error=error)
     wanted = [file for file in files if file.number in keys]
     left = db.transact(user_id, lambda tx: _announce(tx, user_id, wanted, keys, limit_bytes(tx)))
-    with last_archive.opened(
-        run.input_key, run.progress["archive_bytes"], run.input_etag, blobs=blobs
-    ) as archive:
+    key, etag = run.input_key, run.input_etag
+
+    def read() -> tuple[RangedObject, zipfile.ZipFile]:
+        ranged = open_ranges(key, run.progress["archive_bytes"], etag, blobs=blobs)
+        return ranged, archives.open_archive(ranged)  # type: ignore[arg-type]
+
+    with last_archive.opened(key, etag, read) as archive:
         for file in wanted:
             if file.number not in left:
                 copied[file.number] = _copy(archive, file, keys[file.number], blobs=blobs)

@@ -6,6 +6,7 @@ what it puts back, so that a worker that is killed costs one line.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import BadFile
@@ -16,12 +17,13 @@ from chalicelib.model.jobs.runs import Run, RunFile
 from chalicelib.model.usage.budgets import Budgets
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.jobs.drive import Next, Steps
+from chalicelib.ops.jobs.entries import LastArchive
 from chalicelib.ops.jobs.file_steps import AT_WORK, LINES_AT_ONCE, end_line, find_waiting, look_again
 from chalicelib.ops.jobs.import_items import import_items
 from chalicelib.ops.jobs.import_restore import Model
 from chalicelib.ops.jobs.import_rows import import_lines
 from chalicelib.ops.jobs.import_zip import ExportZip, open_export
-from chalicelib.ops.jobs.stop import settle_files
+from chalicelib.ops.work.stop import settle_files
 from chalicelib.ops.work.wake import wake_later
 from chalicelib.stores.jobs import files, runs
 from chalicelib.stores.postgres.tx import Tx
@@ -38,18 +40,24 @@ def import_steps(
     db: "Database",
     blobs: "Blobs",
     queues: "Queues",
+    last_archive: LastArchive,
     models: Sequence[Model],
     limits: FileLimits,
     storage_gb: Budgets,
 ) -> Steps:
     """Return the steps of kind import. `models` are those whose vectors are of use here."""
 
+    def opened(key: str | None, size_bytes: int, etag: str | None) -> AbstractContextManager[ExportZip]:
+        assert key is not None and etag is not None
+        return last_archive.opened(key, etag, lambda: open_export(key, size_bytes, etag, blobs=blobs))
+
     def validate(claim: Claim, run: Run) -> Callable[[Tx], None]:
         assert run.input_key is not None
-        if run.retry_of is not None:
-            return lambda tx: None  # its lines are there since it was made
+        if run.total:
+            return lambda tx: None  # of a retry: its lines are there since it was made
         size_bytes, etag = blobs.size_of(run.input_key)
-        listed = _list_lines(open_export(run.input_key, size_bytes, etag, blobs=blobs))
+        with opened(run.input_key, size_bytes, etag) as export:
+            listed = _list_lines(export)
         return lambda tx: _write_lines(tx, claim, run, listed, size_bytes, etag)
 
     def step(claim: Claim, run: Run, may_begin: bool) -> Callable[[Tx], Next]:
@@ -57,21 +65,22 @@ def import_steps(
         originals = [file for file in waiting[:room] if file.name.startswith(f"{ORIGINALS}/")]
         rows = waiting[0] if waiting and not originals else None
         if originals and may_begin:
-            export = _open(run, blobs=blobs)
-            import_items(
-                claim,
-                run,
-                originals,
-                export,
-                db=db,
-                blobs=blobs,
-                models=models,
-                limits=limits,
-                storage_gb=storage_gb,
-            )
+            with opened(run.input_key, run.progress["archive_bytes"], run.input_etag) as export:
+                import_items(
+                    claim,
+                    run,
+                    originals,
+                    export,
+                    db=db,
+                    blobs=blobs,
+                    models=models,
+                    limits=limits,
+                    storage_gb=storage_gb,
+                )
             wake_later(claim.user_id, db=db, queues=queues)
         elif rows and not rows.name.startswith(f"{ORIGINALS}/") and not _has_items_at_work(claim, db=db):
-            _import_rows(claim, rows, _open(run, blobs=blobs), db=db)
+            with opened(run.input_key, run.progress["archive_bytes"], run.input_etag) as export:
+                _import_rows(claim, rows, export, db=db)
         return lambda tx: _settle(tx, claim, run, may_begin=may_begin)
 
     return Steps(validate=validate, step=step)
@@ -115,11 +124,6 @@ def _write_lines(
     runs.set_total(tx, claim.user_id, run.id, len(listed))
     ended = [file.outcome for file in listed]
     runs.add_counts(tx, claim.user_id, run.id, failed=ended.count("failed"), skipped=ended.count("skipped"))
-
-
-def _open(run: Run, *, blobs: "Blobs") -> ExportZip:
-    assert run.input_key is not None and run.input_etag is not None
-    return open_export(run.input_key, run.progress["archive_bytes"], run.input_etag, blobs=blobs)
 
 
 def _has_items_at_work(claim: Claim, *, db: "Database") -> bool:

@@ -6,7 +6,7 @@ import zipfile
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -138,15 +138,15 @@ class ExportZip:
         return b"".join(archives.read_entry(self._archive, number))
 
 
-def open_export(key: str, size_bytes: int, etag: str, *, blobs: "Blobs") -> ExportZip:
-    """Return the export that was uploaded to this key. Raise BadFile for what is none."""
+def open_export(key: str, size_bytes: int, etag: str, *, blobs: "Blobs") -> tuple[RangedObject, ExportZip]:
+    """Return the object of this key, and the export that it is. Raise BadFile for what is none."""
     if size_bytes > imports.MAX_BYTES:
         said = f"The zip has {size_bytes:,} bytes; at most {imports.MAX_BYTES:,} are taken."
         raise BadFile(said, code="too_large")
     head = blobs.get_range(key, 0, HEAD_BYTES, etag=etag) if size_bytes else b""
     if not archives.is_archive(head):
         raise BadFile("What was uploaded is not a zip archive.", code="not_an_archive")
-    file: Any = RangedObject(
+    file = RangedObject(
         blobs,
         key,
         size_bytes=size_bytes,
@@ -154,8 +154,8 @@ def open_export(key: str, size_bytes: int, etag: str, *, blobs: "Blobs") -> Expo
         max_read_bytes=imports.MAX_DIRECTORY_BYTES,
         too_large_code="too_many_entries",
     )
-    archive = archives.open_archive(file)
+    archive = archives.open_archive(file)  # type: ignore[arg-type]
     if len(archive.infolist()) > imports.MAX_ENTRIES:
         said = f"The zip has more than {imports.MAX_ENTRIES:,} entries."
         raise BadFile(said, code="too_many_entries")
-    return ExportZip(archive)
+    return file, ExportZip(archive)

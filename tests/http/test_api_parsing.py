@@ -8,8 +8,8 @@ import pytest
 from msgspec import Meta
 
 from chalicelib.api.http.entry import App
-from chalicelib.api.http.mistakes import MAX_MISTAKES
 from chalicelib.api.http.routes import Body, Edge, Query, Request, Routes
+from chalicelib.model.mistakes import MAX_MISTAKES
 from tests.support.sample_api import JSON_HEADERS, call, identify, post, problem
 
 MINIMAL = {"name": "n"}

@@ -159,7 +159,12 @@ def test_retry_does_what_failed_only(runner: Runner) -> None:
         ({}, "name"),
         ({"name": " "}, "name"),
         ({"name": "x", "kind": "export_all"}, "kind"),
-        ({"name": "x", "parameters": {"a": 1}}, "parameters"),
+        ({"name": "x", "parameters": {"a": 1}}, "parameters.a"),
+        ({"name": "x", "kind": "exercises", "parameters": {"count": 201}}, "parameters.student_id"),
+        (
+            {"name": "x", "kind": "exercises", "parameters": {"student_id": "s", "count": 201}},
+            "parameters.count",
+        ),
         ({"name": "x", "schedule": "* * * * *"}, "schedule"),
         ({"name": "x", "kind": "reprocess", "parameters": {"all": True}, "schedule": "often"}, "schedule"),
         (

@@ -10,10 +10,10 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from chalicelib.api.http.mistakes import A_MOMENT, find_mistakes, refuse, shown
 from chalicelib.api.http.problems import BodyTooLarge, UnsupportedMediaType
 from chalicelib.api.http.routes import AnyQuery
 from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.model.mistakes import A_MOMENT, find_mistakes, refuse, shown
 from chalicelib.model.text import UNSTORABLE
 from chalicelib.patterns import pattern
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from chalicelib.errors import InvalidInput
+from chalicelib.model.mistakes import find_mistakes, refuse
 from chalicelib.model.practice.exercises import Difficulty, Kind, Language, LifeCategory
 
 JobKind = Literal[
@@ -150,8 +150,5 @@ def check_parameters(kind: JobKind, given: Any) -> Parameters:
     """Return the parameters of a job of this kind. Raise InvalidInput."""
     try:
         return msgspec.convert(given, KINDS[kind].parameters)
-    except msgspec.ValidationError as error:
-        names = ", ".join(KINDS[kind].parameters.__struct_fields__) or "none"
-        raise InvalidInput(
-            f"parameters do not fit a job of kind {kind}: {error}. It takes: {names}.", field="parameters"
-        ) from error
+    except msgspec.ValidationError:
+        refuse(find_mistakes(given, KINDS[kind].parameters, strict=True, at="parameters"))

@@ -53,7 +53,8 @@ class RangedObject(io.RawIOBase):
         left = max(0, self._size - self._at)
         wanted = left if size is None or size < 0 else min(size, left)
         if wanted > self._max_read_bytes:
-            raise BadFile("The list of the archive's files is too long.", code=self._too_large_code)
+            said = f"The list of the archive's files has more than {self._max_read_bytes:,} bytes. Divide it."
+            raise BadFile(said, code=self._too_large_code)
         offset = self._at - self._window_start
         if not (offset >= 0 and offset + wanted <= len(self._window)):
             self._window_start = self._at

@@ -61,12 +61,14 @@ def refuse(found: Sequence[InvalidInput]) -> NoReturn:
     )
 
 
-def find_mistakes(values: Any, type_: Any, *, strict: bool, noun: str = "field") -> list[InvalidInput]:
+def find_mistakes(
+    values: Any, type_: Any, *, strict: bool, at: str = "", noun: str = "field"
+) -> list[InvalidInput]:
     """Return the mistakes that keep the values from being of this type, at most MAX_MISTAKES.
 
-    `noun` is the word for a member of an object in the messages.
+    `at` is the field that has the values; `noun` is the word for a member of an object in the messages.
     """
-    return list(islice(_find(values, type_, "", strict, noun), MAX_MISTAKES))
+    return list(islice(_find(values, type_, at, strict, noun), MAX_MISTAKES))
 
 
 def _find(value: Any, hint: Any, at: str, strict: bool, noun: str) -> Iterator[InvalidInput]:

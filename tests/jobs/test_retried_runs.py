@@ -158,3 +158,15 @@ def test_a_retry_that_never_began_does_not_take_the_file_of_an_item_with_it(runn
     runner.world.run()
     grow_old(runner, run_id, again)
     assert len(inputs(runner)) == 1
+
+
+def test_a_run_whose_driver_is_lost_again_and_again_ends_like_one_that_fails(runner: Runner) -> None:
+    run_id = begun(runner, 3)
+    freeze_driver(runner)
+    used_up = f"attempt = {POLICIES['job'].max_attempts}, lease_until = now() - interval '1 s'"
+    runner.world.sql(f"UPDATE tasks SET {used_up} WHERE stage = 'job'")
+    runner.world.sweep()
+    run = runner.run(run_id)
+    assert (run["state"], run["error"]["code"], places(runner)) == ("failed", "worker_lost", 0)
+    runner.world.run()
+    assert [line["outcome"] for line in results(runner, run_id)].count("cancelled") == 2

@@ -11,7 +11,7 @@ from chalicelib.model.jobs.runs import ENDED, file_key
 from chalicelib.model.jobs.schedules import next_time
 from chalicelib.ops.jobs.drive import ERRORS, RESULTS
 from chalicelib.ops.jobs.runs import begin_in
-from chalicelib.ops.work.stop import stop_run
+from chalicelib.ops.work.stop import fail_run, stop_run
 from chalicelib.stores.ingest import uploads
 from chalicelib.stores.jobs import jobs, runs
 from chalicelib.stores.jobs.jobs import DueJob
@@ -35,9 +35,17 @@ def watch_runs(*, now: datetime, db: "Database") -> dict[str, int]:
     overdue = db.transact_as_system(lambda tx: runs.list_overdue(tx, grace_s=OVERDUE_S, limit=BATCH))
     for name in overdue:
         db.transact(name.user_id, lambda tx, name=name: _expire(tx, name))  # type: ignore[misc]
+    failed = db.transact_as_system(lambda tx: runs.list_failed(tx, limit=BATCH))
+    for name in failed:
+        db.transact(name.user_id, lambda tx, name=name: fail_run(tx, name.user_id, name.run_id))  # type: ignore[misc]
     due = db.transact_as_system(lambda tx: jobs.list_due(tx, limit=BATCH))
     begun = sum(_begin_due(job, now=now, db=db) for job in due)
-    return {"cancelled_runs": ended, "expired_runs": len(overdue), "scheduled_runs": begun}
+    return {
+        "cancelled_runs": ended,
+        "expired_runs": len(overdue),
+        "failed_runs": len(failed),
+        "scheduled_runs": begun,
+    }
 
 
 def find_stuck(*, db: "Database") -> int:

@@ -222,8 +222,8 @@ def _fail(
     tasks.note(tx, task, "failed", attempt=attempt, message=f"{code}: {message}")
     if task.item_id is not None:
         items.set_failed(tx, task.ref, code=code, message=message)
-    elif task.kind == "job" and task.run_id is not None:
-        fail_run(tx, task.user_id, task.run_id, code=code, message=message)
+    elif task.kind == "job" and isinstance(task, Claim):  # of a driver that is lost: ops/jobs/watch.py
+        fail_run(tx, task.user_id, task.run)
 
 
 def _reason(error: Exception) -> tuple[str, str]:

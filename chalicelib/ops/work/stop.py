@@ -25,8 +25,8 @@ def stop_run(tx: Tx, user_id: str, run: Run, state: Literal["cancelling", "expir
     tasks.restart_run(tx, user_id, run.id)
 
 
-def fail_run(tx: Tx, user_id: str, run_id: str, *, code: str, message: str) -> None:
-    """End a run whose driver has failed for good, unless it is stopped or over. System transactions may.
+def fail_run(tx: Tx, user_id: str, run_id: str) -> None:
+    """End a run whose driver has failed for good, for its driver's reason, unless it is stopped or over.
 
     Like stop_run, but a driver that could not even list the files is left as it has failed.
     """
@@ -34,7 +34,7 @@ def fail_run(tx: Tx, user_id: str, run_id: str, *, code: str, message: str) -> N
     if run is None or run.state in STOPPED:
         return
     _stop_files(tx, user_id, run, SENTENCES["failed"])
-    runs.set_failed(tx, user_id, run_id, code=code, message=message)
+    runs.set_failed(tx, user_id, run_id, code=run.error_code or "", message=run.error_message or "")
     if run.total:
         tasks.restart_run(tx, user_id, run_id)
 

@@ -98,7 +98,7 @@ def set_state(tx: Tx, user_id: str, run_id: str, state: State) -> None:
 
 
 def set_failed(tx: Tx, user_id: str, run_id: str, *, code: str, message: str) -> None:
-    """End the run for a reason that is not a file's. System transactions may."""
+    """End the run for a reason that is not a file's."""
     tx.run(SQL["set_failed"], user_id=user_id, run_id=run_id, code=code, message=message)
 
 
@@ -156,6 +156,11 @@ def end_cancelling(tx: Tx) -> int:
 def list_overdue(tx: Tx, *, grace_s: float, limit: int) -> list[RunName]:
     """Return runs that should have ended. System transaction."""
     return tx.rows(RunName, SQL["list_overdue"], grace_s=grace_s, limit=limit)
+
+
+def list_failed(tx: Tx, *, limit: int) -> list[RunName]:
+    """Return runs that go on although their driver has failed for good. System transaction."""
+    return tx.rows(RunName, SQL["list_failed"], limit=limit)
 
 
 def mark_stuck(tx: Tx, *, after_s: float) -> list[RunName]:

@@ -116,6 +116,10 @@ SELECT user_id, run_id::text FROM job_runs
 WHERE finished_at IS NULL AND state <> 'cancelling' AND expires_at < clock_timestamp() - %(grace_s)s * interval '1 second'
 ORDER BY expires_at LIMIT %(limit)s
 
+-- :name list_failed
+SELECT r.user_id, r.run_id::text FROM job_runs r JOIN tasks t ON t.user_id = r.user_id AND t.run_id = r.run_id
+WHERE r.finished_at IS NULL AND t.state = 'failed' LIMIT %(limit)s
+
 -- :name mark_stuck
 UPDATE job_runs SET stuck_at = clock_timestamp()
 WHERE finished_at IS NULL AND state IN ('validating', 'running', 'finalizing') AND paused_at IS NULL AND stuck_at IS NULL

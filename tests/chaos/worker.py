@@ -14,15 +14,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from msgspec.structs import replace
+
 from chalicelib import wiring
 from chalicelib.events import handlers
 from chalicelib.model.ingest.files import DecodedFile
+from chalicelib.model.work.pipeline import STATUS_DURING
+from chalicelib.model.work.tasks import POLICIES
 from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.wiring import clients
 
 RAISES = b"<poison: the reader raises>"
 KILLS = b"<poison: the reader kills its process>"
 REMAINING_S = 100.0
+AT_ONCE = "AT_ONCE"  # the variable that says how many places of a stage's queue a user has; the engine's own without it
 
 
 class PoisonedDecoder:
@@ -71,6 +76,9 @@ def work(channel: socket.socket) -> None:
 def nurse(nursery: socket.socket) -> None:
     """Fork a worker for every socket that comes; answers its process id."""
     wiring.settings()
+    if AT_ONCE in os.environ:
+        for kind in STATUS_DURING:
+            POLICIES[kind] = replace(POLICIES[kind], at_once=int(os.environ[AT_ONCE]))
     logging.getLogger("collections").setLevel(logging.WARNING)
     # Slow to make and without connections yet: every worker begins with them.
     _ = (

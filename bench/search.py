@@ -153,7 +153,7 @@ def bare_sql(
         cursor.fetchall()
         items_, pages, ids = (list(column) for column in zip(*chosen, strict=True))
         values = {"item_ids": items_, "pages": pages, "chunk_ids": ids, "start": START, "stop": STOP}
-        tx.run(search.SQL["passages"], user_id=user, query=query, pairs=[], **values)
+        tx.run(search.SQL["passages"], user_id=user, query=query, language="english", ngrams=[], **values)
         cursor.fetchall()
         connection.commit()
 

@@ -120,12 +120,25 @@ def _has_database(connection: extensions.connection) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
         if not cursor.fetchone():
-            # Order and case rules are the same on every machine, and lower() works beyond ASCII.
+            _create_database(cursor)
+    return True
+
+
+def _create_database(cursor: extensions.cursor) -> None:
+    """Create the database. Order and case rules are the same on every machine, and lower() works beyond ASCII.
+
+    to_tsvector goes by LC_CTYPE: with C it takes all that is not ASCII for letters, and so “word” for another word than
+    word. C.UTF-8 is no locale of some systems.
+    """
+    for letters in ("C.UTF-8", "en_US.UTF-8", "C"):
+        try:
             cursor.execute(
                 f"CREATE DATABASE {DATABASE} TEMPLATE template0 ENCODING 'UTF8'"
-                " LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LC_COLLATE 'C' LC_CTYPE 'C'"
+                f" LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LC_COLLATE 'C' LC_CTYPE '{letters}'"
             )
-    return True
+            return
+        except psycopg2.errors.WrongObjectType:
+            continue
 
 
 def _stop_leftover(data_dir: Path, server: PostgresServer) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from chalicelib.model.ingest.chunking import chunk_pages, chunk_text, estimate_tokens, most_tokens
 from chalicelib.model.ingest.files import Page
-from chalicelib.model.search.lexical import with_bigrams
+from chalicelib.model.search.lexical import with_ngrams
 
 
 def texts_of(text: str, max_tokens: int = 128) -> list[str]:
@@ -89,5 +89,5 @@ def test_estimate(text: str, tokens: int) -> None:
         ("한국어 사진", "한국어 사진"),
     ],
 )
-def test_with_bigrams(text: str, indexed: str) -> None:
-    assert with_bigrams(text) == indexed
+def test_with_ngrams(text: str, indexed: str) -> None:
+    assert with_ngrams(text) == indexed

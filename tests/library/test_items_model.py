@@ -7,8 +7,8 @@ import pytest
 from chalicelib.errors import InvalidInput
 from chalicelib.model.library.items import parse_key
 from chalicelib.model.paging import decode_cursor, encode_cursor
-from chalicelib.model.search.lexical import pairs_in, with_bigrams
-from chalicelib.model.search.snippets import START, STOP, cut_snippet, mark_pairs
+from chalicelib.model.search.lexical import ngrams_in, with_ngrams
+from chalicelib.model.search.snippets import START, STOP, cut_snippet, mark_ngrams
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_a_forged_cursor_is_refused(cursor: str) -> None:
 
 
 def test_chinese_and_japanese_become_overlapping_pairs() -> None:
-    assert with_bigrams("go 東京都 now 字") == "go  東京 京都  now  字 "
-    assert with_bigrams("plain text") == "plain text"
+    assert with_ngrams("go 東京都 now 字") == "go  東京 京都  now  字 "
+    assert with_ngrams("plain text") == "plain text"
 
 
 def test_a_snippet_shows_where_most_matches_are() -> None:
@@ -75,8 +75,8 @@ def test_a_snippet_without_matches_is_the_beginning() -> None:
 
 
 def test_a_snippet_shows_the_pairs_of_a_text_without_spaces() -> None:
-    pairs = pairs_in(with_bigrams("東京都 go 庭"))
-    assert pairs == pairs_in("東京都") == {"東京", "京都"}
-    snippet = cut_snippet(mark_pairs(f"in 東京都の京 and {START}go{STOP} 京都", pairs))
+    pairs = ngrams_in(with_ngrams("東京都 go 庭"))
+    assert pairs == ngrams_in("東京都") == {"東京", "京都"}
+    snippet = cut_snippet(mark_ngrams(f"in 東京都の京 and {START}go{STOP} 京都", pairs))
     assert snippet.text == "in 東京都の京 and go 京都"
     assert [snippet.text[a:b] for a, b in snippet.highlights] == ["東京都", "go", "京都"]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from chalicelib.model.search.lexical import with_bigrams
+from chalicelib.model.search.lexical import with_ngrams
 
 MAX_SEARCHED_CHARS = 2_000
 MAX_CARRIED_WORDS = 12
@@ -37,8 +37,8 @@ _SHORT = 6  # content words; a question with more of them names its subject itse
 
 
 def words_of(text: str) -> list[str]:
-    """Return the text's words in lower case, in order. Chinese and Japanese become pairs of characters."""
-    return [word.lower() for word in _WORD.findall(with_bigrams(text))]
+    """Return the text's words in lower case, in order. Those written without spaces become n-grams."""
+    return [word.lower() for word in _WORD.findall(with_ngrams(text))]
 
 
 def content_words(text: str) -> list[str]:

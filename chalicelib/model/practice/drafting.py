@@ -15,7 +15,7 @@ from chalicelib.model.practice.sentence_choice import Sentence, rarity_of
 from chalicelib.model.practice.terms import Term, terms_of
 from chalicelib.model.practice.wording import read_words, stem_of
 from chalicelib.model.search.language import language_of
-from chalicelib.model.search.lexical import pairs_in
+from chalicelib.model.search.lexical import ngrams_in
 
 KEYS, CHOICE_KEYS = 2, 4  # of a sentence are tried; a multiple choice needs one with distractors
 MIN_STEPS, MAX_STEPS, MAX_STEP_CHARS = 3, 8, 200
@@ -182,7 +182,7 @@ def _short_answers(sentence: Sentence, language: str | None) -> Iterator[Draft]:
 
 def _cut(text: str) -> int | None:
     """Return where a sentence is cut, None if nowhere: behind a word that opens its second part, near 0.4 of it."""
-    if pairs_in(text):
+    if ngrams_in(text):
         places = [match.end() for match in re.finditer("[，：]", text)]
         fits = [n for n in places if n >= MIN_HEAD_CHARS and len(text) - n >= MIN_TAIL_CHARS]
         return _nearest(fits, text)

@@ -14,7 +14,7 @@ from chalicelib.model.practice.exercises import GAP, KEYLESS, Draft, Seen
 from chalicelib.model.practice.sentence_choice import points_elsewhere, whole_sentences
 from chalicelib.model.practice.terms import type_of
 from chalicelib.model.practice.wording import read_words, stem_of
-from chalicelib.model.search.lexical import pairs_in
+from chalicelib.model.search.lexical import ngrams_in
 
 Reason = Literal[
     "quote_not_found",
@@ -106,7 +106,7 @@ def _fault_of_key(draft: Draft) -> Reason | None:
         return "key_shown"
     if draft.kind == "short_answer":
         new = stems_of(draft.key) - stems_of(draft.question)
-        return None if len(new) >= MIN_NEW_WORDS or pairs_in(draft.key) else "key_shown"
+        return None if len(new) >= MIN_NEW_WORDS or ngrams_in(draft.key) else "key_shown"
     if draft.kind != "ordered_steps" and (set(key) & asked if GAP in draft.question else set(key) <= asked):
         return "key_shown"
     return None
@@ -128,7 +128,9 @@ def _fault_of_question(draft: Draft) -> Reason | None:
     shows_quote = gaps == 1 or opening in draft.question
     if shows_quote and (points_elsewhere(draft.quote) or len(set(_words(draft.quote))) < MIN_CONTENT_WORDS):
         return "says_too_little"
-    if not shows_quote and (len(stems_of(draft.question)) < MIN_ASKED_WORDS and not pairs_in(draft.question)):
+    if not shows_quote and (
+        len(stems_of(draft.question)) < MIN_ASKED_WORDS and not ngrams_in(draft.question)
+    ):
         return "says_too_little"
     return None
 

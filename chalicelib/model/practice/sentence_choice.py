@@ -18,7 +18,7 @@ from chalicelib.model.ingest.sentences import CLOSERS, SPACED_MARKS, UNSPACED_MA
 from chalicelib.model.practice.exercises import Excerpt
 from chalicelib.model.practice.wording import read_words
 from chalicelib.model.search.language import language_of
-from chalicelib.model.search.lexical import pairs_in
+from chalicelib.model.search.lexical import ngrams_in
 
 MIN_WORDS, MAX_WORDS = 8, 40  # of a sentence that an exercise is made of
 MAX_WRAPPED = 160  # characters of a line; text that has longer ones is not broken into lines
@@ -200,7 +200,7 @@ def _is_whole(sentence: str) -> bool:
     bare = sentence.rstrip(CLOSERS)
     if not bare or bare[-1] not in ENDS or bare.endswith(("...", "…")):
         return False
-    if pairs_in(sentence):
+    if ngrams_in(sentence):
         length_fits = MIN_UNSPACED <= len(sentence) <= MAX_UNSPACED
     else:
         length_fits = MIN_WORDS <= len(sentence.split()) <= MAX_WORDS and sentence[0].isupper()

@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import Struct
 
 from chalicelib.model.chat.questions import EMPTY
-from chalicelib.model.search.lexical import pairs_in
+from chalicelib.model.search.lexical import ngrams_in
 
 INFLECTED = ("de", "fr", "es", "it", "pt", "ru")  # the word in front of a term must fit it
 MAX_NAME_WORDS = 4
@@ -246,7 +246,7 @@ def _stands_free(sentence: str, start: int, end: int) -> bool:
 
 
 def _is_plain(token: str) -> bool:
-    return not any(char.isdigit() for char in token) and not pairs_in(token)
+    return not any(char.isdigit() for char in token) and not ngrams_in(token)
 
 
 def _is_capital(token: str) -> bool:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from chalicelib.model.chat.questions import EMPTY
 from chalicelib.model.search.folding import DENIALS
-from chalicelib.model.search.lexical import with_bigrams
+from chalicelib.model.search.lexical import with_ngrams
 
 MIN_TYPO_CHARS = 5  # in a shorter word one letter makes another word: hat, hot
 REACH = 4  # a negation reaches so many words
@@ -174,7 +174,7 @@ OPPOSITES = _paired()
 def read_words(text: str) -> list[Word]:
     """Return the words that carry meaning, in order. A negation marks the REACH words behind it, within its clause."""
     found = list[Word]()
-    for clause in _CLAUSE.split(with_bigrams(text).lower()):
+    for clause in _CLAUSE.split(with_ngrams(text).lower()):
         reach = 0
         for word in _WORD.findall(clause):
             if is_denial(word):

@@ -2,37 +2,55 @@
 
 import re
 import unicodedata
-from itertools import pairwise
 
-# Han, Hiragana and Katakana are written without spaces; Hangul is not.
+from chalicelib.patterns import pattern
+
+# Han, Hiragana and Katakana are written without spaces, and so is Thai, whose vowels and tones are characters as well.
+# Hangul is not.
 _UNSPACED_RUN = re.compile(
     "[々〇ぁ-ゖァ-ヺー\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003fffd]+"
+    "|(?P<thai>[\u0e01-\u0e3a\u0e40-\u0e4e]+)"
 )
 
 
 # Postgres reads 2020-2021 as 2020 and -2021. It drops text in angle brackets, which it takes for a tag.
 _MISREAD = re.compile(r"[<>]|(?<=\d)[-\u2010-\u2015](?=\d)")
 
+# By the letters of a text: the configuration that cuts its words to their stems, and English ones to theirs.
+_CONFIGURATIONS = {
+    "russian": pattern("[\u0400-\u052f]"),
+    "arabic_and_english": pattern("[\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufeff]"),
+    "hindi": pattern("[\u0900-\u097f]"),
+    "greek_and_english": pattern("[\u0370-\u03ff\u1f00-\u1fff]"),
+}
+
+
+def configuration_of(text: str) -> str:
+    """Return the name of the text search configuration for a text with these letters; English for all Latin ones."""
+    if text.isascii():
+        return "english"
+    fitting = (name for name, letters in _CONFIGURATIONS.items() if letters.search(text))
+    return next(fitting, "english")
+
 
 def for_tsvector(text: str) -> str:
     """Return the text as to_tsvector needs it; it is not for display.
 
-    It is in NFC, Chinese and Japanese are in pairs, and angle brackets and the dashes of ranges are spaces.
+    It is in NFC, text without spaces is in n-grams, and angle brackets and the dashes of ranges are spaces.
     """
-    return with_bigrams(_MISREAD.sub(" ", unicodedata.normalize("NFC", text)))
+    return with_ngrams(_MISREAD.sub(" ", unicodedata.normalize("NFC", text)))
 
 
-def with_bigrams(text: str) -> str:
-    """Return the text with Chinese and Japanese runs as overlapping pairs of characters: 東京都 -> 東京 京都."""
-    return _UNSPACED_RUN.sub(_bigrams, text)
+def with_ngrams(text: str) -> str:
+    """Return the text with Chinese and Japanese as overlapping pairs (東京都 -> 東京 京都), and Thai as threes."""
+    return _UNSPACED_RUN.sub(lambda run: f" {' '.join(_ngrams(run) or [run[0]])} ", text)
 
 
-def pairs_in(text: str) -> frozenset[str]:
-    """Return the pairs of characters that with_bigrams makes into words. with_bigrams(text) has the same pairs."""
-    return frozenset(a + b for run in _UNSPACED_RUN.findall(text) for a, b in pairwise(run))
+def ngrams_in(text: str) -> frozenset[str]:
+    """Return the n-grams that with_ngrams makes into words. with_ngrams(text) has the same ones."""
+    return frozenset(ngram for run in _UNSPACED_RUN.finditer(text) for ngram in _ngrams(run))
 
 
-def _bigrams(run: re.Match[str]) -> str:
-    characters = run[0]
-    pairs = [a + b for a, b in pairwise(characters)] or [characters]
-    return f" {' '.join(pairs)} "
+def _ngrams(run: re.Match[str]) -> list[str]:
+    characters, size = run[0], 3 if run["thai"] else 2
+    return [characters[at : at + size] for at in range(len(characters) - size + 1)]

@@ -29,12 +29,14 @@ def cut_snippet(marked: str, *, max_chars: int = SNIPPET_CHARS) -> Snippet:
     return Snippet(text=text[start:end], highlights=inside)
 
 
-def mark_pairs(marked: str, pairs: Collection[str]) -> str:
-    """Return the text with these pairs of characters marked as well.
+def mark_ngrams(marked: str, ngrams: Collection[str]) -> str:
+    """Return the text with these runs of characters marked as well.
 
-    Pairs are used for text without spaces, which is one word to Postgres.
+    They are used for text without spaces, which is one word to Postgres.
     """
-    inside = {n for at in range(len(marked) - 1) if marked[at : at + 2] in pairs for n in (at, at + 1)}
+    sizes = {len(ngram) for ngram in ngrams}
+    found = ((at, size) for size in sizes for at in range(len(marked)) if marked[at : at + size] in ngrams)
+    inside = {place for at, size in found for place in range(at, at + size)}
     parts = []
     for is_inside, places in groupby(range(len(marked)), key=inside.__contains__):
         part = "".join(marked[n] for n in places)

@@ -11,11 +11,11 @@ from chalicelib.model.library.items import ItemRef
 from chalicelib.model.search import ranking
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.folding import fold
-from chalicelib.model.search.lexical import pairs_in
+from chalicelib.model.search.lexical import ngrams_in
 from chalicelib.model.search.listing import Cut, Place
 from chalicelib.model.search.passages import FacetCount, FoundPassage
 from chalicelib.model.search.ranking import Fused, Mode
-from chalicelib.model.search.snippets import START, STOP, Snippet, cut_snippet, mark_pairs
+from chalicelib.model.search.snippets import START, STOP, Snippet, cut_snippet, mark_ngrams
 from chalicelib.ops.search.rank import (
     PreparedQuery,
     Ranking,
@@ -217,10 +217,10 @@ def _read_candidates(
     if facets:
         matched = sorted({hit.key[0] for hit in firsts})
         counted = tuple(lookup.list_facets(tx, ranked.scope.user_id, matched, most=VALUES_PER_FACET))
-    pairs, chosen = pairs_in(words), ranked.chosen(firsts[:take])
-    passages = lookup.list_passages(tx, ranked.scope, words, chosen, pairs=pairs, start=START, stop=STOP)
-    if pairs:
-        passages = [replace(each, marked=mark_pairs(each.marked, pairs)) for each in passages]
+    ngrams, chosen = ngrams_in(words), ranked.chosen(firsts[:take])
+    passages = lookup.list_passages(tx, ranked.scope, words, chosen, ngrams=ngrams, start=START, stop=STOP)
+    if ngrams:
+        passages = [replace(each, marked=mark_ngrams(each.marked, ngrams)) for each in passages]
     return _Found(
         ranked=ranked,
         pages=pages,

@@ -11,7 +11,7 @@ from msgspec import Struct
 from pgvector import HalfVector
 
 from chalicelib.model.library.items import ItemRef
-from chalicelib.model.search.lexical import for_tsvector
+from chalicelib.model.search.lexical import configuration_of, for_tsvector
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
 
@@ -60,6 +60,7 @@ def add_pages(tx: Tx, ref: ItemRef, batch: PageBatch) -> None:
         owner=owner,
         numbers=[text["number"] for text in texts],
         texts=[for_tsvector(text["text"]) for text in texts],
+        languages=[configuration_of(text["text"]) for text in texts],
     )
 
 

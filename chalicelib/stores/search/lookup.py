@@ -8,6 +8,7 @@ from msgspec.structs import asdict, replace
 from pgvector import HalfVector
 
 from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.lexical import configuration_of
 from chalicelib.model.search.passages import FacetCount, FoundPassage, NearChunk, PageChunk
 from chalicelib.stores.postgres.sql import statements
 from chalicelib.stores.postgres.tx import Tx
@@ -55,6 +56,7 @@ def list_lexical(
         user_id=scope.user_id,
         owner=scope.owner,
         query=query,
+        language=configuration_of(query),
         depth=depth,
         **READ,
         **conditions(filters),
@@ -96,18 +98,18 @@ def list_passages(
     query: str,
     chosen: Sequence[Chosen],
     *,
-    pairs: Collection[str],
+    ngrams: Collection[str],
     start: str,
     stop: str,
 ) -> list[FoundPassage]:
     """Return one chunk for each of `chosen`, in order: the one it names, else the one with most of the words.
 
-    The query's words stand between `start` and `stop` in `marked`. `pairs` are the query's character pairs of languages
-    written without spaces; they are not marked.
+    The query's words stand between `start` and `stop` in `marked`. `ngrams` are the query's runs of characters of
+    languages written without spaces; they are not marked.
     """
     marks = {"start": start, "stop": stop}
-    values = {"query": query, "pairs": list(pairs), **marks, **_columns(chosen)}
-    return tx.rows(FoundPassage, SQL["passages"], user_id=scope.user_id, **values)
+    words = {"query": query, "language": configuration_of(query), "ngrams": list(ngrams)}
+    return tx.rows(FoundPassage, SQL["passages"], user_id=scope.user_id, **words, **marks, **_columns(chosen))
 
 
 def list_page_chunks(
@@ -127,6 +129,7 @@ def list_page_chunks(
         owner=scope.owner,
         set_id=scope.set_id,
         query=query,
+        language=configuration_of(query),
         vector=HalfVector(list(vector)).to_text() if vector is not None else None,
         most=most,
         **_columns(chosen),

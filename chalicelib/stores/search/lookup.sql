@@ -19,7 +19,7 @@ SELECT q.term, q.qtf, q.n, ln(1 + (q.pages - q.n + 0.5::float8) / (q.n + 0.5::fl
 FROM (
     SELECT hashtext(l.lexeme) AS term, cardinality(l.positions) AS qtf, s.pages, coalesce((
         SELECT d.n FROM term_df d WHERE d.owner = %(owner)s AND d.term = hashtext(l.lexeme)), 0) AS n
-    FROM unnest(to_tsvector('english', %(query)s)) l JOIN corpus_stats s ON s.owner = %(owner)s
+    FROM unnest(to_tsvector(%(language)s::regconfig, %(query)s)) l JOIN corpus_stats s ON s.owner = %(owner)s
     OFFSET 0 -- else n is looked up each time it is used
 ) q
 
@@ -127,11 +127,11 @@ ORDER BY r.distance, r.chunk_id
 -- A caption gives way to a text of its page that has at least half as much of them.
 -- :name passages
 WITH query AS (
-    SELECT string_agg(quote_literal(lexeme), ' | ')::tsquery AS words FROM unnest(to_tsvector('english', %(query)s))
+    SELECT string_agg(quote_literal(lexeme), ' | ')::tsquery AS words FROM unnest(to_tsvector(%(language)s::regconfig, %(query)s))
 )
 SELECT h.position, i.id AS item_id, i.name, i.kind,
        c.id AS chunk_id, c.page, c.char_start, c.char_end, c.source, c.text,
-       ts_headline('english', c.text, coalesce(q.words, ''::tsquery),
+       ts_headline(%(language)s::regconfig, c.text, coalesce(q.words, ''::tsquery),
                    'HighlightAll=true, StartSel=' || %(start)s || ', StopSel=' || %(stop)s) AS marked
 FROM unnest(%(item_ids)s::text[], %(pages)s::int[], %(chunk_ids)s::bigint[]) WITH ORDINALITY
      AS h (item_id, page, chunk_id, position)
@@ -145,8 +145,8 @@ CROSS JOIN LATERAL (
           AND (near.id IS NULL OR near.source = 'caption' OR c.id = near.id)
         ORDER BY c.id <> near.id, c.id LIMIT 500 -- a page may have ten thousand
     ) c
-    ORDER BY (coalesce(ts_rank(to_tsvector('english', c.text), q.words), 0)
-              + (SELECT count(*) FROM unnest(%(pairs)s::text[]) pair WHERE strpos(c.text, pair) > 0))
+    ORDER BY (coalesce(ts_rank(to_tsvector(%(language)s::regconfig, c.text), q.words), 0)
+              + (SELECT count(*) FROM unnest(%(ngrams)s::text[]) ngram WHERE strpos(c.text, ngram) > 0))
              * CASE c.source WHEN 'caption' THEN 0.5 ELSE 1 END DESC, c.id IS DISTINCT FROM near.id, c.id LIMIT 1
 ) c
 ORDER BY h.position
@@ -157,7 +157,7 @@ ORDER BY h.position
 WITH weighted AS MATERIALIZED (
     -- :include query_terms
 ), found AS MATERIALIZED (
-    SELECT h.position, i.name, i.kind, c.*, v.vector, to_tsvector('english', c.text) AS lexemes
+    SELECT h.position, i.name, i.kind, c.*, v.vector, to_tsvector(%(language)s::regconfig, c.text) AS lexemes
     FROM unnest(%(item_ids)s::text[], %(pages)s::int[], %(chunk_ids)s::bigint[]) WITH ORDINALITY
          AS h (item_id, page, chunk_id, position)
     JOIN items i ON i.user_id = %(user_id)s AND i.id = h.item_id

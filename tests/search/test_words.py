@@ -56,6 +56,7 @@ def test_thai_is_found_without_spaces_and_marked(world: World, api: Api) -> None
         ("Übergröße, café, 東京", "english"),
         ("TGF-β of the patient", "greek_and_english"),
         ("α-частицы", "russian"),
+        ("ο Тэмүжин, γιος του Γεσουγκέι", "greek_and_english"),
         ("ภาษาไทย", "english"),
     ],
 )

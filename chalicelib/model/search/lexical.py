@@ -26,11 +26,12 @@ _CONFIGURATIONS = {
 
 
 def configuration_of(text: str) -> str:
-    """Return the name of the text search configuration for a text with these letters; English for all Latin ones."""
+    """Return the name of the text search configuration for most of the text's letters that are not Latin."""
     if text.isascii():
         return "english"
-    fitting = (name for name, letters in _CONFIGURATIONS.items() if letters.search(text))
-    return next(fitting, "english")
+    counts = {name: len(letters.findall(text)) for name, letters in _CONFIGURATIONS.items()}
+    most = max(counts, key=lambda name: counts[name])
+    return most if counts[most] else "english"
 
 
 def for_tsvector(text: str) -> str:

@@ -27,9 +27,9 @@ WITH new_pages AS (
 ), lexemes AS (
     SELECT p.id AS page_id, hashtext(l.lexeme) AS term, least(sum(cardinality(l.positions)), 32767)::smallint AS tf,
            sum(sum(cardinality(l.positions))) OVER (PARTITION BY p.id) AS dl
-    FROM unnest(%(numbers)s::int[], %(texts)s::text[], %(languages)s::regconfig[]) AS t (number, text, language)
+    FROM unnest(%(numbers)s::int[], %(texts)s::text[], %(languages)s::text[]) AS t (number, text, language)
     JOIN new_pages p USING (number)
-    CROSS JOIN LATERAL unnest(to_tsvector(t.language, t.text)) AS l
+    CROSS JOIN LATERAL unnest(to_tsvector(t.language::regconfig, t.text)) AS l
     GROUP BY p.id, term
 ), added AS (
     INSERT INTO postings (owner, term, page_id, tf, dl)

@@ -184,17 +184,18 @@ SELECT pg_advisory_xact_lock(lock)
 FROM (SELECT hashtextextended('wake ' || user_id, 0) AS lock FROM unnest(%(user_ids)s::text[]) AS u (user_id) ORDER BY 1) l
 
 -- As many due tasks as there are free places, in order; and those that become due within the longest delay of a message.
--- A place is taken by a message that is due and by a worker with a living lease.
+-- A place is taken by a message that is due and by a worker with a living lease. Postgres keeps the plan, as it does not
+-- look into arrays that are sub-selects; the array of ids has it look up what is woken instead of reading all of a user's.
 -- :name wake prepared
 WITH policies AS (
-    SELECT * FROM unnest(%(kinds)s::text[], %(at_once)s::int[]) AS p (kind, at_once)
+    SELECT * FROM unnest((SELECT %(kinds)s::text[]), (SELECT %(at_once)s::int[])) AS p (kind, at_once)
 ), free AS (
     SELECT u.user_id, p.kind, p.at_once - (
         SELECT count(*) FROM tasks t
         WHERE t.user_id = u.user_id AND t.stage = p.kind AND t.woken_at IS NOT NULL AND t.state IN ('ready', 'running')
           AND CASE t.state WHEN 'ready' THEN t.run_after <= clock_timestamp() ELSE t.lease_until >= clock_timestamp() END
     ) AS places
-    FROM unnest(%(user_ids)s::text[]) AS u (user_id) CROSS JOIN policies p
+    FROM unnest((SELECT %(user_ids)s::text[])) AS u (user_id) CROSS JOIN policies p
 ), due AS (
     SELECT c.id FROM free f CROSS JOIN LATERAL (
         SELECT id FROM tasks
@@ -207,10 +208,10 @@ WITH policies AS (
           AND run_after > clock_timestamp() AND run_after <= clock_timestamp() + %(max_delay_s)s * interval '1 second'
         ORDER BY run_after, id LIMIT 100 FOR UPDATE SKIP LOCKED) c
 )
-UPDATE tasks t SET woken_at = clock_timestamp()
-FROM (SELECT id FROM due UNION ALL SELECT id FROM soon) c WHERE t.id = c.id
-RETURNING t.user_id, t.id AS task_id, t.stage AS kind,
-          greatest(0, ceil(extract(epoch FROM t.run_after - clock_timestamp())))::int AS delay_s
+UPDATE tasks SET woken_at = clock_timestamp()
+WHERE id = ANY (ARRAY(SELECT id FROM due UNION ALL SELECT id FROM soon))
+RETURNING user_id, id AS task_id, stage AS kind,
+          greatest(0, ceil(extract(epoch FROM run_after - clock_timestamp())))::int AS delay_s
 
 -- :name unmark prepared
 UPDATE tasks SET woken_at = NULL WHERE id = ANY (%(ids)s)

@@ -4,12 +4,11 @@ python -m bench.request
 
 The app runs in a process of its own, against a real Postgres and the emulated DynamoDB. Their CPU is not counted.
 "First" is what the handler takes in a fresh process, "warm" a request of the best 20 in a row. Both are measured twice:
-with Lambda's variable, so that the init phase warms up, and without it. The emulated DynamoDB closes each connection,
-which AWS does not; the two calls by bare boto3 are measured in the same way.
+with Lambda's variable, so that the init phase warms up, and without it. The emulated DynamoDB keeps its connections, as
+AWS does, but without TLS; the two calls by bare boto3 are measured in the same way.
 """
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -19,13 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from moto.server import ThreadedMotoServer
-
 from bench.figures import note
 from chalicelib.stores.postgres.migrate import migrate, set_app_password
-from local.base import create_tables
 from local.layout import aws_environment
 from local.postgres import start_postgres, stop_postgres
+from tests.support.emulated import BUCKET, TABLES, emulated_aws
 
 FRESH, WARM = 2, 200
 ASKED = """
@@ -90,30 +87,24 @@ print(json.dumps({"import": imported - began, "first": first, "warm": best(took)
 @contextmanager
 def services() -> Iterator[dict[str, str]]:
     """Give the environment of an app with a migrated database and the stage's tables."""
-    with tempfile.TemporaryDirectory() as state:
-        url = start_postgres(Path(state), 0, fsync=False)
-        aws = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        aws.start()
+    with tempfile.TemporaryDirectory() as folder, emulated_aws(Path(folder)) as aws:
+        state = Path(folder) / "postgres"
+        url = start_postgres(state, 0, fsync=False)
         try:
             migrate(url)
             set_app_password(url, "bench")
-            port = aws.get_host_and_port()[1]
-            settings = {
-                **aws_environment(port),
+            yield {
+                **aws_environment(aws.emulator.port),
                 "ENVIRONMENT": "local",
                 "DATABASE_URL": url.replace("//postgres@", "//collections_app:bench@"),
-                "IMAGES_BUCKET": "collections-images-local-000000000000",
-                "SESSIONS_TABLE": "collections-sessions-local",
-                "RATE_LIMITS_TABLE": "collections-rate-limits-local",
+                "IMAGES_BUCKET": BUCKET,
+                **TABLES,
                 "RATE_LIMITS": "",
                 "REGISTRATION_OPEN": "true",
                 "SESSION_SECRET": "of-the-bench-and-known-to-everybody",
             }
-            create_tables(settings, aws_port=port)
-            yield settings
         finally:
-            aws.stop()
-            stop_postgres(Path(state))
+            stop_postgres(state)
 
 
 def run(program: str, *arguments: str, environment: Mapping[str, str]) -> str:
@@ -133,7 +124,6 @@ def run(program: str, *arguments: str, environment: Mapping[str, str]) -> str:
 
 def main() -> bool:
     """Print the figures. Return whether they are as good as stated."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with services() as environment:
         token = run(SIGN_IN, environment=environment)
         run(MEASURE, token, "20", environment=environment)  # writes bytecode

@@ -1,5 +1,6 @@
 """Emulates AWS: moto's server on one port, with S3 stored on disk and events really delivered."""
 
+import io
 import json
 import threading
 from collections.abc import Callable, Iterable
@@ -30,10 +31,34 @@ Environ = dict[str, Any]
 
 
 class _RequestHandler(MotoRequestHandler):
+    """Keeps connections, as AWS does: werkzeug's own handler closes each one after its first request."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 30  # of an idle connection
     # Otherwise small responses are sent 40 ms late.
     disable_nagle_algorithm = True
 
-    def log_request(self, *_: object) -> None:
+    def run_wsgi(self) -> None:
+        """Answer a request. The body is read before, so that the next request begins where this one ends."""
+        length = int(self.headers.get("Content-Length") or 0)
+        if "Transfer-Encoding" in self.headers or length > MAX_BODY_BYTES:
+            del self.headers["Expect"]  # http.server has answered it
+            super().run_wsgi()  # which refuses it, reads what is left, and closes the connection
+            return
+        environ = {**self.make_environ(), "wsgi.input": io.BytesIO(self.rfile.read(length))}
+        body, status, headers = run_wsgi_app(self.server.app, environ)
+        content = b"".join(body)
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        for name, value in headers:
+            self.send_header(name, value)
+        if "Content-Length" not in headers:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log(self, *_: object) -> None:
         """Log nothing: requests would flood the terminal."""
 
 

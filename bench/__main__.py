@@ -35,6 +35,7 @@ MEASUREMENTS = [
     ["bench.large_owner"],
     ["bench.ingest", SAMPLES],
     ["bench.pipeline"],
+    ["bench.question"],
     ["bench.jobs"],
     ["bench.chunk"],
     ["bench.peers"],

@@ -22,6 +22,7 @@ import numpy as np
 import psycopg2
 
 from bench.corpus import KeptEmbedder, read_lines
+from bench.figures import note
 from bench.search import DIMENSIONS, WEIGHTS, WORDS, RandomEmbedder, database
 from chalicelib.model.ingest.chunking import chunk_pages
 from chalicelib.model.ingest.files import Page
@@ -199,7 +200,7 @@ def read_folders(folders: Sequence[Path], different: int) -> tuple[list[str], li
 
 
 def main() -> bool:
-    """Print the figures. Return whether the goals hold that belong to 100,000 chunks of real text."""
+    """Print the figures. Return whether they are as good as stated: the goals are for 100,000 chunks."""
     assert __doc__
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -238,7 +239,9 @@ def main() -> bool:
         recalls = {depth: recall(found, cosines, first_id, depth) for depth in (10, 100)}
         shown = ", ".join(f"recall@{depth} {value:.3f}" for depth, value in recalls.items())
         by_codes = said("vectors, by codes", taken, f", {shown}")
-    return not given.folders or (by_words + by_codes <= GOAL_MS and recalls[10] >= RECALL_GOAL)
+    if given.folders:
+        return by_words + by_codes <= GOAL_MS and recalls[10] >= RECALL_GOAL
+    return all([note("large_owner.cpu_ms", by_words + by_codes), note("large_owner.recall", recalls[10])])
 
 
 if __name__ == "__main__":

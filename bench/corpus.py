@@ -48,7 +48,7 @@ class Document:
 class KeptEmbedder:
     """A local model behind the app's Protocol, or another embedder. Each vector is computed once and kept in a file."""
 
-    next = None
+    next = pictures = None
 
     def __init__(self, file: Path, *, model: str = MODEL, embedder: Embedder | None = None) -> None:
         self.model = model

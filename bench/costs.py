@@ -18,7 +18,7 @@ from chalicelib.model import prompts
 from chalicelib.model.ingest.chunking import estimate_tokens
 from chalicelib.model.usage.costs import cost_of, find_price
 from chalicelib.model.usage.usage import Usage
-from chalicelib.settings.models import ANALYZER, CHAT, EMBEDDING, NOVA
+from chalicelib.settings.roles import ANALYZER, CHAT, EMBEDDING, NOVA
 
 DOCS = Path(__file__).parents[1] / "docs" / "models.md"
 BEGIN, END = "<!-- costs: python -m bench.costs --write -->", "<!-- end of costs -->"

@@ -49,6 +49,7 @@ class RandomEmbedder:
     model = "random"
     dimensions = DIMENSIONS
     next = None
+    pictures = None
 
     def __init__(self) -> None:
         self._random = np.random.default_rng(7)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chalicelib.settings.models import ANALYZER, CHAT, EMBEDDING, RERANK, Role
+from chalicelib.settings.roles import ANALYZER, CHAT, EMBEDDING, RERANK, Role
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text())

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from chalicelib.errors import Conflict
-from chalicelib.ops.search.generations import begin_as, promote
+from chalicelib.ops.search.generations import Wanted, begin_as, promote
 from chalicelib.stores.accounts import users
 from chalicelib.stores.postgres.postgres import OperatorsDatabase
 from chalicelib.stores.postgres.tx import Tx
@@ -54,11 +54,12 @@ def move_index(
     ) not in EARLIER:
         return None
     model, dimensions = _model_of(settings)
+    wanted = [Wanted(model=model, dimensions=dimensions)]
     user_id = settings["ANONYMOUS_USER"]
 
     def begin(tx: Tx) -> str:
         users.ensure(tx, user_id)
-        return begin_as(tx, user_id, model=model, dimensions=dimensions)[0]
+        return begin_as(tx, user_id, wanted)[0]
 
     def move() -> None:
         with _operators(admin_url) as db:
@@ -68,7 +69,7 @@ def move_index(
                     if is_over.wait(_ASK_AGAIN_S):
                         return
                 try:
-                    promote(model, dimensions, db=db)
+                    promote(wanted, db=db)
                 except Conflict:  # a file has come that an earlier worker embedded
                     is_over.wait(_ASK_AGAIN_S)
                     continue

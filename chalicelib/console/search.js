@@ -41,7 +41,7 @@ async function list(request, before) {
   try {
     const { data } = await call("POST", path("search"), request, mine.signal);
     if (mine !== searching) return; // superseded while its answer was read
-    const partly = data.missing.length ? ", by words only just now" : "";
+    const partly = data.missing.includes("semantic") ? ", by words only just now" : "";
     const rows = [...before, ...data.data.map(hitRow)];
     $("hits").replaceChildren(...rows);
     $("found-count").textContent = (rows.length ? counted(rows.length + (data.has_more ? "+" : ""), "result") : "Nothing found") + partly;

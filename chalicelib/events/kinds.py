@@ -64,6 +64,7 @@ def _analyze(claim: Claim, time_left_s: TimeLeft) -> WriteResults | None:
         analyzer=MeteredAnalyzer(wiring.analyzer(), _meter(_owner_of_stage(claim))),
         limits=_limits(),
         time_left_s=time_left_s,
+        begins_pictures=wiring.settings().models.picture_embedder is None,
     )
 
 
@@ -72,7 +73,7 @@ def _embed(claim: Claim, time_left_s: TimeLeft) -> WriteResults | None:
         claim,
         db=wiring.pipeline_database(),
         embedder=MeteredEmbedder(wiring.embedder(), _meter(_owner_of_stage(claim))),
-        read_preview=lambda key: wiring.blobs().get(key),  # few stages' models see pictures
+        read_preview=_read_preview,
         time_left_s=time_left_s,
     )
 
@@ -97,6 +98,7 @@ def _reembed(claim: Claim, time_left_s: TimeLeft) -> Finish | None:
         claim,
         db=wiring.pipeline_database(),
         embedder=MeteredEmbedder(wiring.embedder(), _meter(_owner_of_run(claim))),
+        read_preview=_read_preview,
         time_left_s=time_left_s,
     )
 
@@ -132,7 +134,13 @@ def _reembed_steps() -> Steps:
     return reembed_steps(
         db=wiring.pipeline_database(),
         embedder_of=lambda claim: MeteredEmbedder(wiring.embedder(), _meter(_owner_of_run(claim))),
+        read_preview=_read_preview,
     )
+
+
+def _read_preview(key: str) -> bytes:
+    """Return an image's preview, for a model that sees pictures; few stages have one, and so need the bucket here."""
+    return wiring.blobs().get(key)
 
 
 def _owner_of_run(claim: Claim) -> Owner:

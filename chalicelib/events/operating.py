@@ -17,6 +17,7 @@ from chalicelib.events import contracts
 from chalicelib.ops.accounts import operate as accounts
 from chalicelib.ops.operations import audit, health, provision
 from chalicelib.ops.search import generations
+from chalicelib.settings.models import ModelSettings
 from chalicelib.wiring import operators
 
 log = logging.getLogger("collections.operate")
@@ -84,17 +85,29 @@ def _run(asked: Command, request_id: str) -> dict[str, Any]:
 
 
 def _generations(asked: Command) -> str:
-    models = wiring.settings().models
-    chosen = models.next_embedder
     return generations.run_command(
         asked.command,
         asked.email,
-        provider=chosen.provider if chosen else "",
-        model=chosen.model if chosen else "",
-        dimensions=models.next_dimensions,
+        wanted=wanted_models(wiring.settings().models),
         today=datetime.now(UTC).date(),
         db=operators.operators_database(),
     )
+
+
+def wanted_models(models: ModelSettings) -> list[generations.Wanted]:
+    """Return the models that are to have sets beside the live ones, by the settings."""
+    wanted = []
+    if chosen := models.next_embedder:
+        dimensions = models.next_dimensions
+        wanted.append(generations.Wanted(provider=chosen.provider, model=chosen.model, dimensions=dimensions))
+    if chosen := models.picture_embedder:
+        dimensions = models.picture_dimensions
+        wanted.append(
+            generations.Wanted(
+                kind="picture", provider=chosen.provider, model=chosen.model, dimensions=dimensions
+            )
+        )
+    return wanted
 
 
 def _doctor(owner_url: str) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class Analyzer(Protocol):
 
 
 class Pictured(Struct, frozen=True, kw_only=True):
-    """A text and a picture that get one vector together."""
+    """A text and a picture that get one vector together; the text may be ""."""
 
     text: str
     jpeg: bytes
@@ -83,7 +83,8 @@ class Embedder(Protocol):
     """Makes vectors, L2-normalised, so that a dot product is a cosine similarity.
 
     `sees_pictures`: it takes Pictured as well, into the space of its texts. `asked`: see Asked. `next` is the model
-    that the index is moved to, if any: both are configured while it is.
+    that the index is moved to, if any: both are configured while it is. `pictures` is the model that pictures have
+    vectors of in a space of their own, if any; texts are queries there.
     """
 
     asked: Asked
@@ -91,6 +92,7 @@ class Embedder(Protocol):
     dimensions: int
     sees_pictures: bool
     next: "Embedder | None"
+    pictures: "Embedder | None"
 
     def embed(
         self,

@@ -6,6 +6,7 @@
     chat       CHAT_PROVIDER: anthropic openai bedrock     CHAT_MODEL        CHAT_URL
                  none
     embedder   EMBEDDING_PROVIDER: voyage openai bedrock   EMBEDDING_MODEL   EMBEDDINGS_URL
+    pictures   PICTURE_EMBEDDING_PROVIDER: voyage none     PICTURE_EMBEDDING_MODEL, PICTURE_EMBEDDINGS_URL
     reranker   RERANK_PROVIDER: voyage cohere bedrock      RERANK_MODEL      RERANK_URL
                  none
 
@@ -21,35 +22,25 @@ from msgspec import Struct
 from chalicelib.errors import InvalidSetting
 from chalicelib.patterns import pattern
 from chalicelib.settings.readers import choice
-
-
-class Chosen(Struct, frozen=True, kw_only=True):
-    """A provider, its model, and its address if that is not the provider's own."""
-
-    provider: str
-    model: str
-    url: str | None = None
-
-
-class Role(Struct, frozen=True, kw_only=True):
-    """`defaults` has each provider's model; `of_url` is the provider that an address alone chooses."""
-
-    name: str
-    defaults: Mapping[str, str]
-    url: str
-    of_url: str
-
-    @property
-    def provider_variable(self) -> str:
-        return f"{self.name}_PROVIDER"
-
-    @property
-    def model_variable(self) -> str:
-        return f"{self.name}_MODEL"
+from chalicelib.settings.roles import (
+    ANALYZER,
+    CHAT,
+    EMBEDDING,
+    KEYS,
+    PICTURES,
+    RERANK,
+    ROLES,
+    Chosen,
+    Role,
+    chosen_for,
+)
 
 
 class ModelSettings(Struct, frozen=True, kw_only=True):
-    """Providers in the order they are asked. Without an analyzer or embedder, what needs it says so when it is used."""
+    """Providers in the order they are asked. Without an analyzer or embedder, what needs it says so when it is used.
+
+    `picture_embedder` makes vectors of pictures, in a set of their own, where the embedder sees none.
+    """
 
     analyzers: tuple[Chosen, ...]
     chats: tuple[Chosen, ...]
@@ -59,44 +50,10 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
     judges_answers: bool = False
     next_embedder: Chosen | None = None
     next_dimensions: int = 0
+    picture_embedder: Chosen | None = None
+    picture_dimensions: int = 0
 
 
-NOVA = "amazon.nova-2-lite-v1:0"
-KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY", "voyage": "VOYAGE_API_KEY"}
-ANALYZER = Role(
-    name="ANALYZER",
-    defaults={"anthropic": "claude-haiku-5-5", "openai": "gpt-5.4-mini", "bedrock": NOVA, "local": "local"},
-    url="ANALYZER_URL",
-    of_url="local",
-)
-CHAT = Role(
-    name="CHAT",
-    defaults={"anthropic": "claude-sonnet-5-5", "openai": "gpt-5.4-mini", "bedrock": NOVA, "none": ""},
-    url="CHAT_URL",
-    of_url="openai",
-)
-EMBEDDING = Role(
-    name="EMBEDDING",
-    defaults={
-        "voyage": "voyage-4",
-        "openai": "text-embedding-3-small",
-        "bedrock": "amazon.titan-embed-text-v2:0",
-    },
-    url="EMBEDDINGS_URL",
-    of_url="openai",
-)
-RERANK = Role(
-    name="RERANK",
-    defaults={
-        "voyage": "rerank-2.5",
-        "cohere": "rerank-v3.5",
-        "bedrock": "cohere.rerank-v3-5:0",
-        "none": "",
-    },
-    url="RERANK_URL",
-    of_url="cohere",
-)
-ROLES = (ANALYZER, CHAT, EMBEDDING, RERANK)
 EMBEDDER = (EMBEDDING.provider_variable, EMBEDDING.model_variable, EMBEDDING.url, "EMBEDDING_DIMENSIONS")
 VARIABLES = (
     *(name for role in ROLES for name in (role.provider_variable, role.model_variable, role.url)),
@@ -119,8 +76,7 @@ DIMENSIONS = {
 }
 OTHER_DIMENSIONS, MAX_DIMENSIONS = 1536, 4000
 _ON_BEDROCK = pattern(r"titan-embed-text-v2|cohere\.embed-")
-# Nova 2 is reached through an inference profile, which keeps requests within a part of the world where there is one.
-_PROFILES = {"us-": "us.", "eu-": "eu.", "ap-northeast-1": "jp.", "ap-northeast-3": "jp."}
+_SEES_PICTURES = pattern(r"multimodal")
 
 
 def choose_models(env: Mapping[str, str], *, local: bool, region: str) -> ModelSettings:
@@ -131,25 +87,28 @@ def choose_models(env: Mapping[str, str], *, local: bool, region: str) -> ModelS
         raise InvalidSetting(
             "NEXT_EMBEDDING_MODEL: must be another model than EMBEDDING_MODEL, or have other dimensions"
         )
-    chats = _chosen(env, CHAT, _writer_default(env, CHAT, local=local), region)
+    picture_embedder = _picture_embedder(env, embedder, region=region)
+    chats = chosen_for(env, CHAT, _writer_default(env, CHAT, local=local), region)
     judges_answers = choice(env, "JUDGE_ANSWERS", ("true", "false"), default="false") == "true"
     if judges_answers and not chats:
         raise InvalidSetting("JUDGE_ANSWERS: needs a chat model: set CHAT_PROVIDER")
     return ModelSettings(
-        analyzers=_chosen(env, ANALYZER, _writer_default(env, ANALYZER, local=local), region),
+        analyzers=chosen_for(env, ANALYZER, _writer_default(env, ANALYZER, local=local), region),
         chats=chats,
         judges_answers=judges_answers,
         embedder=embedder,
         embedding_dimensions=dimensions,
         next_embedder=next_embedder,
         next_dimensions=next_dimensions,
-        rerankers=_chosen(env, RERANK, "cohere" if env.get("RERANK_URL") else "none", region),
+        picture_embedder=picture_embedder,
+        picture_dimensions=DIMENSIONS[picture_embedder.model][0] if picture_embedder else 0,
+        rerankers=chosen_for(env, RERANK, "cohere" if env.get("RERANK_URL") else "none", region),
     )
 
 
 def _embedder(env: Mapping[str, str], *, local: bool, region: str) -> tuple[Chosen | None, int]:
     """Return the embedder, None without one, and its dimensions."""
-    embedders = _chosen(env, EMBEDDING, _embedding_default(env, local=local), region)
+    embedders = chosen_for(env, EMBEDDING, _embedding_default(env, local=local), region)
     if len(embedders) > 1:
         raise InvalidSetting("EMBEDDING_PROVIDER: must be one: vectors of two models cannot be compared")
     embedder = embedders[0] if embedders else None
@@ -173,6 +132,28 @@ def _next_embedder(env: Mapping[str, str], *, local: bool, region: str) -> tuple
     if found is None:
         raise InvalidSetting("NEXT_EMBEDDINGS_URL: must be set, or NEXT_EMBEDDING_PROVIDER")
     return found, dimensions
+
+
+def _picture_embedder(env: Mapping[str, str], embedder: Chosen | None, *, region: str) -> Chosen | None:
+    """Return the embedder that pictures have beside that of texts; None unless PICTURE_EMBEDDING_PROVIDER is set."""
+    chosen = chosen_for(env, PICTURES, "none", region)
+    if not chosen:
+        unused = next((name for name in (PICTURES.model_variable, PICTURES.url) if env.get(name)), None)
+        if unused:
+            raise InvalidSetting(f"{unused}: needs {PICTURES.provider_variable}")
+        return None
+    if len(chosen) > 1:
+        raise InvalidSetting(
+            f"{PICTURES.provider_variable}: must be one: vectors of two models cannot be compared"
+        )
+    if chosen[0].model not in DIMENSIONS or not _SEES_PICTURES.search(chosen[0].model):
+        known = ", ".join(model for model in DIMENSIONS if _SEES_PICTURES.search(model))
+        raise InvalidSetting(f"{PICTURES.model_variable}: must be a model that sees pictures: {known}")
+    if embedder and _SEES_PICTURES.search(embedder.model):
+        raise InvalidSetting(
+            f"{PICTURES.provider_variable}: is for a model of texts alone; {embedder.model} sees pictures itself"
+        )
+    return chosen[0]
 
 
 def _writer_default(env: Mapping[str, str], role: Role, *, local: bool) -> str:
@@ -200,50 +181,6 @@ def _embedding_default(env: Mapping[str, str], *, local: bool) -> str:
     return next(keyed, "bedrock")
 
 
-def _chosen(env: Mapping[str, str], role: Role, default: str, region: str) -> tuple[Chosen, ...]:
-    variable = role.provider_variable
-    providers = _words(env.get(variable) or default)
-    if providers == ["none"] and ("none" in role.defaults or not env.get(variable)):
-        return ()
-    wrong = [provider for provider in providers if provider not in role.defaults]
-    if wrong or len(set(providers)) != len(providers) or "none" in providers:
-        raise InvalidSetting(f"{variable}: must be of {', '.join(role.defaults)}, each once")
-    models = _words(env.get(role.model_variable) or "")
-    if len(models) > len(providers):
-        raise InvalidSetting(f"{role.model_variable}: has more models than {variable} has providers")
-    url = env.get(role.url) or None
-    if providers[0] == "bedrock" and url:
-        raise InvalidSetting(f"{role.url}: is not for bedrock, which is asked in AWS_REGION")
-    if "local" in providers and (url is None or providers != ["local"]):
-        raise InvalidSetting(f"{role.url}: must be set for local, which stands alone in {variable}")
-    if url and providers[0] in ("openai", "cohere") and not models:
-        raise InvalidSetting(
-            f"{role.model_variable}: must be set, to a model that the server at {role.url} has"
-        )
-    found = []
-    for place, provider in enumerate(providers):
-        own_url = url if place == 0 else None
-        _require_key(env, provider, role, url=own_url)
-        model = models[place] if place < len(models) else _default_model(role, provider, region)
-        found.append(Chosen(provider=provider, model=model, url=own_url))
-    return tuple(found)
-
-
-def _require_key(env: Mapping[str, str], provider: str, role: Role, *, url: str | None) -> None:
-    name = "RERANK_API_KEY" if provider == "cohere" else KEYS.get(provider)
-    keyless = url is not None and provider in ("openai", "cohere")  # a server of one's own may want none
-    if name and not env.get(name) and not keyless:
-        raise InvalidSetting(f"{name}: must be set for {role.provider_variable} {provider}")
-
-
-def _default_model(role: Role, provider: str, region: str) -> str:
-    model = role.defaults[provider]
-    if model != NOVA:
-        return model
-    prefix = next((prefix for start, prefix in _PROFILES.items() if region.startswith(start)), "global.")
-    return prefix + model
-
-
 def _dimensions(env: Mapping[str, str], model: str) -> int:
     known = DIMENSIONS.get(model)
     text = env.get("EMBEDDING_DIMENSIONS") or str(known[0] if known else OTHER_DIMENSIONS)
@@ -254,7 +191,3 @@ def _dimensions(env: Mapping[str, str], model: str) -> int:
             f"EMBEDDING_DIMENSIONS: must be one of {', '.join(map(str, sorted(known)))} for {model}"
         )
     return int(text)
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in (part.strip() for part in text.split(",")) if word]

@@ -19,7 +19,7 @@ from chalicelib.providers.models.rerankers import COHERE_URL, HostedReranker, Ht
 from chalicelib.providers.models.voyage import VOYAGE_URL, VoyageEmbeddings, VoyageMultimodal
 from chalicelib.providers.models.writing import Writer
 from chalicelib.settings import Settings
-from chalicelib.settings.models import Chosen
+from chalicelib.settings.roles import Chosen
 
 KeyRefused = Callable[[], None]  # called when a provider refuses our key
 
@@ -42,10 +42,14 @@ def make_embedder(settings: Settings, on_key_refused: KeyRefused = lambda: None)
     if chosen is None:
         raise Misconfigured("No embedder is configured: set EMBEDDING_PROVIDER.", code="no_embedder")
     models = settings.models
-    following = None
+    following = pictures = None
     if models.next_embedder is not None:
         following = _embedder(models.next_embedder, models.next_dimensions, settings, on_key_refused)
-    return _embedder(chosen, models.embedding_dimensions, settings, on_key_refused, following)
+    if models.picture_embedder is not None:
+        pictures = _embedder(models.picture_embedder, models.picture_dimensions, settings, on_key_refused)
+    return _embedder(
+        chosen, models.embedding_dimensions, settings, on_key_refused, next=following, pictures=pictures
+    )
 
 
 def _embedder(
@@ -53,10 +57,10 @@ def _embedder(
     dimensions: int,
     settings: Settings,
     on_key_refused: KeyRefused,
-    following: Embedder | None = None,
+    **beside: Embedder | None,
 ) -> HostedEmbedder:
     api = Providers([_embedding_api(chosen, dimensions, settings, on_key_refused)])
-    return HostedEmbedder(api, dimensions=dimensions, next=following)
+    return HostedEmbedder(api, dimensions=dimensions, **beside)
 
 
 def make_reranker(settings: Settings, on_key_refused: KeyRefused = lambda: None) -> Reranker:

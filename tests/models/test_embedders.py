@@ -11,7 +11,8 @@ from PIL import Image
 from chalicelib import wiring
 from chalicelib.errors import Misconfigured, Unavailable
 from chalicelib.model.search.filters import Filters
-from chalicelib.ops.search.rank import prepare_query, rank_pages
+from chalicelib.ops.search.prepare import prepare_query
+from chalicelib.ops.search.rank import rank_pages
 from chalicelib.providers import Pictured, Usage
 from chalicelib.providers.models.embedder import HostedEmbedder, split_texts
 from chalicelib.providers.models.embeddings_openai import OpenAIEmbeddings

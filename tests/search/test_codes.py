@@ -205,7 +205,7 @@ def test_a_generation_brings_its_codes_and_takes_them_along(
 ) -> None:
     def begin(tx: Tx) -> tuple[int, int]:
         made = index.ensure_set(tx, model="next", dimensions=DIMENSIONS)
-        return made, generations.begin(tx, made)
+        return made, generations.begin(tx, [made])
 
     next_set, generation = operators.transact_as_operator(begin)
     fill(admin_url, next_set)

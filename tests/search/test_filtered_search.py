@@ -80,6 +80,7 @@ class Asking:
     model: str = "test"
     dimensions: int = DIMENSIONS
     next: None = None
+    pictures: None = None
 
     def embed(self, texts: Sequence[str], *, timeout_s: float, **_: Any) -> list[list[float]]:
         return [self.vector for _ in texts]

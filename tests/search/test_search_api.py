@@ -173,7 +173,10 @@ def test_a_pictures_text_is_shown_before_what_is_said_about_it(world: World, api
     for name in ("wheel", "bare wheel"):
         world.ingest(f"alice/{name}.jpg", jpeg(size=(40, 40 + len(name))))
     ((caption,),) = world.sql("SELECT text FROM chunks WHERE source = 'caption' AND item_id = 'wheel'")
-    for query, shown in ((caption, {"wheel": "ocr", "bare wheel": "caption"}), ("photo", {"wheel": "caption"})):
+    for query, shown in (
+        (caption, {"wheel": "ocr", "bare wheel": "caption"}),
+        ("photo", {"wheel": "caption"}),
+    ):
         hits = api("POST", SEARCH, {**ALL, "query": query})[1]["data"]  # as near to the caption as can be
         assert {hit["item_id"]: hit["source"] for hit in hits}.items() >= shown.items()
 

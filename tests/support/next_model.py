@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from chalicelib import wiring
+from chalicelib.events.operating import wanted_models
 from chalicelib.ops.search import generations
 from chalicelib.stores.postgres.postgres import OperatorsDatabase
 from tests.support.world import World
@@ -43,14 +44,10 @@ class Moving:
         wiring.embedder.forget()
 
     def command(self, name: str) -> str:
-        models = wiring.settings().models
-        chosen = models.next_embedder
         return generations.run_command(
             name,
             ADMIN,
-            provider="openai",
-            model=chosen.model if chosen else "",
-            dimensions=models.next_dimensions,
+            wanted=wanted_models(wiring.settings().models),
             today=date(2026, 11, 26),
             db=self.operators,
         )

@@ -242,7 +242,7 @@ def test_names_and_units(used: dict[str, Any], expected: str) -> None:
 
 
 def test_every_default_model_has_a_price() -> None:
-    from chalicelib.settings.models import NOVA, ROLES
+    from chalicelib.settings.roles import NOVA, ROLES
 
     regions = ["", "us.", "eu.", "jp.", "global."]
     for role in ROLES:

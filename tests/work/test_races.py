@@ -74,7 +74,7 @@ def test_a_late_embedder_keeps_no_vector(world: World) -> None:
     real = wiring.embedder()
 
     class Slow:
-        model, dimensions, next = real.model, real.dimensions, None
+        model, dimensions, next, pictures = real.model, real.dimensions, None, None
 
         def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
             expire_leases(world)

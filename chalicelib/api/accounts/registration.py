@@ -16,7 +16,7 @@ from chalicelib.model.ingest.files import KIND_OF_MEDIA_TYPE, PARTS_ABOVE_BYTES,
 from chalicelib.model.jobs.kinds import KINDS
 from chalicelib.ops.accounts import accounts
 from chalicelib.settings import VERSION, Settings
-from chalicelib.settings.models import Chosen
+from chalicelib.settings.roles import Chosen
 
 routes = Routes("accounts")
 
@@ -76,12 +76,14 @@ class Providers(msgspec.Struct, frozen=True, kw_only=True):
     """Providers in use. Of the models of a role the first is asked, and the next when it is away.
 
     Without `chat`, answers are quotes; without `rerank`, search keeps its own order. Vectors have
-    `embedding_dimensions` numbers. Tokens of `oidc_issuer` are accepted.
+    `embedding_dimensions` numbers. `pictures` makes those of images, if another model does than for texts. Tokens of
+    `oidc_issuer` are accepted.
     """
 
     analyzer: list[ModelInUse]
     embedding: list[ModelInUse]
     embedding_dimensions: int
+    pictures: list[ModelInUse]
     chat: list[ModelInUse]
     rerank: list[ModelInUse]
     oidc_issuer: str | None
@@ -156,6 +158,7 @@ def _providers(settings: Settings) -> Providers:
         analyzer=_in_use(models.analyzers),
         embedding=_in_use(() if models.embedder is None else (models.embedder,)),
         embedding_dimensions=models.embedding_dimensions,
+        pictures=_in_use(() if models.picture_embedder is None else (models.picture_embedder,)),
         chat=_in_use(models.chats),
         rerank=_in_use(models.rerankers),
         oidc_issuer=settings.oidc_issuer,

@@ -11,7 +11,8 @@ from chalicelib.api.http.routes import Request, Response, Routes
 from chalicelib.errors import CollectionsError
 from chalicelib.ops.operations import health
 from chalicelib.settings import VERSION
-from chalicelib.settings.models import Chosen, ModelSettings
+from chalicelib.settings.models import ModelSettings
+from chalicelib.settings.roles import Chosen
 
 log = logging.getLogger("collections")
 routes = Routes("health")
@@ -99,13 +100,15 @@ def _health() -> Health:
     )
     models = _models(settings.models, keyless_chat=settings.environment == "local")
     checks |= {role: "ok" if said else "not_configured" for role, said in models.items()}
+    seers = settings.models.picture_embedder
+    pictures = {"pictures": _named([seers] if seers else [])}  # no stage needs them
     healthy = all(answer == "ok" for answer in checks.values())
     return Health(
         status="healthy" if healthy else "degraded",
         environment=settings.environment,
         version=VERSION,
         checks=checks,
-        parts={**PARTS, **{role: said or "none" for role, said in models.items()}},
+        parts={**PARTS, **{role: said or "none" for role, said in (models | pictures).items()}},
     )
 
 

@@ -91,7 +91,7 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
     has_more: bool
     next: str | None
     weaker: int
-    missing: list[Literal["semantic", "reranker"]]
+    missing: list[Literal["semantic", "pictures", "reranker"]]
     facets: Facets | None
 
 

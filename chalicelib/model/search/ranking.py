@@ -21,6 +21,7 @@ _WEAK_WEIGHT = 0.25
 _LEAST_COVERAGE, _LEAST_COVERAGE_ALONE = 0.75, 0.5
 _LEAST_COVERAGE_SHOWN = 0.4
 _LEAST_COSINE_OF_UNKNOWN, _LEAST_COVERAGE_OF_UNKNOWN = 0.42, 0.25
+_LEAST_COSINE_OF_PICTURES = 0.3  # of a text and what an image shows; no model's was measured (docs/search.md)
 RELEVANT = 0.5  # the least relevance of a page that a search shows
 
 
@@ -140,12 +141,34 @@ def relevance(
 
 def nearness(cosine: float, coverage: float, model: str | None, query: str) -> float:
     """Return the cosine scaled to 0..1, so that the model's bound is RELEVANT; 0 where the cosine shows nothing."""
+    is_known = find_embedding_model(model).least_cosine is not None
+    if not is_known and coverage < _LEAST_COVERAGE_OF_UNKNOWN:
+        return 0.0
+    return _scaled(cosine, _bound_of(model, query))
+
+
+def nearness_of_picture(cosine: float) -> float:
+    """Return the cosine of a text with what an image shows, scaled to 0..1 so that the bound is RELEVANT."""
+    return _scaled(cosine, _LEAST_COSINE_OF_PICTURES)
+
+
+def cosine_as_near(cosine: float, *, model: str | None, query: str) -> float:
+    """Return the cosine that texts have in the space of `model` when they are as near as an image with this cosine.
+
+    Cosines of two spaces are not on one scale: they are brought to that of the texts by the bounds of both.
+    """
+    near, bound = nearness_of_picture(cosine), _bound_of(model, query)
+    if near < RELEVANT:
+        return bound * near / RELEVANT
+    return bound + (1 - bound) * (near - RELEVANT) / (1 - RELEVANT)
+
+
+def _bound_of(model: str | None, query: str) -> float:
+    """Return the least cosine of a relevant text; of a model that was not measured, the one that stands in."""
     known = find_embedding_model(model)
-    if known.least_cosine is None:
-        return _scaled(cosine, _LEAST_COSINE_OF_UNKNOWN) if coverage >= _LEAST_COVERAGE_OF_UNKNOWN else 0.0
     if known.least_cosine_abroad is not None and language_of(query) not in ("en", None):
-        return _scaled(cosine, known.least_cosine_abroad)
-    return _scaled(cosine, known.least_cosine)
+        return known.least_cosine_abroad
+    return _LEAST_COSINE_OF_UNKNOWN if known.least_cosine is None else known.least_cosine
 
 
 def _scaled(value: float, bound: float) -> float:

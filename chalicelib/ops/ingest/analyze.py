@@ -45,10 +45,12 @@ def analyze_item(
     analyzer: Analyzer,
     limits: FileLimits,
     time_left_s: Callable[[], float],
+    begins_pictures: bool = True,
 ) -> WriteResults | None:
     """Ask the analyzer for each scanned page's text and for the item's analysis. Return the function that stores them.
 
-    Return None when time runs out between pages; the next call continues there.
+    Return None when time runs out between pages; the next call continues there. `begins_pictures`: the analyzer's
+    vectors of images are kept; else only where its set is there already, as an embedder's set is the first one.
     """
     ref = claim.ref
     scans_are_read = read_scans(
@@ -75,7 +77,7 @@ def analyze_item(
     )
     analysis = analyzer.analyze(request, timeout_s=time_left_s())
     log.info("analysis complete")
-    return lambda tx: _write_analysis(tx, ref, item, analysis)
+    return lambda tx: _write_analysis(tx, ref, item, analysis, begins_pictures)
 
 
 def caption(item: StoredItem, analysis: Analysis) -> str:
@@ -92,13 +94,17 @@ def caption(item: StoredItem, analysis: Analysis) -> str:
     return said.strip()
 
 
-def _write_analysis(tx: Tx, ref: ItemRef, item: StoredItem, analysis: Analysis) -> None:
+def _write_analysis(
+    tx: Tx, ref: ItemRef, item: StoredItem, analysis: Analysis, begins_pictures: bool
+) -> None:
     index.remove_item(tx, ref)
     chunks.delete(tx, ref, ["caption"])
     items.insert_analysis(tx, ref, analysis)
     described = Page(number=1, text=caption(item, analysis))
     chunks.insert(tx, ref, "caption", chunk_pages([described]))
     if item.kind == "image" and analysis.picture:
-        index.add_picture(tx, ref, model=analysis.picture_model, vector=analysis.picture)
+        index.add_picture(
+            tx, ref, model=analysis.picture_model, vector=analysis.picture, begins_set=begins_pictures
+        )
     if item.kind == "image":
         chunks.replace_page(tx, ref, Page(number=1, text=analysis.text_in_image))

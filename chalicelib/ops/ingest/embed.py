@@ -1,6 +1,7 @@
 """Embed an item's chunks and index its pages.
 
 With a model that sees pictures, an image's caption is embedded together with the image: it is found by what it shows.
+With another one, the image may have a vector by itself (ops/ingest/embed_picture.py).
 """
 
 import logging
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.model.library.items import ItemRef
 from chalicelib.model.work.tasks import Claim
+from chalicelib.ops.ingest.embed_picture import embed_picture, find_unseen
 from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers import Embedder, Pictured, models_of
 from chalicelib.stores.ingest import chunks
@@ -61,6 +63,14 @@ def embed_item(
             return None
         _keep(claim, [_index_of(ref, run)], db=db)
     left += [_index_of(ref, run) for run in pages[-1:]]
+    pictures = embedder.pictures
+    if pictures and read_preview and (unseen := find_unseen(ref, pictures, db=db)):
+        _keep(claim, left, db=db)  # the image is found by its text, whatever becomes of its picture
+        if time_left_s() < RESERVE_S:
+            return None
+        return embed_picture(
+            claim, unseen, pictures=pictures, time_left_s=time_left_s, read_preview=read_preview
+        )
     return lambda tx: _write_all(tx, left)
 
 

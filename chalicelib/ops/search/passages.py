@@ -11,7 +11,8 @@ from chalicelib.model.library.page_text import join_chunks
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.search.joining import Piece, join_best, score_pieces
 from chalicelib.model.search.passages import PageChunk
-from chalicelib.ops.search.rank import PreparedQuery, Ranking, rank_pages, rerank, with_live_model
+from chalicelib.ops.search.prepare import PreparedQuery, with_live_model
+from chalicelib.ops.search.rank import Ranking, rank_pages, rerank
 from chalicelib.providers import Embedder, Reranker
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.search import lookup

@@ -1,8 +1,7 @@
 """Ranks a user's pages for a query: BM25 over pages and exact cosine over chunks, fused (model/ranking)."""
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,55 +9,24 @@ from msgspec.structs import replace
 from chalicelib import errors
 from chalicelib.model.search import ranking
 from chalicelib.model.search.filters import Filters
-from chalicelib.model.search.lexical import for_tsvector
 from chalicelib.model.search.passages import NearChunk
-from chalicelib.model.search.ranking import Fused, Mode
-from chalicelib.providers import Embedder, Reranker, models_of
+from chalicelib.model.search.ranking import Fused
+from chalicelib.ops.search.prepare import WITHOUT_MODEL, OtherGeneration, PreparedQuery
+from chalicelib.providers import Reranker
 from chalicelib.stores.postgres.tx import Tx
-from chalicelib.stores.search import generations, lookup
+from chalicelib.stores.search import lookup
 from chalicelib.stores.search.lookup import Chosen, Page, SearchScope
 
-if TYPE_CHECKING:
-    from chalicelib.stores.postgres.postgres import Database
-
-T = TypeVar("T")
-PROMOTIONS = 10  # within one search; more than one is an operator who goes back and forth
 log = logging.getLogger("collections.search")
-# Too long for the model, it is not available, or it may cost no more: the search goes on without it.
-WITHOUT_MODEL = (errors.InvalidInput, errors.Unavailable, errors.BudgetSpent)
-EMBED_TIMEOUT_S = 5.0
 RERANK_TIMEOUT_S = 5.0
-
-
-class PreparedQuery(Struct, frozen=True, kw_only=True):
-    """A query ready to be looked up: its words, its vector, and the (model, dimensions) that made the vector.
-
-    `vector` is None in mode "lexical", and when the embedder was not available; `missing` then names it. `others` are
-    the models that are configured beside it.
-    """
-
-    text: str
-    words: str
-    mode: Mode
-    vector: list[float] | None
-    model: tuple[str, int]
-    missing: tuple[str, ...]
-    others: tuple[tuple[str, int], ...] = ()
-
-
-class OtherGeneration(Exception):
-    """Another model's set is live than the one that embedded the query, and that model is configured too."""
-
-    def __init__(self, model: tuple[str, int]) -> None:
-        super().__init__(model)
-        self.model = model
 
 
 class Ranking(Struct, frozen=True, kw_only=True):
     """Pages, best first.
 
     `vector` is the query's vector, None if vectors were not used. `best_chunk` has the best chunk by vectors of each
-    page. `coverage` has, for each page found by words, the share of the query's weight that its words have.
+    page. `coverage` has, for each page found by words, the share of the query's weight that its words have. `shown`
+    has how near, 0..1, what an image shows is to the query.
     """
 
     scope: SearchScope
@@ -69,6 +37,7 @@ class Ranking(Struct, frozen=True, kw_only=True):
     semantic_weight: float
     missing: tuple[str, ...]
     query: str
+    shown: Mapping[Page, float] = {}
 
     def relevance(self, hit: Fused[Page]) -> float:
         """Return how relevant the page is to the query, 0..1; from ranking.RELEVANT on it is relevant."""
@@ -76,69 +45,13 @@ class Ranking(Struct, frozen=True, kw_only=True):
         far = 0.0 if self.semantic_weight else None
         cosine = far if hit.semantic_score is None else hit.semantic_score
         coverage = self.coverage.get(hit.key)
-        return ranking.relevance(
+        by_text = ranking.relevance(
             semantic_score=cosine, coverage=coverage, model=self.scope.model, query=self.query
         )
+        return max(by_text, self.shown.get(hit.key, 0.0))
 
     def chosen(self, hits: Sequence[Fused[Page]]) -> list[Chosen]:
         return [(*hit.key, self.best_chunk.get(hit.key)) for hit in hits]
-
-
-def with_live_model(
-    query: str,
-    answer: Callable[[PreparedQuery], T],
-    *,
-    embedder: Embedder,
-    mode: Mode = "hybrid",
-    db: "Database",
-) -> T:
-    """Return what `answer` makes of the query, embedded by the model whose set is live.
-
-    When a generation is promoted in between, `answer` is called again with the other model's vector: no search mixes
-    two generations.
-    """
-    chosen = embedder
-    if embedder.next is not None:
-        chosen = _of_model(embedder, db.transact("", generations.find_live_model))
-    for _ in range(PROMOTIONS):
-        try:
-            return answer(prepare_query(query, embedder=chosen, mode=mode, all_models=models_of(embedder)))
-        except OtherGeneration as other:
-            chosen = _of_model(embedder, other.model)
-    raise errors.Unavailable("The search index is being changed; try again soon.", code="index_changing")
-
-
-def _of_model(embedder: Embedder, model: tuple[str, int] | None) -> Embedder:
-    found = (each for each in models_of(embedder) if (each.model, each.dimensions) == model)
-    return next(found, embedder)
-
-
-def prepare_query(
-    query: str, *, embedder: Embedder, mode: Mode = "hybrid", all_models: Sequence[Embedder] = ()
-) -> PreparedQuery:
-    """Embed the query. Without the embedder the search goes on by words alone, and `missing` says so.
-
-    Raise Unavailable, BudgetSpent, or InvalidInput for a query that is too long to embed, in mode "semantic".
-    """
-    vector: list[float] | None = None
-    missing: tuple[str, ...] = ()
-    if mode != "lexical":
-        try:
-            vector = embedder.embed([query], purpose="query", timeout_s=EMBED_TIMEOUT_S)[0]
-        except WITHOUT_MODEL as error:
-            if mode == "semantic":
-                raise
-            log.warning("searching by words alone", extra={"error": error.code})
-            missing = ("semantic",)
-    return PreparedQuery(
-        text=query,
-        words=for_tsvector(query),
-        mode=mode,
-        vector=vector,
-        model=(embedder.model, embedder.dimensions),
-        missing=missing,
-        others=tuple((each.model, each.dimensions) for each in all_models if each is not embedder),
-    )
 
 
 def rank_pages(tx: Tx, user_id: str, question: PreparedQuery, *, filters: Filters) -> Ranking | None:
@@ -170,11 +83,34 @@ def rank_pages(tx: Tx, user_id: str, question: PreparedQuery, *, filters: Filter
     nearest: list[NearChunk] = []
     if vector is not None and weight:
         nearest = lookup.list_semantic(tx, scope, vector, filters=filters, depth=ranking.NEAREST_CHUNKS)
-    if not nearest and question.mode != "semantic":
+    shown: list[NearChunk] | None = []
+    if vector is not None and weight and question.picture is not None:
+        shown = _list_shown(tx, scope, question, filters)
+        missing = missing if shown is not None else (*missing, "pictures")
+    if not nearest and not shown and question.mode != "semantic":
         weight = 0.0
     return fuse_pages(
-        scope, lexical, nearest, weight=weight, vector=vector, missing=missing, query=question.text
+        scope,
+        lexical,
+        nearest,
+        weight=weight,
+        vector=vector,
+        missing=missing,
+        query=question.text,
+        shown=shown or (),
     )
+
+
+def _list_shown(
+    tx: Tx, scope: SearchScope, question: PreparedQuery, filters: Filters
+) -> list[NearChunk] | None:
+    """Return the captions of the images that show what is looked for; None where another model's set is live."""
+    pictures = lookup.find_pictures(tx, scope)
+    if pictures is None or question.picture is None:
+        return []
+    if (pictures.model, pictures.dimensions) != question.picture_model:
+        return None
+    return lookup.list_semantic(tx, pictures, question.picture, filters=filters, depth=ranking.DEPTH)
 
 
 def fuse_pages(
@@ -186,10 +122,17 @@ def fuse_pages(
     vector: list[float] | None = None,
     missing: tuple[str, ...] = (),
     query: str = "",
+    shown: Sequence[NearChunk] = (),
 ) -> Ranking:
-    """Fuse pages found by words and chunks found by meaning. `weight` (0..1) is the share of the chunks."""
-    page_of: dict[int, Page] = {chunk.chunk_id: (chunk.item_id, chunk.page) for chunk in nearest}
+    """Fuse pages found by words and chunks found by meaning. `weight` (0..1) is the share of the chunks.
+
+    `shown` are captions whose images are near, in the space of pictures: a chunk counts by the better one of both.
+    """
+    page_of: dict[int, Page] = {chunk.chunk_id: (chunk.item_id, chunk.page) for chunk in (*nearest, *shown)}
     cosines: dict[int, float] = {chunk.chunk_id: chunk.score for chunk in nearest}
+    for chunk in shown:
+        as_near = ranking.cosine_as_near(chunk.score, model=scope.model, query=query)
+        cosines[chunk.chunk_id] = max(cosines.get(chunk.chunk_id, -1.0), as_near)
     best = ranking.best_children(cosines, page_of.__getitem__)
     semantic = {page: cosine for page, (_, cosine) in list(best.items())[: ranking.DEPTH]}
     words = {page: score for page, (score, _) in lexical.items()}
@@ -202,6 +145,7 @@ def fuse_pages(
         semantic_weight=weight,
         missing=missing,
         query=query,
+        shown={page_of[chunk.chunk_id]: ranking.nearness_of_picture(chunk.score) for chunk in shown},
     )
 
 

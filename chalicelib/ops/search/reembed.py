@@ -1,5 +1,7 @@
 """Fill an embedding set beside the live one, and compare the two. Searches go on with the live one meanwhile.
 
+Pictures are embedded in the same way by the model that is configured for them. Its set may be live, and have gaps.
+
 A chunk that has its vector is done: so the work goes on after a crash where it was. New items land in both sets by
 themselves (ops/ingest/embed.py), as long as both models are configured. Nothing is promoted here: an operator does.
 """
@@ -13,11 +15,12 @@ from chalicelib.errors import Misconfigured
 from chalicelib.model.search.filters import Filters
 from chalicelib.model.work.tasks import Claim
 from chalicelib.ops.work.engine import Finish, Finished
-from chalicelib.providers import Embedder, models_of
+from chalicelib.providers import Embedder, Pictured, models_of
 from chalicelib.stores.operations import sweeps
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.search import generations, index, lookup
 from chalicelib.stores.search.generations import Judged
+from chalicelib.stores.search.index import SetKind
 from chalicelib.stores.search.lookup import SearchScope
 from chalicelib.stores.work import tasks
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("collections.search")
 BATCH = 64
+PICTURES_AT_ONCE = 8  # in memory
 RESERVE_S = 5.0  # no batch is started with less time than this
 COMPARE_S = 30.0  # a comparison is started with at least this time
 COMPARED_USERS = 20
@@ -34,42 +38,85 @@ DEPTH = 10
 NEAREST_CHUNKS = 100
 
 Vectors = list[list[float]]
+TimeLeft = Callable[[], float]
+ReadPreview = Callable[[str], bytes]
+# Returns (chunk, what its vector is of) for the user's next chunks behind an id.
+Find = Callable[[str, int], list[tuple[int, str | Pictured]]]
 
 
 def reembed(
-    claim: Claim, *, db: "Database", embedder: Embedder, time_left_s: Callable[[], float]
+    claim: Claim, *, db: "Database", embedder: Embedder, read_preview: ReadPreview, time_left_s: TimeLeft
 ) -> Finish | None:
-    """Embed all users' chunks that have no vector in the set of claim.input's model; then compare.
+    """Embed what has no vector in the set of claim.input's model, and pictures that have none; then compare the texts.
 
     Return None when time runs out; the next call goes on there. Raise Misconfigured when the model is not configured.
     """
+    output = {"generation_id": claim.input["generation_id"]}
+    if embedder.pictures and not fill_pictures(
+        claim, embedder.pictures, read_preview=read_preview, db=db, time_left_s=time_left_s
+    ):
+        return None
+    if claim.input["model"] is None:
+        return lambda tx: Finished(output=output)
     wanted = (claim.input["model"], claim.input["dimensions"])
     model = next((each for each in models_of(embedder) if (each.model, each.dimensions) == wanted), None)
     if model is None:
         raise Misconfigured(f"{wanted[0]} is not configured: set NEXT_EMBEDDING_MODEL.", code="no_embedder")
-    set_id = db.transact(claim.user_id, lambda tx: ensure_set_of(tx, model))
-    if not fill_set(claim, set_id, db=db, model=model, time_left_s=time_left_s) or time_left_s() < COMPARE_S:
+    if not fill_texts(claim, model, db=db, time_left_s=time_left_s) or time_left_s() < COMPARE_S:
         return None
-    compared = compare_sets(set_id, db=db, embedder=embedder, model=model, time_left_s=time_left_s)
-    output = {"generation_id": claim.input["generation_id"], "set_id": set_id, "compared": compared}
+    set_id, compared = compare_sets(claim, db=db, embedder=embedder, model=model, time_left_s=time_left_s)
+    output |= {"set_id": set_id, "compared": compared}
     return lambda tx: Finished(output=output)
 
 
-def ensure_set_of(tx: Tx, model: Embedder) -> int:
-    return index.ensure_set(tx, model=model.model, dimensions=model.dimensions)
+def fill_texts(claim: Claim, model: Embedder, *, db: "Database", time_left_s: TimeLeft) -> bool:
+    """Embed all users' chunks that have no vector of this model; return False when time runs out."""
+    set_id = _ensure_set(claim, model, "text", db=db)
+
+    def find(user_id: str, after: int) -> list[tuple[int, str | Pictured]]:
+        unfilled = db.transact(
+            user_id,
+            lambda tx: generations.list_unfilled(tx, user_id, set_id=set_id, after=after, limit=BATCH),
+        )
+        return [*unfilled]
+
+    return _fill_set(claim, set_id, find, model=model, db=db, time_left_s=time_left_s)
 
 
-def fill_set(
-    claim: Claim, set_id: int, *, db: "Database", model: Embedder, time_left_s: Callable[[], float]
+def fill_pictures(
+    claim: Claim, model: Embedder, *, db: "Database", read_preview: ReadPreview, time_left_s: TimeLeft
 ) -> bool:
-    """Embed all users' chunks that have no vector in the set; return False when time runs out.
+    """Embed all users' images that have no vector of this model; return False when time runs out."""
+    set_id = _ensure_set(claim, model, "picture", db=db)
+
+    def find(user_id: str, after: int) -> list[tuple[int, str | Pictured]]:
+        unseen = db.transact(
+            user_id,
+            lambda tx: index.list_unseen(tx, user_id, set_id=set_id, after=after, limit=PICTURES_AT_ONCE),
+        )
+        return [(each.chunk_id, Pictured(text="", jpeg=read_preview(each.preview_key))) for each in unseen]
+
+    return _fill_set(claim, set_id, find, model=model, db=db, time_left_s=time_left_s)
+
+
+def _ensure_set(claim: Claim, model: Embedder, kind: SetKind, *, db: "Database") -> int:
+    return db.transact(
+        claim.user_id,
+        lambda tx: index.ensure_set(tx, model=model.model, dimensions=model.dimensions, kind=kind),
+    )
+
+
+def _fill_set(
+    claim: Claim, set_id: int, find: Find, *, model: Embedder, db: "Database", time_left_s: TimeLeft
+) -> bool:
+    """Embed what `find` returns of each user, until it returns nothing; return False when time runs out.
 
     Called again it goes on there, and after the end it looks at all users again.
     """
     cursor = f"reembed {set_id}"
     done = db.transact_as_system(lambda tx: sweeps.get_position(tx, cursor))
     while user_id := db.transact_as_system(lambda tx, done=done: generations.find_next_user(tx, after=done)):  # type: ignore[misc]
-        if not _fill(claim, user_id, set_id, db=db, model=model, time_left_s=time_left_s):
+        if not _fill(claim, user_id, set_id, find, db=db, model=model, time_left_s=time_left_s):
             return False
         done = user_id
         db.transact_as_system(lambda tx, done=done: sweeps.set_position(tx, cursor, done))  # type: ignore[misc]
@@ -81,30 +128,24 @@ def _fill(
     claim: Claim,
     user_id: str,
     set_id: int,
+    find: Find,
     *,
     db: "Database",
     model: Embedder,
-    time_left_s: Callable[[], float],
+    time_left_s: TimeLeft,
 ) -> bool:
     """Embed what the user's chunks want; return False when time runs out. Raise LeaseLost when it is cancelled."""
     after = 0
-    while True:
-        unfilled = db.transact(
-            user_id,
-            lambda tx, after=after: generations.list_unfilled(  # type: ignore[misc]
-                tx, user_id, set_id=set_id, after=after, limit=BATCH
-            ),
-        )
-        if not unfilled:
-            return True
+    while unfilled := find(user_id, after):
         if time_left_s() < RESERVE_S:
             return False
         db.transact(claim.user_id, lambda tx: tasks.checkpoint(tx, claim))
         ids = [chunk_id for chunk_id, _ in unfilled]
-        vectors = model.embed([text for _, text in unfilled], timeout_s=time_left_s())
+        vectors = model.embed([each for _, each in unfilled], timeout_s=time_left_s())
         db.transact(user_id, _keep(user_id, set_id, ids, vectors))
         log.info("embedded again", extra={"chunks": len(ids), "embedding_model": model.model})
         after = ids[-1]
+    return True
 
 
 def _keep(user_id: str, set_id: int, ids: Sequence[int], vectors: Vectors) -> Callable[[Tx], None]:
@@ -112,14 +153,17 @@ def _keep(user_id: str, set_id: int, ids: Sequence[int], vectors: Vectors) -> Ca
 
 
 def compare_sets(
-    set_id: int, *, db: "Database", embedder: Embedder, model: Embedder, time_left_s: Callable[[], float]
-) -> dict[str, float | int | None]:
-    """Return how a set's results differ from the live set's, over a sample of queries of up to COMPARED_USERS users.
+    claim: Claim, *, db: "Database", embedder: Embedder, model: Embedder, time_left_s: TimeLeft
+) -> tuple[int, dict[str, float | int | None]]:
+    """Return the model's set of texts, and how its results differ from the live set's.
+
+    They are compared over a sample of queries of up to COMPARED_USERS users.
 
     `overlap_at_10` is the mean share of the live set's first ten pages that the set has among its own. The nDCG@10 of
     both is over users' own questions, where the pages that their answers cite are the relevant ones. Queries of users
     who have asked nothing are openings of their chunks. A value is None when there is nothing to take it from.
     """
+    set_id = _ensure_set(claim, model, "text", db=db)
     live = db.transact("", generations.find_live_model)
     old = next((each for each in models_of(embedder) if (each.model, each.dimensions) == live), None)
     overlaps: list[float] = []
@@ -138,7 +182,7 @@ def compare_sets(
                 overlaps.append(_overlap(*pages))
                 if judged.pages:
                     gains.append((ndcg(pages[0], judged.pages), ndcg(pages[1], judged.pages)))
-    return {
+    return set_id, {
         "queries": len(overlaps),
         "overlap_at_10": _mean(overlaps),
         "judged": len(gains),

@@ -16,15 +16,8 @@ from chalicelib.model.search.listing import Cut, Place
 from chalicelib.model.search.passages import FacetCount, FoundPassage
 from chalicelib.model.search.ranking import Fused, Mode
 from chalicelib.model.search.snippets import START, STOP, Snippet, cut_snippet, mark_ngrams
-from chalicelib.ops.search.rank import (
-    PreparedQuery,
-    Ranking,
-    fuse_pages,
-    put_before,
-    rank_pages,
-    rerank,
-    with_live_model,
-)
+from chalicelib.ops.search.prepare import PreparedQuery, with_live_model
+from chalicelib.ops.search.rank import Ranking, fuse_pages, put_before, rank_pages, rerank
 from chalicelib.providers import Embedder, Reranker
 from chalicelib.stores.library import collections, items
 from chalicelib.stores.postgres.tx import Tx
@@ -62,7 +55,7 @@ class Hit(Struct, frozen=True, kw_only=True):
 
 
 class SearchResult(Struct, frozen=True, kw_only=True):
-    """A search's hits. `missing` names the parts that were not available: "semantic", "reranker".
+    """A search's hits. `missing` names the parts that were not available: "semantic", "pictures", "reranker".
 
     `weaker` is the number of matches that are left out because they are not relevant. `next` is where the next page
     begins, None on the last one. `semantic_weight` is the share of the vectors in the score. `facets` count the items
@@ -130,7 +123,7 @@ def search_items(
             best = _best_of(found, query, cut, reranker=reranker)
         return best
 
-    return with_live_model(query, answer, embedder=embedder, mode=mode, db=db)
+    return with_live_model(query, answer, embedder=embedder, mode=mode, db=db, pictures=embedder.pictures)
 
 
 def search_by_example(

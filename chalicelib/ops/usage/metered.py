@@ -70,6 +70,8 @@ class MeteredEmbedder:
         self.model, self.dimensions = embedder.model, embedder.dimensions
         self.sees_pictures, self.asked = embedder.sees_pictures, embedder.asked
         self.next: Embedder | None = MeteredEmbedder(embedder.next, meter) if embedder.next else None
+        pictures = embedder.pictures
+        self.pictures: Embedder | None = MeteredEmbedder(pictures, meter) if pictures else None
         self._embedder, self._meter = embedder, meter
 
     def embed(

@@ -44,10 +44,15 @@ class EmbeddingApi(ModelClient):
 
 class HostedEmbedder:
     def __init__(
-        self, api: Providers[EmbeddingApi], *, dimensions: int, next: Embedder | None = None
+        self,
+        api: Providers[EmbeddingApi],
+        *,
+        dimensions: int,
+        next: Embedder | None = None,
+        pictures: Embedder | None = None,
     ) -> None:
         self.asked = tuple(each.usage() for each in api.clients)
-        self.next = next
+        self.next, self.pictures = next, pictures
         self.model = api.first.model
         self.dimensions = dimensions
         self.sees_pictures = api.first.sees_pictures

@@ -93,4 +93,5 @@ def _content(text: str | Pictured) -> list[dict[str, str]]:
         return [{"type": "text", "text": text}]
     jpeg = fit_picture(text.jpeg, max_px=_MAX_PX, max_pixels=_MAX_PIXELS)
     url = f"data:image/jpeg;base64,{b64encode(jpeg).decode()}"
-    return [*_content(text.text), {"type": "image_base64", "image_base64": url}]
+    written = _content(text.text) if text.text else []
+    return [*written, {"type": "image_base64", "image_base64": url}]

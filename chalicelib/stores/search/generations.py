@@ -1,6 +1,6 @@
 """Generations of the search index: fill an embedding set beside the live ones, promote it, go back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -80,13 +80,20 @@ def measure(tx: Tx, set_id: int) -> Remaining:
     return found
 
 
-def begin(tx: Tx, set_id: int) -> int:
-    """Return the id of the generation with this set of texts that is being built; make it if it is missing.
+def measure_pictures(tx: Tx, set_id: int) -> int:
+    """Return how many images of all users have no vector in the set of pictures. Operator's transaction."""
+    row = tx.one(SQL["measure_pictures"], set_id=set_id)
+    return int(row["images"]) if row else 0
+
+
+def begin(tx: Tx, set_ids: Sequence[int]) -> int:
+    """Return the id of the generation with these sets that is being built; make it if it is missing.
 
     Operator's transaction.
     """
     tx.all(SQL["lock"])
-    row = tx.one(SQL["find_building"], set_id=set_id) or tx.one(SQL["insert"], set_id=set_id)
+    given = {"set_ids": list(set_ids)}
+    row = tx.one(SQL["find_building"], **given) or tx.one(SQL["insert"], **given)
     assert row is not None
     return int(row["id"])
 

@@ -32,17 +32,30 @@ SELECT pg_advisory_xact_lock(hashtext('create_embedding_set'))
 SELECT count(*) AS chunks, coalesce(sum(length(c.text)), 0)::bigint AS chars, count(DISTINCT c.user_id)::int AS users
 FROM chunks c WHERE NOT EXISTS (SELECT FROM vectors v WHERE v.set_id = %(set_id)s AND v.chunk_id = c.id)
 
+-- :name measure_pictures
+SELECT count(*)::int AS images
+FROM items i CROSS JOIN LATERAL (
+    SELECT min(id) AS id FROM chunks WHERE user_id = i.user_id AND item_id = i.id AND source = 'caption') c
+WHERE i.kind = 'image' AND i.preview_key IS NOT NULL AND c.id IS NOT NULL
+  AND NOT EXISTS (SELECT FROM vectors v WHERE v.set_id = %(set_id)s AND v.chunk_id = c.id)
+
 -- :name find_building
-SELECT g.id FROM generations g JOIN generation_sets s ON s.generation_id = g.id AND s.kind = 'text'
-WHERE s.set_id = %(set_id)s AND g.state = 'building' ORDER BY g.id LIMIT 1
+SELECT g.id FROM generations g WHERE g.state = 'building' AND %(set_ids)s::int[] <@ ARRAY (
+    SELECT s.set_id FROM generation_sets s WHERE s.generation_id = g.id)
+ORDER BY g.id LIMIT 1
 
 -- The live sets of all other kinds come along: a generation is whole.
 -- :name insert
-WITH made AS (INSERT INTO generations (state) VALUES ('building') RETURNING id)
+WITH given AS (
+    SELECT kind, id FROM embedding_sets WHERE id = ANY (%(set_ids)s::int[])
+), made AS (
+    INSERT INTO generations (state) VALUES ('building') RETURNING id
+)
 INSERT INTO generation_sets (generation_id, kind, set_id)
-SELECT made.id, 'text', %(set_id)s FROM made
+SELECT made.id, s.kind, s.id FROM made, given s
 UNION ALL
-SELECT made.id, s.kind, s.id FROM made, embedding_sets s WHERE s.state = 'live' AND s.kind <> 'text'
+SELECT made.id, s.kind, s.id FROM made, embedding_sets s
+WHERE s.state = 'live' AND s.kind NOT IN (SELECT kind FROM given)
 RETURNING generation_id AS id
 
 -- :name list

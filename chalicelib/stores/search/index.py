@@ -18,6 +18,7 @@ from chalicelib.stores.postgres.tx import Tx
 SQL = statements(__file__)
 BATCH_CHARS = 200_000
 SetKind = Literal["text", "picture"]
+SET_KINDS: tuple[SetKind, ...] = ("text", "picture")
 
 
 class VectorSet(Struct, frozen=True, kw_only=True):
@@ -27,6 +28,14 @@ class VectorSet(Struct, frozen=True, kw_only=True):
     kind: SetKind
     model: str
     dimensions: int
+
+
+class Unseen(Struct, frozen=True, kw_only=True):
+    """An image without a vector in a set of pictures. The vector is that of `chunk_id`, its caption."""
+
+    set_id: int
+    chunk_id: int
+    preview_key: str
 
 
 class PageBatch(Struct, frozen=True, kw_only=True):
@@ -97,13 +106,29 @@ def add_vectors(
     tx.run(SQL["add_vectors"], set_id=set_id, user_id=user_id, ids=list(ids), vectors=texts)
 
 
-def add_picture(tx: Tx, ref: ItemRef, *, model: str, vector: Sequence[float]) -> None:
-    """Store the vector of an image, beside its caption, in this model's set of pictures."""
+def add_picture(
+    tx: Tx, ref: ItemRef, *, model: str, vector: Sequence[float], begins_set: bool = True
+) -> None:
+    """Store the vector of an image, beside its caption, in this model's set of pictures.
+
+    If there is no such set, and this is not to begin one, nothing is stored.
+    """
     row = tx.one(SQL["caption"], user_id=ref.user_id, item_id=ref.item_id)
     if row is None or row["id"] is None:
         return
+    wanted = {"model": model, "dimensions": len(vector), "kind": "picture"}
+    if not begins_set and tx.one(SQL["find_set"], **wanted) is None:
+        return
     set_id = ensure_set(tx, model=model, dimensions=len(vector), kind="picture")
     add_vectors(tx, ref.user_id, set_id=set_id, ids=[row["id"]], vectors=[vector])
+
+
+def list_unseen(
+    tx: Tx, user_id: str, *, set_id: int, limit: int, after: int = 0, item_id: str | None = None
+) -> list[Unseen]:
+    """Return the user's images, or this one, that have no vector in the set: those behind the chunk `after`."""
+    where = {"user_id": user_id, "set_id": set_id, "after": after, "item_id": item_id}
+    return tx.rows(Unseen, SQL["list_unseen"], **where, limit=limit)
 
 
 def _lock_stats(tx: Tx, user_id: str) -> int:

@@ -82,3 +82,12 @@ ON CONFLICT (set_id, chunk_id) DO UPDATE SET vector = excluded.vector
 
 -- :name caption
 SELECT min(id) AS id FROM chunks WHERE user_id = %(user_id)s AND item_id = %(item_id)s AND source = 'caption'
+
+-- :name list_unseen
+SELECT %(set_id)s::int AS set_id, c.id AS chunk_id, i.preview_key
+FROM items i CROSS JOIN LATERAL (
+    SELECT min(id) AS id FROM chunks WHERE user_id = i.user_id AND item_id = i.id AND source = 'caption') c
+WHERE i.user_id = %(user_id)s AND (%(item_id)s::text IS NULL OR i.id = %(item_id)s)
+  AND i.kind = 'image' AND i.preview_key IS NOT NULL AND c.id > %(after)s
+  AND NOT EXISTS (SELECT FROM vectors v WHERE v.set_id = %(set_id)s AND v.chunk_id = c.id)
+ORDER BY c.id LIMIT %(limit)s

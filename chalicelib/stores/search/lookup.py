@@ -149,6 +149,12 @@ def find_example_vector(tx: Tx, scope: SearchScope, item_id: str) -> list[float]
     return HalfVector.from_text(row["vector"]).to_list() if row and row["vector"] else None
 
 
+def find_pictures(tx: Tx, scope: SearchScope) -> SearchScope | None:
+    """Return the scope of searches among pictures; None before any picture was embedded."""
+    row = tx.one(SQL["pictures"], owner=scope.owner)
+    return replace(scope, **row) if row else None
+
+
 def find_example_picture(tx: Tx, scope: SearchScope, item_id: str) -> tuple[SearchScope, list[float]] | None:
     """Return the scope of the pictures' vectors, and the vector of this image; None if it has none."""
     row = tx.one(SQL["example_picture"], user_id=scope.user_id, owner=scope.owner, item_id=item_id)

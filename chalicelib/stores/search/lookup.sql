@@ -211,6 +211,11 @@ SELECT u.number AS owner, s.id AS set_id, s.model, s.dimensions, (
 FROM users u LEFT JOIN embedding_sets s ON s.state = 'live' AND s.kind = 'text'
 WHERE u.id = %(user_id)s
 
+-- :name pictures
+SELECT s.id AS set_id, s.model, s.dimensions, (
+    SELECT centre::text FROM coded_owners o WHERE o.set_id = s.id AND o.owner = %(owner)s AND o.is_complete) AS centre
+FROM embedding_sets s WHERE s.state = 'live' AND s.kind = 'picture'
+
 -- :name example_picture
 SELECT v.set_id, v.vector::text AS vector, (
     SELECT centre::text FROM coded_owners o WHERE o.set_id = s.id AND o.owner = v.owner AND o.is_complete) AS centre

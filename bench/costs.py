@@ -18,7 +18,7 @@ from chalicelib.model import prompts
 from chalicelib.model.ingest.chunking import estimate_tokens
 from chalicelib.model.usage.costs import cost_of, find_price
 from chalicelib.model.usage.usage import Usage
-from chalicelib.settings.roles import ANALYZER, CHAT, EMBEDDING, NOVA
+from chalicelib.settings.roles import ANALYZER, CHAT, EMBEDDING, NOVA, PICTURES
 
 DOCS = Path(__file__).parents[1] / "docs" / "models.md"
 BEGIN, END = "<!-- costs: python -m bench.costs --write -->", "<!-- end of costs -->"
@@ -29,29 +29,40 @@ PAGE, CAPTION, WRITTEN, QUERY = 500, 100, 300, 20
 JUDGED, VERDICTS = 400, 60  # an answer with its quotes and the question; what is said of its sentences
 OPENING, PASSAGES = 2_000, 3_000  # what of a document its description is made of; what an answer is made of
 PAGES = 10
+PIXELS = 2_000_000  # the most that is sent to be embedded
 
 
 class Vendor(Struct, frozen=True, kw_only=True):
-    """The provider of each role, and how many tokens it counts for a picture in the size that it is sent."""
+    """The provider of each role, and how many tokens it counts for a picture in the size that it is sent.
+
+    `pictures` makes vectors of them, where one is asked; of OpenAI's models none does.
+    """
 
     name: str
     writer: str
     embedder: str
     picture_tokens: int
+    pictures: str | None = None
 
 
 VENDORS = (
     # A token for 750 pixels of 1,150,000.
-    Vendor(name="Anthropic, Voyage", writer="anthropic", embedder="voyage", picture_tokens=1_533),
+    Vendor(
+        name="Anthropic, Voyage",
+        writer="anthropic",
+        embedder="voyage",
+        picture_tokens=1_533,
+        pictures="voyage",
+    ),
     # At most 1,536 patches of 32 pixels, times 1.62 for a mini.
     Vendor(name="OpenAI", writer="openai", embedder="openai", picture_tokens=2_488),
     # AWS tells 2,600 for 1,300 pixels by 1,300, the largest in its table.
-    Vendor(name="Bedrock", writer="bedrock", embedder="bedrock", picture_tokens=2_600),
+    Vendor(name="Bedrock", writer="bedrock", embedder="bedrock", picture_tokens=2_600, pictures="bedrock"),
 )
 
 
 def costs_of(vendor: Vendor) -> Mapping[str, Decimal]:
-    """Return the dollars for one of each."""
+    """Return the dollars for one of each; "pictures" only where the vendor has a model that sees them."""
     picture = vendor.picture_tokens
     page = _written(vendor, ANALYZER.defaults, prompts.READING_PAGE, prompts.PAGE, picture, PAGE)
     document = _written(
@@ -60,11 +71,12 @@ def costs_of(vendor: Vendor) -> Mapping[str, Decimal]:
     question = _written(vendor, CHAT.defaults, prompts.ANSWERING, prompts.ANSWER, PASSAGES, WRITTEN)
     judged = _written(vendor, CHAT.defaults, prompts.JUDGING, prompts.VERDICTS, JUDGED, VERDICTS)
     asked = question + _embedded(vendor, QUERY)
+    image = _written(
+        vendor, ANALYZER.defaults, prompts.ANALYZING_IMAGE, prompts.ANALYSIS, picture, WRITTEN
+    ) + _embedded(vendor, CAPTION)
     return {
-        "images": _written(
-            vendor, ANALYZER.defaults, prompts.ANALYZING_IMAGE, prompts.ANALYSIS, picture, WRITTEN
-        )
-        + _embedded(vendor, CAPTION),
+        "images": image,
+        **({"pictures": image + _seen(vendor.pictures)} if vendor.pictures else {}),
         "documents": document,
         "scans": document + PAGES * page,
         "questions": asked,
@@ -92,6 +104,11 @@ def _embedded(vendor: Vendor, tokens: int) -> Decimal:
     return _cost(Usage(provider=vendor.embedder, model=model, input_tokens=tokens))
 
 
+def _seen(provider: str) -> Decimal:
+    model = PICTURES.defaults[provider]
+    return _cost(Usage(provider=provider, model=model, pictures=1, pixels=PIXELS))
+
+
 def _model(name: str) -> str:
     """Return the model as it is asked: Nova through a profile, the dearer ones in this table."""
     return f"us.{name}" if name == NOVA else name
@@ -111,6 +128,7 @@ def table() -> str:
     ]
     names = {
         "images": "images",
+        "pictures": "images, with `PICTURE_EMBEDDING_PROVIDER` set to the same vendor",
         "documents": f"documents with text, of {PAGES} pages",
         "scans": f"scanned documents, of {PAGES} pages",
         "questions": "questions",
@@ -118,7 +136,8 @@ def table() -> str:
     }
     found = [costs_of(vendor) for vendor in VENDORS]
     for key, name in names.items():
-        rows.append(f"| {name} | " + " | ".join(f"{costs[key] * THOUSAND:.2f}" for costs in found) + " |")
+        cells = [f"{costs[key] * THOUSAND:.2f}" if key in costs else "" for costs in found]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 

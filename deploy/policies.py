@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chalicelib.settings.roles import ANALYZER, CHAT, EMBEDDING, RERANK, Role
+from chalicelib.settings.roles import ANALYZER, CHAT, EMBEDDING, PICTURES, RERANK, Role
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text())
@@ -80,10 +80,10 @@ TABLES = [
 ]
 # Roles of the models that each function asks.
 MODELS = {
-    "api_handler": (EMBEDDING, CHAT, RERANK),
-    "RunnerLambda": (EMBEDDING, CHAT, RERANK),
+    "api_handler": (EMBEDDING, PICTURES, CHAT, RERANK),
+    "RunnerLambda": (EMBEDDING, PICTURES, CHAT, RERANK),
     "AnalyzerLambda": (ANALYZER,),
-    "EmbedderLambda": (EMBEDDING,),
+    "EmbedderLambda": (EMBEDDING, PICTURES),
 }
 _PROFILE = re.compile(r"(?:us|us-gov|eu|jp|au|ca|apac|global)\.(?=[a-z0-9]+\.)")
 FUNCTIONS = (*SENDERS, "sweeper", "dead_letters", "operate")
@@ -139,7 +139,7 @@ def bedrock_model(role: Role, stage: str) -> str | None:
     Stage local asks none. What Parameter Store says instead is not known here.
     """
     variables = environment(stage)
-    unset = "none" if stage == "local" or role is RERANK else "bedrock"
+    unset = "none" if stage == "local" or role in (PICTURES, RERANK) else "bedrock"
     providers = re.findall(r"[^\s,]+", variables.get(role.provider_variable) or unset)
     models = re.findall(r"[^\s,]+", variables.get(role.model_variable) or "")
     if "bedrock" not in providers:

@@ -6,7 +6,8 @@
     chat       CHAT_PROVIDER: anthropic openai bedrock     CHAT_MODEL        CHAT_URL
                  none
     embedder   EMBEDDING_PROVIDER: voyage openai bedrock   EMBEDDING_MODEL   EMBEDDINGS_URL
-    pictures   PICTURE_EMBEDDING_PROVIDER: voyage none     PICTURE_EMBEDDING_MODEL, PICTURE_EMBEDDINGS_URL
+    pictures   PICTURE_EMBEDDING_PROVIDER: voyage          PICTURE_EMBEDDING_MODEL, PICTURE_EMBEDDINGS_URL
+                 bedrock none
     reranker   RERANK_PROVIDER: voyage cohere bedrock      RERANK_MODEL      RERANK_URL
                  none
 
@@ -70,13 +71,14 @@ DIMENSIONS = {
     "voyage-3.5": (1024, 256, 512, 2048),
     "voyage-3.5-lite": (1024, 256, 512, 2048),
     "amazon.titan-embed-text-v2:0": (1024, 256, 512),
+    "amazon.titan-embed-image-v1": (1024, 256, 384),
     "cohere.embed-v4:0": (1536, 256, 512, 1024),
     "cohere.embed-multilingual-v3": (1024,),
     "cohere.embed-english-v3": (1024,),
 }
 OTHER_DIMENSIONS, MAX_DIMENSIONS = 1536, 4000
 _ON_BEDROCK = pattern(r"titan-embed-text-v2|cohere\.embed-")
-_SEES_PICTURES = pattern(r"multimodal")
+_SEEING = {"voyage": "multimodal", "bedrock": "titan-embed-image"}  # in the names of models that see pictures
 
 
 def choose_models(env: Mapping[str, str], *, local: bool, region: str) -> ModelSettings:
@@ -146,14 +148,18 @@ def _picture_embedder(env: Mapping[str, str], embedder: Chosen | None, *, region
         raise InvalidSetting(
             f"{PICTURES.provider_variable}: must be one: vectors of two models cannot be compared"
         )
-    if chosen[0].model not in DIMENSIONS or not _SEES_PICTURES.search(chosen[0].model):
-        known = ", ".join(model for model in DIMENSIONS if _SEES_PICTURES.search(model))
-        raise InvalidSetting(f"{PICTURES.model_variable}: must be a model that sees pictures: {known}")
-    if embedder and _SEES_PICTURES.search(embedder.model):
+    if chosen[0].model not in DIMENSIONS or not _sees_pictures(chosen[0]):
+        known = PICTURES.defaults[chosen[0].provider]
+        raise InvalidSetting(f"{PICTURES.model_variable}: must be a model that sees pictures, as {known}")
+    if embedder and _sees_pictures(embedder):
         raise InvalidSetting(
             f"{PICTURES.provider_variable}: is for a model of texts alone; {embedder.model} sees pictures itself"
         )
     return chosen[0]
+
+
+def _sees_pictures(chosen: Chosen) -> bool:
+    return chosen.provider in _SEEING and _SEEING[chosen.provider] in chosen.model
 
 
 def _writer_default(env: Mapping[str, str], role: Role, *, local: bool) -> str:

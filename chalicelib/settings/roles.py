@@ -58,7 +58,7 @@ EMBEDDING = Role(
 )
 PICTURES = Role(
     name="PICTURE_EMBEDDING",
-    defaults={"voyage": "voyage-multimodal-3.5", "none": ""},
+    defaults={"voyage": "voyage-multimodal-3.5", "bedrock": "amazon.titan-embed-image-v1", "none": ""},
     url="PICTURE_EMBEDDINGS_URL",
     of_url="voyage",
 )

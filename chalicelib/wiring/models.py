@@ -10,7 +10,12 @@ from chalicelib.providers.models.analyzer_local import LocalAnalyzer
 from chalicelib.providers.models.anthropic_messages import ANTHROPIC_URL, AnthropicMessages
 from chalicelib.providers.models.attempts import Providers
 from chalicelib.providers.models.bedrock_converse import BedrockConverse
-from chalicelib.providers.models.bedrock_invoke import BedrockRerank, CohereEmbeddings, TitanEmbeddings
+from chalicelib.providers.models.bedrock_invoke import (
+    BedrockRerank,
+    CohereEmbeddings,
+    TitanEmbeddings,
+    TitanMultimodal,
+)
 from chalicelib.providers.models.chat import HostedChat
 from chalicelib.providers.models.embedder import EmbeddingApi, HostedEmbedder
 from chalicelib.providers.models.embeddings_openai import OpenAIEmbeddings
@@ -106,7 +111,9 @@ def _embedding_api(
         return OpenAIEmbeddings(
             base_url=url, api_key=key, model=model, dimensions=asked, on_key_refused=on_key_refused
         )
-    on_bedrock = CohereEmbeddings if "cohere." in model else TitanEmbeddings
+    if "cohere." in model:
+        return CohereEmbeddings(model=model, dimensions=dimensions, **_bedrock(settings))
+    on_bedrock = TitanMultimodal if "embed-image" in model else TitanEmbeddings
     return on_bedrock(model=model, dimensions=dimensions, **_bedrock(settings))
 
 

@@ -10,7 +10,12 @@ from chalicelib.providers import Spend
 from chalicelib.providers.models.anthropic_messages import AnthropicMessages
 from chalicelib.providers.models.attempts import Providers
 from chalicelib.providers.models.bedrock_converse import BedrockConverse
-from chalicelib.providers.models.bedrock_invoke import BedrockRerank, CohereEmbeddings, TitanEmbeddings
+from chalicelib.providers.models.bedrock_invoke import (
+    BedrockRerank,
+    CohereEmbeddings,
+    TitanEmbeddings,
+    TitanMultimodal,
+)
 from chalicelib.providers.models.chat import HostedChat
 from chalicelib.providers.models.embedder import EmbeddingApi, HostedEmbedder
 from chalicelib.providers.models.embeddings_openai import OpenAIEmbeddings
@@ -106,6 +111,11 @@ EMBEDDERS = [
         name="titan",
         role="embedder",
         make=_embedder(TitanEmbeddings, model="amazon.titan-embed-text-v2:0", **AWS),
+    ),
+    Vendor(
+        name="titan multimodal",
+        role="embedder",
+        make=_embedder(TitanMultimodal, model="amazon.titan-embed-image-v1", **AWS),
     ),
     Vendor(
         name="cohere on bedrock",

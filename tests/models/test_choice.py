@@ -92,6 +92,20 @@ def test_what_is_set_chooses_the_providers(
         ({"EMBEDDING_MODEL": "amazon.titan-embed-image-v1"}, "EMBEDDING_MODEL"),
         ({**VOYAGE, "EMBEDDING_DIMENSIONS": "1536"}, "EMBEDDING_DIMENSIONS"),
         ({"EMBEDDING_DIMENSIONS": "2048"}, "EMBEDDING_DIMENSIONS"),
+        ({"PICTURE_EMBEDDING_PROVIDER": "openai", **OPENAI}, "PICTURE_EMBEDDING_PROVIDER"),
+        ({"PICTURE_EMBEDDING_PROVIDER": "voyage,bedrock", **VOYAGE}, "PICTURE_EMBEDDING_PROVIDER"),
+        ({"PICTURE_EMBEDDING_PROVIDER": "voyage"}, "VOYAGE_API_KEY"),
+        ({"PICTURE_EMBEDDING_PROVIDER": "voyage", "PICTURE_EMBEDDING_MODEL": "voyage-4", **VOYAGE},
+         "PICTURE_EMBEDDING_MODEL"),
+        ({"PICTURE_EMBEDDING_PROVIDER": "bedrock", "PICTURE_EMBEDDING_MODEL": "cohere.embed-v4:0"},
+         "PICTURE_EMBEDDING_MODEL"),
+        ({"PICTURE_EMBEDDING_PROVIDER": "bedrock", "PICTURE_EMBEDDING_MODEL": "voyage-multimodal-3.5"},
+         "PICTURE_EMBEDDING_MODEL"),
+        ({"PICTURE_EMBEDDING_PROVIDER": "bedrock", "PICTURE_EMBEDDINGS_URL": URL}, "PICTURE_EMBEDDINGS_URL"),
+        ({"PICTURE_EMBEDDING_MODEL": "voyage-multimodal-3.5", **VOYAGE}, "PICTURE_EMBEDDING_MODEL"),
+        ({"PICTURE_EMBEDDINGS_URL": URL}, "PICTURE_EMBEDDINGS_URL"),
+        ({"PICTURE_EMBEDDING_PROVIDER": "bedrock", "EMBEDDING_MODEL": "voyage-multimodal-3.5", **VOYAGE},
+         "PICTURE_EMBEDDING_PROVIDER"),
         ({"EMBEDDING_MODEL": "cohere.embed-multilingual-v3", "EMBEDDING_DIMENSIONS": "512"},
          "EMBEDDING_DIMENSIONS"),
     ],
@@ -151,7 +165,12 @@ def test_wiring_makes_what_is_chosen(rewired: pytest.MonkeyPatch) -> None:
     wiring.forget_all()
     assert (type(wiring.analyzer()), wiring.chat_model()) == (LocalAnalyzer, None)
     assert (wiring.embedder().model, wiring.embedder().dimensions) == ("cohere.embed-v4:0", 1536)
-    assert wiring.reranker() is not None
+    assert wiring.reranker() is not None and wiring.embedder().pictures is None
+    rewired.setenv("PICTURE_EMBEDDING_PROVIDER", "bedrock")
+    wiring.forget_all()
+    pictures = wiring.embedder().pictures
+    assert pictures and (pictures.model, pictures.dimensions) == ("amazon.titan-embed-image-v1", 1024)
+    assert pictures.sees_pictures
     assert TitanEmbeddings.max_texts < CohereEmbeddings.max_texts
 
 

@@ -14,10 +14,11 @@ from chalicelib.model.search.filters import Filters
 from chalicelib.ops.search.prepare import prepare_query
 from chalicelib.ops.search.rank import rank_pages
 from chalicelib.providers import Pictured, Usage
+from chalicelib.providers.models.bedrock_invoke import TitanMultimodal
 from chalicelib.providers.models.embedder import HostedEmbedder, split_texts
 from chalicelib.providers.models.embeddings_openai import OpenAIEmbeddings
 from chalicelib.providers.models.voyage import VoyageMultimodal
-from tests.models.making import EMBEDDERS, KEY, RERANKERS, Vendor, providers
+from tests.models.making import AWS, EMBEDDERS, KEY, RERANKERS, Vendor, providers
 from tests.support.model_server import ModelServer, Reply, embedding_list, model_server
 from tests.support.world import World, jpeg
 
@@ -65,6 +66,10 @@ SENT: dict[str, tuple[str, Any]] = {
         "/model/amazon.titan-embed-text-v2:0/invoke",
         {"inputText": "red apples", "dimensions": 2, "normalize": True},
     ),
+    "titan multimodal": (
+        "/model/amazon.titan-embed-image-v1/invoke",
+        {"inputText": "red apples", "embeddingConfig": {"outputEmbeddingLength": 2}},
+    ),
     "cohere on bedrock": (
         "/model/cohere.embed-v4:0/invoke",
         {
@@ -102,7 +107,7 @@ def test_a_batch_of_chunks_is_one_call_where_the_provider_takes_one(
     spent = list[Usage]()
     vectors = embedder(server, vendor).embed(texts, timeout_s=30, spend=spent.append)
     assert [second / first for first, second in vectors] == pytest.approx([len(text) for text in texts])
-    assert len(server.asked) == len(spent) == (64 if vendor.name == "titan" else 1)
+    assert len(server.asked) == len(spent) == (64 if "titan" in vendor.name else 1)
 
 
 def test_openai_is_asked_for_fewer_dimensions_by_number(server: ModelServer) -> None:
@@ -144,6 +149,7 @@ def test_a_vector_without_direction_is_unusable(
 def test_too_few_vectors_are_unusable(server: ModelServer, vendor: Vendor) -> None:
     none = {
         "titan": {"inputTextTokenCount": 1, "embedding": None},
+        "titan multimodal": {"inputTextTokenCount": 1, "embedding": None, "message": "no"},
         "cohere on bedrock": {"embeddings": {"float": []}},
     }
     server.script.append(Reply(body=none.get(vendor.name, embedding_list([], {}))))
@@ -182,6 +188,18 @@ def test_a_picture_is_embedded_with_its_text(server: ModelServer) -> None:
     assert sent[0] == small
     width, height = Image.open(io.BytesIO(sent[1])).size
     assert 1_900_000 < width * height <= 2_000_000
+
+
+def test_titan_gets_a_picture_by_itself_or_with_a_text(server: ModelServer) -> None:
+    api = TitanMultimodal(base_url=server.url, model="amazon.titan-embed-image-v1", dimensions=2, **AWS)
+    seeing, small = HostedEmbedder(providers(api), dimensions=2), jpeg(size=(64, 48))
+    spent = list[Usage]()
+    pictures = [Pictured(text=text, jpeg=small) for text in ("", "A cat.")]
+    assert seeing.embed(pictures, timeout_s=9, spend=spent.append) == [[0.6, 0.8]] * 2
+    alone, told = (asked.body for asked in server.asked)
+    assert set(alone) == {"inputImage", "embeddingConfig"} and b64decode(alone["inputImage"]) == small
+    assert (told["inputText"], told["inputImage"]) == ("A cat.", alone["inputImage"])
+    assert [(each.pictures, each.input_tokens) for each in spent] == [(1, 0), (1, 7)]
 
 
 def colour(content: Any) -> list[float]:

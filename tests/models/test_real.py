@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from chalicelib.providers import AnalysisRequest, Usage
+from chalicelib.providers import AnalysisRequest, Pictured, Usage
 from chalicelib.settings import Settings
 from chalicelib.settings.models import choose_models
 from chalicelib.wiring.models import make_analyzer, make_chat, make_embedder, make_reranker
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 # The setting of each role that chooses a vendor, and what must be set for it.
 WRITING = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY", "bedrock": "BEDROCK_TEST_REGION"}
 EMBEDDING = {"voyage": "VOYAGE_API_KEY", "openai": "OPENAI_API_KEY", "bedrock": "BEDROCK_TEST_REGION"}
+SEEING = {"voyage": "VOYAGE_API_KEY", "bedrock": "BEDROCK_TEST_REGION"}
 RERANKING = {"voyage": "VOYAGE_API_KEY", "cohere": "RERANK_API_KEY", "bedrock": "BEDROCK_TEST_REGION"}
 
 
@@ -71,6 +72,17 @@ def test_the_nearer_text_is_nearer(vendor: str) -> None:
     near, far = embedder.embed(texts, timeout_s=60)
     (query,) = embedder.embed(["When should I water tomatoes?"], purpose="query", timeout_s=60)
     products = [sum(a * b for a, b in zip(query, vector, strict=True)) for vector in (near, far)]
+    assert products[0] > products[1]
+
+
+@pytest.mark.parametrize("vendor", SEEING)
+def test_a_picture_is_nearer_to_what_it_shows(vendor: str) -> None:
+    pictures = make_embedder(settings_for("PICTURE_EMBEDDING_PROVIDER", vendor, SEEING[vendor])).pictures
+    assert pictures is not None
+    (shown,) = pictures.embed([Pictured(text="", jpeg=picture())], timeout_s=60)
+    texts = ["a sign of a harbour office", "a cat on a wall"]
+    near, far = pictures.embed(texts, purpose="query", timeout_s=60)
+    products = [sum(a * b for a, b in zip(shown, vector, strict=True)) for vector in (near, far)]
     assert products[0] > products[1]
 
 

@@ -25,9 +25,13 @@ COLOURS = {"one": "red", "two": "lime", "three": "blue"}
 def colour(content: Any) -> list[float]:
     """A space of three colours, which texts name and pictures show, and of all else."""
     seen = list[float]()
-    for part in content:
-        if part["type"] == "image_base64":
-            picture = Image.open(io.BytesIO(b64decode(part["image_base64"].partition(",")[2])))
+    parts = (
+        [{"text": content}] if isinstance(content, str) else content
+    )  # Titan gets one thing, Voyage a list
+    for part in parts:
+        jpeg = part.get("image_base64") or part["text"]
+        if jpeg.startswith(("/9j/", "data:")):
+            picture = Image.open(io.BytesIO(b64decode(jpeg.rpartition(",")[2])))
             pixel: Any = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))
             seen = [*(float(value) for value in pixel), 1.0]
         else:
@@ -50,9 +54,10 @@ class Seeing(Moving):
         super().__init__(world, monkeypatch)
         self._settings = {"VOYAGE_API_KEY": "pa-of-the-tests", "PICTURE_EMBEDDING_PROVIDER": "voyage"}
         self._settings |= {"PICTURE_EMBEDDINGS_URL": f"{server.url}/v1"}
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", server.url)
 
-    def see(self, is_on: bool = True) -> None:
-        for name, value in self._settings.items():
+    def see(self, is_on: bool = True, **others: str) -> None:
+        for name, value in {**self._settings, **others}.items():
             self._monkeypatch.setenv(name, value if is_on else "")
         self.forget()
 
@@ -92,6 +97,19 @@ def test_a_picture_without_a_caption_is_found_by_a_text(seeing: Seeing, api: Api
     assert search(api, "green", kinds=["pdf"]) == (["paper"], [])
     assert search(api, "green", mode="lexical") == (["paper"], [])
     assert search(api, "house paint")[0] == ["paper"]
+
+
+def test_titan_finds_pictures_by_what_it_can_read(seeing: Seeing, server: ModelServer, api: Api) -> None:
+    seeing.see(PICTURE_EMBEDDING_PROVIDER="bedrock", PICTURE_EMBEDDINGS_URL="")
+    seeing.photograph(*COLOURS)
+    assert search(api, "something green") == (["two"], [])
+    asked = len(server.asked)
+    assert search(api, "Wo ist das Bild mit der green Wiese?")[0] == []
+    assert len(server.asked) == asked == 4, "three pictures and a query in English"
+    cost = 3 * 0.00006 + 7 * 0.8e-6
+    assert seeing.world.sql("SELECT sum(cost_usd)::float8 FROM usage_ledger") == [
+        (pytest.approx(cost, abs=1e-9),)
+    ]
 
 
 def test_similar_pictures_are_those_that_show_the_same(seeing: Seeing, api: Api) -> None:

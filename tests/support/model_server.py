@@ -132,6 +132,9 @@ def _good(asked: Asked, server: ModelServer) -> Body:
 
 
 def _invoked(body: Body, server: ModelServer) -> Body:
+    if "embeddingConfig" in body:  # Titan, multimodal
+        vector = server.vector(body.get("inputImage") or body["inputText"])
+        return {"embedding": vector, "inputTextTokenCount": 7 if "inputText" in body else 0}
     if "inputText" in body:  # Titan
         vector = server.vector(body["inputText"])
         return {"embedding": vector, "inputTextTokenCount": 7, "embeddingsByType": {"float": vector}}

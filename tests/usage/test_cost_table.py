@@ -12,7 +12,7 @@ def test_the_documents_table_is_the_ledgers() -> None:
 
 def test_the_table_has_each_vendor_and_each_thing() -> None:
     rows = costs.table().splitlines()
-    assert [len(re.findall(r"\|", row)) for row in rows] == [len(costs.VENDORS) + 2] * 7
+    assert [len(re.findall(r"\|", row)) for row in rows] == [len(costs.VENDORS) + 2] * 8
     assert re.search(re.escape(costs.table()), costs.document())
 
 

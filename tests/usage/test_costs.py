@@ -235,6 +235,16 @@ def test_what_is_local_is_free() -> None:
             },
             "0.00132",
         ),
+        (
+            {
+                "provider": "bedrock",
+                "model": "amazon.titan-embed-image-v1",
+                "input_tokens": 10,
+                "pictures": 2,
+                "pixels": 2_000_000,  # reserved before it is known how it is charged
+            },
+            "0.000128",
+        ),
     ],
 )
 def test_names_and_units(used: dict[str, Any], expected: str) -> None:

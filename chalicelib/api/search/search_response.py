@@ -14,9 +14,10 @@ from chalicelib.ops.search import search
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of a hit's score.
 
-    Scores are BM25 and cosine similarity; ranks count from 1; null: the page is not in that list. The score is the sum
-    of both parts. `coverage` is the share (0..1) of the query's weight that the words found on the page have.
-    `rerank_score` replaces the score when a reranker took part. `language` is the query's, null when it is not clear.
+    Scores are BM25 and cosine similarity, which for an image found by what it shows is brought to the scale of texts;
+    ranks count from 1; null: the page is not in that list. The score is the sum of both parts. `coverage` is the share
+    (0..1) of the query's weight that the words found on the page have. `rerank_score` replaces the score when a
+    reranker took part. `language` is the query's, null when it is not clear.
     """
 
     lexical_score: float | None

@@ -25,6 +25,7 @@ _KNOWN = {
     "voyage-": _VENDORS,
     "text-embedding-3-": _VENDORS,
     "amazon.titan-embed-text-v2": _VENDORS,
+    "amazon.titan-embed-image": EmbeddingModel(languages="en"),
     "cohere.embed-v4": _VENDORS,
     "cohere.embed-multilingual": _VENDORS,
     "cohere.embed-english": EmbeddingModel(languages="en", least_cosine=0.42),

@@ -107,6 +107,11 @@ def semantic_weight_for(query: str, *, model: str | None, coverage: float) -> fl
     return _WEAK_WEIGHT
 
 
+def reads(query: str, *, model: str) -> bool:
+    """Return whether the model reads the query's language, as far as both are known."""
+    return find_embedding_model(model).languages != "en" or language_of(query) in ("en", None)
+
+
 def is_relevant(
     *, semantic_score: float | None, coverage: float | None, model: str | None, query: str = ""
 ) -> bool:

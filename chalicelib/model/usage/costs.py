@@ -42,7 +42,9 @@ def cost_of(usage: Usage, price: Price | None) -> Decimal | None:
         (usage.cache_write_tokens, price.cache_write_5m, _MILLION),
         (usage.cache_write_1h_tokens, price.cache_write_1h, _MILLION),
         (usage.output_tokens, price.output, _MILLION),
-        (usage.pixels, price.pixels, _BILLION),
+        # By size or by number, whichever the provider charges.
+        (0 if price.picture else usage.pixels, price.pixels, _BILLION),
+        (usage.pictures if price.picture else 0, price.picture, Decimal(1)),
     )
     cost = price.call or Decimal(0)
     if price.call is None and any(count and rate is None for count, rate, _ in used):

@@ -22,8 +22,8 @@ class Price(Struct, frozen=True, kw_only=True):
     """The price of each of `models` from the day `since`, for prompts of at most `up_to` tokens (None: of any length).
 
     `input`, `cached`, `cache_write_5m`, `cache_write_1h` and `output` are dollars for a million tokens, `pixels` for a
-    billion pixels, `call` for one call. The provider keeps what is written to its cache for five minutes or an hour
-    after the last use. None: the provider has no such price.
+    billion pixels, `picture` for one picture of whatever size, `call` for one call. The provider keeps what is written
+    to its cache for five minutes or an hour after the last use. None: the provider has no such price.
     """
 
     provider: str
@@ -37,6 +37,7 @@ class Price(Struct, frozen=True, kw_only=True):
     cache_write_1h: Decimal | None = None
     output: Decimal | None = None
     pixels: Decimal | None = None
+    picture: Decimal | None = None
     call: Decimal | None = None
 
 
@@ -108,6 +109,14 @@ PRICES: tuple[Price, ...] = (
     _nova((_NOVA, f"global.{_NOVA}"), "0.30", "0.075", "2.50"),
     _nova(tuple(f"{area}.{_NOVA}" for area in ("us", "eu", "jp")), "0.33", "0.0825", "2.75"),
     _by_input("bedrock", ("amazon.titan-embed-text-v2:0",), date(2024, 4, 30), _BEDROCK, "0.02"),
+    Price(
+        provider="bedrock",
+        models=("amazon.titan-embed-image-v1",),
+        since=date(2023, 11, 29),
+        source=_BEDROCK,
+        input=Decimal("0.80"),
+        picture=Decimal("0.00006"),
+    ),
     _by_input("bedrock", ("cohere.embed-v4:0",), date(2025, 10, 1), _BEDROCK, "0.12"),
     _by_input(
         "bedrock",

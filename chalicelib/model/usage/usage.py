@@ -17,8 +17,9 @@ class Usage(Struct, frozen=True, kw_only=True):
 
     The counts of tokens do not overlap: `input_tokens` were neither read from the provider's cache (`cached_tokens`)
     nor written to it, for five minutes (`cache_write_tokens`) or for an hour (`cache_write_1h_tokens`). `pixels` are
-    those of pictures that are charged by size and not as tokens. `is_repair`: it asked for the form of an answer to be
-    mended. `is_local`: a server of one's own was asked, without a key, so that nobody charges for it.
+    those of pictures that are charged by size and not as tokens; `pictures` are charged by number, and only their cost
+    is kept. `is_repair`: it asked for the form of an answer to be mended. `is_local`: a server of one's own was asked,
+    without a key, so that nobody charges for it.
     """
 
     provider: str
@@ -29,6 +30,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     cache_write_1h_tokens: int = 0
     output_tokens: int = 0
     pixels: int = 0
+    pictures: int = 0
     is_repair: bool = False
     is_local: bool = False
 

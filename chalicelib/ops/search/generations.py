@@ -70,7 +70,7 @@ def estimate(wanted: Wanted, *, today: date, db: "OperatorsDatabase") -> str:
     usage = Usage(provider=wanted.provider, model=wanted.model)
     if wanted.kind == "picture":
         images = db.transact_as_operator(lambda tx: generations.measure_pictures(tx, _ensure(tx, wanted)))
-        usage = replace(usage, pixels=images * PIXELS_A_PICTURE)
+        usage = replace(usage, pictures=images, pixels=images * PIXELS_A_PICTURE)
         what = f"{images} images"
     else:
         left = db.transact_as_operator(lambda tx: generations.measure(tx, _ensure(tx, wanted)))

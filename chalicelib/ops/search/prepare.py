@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 
 from chalicelib import errors
+from chalicelib.model.search import ranking
 from chalicelib.model.search.lexical import for_tsvector
 from chalicelib.model.search.ranking import Mode
 from chalicelib.providers import Embedder, models_of
@@ -99,7 +100,7 @@ def prepare_query(
     if mode != "lexical":
         vector = _embed(query, embedder, is_needed=mode == "semantic")
         missing += [] if vector else ["semantic"]
-    if vector and pictures:
+    if vector and pictures and ranking.reads(query, model=pictures.model):
         picture = _embed(query, pictures)
         missing += [] if picture else ["pictures"]
     return PreparedQuery(

@@ -88,8 +88,9 @@ class MeteredEmbedder:
 
     def _most(self, texts: Sequence[str | Pictured]) -> list[Usage]:
         written = sum(_tokens(text if isinstance(text, str) else text.text) for text in texts)
-        pixels = PICTURE_PIXELS * sum(isinstance(text, Pictured) for text in texts)
-        return [replace(asked, input_tokens=written, pixels=pixels) for asked in self.asked]
+        pictures = sum(isinstance(text, Pictured) for text in texts)
+        used = {"input_tokens": written, "pictures": pictures, "pixels": PICTURE_PIXELS * pictures}
+        return [replace(asked, **used) for asked in self.asked]
 
 
 class MeteredChat:

@@ -1,16 +1,19 @@
 """Gets embeddings and scores from Amazon Bedrock's InvokeModel, in the form of each model's maker."""
 
 from abc import abstractmethod
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
-from chalicelib.providers import Purpose, Spend
+from chalicelib.providers import Pictured, Purpose, Spend
 from chalicelib.providers.models.bedrock import FindCredentials, bedrock_api, path_of
 from chalicelib.providers.models.embedder import MAX_ANSWER_BYTES, EmbeddingApi, floats
+from chalicelib.providers.models.pictures import fit_picture
 from chalicelib.providers.models.provider_http import Answer
 from chalicelib.providers.models.rerankers import RerankApi, scores_of_rows
 
 INPUT_TOKENS = "x-amzn-bedrock-input-token-count"
+_TITAN_PX = 2048  # the most of a side that Titan takes
 
 
 class _BedrockEmbeddings(EmbeddingApi):
@@ -35,14 +38,14 @@ class _BedrockEmbeddings(EmbeddingApi):
         )
 
     def fetch(
-        self, texts: Sequence[str], *, purpose: Purpose, timeout_s: float, spend: Spend | None
+        self, texts: Sequence[Any], *, purpose: Purpose, timeout_s: float, spend: Spend | None
     ) -> list[Sequence[float]]:
         """Make one call."""
         payload = self._payload(texts, purpose)
         answer = self._api.post(path_of(self.model, "invoke"), payload, timeout_s=timeout_s)
         try:
             vectors = self._vectors(answer.body)
-            used = self.usage(input_tokens=self._tokens(answer))
+            used = self.usage(**self._used(texts, answer))
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError):
             raise self._api.unusable("something that is not a list of embeddings") from None
         if len(vectors) != len(texts):
@@ -51,11 +54,11 @@ class _BedrockEmbeddings(EmbeddingApi):
             spend(used)
         return vectors
 
-    def _tokens(self, answer: Answer) -> Any:
-        return answer.headers.get(INPUT_TOKENS)
+    def _used(self, texts: Sequence[Any], answer: Answer) -> dict[str, Any]:
+        return {"input_tokens": answer.headers.get(INPUT_TOKENS)}
 
     @abstractmethod
-    def _payload(self, texts: Sequence[str], purpose: Purpose) -> dict[str, Any]: ...
+    def _payload(self, texts: Sequence[Any], purpose: Purpose) -> dict[str, Any]: ...
 
     @abstractmethod
     def _vectors(self, body: Any) -> list[Sequence[float]]: ...
@@ -66,14 +69,36 @@ class TitanEmbeddings(_BedrockEmbeddings):
 
     max_texts, max_tokens = 1, 8_192
 
-    def _payload(self, texts: Sequence[str], purpose: Purpose) -> dict[str, Any]:
+    def _payload(self, texts: Sequence[Any], purpose: Purpose) -> dict[str, Any]:
         return {"inputText": texts[0], "dimensions": self._dimensions, "normalize": True}
 
     def _vectors(self, body: Any) -> list[Sequence[float]]:
         return [floats(body["embedding"])]
 
-    def _tokens(self, answer: Answer) -> Any:
-        return answer.body["inputTextTokenCount"]
+    def _used(self, texts: Sequence[Any], answer: Answer) -> dict[str, Any]:
+        return {"input_tokens": answer.body["inputTextTokenCount"]}
+
+
+class TitanMultimodal(TitanEmbeddings):
+    """amazon.titan-embed-image-v1: a picture, or a text of at most 256 tokens. It reads English."""
+
+    sees_pictures = True
+
+    def _payload(self, texts: Sequence[Any], purpose: Purpose) -> dict[str, Any]:
+        (given,) = texts
+        return {**_titan_input(given), "embeddingConfig": {"outputEmbeddingLength": self._dimensions}}
+
+    def _used(self, texts: Sequence[Any], answer: Answer) -> dict[str, Any]:
+        pictures = sum(isinstance(given, Pictured) for given in texts)
+        return {**super()._used(texts, answer), "pictures": pictures}
+
+
+def _titan_input(given: str | Pictured) -> dict[str, str]:
+    if isinstance(given, str):
+        return {"inputText": given}
+    jpeg = fit_picture(given.jpeg, max_px=_TITAN_PX, max_pixels=_TITAN_PX**2)
+    text = {"inputText": given.text} if given.text else {}
+    return {**text, "inputImage": b64encode(jpeg).decode()}
 
 
 class CohereEmbeddings(_BedrockEmbeddings):
@@ -81,7 +106,7 @@ class CohereEmbeddings(_BedrockEmbeddings):
 
     max_texts, max_tokens = 96, 120_000
 
-    def _payload(self, texts: Sequence[str], purpose: Purpose) -> dict[str, Any]:
+    def _payload(self, texts: Sequence[Any], purpose: Purpose) -> dict[str, Any]:
         payload = {"texts": list(texts), "input_type": f"search_{purpose}", "embedding_types": ["float"]}
         if "embed-v4" in self.model:
             return payload | {"truncate": "RIGHT", "output_dimension": self._dimensions}

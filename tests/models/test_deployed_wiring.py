@@ -1,6 +1,6 @@
 """A file is uploaded, analyzed, embedded, found and asked about, wired as deployed, with each vendor's stand-in.
 
-The key is random, the stand-in's errors repeat it, and it turns up nowhere: in no log, answer, event or row.
+The key is random, the stand-in's errors repeat it, and it turns up nowhere: in no log, answer, event, trace or row.
 """
 
 import secrets
@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib import wiring
 from chalicelib.model import prompts
+from tests.support.collector import CollectorServer, collector_server
 from tests.support.model_server import ModelServer, Reply, model_server
 from tests.support.talking import Talk, document
 from tests.support.vendors import (
@@ -32,15 +33,27 @@ def server() -> Iterator[ModelServer]:
         yield server
 
 
+@pytest.fixture
+def collector() -> Iterator[CollectorServer]:
+    with collector_server() as server:
+        yield server
+
+
 @pytest.mark.parametrize("vendor", ["anthropic and voyage", "openai and cohere", "bedrock"])
 def test_from_upload_to_answer(
-    talk: Talk, server: ModelServer, vendor: str, capsys: pytest.CaptureFixture[str]
+    talk: Talk,
+    server: ModelServer,
+    collector: CollectorServer,
+    vendor: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     canary = f"sk-{secrets.token_hex(20)}"
     for name, value in variables(vendor, server.url, canary).items():
         talk.monkeypatch.setenv(name, value)
     talk.monkeypatch.setenv("EMBEDDING_DIMENSIONS", str(DIMENSIONS))
     talk.monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    talk.monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    talk.monkeypatch.setenv("TRACE_CONTENT", "true")
     talk.monkeypatch.setenv("JUDGE_ANSWERS", "true")
     wiring.forget_all()
     busy = Reply(503, {"error": {"type": "overloaded_error", "message": canary}, "detail": canary})
@@ -67,11 +80,13 @@ def test_from_upload_to_answer(
     replies.append(talk("GET", "/api/v1/registration"))
     asked = {title_of(each) for each in server.asked if "messages" in each.body}
     assert asked == {"analysis", "answer", "verdicts"}
+    traced = [each.body for each in collector.received]
+    assert b"chat" in b"".join(traced)
     said = capsys.readouterr()
     tables = talk.world.sql("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'")
     kept = [talk.world.sql(f"SELECT to_jsonb(t)::text FROM {name} t") for (name,) in tables]
     assert "keeper counts" in str(kept) and "Incorrect" not in str(kept)
-    for where in (said.out, said.err, str(replies), str(answer), str(kept)):
+    for where in (said.out, said.err, str(replies), str(answer), str(kept), str(traced)):
         assert canary not in where
 
 

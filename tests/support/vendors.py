@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.model_server import Asked
 
-DIMENSIONS = 256
+DIMENSIONS, DIMENSIONS_OF_PICTURES = 256, 1024
 TRUE = "The lighthouse keeper counts the ships every evening."
 CAT = {
     "category": "photograph",
@@ -37,6 +37,7 @@ def variables(vendor: str, url: str, key: str) -> dict[str, str]:
             **{"CHAT_PROVIDER": "anthropic", "CHAT_URL": url, "CHAT_MODEL": ""},
             **{"VOYAGE_API_KEY": key, "EMBEDDING_PROVIDER": "voyage", "EMBEDDINGS_URL": f"{url}/v1"},
             **{"RERANK_PROVIDER": "voyage", "RERANK_URL": f"{url}/v1", "EMBEDDING_MODEL": ""},
+            **{"PICTURE_EMBEDDING_PROVIDER": "voyage", "PICTURE_EMBEDDINGS_URL": f"{url}/v1"},
         }
     if vendor == "openai and cohere":
         return {
@@ -68,7 +69,7 @@ def written(asked: Asked) -> Any:
 
 
 def bag_of_words(text: Any) -> list[float]:
-    vector = [1e-3] * DIMENSIONS
+    vector = [1e-3] * (DIMENSIONS_OF_PICTURES if isinstance(text, list) else DIMENSIONS)
     for word in re.findall(r"\w+", str(text).lower()):
         vector[hashlib.sha256(word.encode()).digest()[0]] += 1.0
     return vector

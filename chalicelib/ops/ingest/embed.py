@@ -63,7 +63,7 @@ def embed_item(
             return None
         _keep(claim, [_index_of(ref, run)], db=db)
     left += [_index_of(ref, run) for run in pages[-1:]]
-    pictures = embedder.pictures
+    pictures = embedder.pictures if claim.begun.kind == "image" else None
     if pictures and read_preview and (unseen := find_unseen(ref, pictures, db=db)):
         _keep(claim, left, db=db)  # the image is found by its text, whatever becomes of its picture
         if time_left_s() < RESERVE_S:

@@ -25,7 +25,7 @@ log = logging.getLogger("collections.pipeline")
 
 
 def find_unseen(ref: ItemRef, pictures: Embedder, *, db: "Database") -> Unseen | None:
-    """Return the image if it has no vector of this model yet; None for a document."""
+    """Return the image if it has no vector of this model yet."""
 
     def find(tx: Tx) -> list[Unseen]:
         set_id = index.ensure_set(tx, model=pictures.model, dimensions=pictures.dimensions, kind="picture")

@@ -113,7 +113,8 @@ def wanted_models(models: ModelSettings) -> list[generations.Wanted]:
 def _doctor(owner_url: str) -> dict[str, Any]:
     """Return "ok" or what is wrong, by part."""
     checks = provision.check_schema(owner_url)
-    if checks.get("migrations") == "ok":
+    is_migrated = checks.get("migrations") == "ok"
+    if is_migrated:
         checks |= health.check_work(db=operators.operators_database(), now_s=time)
     try:
         settings = wiring.settings()
@@ -121,4 +122,7 @@ def _doctor(owner_url: str) -> dict[str, Any]:
         return {**checks, "settings": str(error)}
     names = (settings.sessions_table, settings.rate_limits_table)
     parts = health.check_parts(db=wiring.database(), tables=wiring.tables(), names=names)
+    if is_migrated:
+        wanted = wanted_models(settings.models)
+        parts |= generations.check_pictures(wanted, db=operators.operators_database())
     return {**checks, "settings": "ok", **parts, **health.check_queues(wiring.queues())}

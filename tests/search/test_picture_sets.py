@@ -11,7 +11,9 @@ from PIL import Image
 from chalicelib import wiring
 from chalicelib.errors import Conflict
 from chalicelib.events import handlers
+from chalicelib.events.operating import wanted_models
 from chalicelib.model.work.tasks import POLICIES
+from chalicelib.ops.search.generations import check_pictures
 from tests.support.library_api import Api
 from tests.support.long_pdf import make_long_pdf
 from tests.support.model_server import ModelServer, Reply, model_server
@@ -60,6 +62,10 @@ class Seeing(Moving):
         for name, value in {**self._settings, **others}.items():
             self._monkeypatch.setenv(name, value if is_on else "")
         self.forget()
+
+    def check(self) -> dict[str, str]:
+        """Return what the doctor says of pictures."""
+        return check_pictures(wanted_models(wiring.settings().models), db=self.operators)
 
     def photograph(self, *names: str, user: str = "alice") -> None:
         for name in names:
@@ -219,6 +225,7 @@ def test_the_set_of_another_model_is_moved_to_whole(seeing: Seeing, api: Api) ->
     seeing.photograph("three")
     assert seeing.vectors() == {"test-embedding": 3, "test-pictures": 3, MODEL: 1}
     assert search(api, "green") == ([], ["pictures"])
+    assert seeing.check() == {"pictures": f"searches do not use {MODEL}: run reembed, then promote"}
     with pytest.raises(Conflict) as refused:
         seeing.command("promote")
     assert refused.value.code == "generation_incomplete"
@@ -230,6 +237,7 @@ def test_the_set_of_another_model_is_moved_to_whole(seeing: Seeing, api: Api) ->
     )
     assert seeing.command("promote") == "generation 3 is live"
     assert search(api, "green") == (["two"], [])
+    assert seeing.check() == {"pictures": "ok"}
     assert seeing.command("rollback") == "generation 1 is live again"
     assert search(api, "green") == ([], ["pictures"])
     assert api("GET", "/api/v1/items/one/similar")[1]["data"][0]["item_id"] == "two"

@@ -145,6 +145,17 @@ def roll_back(*, db: "OperatorsDatabase") -> int:
     return db.transact_as_operator(change)
 
 
+def check_pictures(wanted: Sequence[Wanted], *, db: "OperatorsDatabase") -> dict[str, str]:
+    """Return "ok", or what is to be done, for the model of pictures, if there is one."""
+    models = [(each.model, each.dimensions) for each in wanted if each.kind == "picture"]
+    if not models:
+        return {}
+    live = db.transact_as_operator(lambda tx: index.find_live(tx, "picture"))
+    if live is None or (live.model, live.dimensions) in models:
+        return {"pictures": "ok"}
+    return {"pictures": f"searches do not use {models[0][0]}: run reembed, then promote"}
+
+
 def _begin_generation(tx: Tx, wanted: Sequence[Wanted]) -> int | None:
     """Return the generation that has the models' sets; None if these are live."""
     sets = [_ensure(tx, each) for each in wanted]

@@ -50,6 +50,9 @@ def test_from_upload_to_answer(
     canary = f"sk-{secrets.token_hex(20)}"
     for name, value in variables(vendor, server.url, canary).items():
         talk.monkeypatch.setenv(name, value)
+    if "voyage" in vendor:
+        talk.monkeypatch.setenv("PICTURE_EMBEDDING_PROVIDER", "voyage")
+        talk.monkeypatch.setenv("PICTURE_EMBEDDINGS_URL", f"{server.url}/v1")
     talk.monkeypatch.setenv("EMBEDDING_DIMENSIONS", str(DIMENSIONS))
     talk.monkeypatch.setenv("LOG_LEVEL", "DEBUG")
     talk.monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)

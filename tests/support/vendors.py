@@ -37,7 +37,6 @@ def variables(vendor: str, url: str, key: str) -> dict[str, str]:
             **{"CHAT_PROVIDER": "anthropic", "CHAT_URL": url, "CHAT_MODEL": ""},
             **{"VOYAGE_API_KEY": key, "EMBEDDING_PROVIDER": "voyage", "EMBEDDINGS_URL": f"{url}/v1"},
             **{"RERANK_PROVIDER": "voyage", "RERANK_URL": f"{url}/v1", "EMBEDDING_MODEL": ""},
-            **{"PICTURE_EMBEDDING_PROVIDER": "voyage", "PICTURE_EMBEDDINGS_URL": f"{url}/v1"},
         }
     if vendor == "openai and cohere":
         return {

@@ -241,6 +241,10 @@ def test_the_set_of_another_model_is_moved_to_whole(seeing: Seeing, api: Api) ->
     assert seeing.command("rollback") == "generation 1 is live again"
     assert search(api, "green") == ([], ["pictures"])
     assert api("GET", "/api/v1/items/one/similar")[1]["data"][0]["item_id"] == "two"
+    seeing.command("rollback")
+    assert seeing.command("drop-retired").startswith("test-pictures (2): ")
+    seeing.world.ingest("alice/one.jpg", jpeg("maroon"))
+    assert seeing.vectors() == {"test-embedding": 3, "test-pictures": 0, MODEL: 3}
 
 
 def test_texts_and_pictures_move_together(seeing: Seeing, api: Api) -> None:

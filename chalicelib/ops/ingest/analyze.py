@@ -50,7 +50,7 @@ def analyze_item(
     """Ask the analyzer for each scanned page's text and for the item's analysis. Return the function that stores them.
 
     Return None when time runs out between pages; the next call continues there. `begins_pictures`: the analyzer's
-    vectors of images are kept; else only where its set is there already, as an embedder's set is the first one.
+    vectors of images are kept; else only while a generation has its set, as the embedder's is to be the first one.
     """
     ref = claim.ref
     scans_are_read = read_scans(

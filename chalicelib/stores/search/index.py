@@ -111,13 +111,13 @@ def add_picture(
 ) -> None:
     """Store the vector of an image, beside its caption, in this model's set of pictures.
 
-    If there is no such set, and this is not to begin one, nothing is stored.
+    If no generation has that set, and this is not to begin one, nothing is stored.
     """
     row = tx.one(SQL["caption"], user_id=ref.user_id, item_id=ref.item_id)
     if row is None or row["id"] is None:
         return
     wanted = {"model": model, "dimensions": len(vector), "kind": "picture"}
-    if not begins_set and tx.one(SQL["find_set"], **wanted) is None:
+    if not begins_set and tx.one(SQL["find_used_set"], **wanted) is None:
         return
     set_id = ensure_set(tx, model=model, dimensions=len(vector), kind="picture")
     add_vectors(tx, ref.user_id, set_id=set_id, ids=[row["id"]], vectors=[vector])

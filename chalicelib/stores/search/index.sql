@@ -71,6 +71,10 @@ SELECT create_embedding_set(%(model)s, %(dimensions)s, %(kind)s) AS id
 -- :name find_set prepared
 SELECT id, state FROM embedding_sets WHERE model = %(model)s AND dimensions = %(dimensions)s AND kind = %(kind)s
 
+-- :name find_used_set
+SELECT id FROM embedding_sets s WHERE model = %(model)s AND dimensions = %(dimensions)s AND kind = %(kind)s
+  AND EXISTS (SELECT FROM generation_sets g WHERE g.set_id = s.id)
+
 -- :name find_live
 SELECT id, kind, model, dimensions FROM embedding_sets WHERE state = 'live' AND kind = %(kind)s
 

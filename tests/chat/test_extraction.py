@@ -164,6 +164,13 @@ def test_a_contents_list_and_boilerplate_come_after_the_text_itself(less: str) -
     assert chosen("What was the net income of the year?", [named, said], [0.5, 0.45]).positions[0] == 1
 
 
+def test_a_heading_that_only_repeats_the_question_is_no_answer() -> None:
+    said = "While some see them as the crazy ones, we see genius."
+    assert chosen("Who are the crazy ones?", ["The Crazy Ones", said], [0.9, 0.6]).positions == (1,)
+    assert chosen("Who are the crazy ones?", ["The Crazy Ones"], [0.9]).certainty == "none"
+    assert chosen("Is the shop open?", ["The shop is open."], [0.9]).certainty == "sure"
+
+
 def test_a_tables_line_is_found_by_its_header() -> None:
     heads = "Revenue by segment\n2024 2023"
     rows = [

@@ -33,6 +33,7 @@ _FIT: dict[Kind, float] = {"reason": 0.15, "date": 0.15}
 _FIGURES = ("total", "amount", "count", "date")
 _TOTAL = 0.3  # a line with a total needs no other word of the question
 _FIT_ELSE = 0.1
+_ECHO = 1.0  # what a heading loses that only repeats a question which asks for something: it is no answer
 _LISTING, _REPEATED, _LINE = (
     0.2,
     0.1,
@@ -108,6 +109,7 @@ def score_words(question: str, searched: str, candidates: Sequence[Candidate]) -
         + _fit(kind, each, question)
         - _LISTING * each.is_listing
         - _REPEATED * each.is_repeated
+        - _ECHO * (kind is not None and _is_echo(question, each))
         for each, own, with_heads in zip(candidates, alone, below_heads, strict=True)
     ]
 
@@ -174,6 +176,11 @@ def _fit(kind: Kind | None, candidate: Candidate, question: str) -> float:
     if kind is None or kind == "total":
         return _TOTAL * fit
     return _FIT.get(kind, _FIT_ELSE) * (fit - 0.5)
+
+
+def _is_echo(question: str, candidate: Candidate) -> bool:
+    said = content_words(f"{candidate.heads}\n{candidate.text}")
+    return {*map(_stem, said)} <= {*map(_stem, content_words(question))}
 
 
 def _coverage(question: str, searched: str, sentences: Sequence[str]) -> list[float]:

@@ -85,15 +85,15 @@ def test_a_deck_goes_out_with_pictures_and_links_and_an_edit_updates_its_notes(
     talk = at_home
     talk.world.ingest("alice/chain.pdf", CHAIN)
     spool = {"concept_id": "wear of a bicycle chain", "student_id": "s"}
-    made = [talk("POST", GENERATE, {**spool, "kind": kind}).body for kind in ("cloze", "multiple_choice")]
-    ids = [each["exercise"]["exercise_id"] for each in made]
+    made = [talk("POST", GENERATE, {**spool, "kind": kind}).body for kind in ("multiple_choice", "cloze")]
+    ids = [each["exercise"]["exercise_id"] for each in reversed(made)]
     deck_id = deck_of(talk, *ids, *make_exercises(talk, 1))
     _, package = export(talk, deck_id)
     first, pictures = notes(package, tmp_path), media(package)
     assert len(first) == 3 and set(ids) < set(first)
     (cloze, _, picture, source), choice = first[ids[0]][1], first[ids[1]][1]
     assert re.search(r"\{\{c1::[^{}]+\}\}", cloze) and "____" not in cloze
-    assert choice[1] == made[1]["exercise"]["expected_steps"][0]
+    assert choice[1] == made[0]["exercise"]["expected_steps"][0]
     assert f'href="{CONSOLE}/#/exercises/{ids[0]}"' in source and "chain.pdf, page 1" in source
     name = re.search(r'src="(.+?)"', picture)
     assert name and pictures[name[1]][:2] == b"\xff\xd8", "the page, with the quote marked"

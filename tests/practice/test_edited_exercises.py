@@ -1,5 +1,9 @@
 """Exercises that are retired or edited, or whose source has changed."""
 
+from typing import get_args
+
+from chalicelib.model.practice.gate import Reason
+from chalicelib.ops.practice.edit import MENDS
 from tests.practice.generating import GENERATE, REMEDIATE, SPOOL, answer, generate
 from tests.support.talking import Talk, document
 
@@ -36,8 +40,8 @@ def test_an_edited_exercise_passes_the_gate_again(learner: Talk) -> None:
     assert edited["metadata"]["edited_at"] and edited["expected_steps"] == [key]
     faults = [
         ({"key": "elephant"}, "key"),
-        ({"question": f"Is it {key}? {gap}"}, "key"),
-        ({"question": "No gap at all."}, "key"),
+        ({"question": f"Is it {key}? {gap}"}, "question"),
+        ({"question": "No gap at all."}, "question"),
         ({"question": f"{gap} See evil.example in 1999."}, "question"),
         ({"hints": [f"It is {key}."]}, "hints"),
     ]
@@ -51,3 +55,27 @@ def test_an_edited_exercise_passes_the_gate_again(learner: Talk) -> None:
     stale = learner("PATCH", place, {"question": f"Again: {gap}"})
     assert (stale.status, stale.body["code"]) == (409, "stale")
     assert learner("PATCH", place, {"report": "its page has changed"}).status == 200
+
+
+def test_an_edited_answer_in_free_words_must_be_proved_by_the_quote(learner: Talk) -> None:
+    exercise = generate(learner, kind="short_answer")
+    place = f"/api/v1/exercises/{exercise['exercise_id']}"
+    quote = exercise["metadata"]["citation"]["quote"]
+    faults = [
+        ({"key": "asdf qwer"}, "key"),
+        ({"key": "elephants fly over blue mountains"}, "key"),
+        ({"key": "Der Elefant ist auf dem Mond"}, "key"),
+        ({"question": "Who sings zarzuela in Madrid?"}, "question"),
+        ({"key": "asdf qwer", "question": f"What does this say: {quote}"}, "key"),
+        ({"hints": []}, "hints"),
+    ]
+    for change, field in faults:
+        refused = learner("PATCH", place, change)
+        assert (refused.status, refused.body["field"]) == (400, field), (change, refused)
+    assert learner("GET", place).body == exercise
+    key = f"{exercise['expected_steps'][0]}, as a rule"
+    assert learner("PATCH", place, {"key": key}).body["expected_steps"] == [key]
+
+
+def test_every_reason_of_the_gate_says_what_to_do(learner: Talk) -> None:
+    assert set(MENDS) == set(get_args(Reason))

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.model.practice.distractors import distractors_of
-from chalicelib.model.practice.exercises import Draft, Excerpt, Seen
+from chalicelib.model.practice.exercises import GAP, Draft, Excerpt, Seen
 from chalicelib.model.practice.gate import Reason, find_fault
 from chalicelib.model.practice.sentence_choice import whole_sentences
 from chalicelib.model.practice.terms import terms_of
@@ -18,6 +18,8 @@ TEXT = "Mechanics measure the wear of a chain with a gauge.\nIt grows longer wit
 EXCERPT = Excerpt(
     item_id="i", item_name="chain.pdf", item_sha256=None, source="text", page=1, start=0, text=TEXT
 )
+SPELT = "Mechanics measure metal wear counts (MWC) with gauge number 2 (G2) between rivets."
+SPELT_CLOZE = {"kind": "cloze", "options": (), "quote": SPELT, "excerpt": replace(EXCERPT, text=SPELT)}
 GOOD = Draft(
     kind="multiple_choice",
     question="Complete the sentence: Mechanics measure the wear of a chain with a ____.",
@@ -115,6 +117,18 @@ def test_every_reason_is_tried() -> None:
         ({"question": "Mechanics measure with ____ or ____."}, "not_one_key"),
         ({"kind": "cloze", "question": "What do mechanics measure wear with?"}, "not_one_key"),
         ({"question": "What does a gauge measure?"}, "key_shown"),
+        (
+            {**SPELT_CLOZE, "key": "MWC", "question": SPELT.replace("MWC", GAP)},
+            "key_shown",
+        ),
+        (
+            {
+                **SPELT_CLOZE,
+                "key": "2",
+                "question": SPELT.replace(" 2 ", f" {GAP} "),
+            },
+            "key_shown",
+        ),
         ({"key": "", "options": ("ruler", "", "brush")}, "key_not_in_quote"),
         ({"kind": "ordered_steps", "key": "wear\nchain", "options": ("wear", "chain")}, "key_shown"),
         ({"kind": "ordered_steps", "key": "wear\nwear", "options": ("wear", "wear")}, "not_one_key"),
@@ -187,3 +201,29 @@ def test_a_word_needs_three_wrong_ones() -> None:
     key = next(term for term in terms[0] if term.text == "gauge")
     assert sorted(distractors_of(key, sentences[0], terms[1:], {})) == ["brush", "pump", "ruler"]
     assert distractors_of(key, sentences[0], terms[1:3], {}) == []
+
+
+def test_references_to_literature_are_no_keys() -> None:
+    sentences = [
+        "Parents shape the health of a child through the roles of a family (Bowen and Kerr, 2009).",
+        "Parents shape the health of a child through the roles of a family [28, 44].",
+    ]
+    found = terms_of(sentences, ["en"] * 2)
+    assert not {term.text for terms in found for term in terms} & {"Bowen", "Kerr", "2009", "28", "44"}
+
+
+def test_a_name_that_the_texts_are_full_of_and_a_word_are_asked_last() -> None:
+    text = " ".join(
+        f"Mechanics of the town near number {n} trust Campagnolo for a good gauge." for n in range(31, 37)
+    )
+    text += " Cyclists of the valley trust Shimano for a good gauge."
+    chosen = Chosen()
+    choose(Wish(wanted=CLOZE, phrase="", count=3), replace(EXCERPT, text=text), chosen)
+    assert all(draft.key[0].isupper() or draft.key.isdigit() for draft in chosen.drafts) and chosen.drafts
+
+
+def test_cuts_leave_a_subject_and_a_verb() -> None:
+    text = "The main kinds of gauges used by mechanics of the old town are rulers, brushes and scales."
+    chosen = Chosen()
+    choose(Wish(wanted=replace(CLOZE, kind="short_answer"), phrase=""), replace(EXCERPT, text=text), chosen)
+    assert [draft.key for draft in chosen.drafts] == ["rulers, brushes and scales"]

@@ -165,3 +165,22 @@ def test_yes_and_no_are_told_from_each_other(reference: str, answer: str, agrees
 
 def test_a_stem_is_its_own_stem_for_numbers_and_short_words() -> None:
     assert (stem_of("12"), stem_of("a"), stem_of("日本")) == ("12", "a", "日本")
+
+
+LONGER = (
+    "If the string is shorter, the pitch will be higher. If the string is longer, the pitch will be lower."
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_turned"),
+    [
+        ("A shorter string makes a lower pitch and a longer string makes a higher pitch.", True),
+        ("Long will make a higher pitch short will make a lower pitch.", True),
+        ("Short string high pitch, long string low pitch.", False),
+        ("The longer the string, the lower the pitch.", False),
+        ("The pitch is much higher than that of a long string.", False),
+    ],
+)
+def test_a_relation_that_is_turned_round_is_no_right_answer(answer: str, is_turned: bool) -> None:
+    assert (score_answer("How do strings sound?", LONGER, answer) <= 0.3) == is_turned

@@ -79,7 +79,7 @@ class ExerciseChanges(Body, frozen=True, kw_only=True):
     question: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\S")] | UnsetType = UNSET
     key: Annotated[str, Meta(min_length=1, max_length=2000, pattern=r"\S")] | UnsetType = UNSET
     options: Annotated[list[Option], Meta(max_length=8)] | UnsetType = UNSET
-    hints: Annotated[list[Option], Meta(max_length=10)] | UnsetType = UNSET
+    hints: Annotated[list[Option], Meta(min_length=1, max_length=10)] | UnsetType = UNSET
 
     report: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\S")] | UnsetType = UNSET
     retired: Literal[True] | UnsetType = UNSET
@@ -106,7 +106,10 @@ def wanted_of(body: NewExercise) -> "wishes.Wanted":
         )
     first, last = body.first_page or 1, body.last_page or MAX_PAGE
     if first > last:
-        raise InvalidInput(f"first_page ({first}) is behind last_page ({last}).", field="first_page")
+        raise InvalidInput(
+            f"first_page ({first}) is behind last_page ({last}): give the smaller number first.",
+            field="first_page",
+        )
     return wishes.Wanted(
         concept_id=body.concept_id or "",
         student_id=body.student_id,

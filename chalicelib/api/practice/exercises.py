@@ -225,7 +225,7 @@ def get_hint(request: Request) -> Hint:
     hints = manage.read_exercise(*_place(request), db=wiring.database()).hints
     number = int(request.path["n"])
     if number > len(hints):
-        raise NotFound(f"This exercise has {len(hints)} hints.")
+        raise NotFound(f"This exercise has {len(hints)} hints: ask for 1 to {len(hints)}.", field="n")
     return Hint(
         exercise_id=request.path["exercise_id"],
         number=number,

@@ -8,10 +8,11 @@ from functools import cache
 
 from msgspec.structs import replace
 
+from chalicelib.model.chat.questions import content_words
 from chalicelib.model.practice.asking import ask
 from chalicelib.model.practice.distractors import distractors_of, likeness
 from chalicelib.model.practice.exercises import GAP, Draft, Excerpt, Kind
-from chalicelib.model.practice.sentence_choice import Sentence, rarity_of
+from chalicelib.model.practice.sentence_choice import Sentence, has_verb, rarity_of
 from chalicelib.model.practice.terms import Term, terms_of
 from chalicelib.model.practice.wording import read_words, stem_of
 from chalicelib.model.search.language import language_of
@@ -22,6 +23,8 @@ MIN_STEPS, MAX_STEPS, MAX_STEP_CHARS = 3, 8, 200
 # Terms that are compared by their vectors: rivals of each key of the best sentences.
 EMBEDDED_SENTENCES, MAX_RIVALS, MAX_EMBEDDED = 40, 40, 256
 MIN_HEAD_WORDS, MIN_TAIL_WORDS = 4, 4  # of a sentence that is to be finished
+MIN_HEAD_CONTENT = 3  # words of it that tell its subject
+MANY_TIMES, MANY_SHARE = 4, 0.15  # a name in more sentences is what the texts are about
 MIN_HEAD_CHARS, MIN_TAIL_CHARS = 6, 8  # where words have no spaces between them
 Vectors = Mapping[str, Sequence[float]]
 
@@ -55,15 +58,19 @@ class Drafting:
         )
         return list(dict.fromkeys(wanted))[:MAX_EMBEDDED]
 
-    def drafts(self, kind: Kind, vectors: Vectors) -> Iterator[Draft]:
-        """Yield drafts of a kind that is made of one sentence, best first. The same arguments give the same drafts."""
+    def drafts(self, kind: Kind, vectors: Vectors, *, safe: bool | None = None) -> Iterator[Draft]:
+        """Yield drafts of a kind that is made of one sentence, best first. The same arguments give the same drafts.
+
+        `safe`: only those that ask for what hardly another word says and not everybody guesses; False: only the others.
+        """
         chance = random.Random(f"{self._seed}{kind}")  # noqa: S311 - it only shuffles
         for sentence, terms, own in zip(self._sentences, self._pool, self._languages, strict=True):
             language = self._language or own
             if kind == "short_answer":
                 yield from (self._with_subject(draft, terms) for draft in _short_answers(sentence, language))
                 continue
-            for key in self._keys(terms, CHOICE_KEYS if kind == "multiple_choice" else KEYS):
+            asked = [term for term in terms if safe is None or self._is_safe(term, kind) == safe]
+            for key in self._keys(asked, CHOICE_KEYS if kind == "multiple_choice" else KEYS):
                 draft = _gapped(sentence, key, language)
                 if kind == "multiple_choice":
                     draft = self._choice(draft, sentence, key, vectors, chance)
@@ -84,6 +91,18 @@ class Drafting:
         """Return the draft with the term that its question is about, as far as its terms tell. It is not the key."""
         shown = [term for term in terms if term.kind != "number" and term.text in draft.question]
         return replace(draft, subject=max(shown, key=self._worth).text) if shown else draft
+
+    def _is_safe(self, term: Term, kind: Kind) -> bool:
+        """Return whether hardly another word fits in a term's place, or is guessed.
+
+        Mostly another word fits in a word's place, or its wrong options are not plausible. A name that the texts are
+        full of is what everybody takes.
+        """
+        if term.kind == "word":
+            return False
+        times = self._often[stem_of(term.text.lower())]
+        is_everywhere = times > max(MANY_TIMES, MANY_SHARE * len(self._sentences))
+        return term.kind == "number" or kind == "cloze" or not is_everywhere
 
     def _worth(self, term: Term) -> float:
         """Return how much a term is worth asking for: a name or a number, a word that the texts repeat, a late one."""
@@ -186,21 +205,33 @@ def _cut(text: str) -> int | None:
         places = [match.end() for match in re.finditer("[，：]", text)]
         fits = [n for n in places if n >= MIN_HEAD_CHARS and len(text) - n >= MIN_TAIL_CHARS]
         return _nearest(fits, text)
-    for opening in (_opening(), _preposition()):
-        fits = [match.end() for match in opening.finditer(text) if _halves(text, match.end())]
+    openings = [each.end() for each in _opening().finditer(text)]
+    if language_of(text) == "en":
+        openings = [at for at in openings if _says_something(text[:at])]
+    prepositions = [each.end() for each in _preposition().finditer(text)]
+    if language_of(text) == "en":
+        prepositions = [at for at in prepositions if has_verb(text[:at])]
+    for places in (openings, prepositions):
+        fits = [at for at in places if _halves(text, at)]
         if fits:
             return _nearest(fits, text)
     return None
 
 
+def _says_something(head: str) -> bool:
+    """Return whether a verb stands before a "by" or "while" that ends the head of an English sentence."""
+    return not head.endswith((" by", " while")) or _auxiliary().search(head) is not None
+
+
 def _halves(text: str, at: int) -> bool:
     """Return whether both parts say something, and no bracket or quotation is open between them."""
     head, tail = text[:at], text[at:]
+    is_paired = head.split()[-2:-1] in (["either"], ["both"], ["neither"])  # "either when or after"
     long_enough = len(head.split()) >= MIN_HEAD_WORDS and len(tail.split()) >= MIN_TAIL_WORDS
     is_closed = (
         all(head.count(a) == head.count(b) for a, b in ("()", "“”", "«»")) and head.count('"') % 2 == 0
     )
-    return long_enough and is_closed
+    return long_enough and is_closed and not is_paired and len(content_words(head)) >= MIN_HEAD_CONTENT
 
 
 def _nearest(places: Sequence[int], text: str) -> int | None:
@@ -211,11 +242,19 @@ def _nearest(places: Sequence[int], text: str) -> int | None:
 def _opening() -> re.Pattern[str]:
     """Match words behind which the second part of a sentence begins: verbs of being, reasons, purposes, conditions."""
     return re.compile(
-        r"(?<=\s)(?:is|are|was|were|has been|have been|because|so that|in order to|by|when|if|while|whereas|that|which|"
+        r"(?<=\s)(?:is|are|was|were|has been|have been|because|so that|in order to|by|when|if|while|whereas|"
+        r"(?<!of )(?<!in )(?<!to )(?<!for )(?<!with )(?<!from )(?<!by )(?:that|which)|"
         r"means|requires?|allows?|consists? of|includes?|led to|leads? to|causes?|caused|such as|due to|"
         r"ist|sind|war|waren|wurde|wurden|weil|damit|sodass|indem|wenn|während|dass|um|durch|besteht aus|führt zu|"
         r"est|sont|était|étaient|parce que|afin de|pour que|lorsque|es|son|fue|fueron|porque|para que|cuando|"
         r"является|являются|был|была|были|потому что|чтобы|если|когда|что|которые|который|которая)(?=\s)"
+    )
+
+
+@cache
+def _auxiliary() -> re.Pattern[str]:
+    return re.compile(
+        r"\b(?:is|are|was|were|been?|has|have|had|can|could|may|might|must|will|would|should|do|does|did)\b"
     )
 
 

@@ -7,13 +7,14 @@ from typing import Literal
 
 from chalicelib.model.chat.citations import Source
 from chalicelib.model.chat.figures import has_unsupported_facts
-from chalicelib.model.chat.grounding import strays
+from chalicelib.model.chat.grounding import share_of_words, strays
 from chalicelib.model.chat.links import has_unsupported_addresses
 from chalicelib.model.practice.distractors import synonym_bound
 from chalicelib.model.practice.exercises import GAP, KEYLESS, Draft, Seen
 from chalicelib.model.practice.sentence_choice import points_elsewhere, whole_sentences
 from chalicelib.model.practice.terms import type_of
 from chalicelib.model.practice.wording import read_words, stem_of
+from chalicelib.model.search.language import language_of
 from chalicelib.model.search.lexical import ngrams_in
 
 Reason = Literal[
@@ -33,6 +34,7 @@ Reason = Literal[
 LEAST_OPTIONS = 3
 LENGTHS_APART = 2.0  # times: a key may be so much longer or shorter than each distractor
 ALIKE = 0.8  # share of common words from which two exercises are duplicates
+WORDED = 0.5  # share of a free key's words that its quote must have
 SAID = 0.6  # share of a question's words that a sentence must have to say the same
 MIN_CONTENT_WORDS = 3  # of a sentence that is shown
 MIN_ASKED_WORDS = 2  # of a question in other words than its sentence's
@@ -95,12 +97,11 @@ def _fault_of_key(draft: Draft) -> Reason | None:
     key = _words(draft.key)
     if not key:
         return "key_not_in_quote"
-    if not set(key) <= set(_words(draft.quote)):
-        is_wording = draft.kind == "short_answer" and not strays(
-            draft.key, [draft.quote], known=[draft.question]
-        )
-        if not is_wording:
-            return "key_not_in_quote"
+    in_quote = set(key) <= set(_words(draft.quote))
+    if not in_quote and not (draft.kind == "short_answer" and _is_wording(draft)):
+        return "key_not_in_quote"
+    if GAP in draft.question and _is_spelt_out(draft):
+        return "key_shown"
     asked = set(_words(draft.question.replace(GAP, " ")))
     if GAP in draft.question and any(_begin_alike(word, other) for word in key for other in asked):
         return "key_shown"
@@ -110,6 +111,25 @@ def _fault_of_key(draft: Draft) -> Reason | None:
     if draft.kind != "ordered_steps" and (set(key) & asked if GAP in draft.question else set(key) <= asked):
         return "key_shown"
     return None
+
+
+def _is_wording(draft: Draft) -> bool:
+    """Return whether a key says what the quote says, in other words or in the other language of its question."""
+    if strays(draft.key, [draft.quote], known=[draft.question]):
+        return False
+    spoken = language_of(draft.key)
+    if spoken and spoken == draft.language != language_of(draft.quote):
+        return True
+    return share_of_words(draft.key, draft.quote) >= WORDED
+
+
+def _is_spelt_out(draft: Draft) -> bool:
+    """Return whether the words in front of the gap spell the key ("daily dose (____)"), or "(KLF2)" has its number."""
+    before, _, behind = draft.question.partition(GAP)
+    if draft.key.isdigit():
+        return re.search(rf"[^\W\d_]-?{draft.key}\b", f"{before} {behind}") is not None
+    initials = "".join(word[0] for word in re.findall(r"[^\W\d_]+", before)).lower()
+    return len(draft.key) > 1 and draft.key.isupper() and initials.endswith(draft.key.lower())
 
 
 def _begin_alike(one: str, other: str) -> bool:
@@ -128,11 +148,17 @@ def _fault_of_question(draft: Draft) -> Reason | None:
     shows_quote = gaps == 1 or opening in draft.question
     if shows_quote and (points_elsewhere(draft.quote) or len(set(_words(draft.quote))) < MIN_CONTENT_WORDS):
         return "says_too_little"
-    if not shows_quote and (
-        len(stems_of(draft.question)) < MIN_ASKED_WORDS and not ngrams_in(draft.question)
-    ):
-        return "says_too_little"
-    return None
+    if shows_quote:
+        return None
+    is_short = len(stems_of(draft.question)) < MIN_ASKED_WORDS and not ngrams_in(draft.question)
+    return "says_too_little" if is_short or _is_about_nothing(draft) else None
+
+
+def _is_about_nothing(draft: Draft) -> bool:
+    """Return whether a question has no word of its passage, and is in the passage's language."""
+    text = draft.excerpt.text
+    same_language = language_of(draft.question) in (None, language_of(text))
+    return same_language and share_of_words(draft.question, text) == 0
 
 
 def _fault_of_steps(draft: Draft) -> Reason | None:

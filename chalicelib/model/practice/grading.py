@@ -15,6 +15,7 @@ from chalicelib.model.practice.grading_features import (
     features_of,
     is_opposed,
 )
+from chalicelib.model.practice.grading_relations import turns_relation
 from chalicelib.model.practice.grading_weights import WITH_VECTORS, WITHOUT_VECTORS
 
 Verdict = Literal["correct", "partly", "incorrect"]
@@ -69,10 +70,12 @@ def score_answer(question: str, reference: str, answer: str, similarity: Similar
 
 
 def is_turned_round(question: str, reference: str, answer: str) -> bool:
-    """Return whether the answer says most of the reference, but one word of it turned round.
+    """Return whether the answer says most of the reference, but one word or one relation of it turned round.
 
     Hardly any of the answers that the weights are fitted on does, so that they do not know such.
     """
+    if turns_relation(reference, answer):
+        return True
     both = compare(question, reference, answer)
     if is_opposed(both):
         return max(both.reached(new=False), both.reached(new=True)) >= MOSTLY_SAID

@@ -34,10 +34,10 @@ DOUBTFUL, UNCLEAR = 2.0, 0.7  # what a doubtful sentence loses, and one with pro
 # Words that point to another sentence. In front of a sentence, all do; the second group within it too.
 _LEANS_IN_FRONT_WORDS = """
     it they he she his her their its there here however therefore thus hence moreover furthermore also instead
-    still otherwise nevertheless nonetheless meanwhile similarly likewise consequently accordingly additionally
-    finally secondly thirdly then so but and or yet because while another others both neither either again later
-    one each many most some all other which who es er sie sein seine ihr ihre ihren jedoch dabei dadurch
-    außerdem dazu deshalb daher damit dann doch aber auch trotzdem dennoch allerdings stattdessen so somit
+    conversely think still otherwise nevertheless nonetheless meanwhile similarly likewise consequently accordingly
+    additionally finally secondly thirdly then so but and or yet because while another others both neither either
+    again later one each many most some all other which who maybe es er sie sein seine ihr ihre ihren jedoch
+    dabei dadurch außerdem dazu deshalb daher damit dann doch aber auch trotzdem dennoch allerdings stattdessen so somit
     hierbei hier dort danach davon darin dafür daraus darüber eine einer andere anderer manche einige beide
     dessen deren il elle ils elles son sa ses leur leurs cependant ainsi donc mais aussi ensuite puis él ella
     ellos ellas su sus sin además también pero entonces luego он она они оно его её их однако поэтому также
@@ -46,9 +46,10 @@ _LEANS_IN_FRONT_WORDS = """
 LEANS_IN_FRONT = frozenset(_LEANS_IN_FRONT_WORDS.split())
 _POINTS_ELSEWHERE_WORDS = """
     this these that's those such former latter aforementioned above following below herein dies diese dieser
-    dieses diesen diesem solche solcher solches jene jener jenes dieselbe obige folgende folgenden ce cet cette
+    dieses diesen diesem solche solcher solches jene jenem jenen jener jenes dieselbe obige folgende folgenden
+    ce cet cette
     ces cela ceci celui celle este esta estos estas ese esa esos esas aquel aquella esto eso этот эта это эти
-    этого этой этих этому этим такой такая такие таких данный данная данные
+    этого этой этих этому этим такой такая такие таких данный данная данное данном данные
 """
 POINTS_ELSEWHERE = frozenset(_POINTS_ELSEWHERE_WORDS.split())
 _OPENER_WORDS = """
@@ -56,9 +57,11 @@ _OPENER_WORDS = """
 """
 _OPENERS = frozenset(_OPENER_WORDS.split())
 _UNCLEAR_WORDS = """
-    it they he she him his her hers their them its er sie ihr ihm ihn il elle они он она его
+    it they he she him his her hers their them its here darauf daran dabei dazu davon
+    er sie ihr ihm ihn il elle они он она его
 """
 _UNCLEAR = frozenset(_UNCLEAR_WORDS.split())
+_PERSONS = frozenset({"he", "she", "him", "his", "her", "hers"})
 _POINTS_UNSPACED = (
     "这",
     "该",
@@ -150,6 +153,11 @@ def points_elsewhere(sentence: str) -> bool:
     )
 
 
+def has_verb(sentence: str) -> bool:
+    """Return whether an English text has a verb, as far as its form or its object tells."""
+    return _verb().search(sentence) is not None
+
+
 def rarity_of(groups: Sequence[Iterable[str]]) -> dict[str, float]:
     """Return BM25's inverse document frequency of each word, with the groups as documents."""
     counts = Counter(word for group in groups for word in set(group))
@@ -223,11 +231,20 @@ def _is_prose(sentence: str) -> bool:
 
 def _is_doubtful(sentence: str) -> bool:
     words = re.findall(r"[^\W\d_]+", sentence.lower())
-    no_verb = language_of(sentence) == "en" and not _verb().search(sentence)
+    no_verb = language_of(sentence) == "en" and not has_verb(_bracketed().sub("", sentence))
     points = any(word in POINTS_ELSEWHERE for word in words) or any(
         word in sentence for word in _POINTS_UNSPACED[:3]
     )
-    return no_verb or points
+    return no_verb or points or bool(_bare().match(sentence)) or _names_nobody(sentence)
+
+
+def _names_nobody(sentence: str) -> bool:
+    """Return whether an English sentence has "he" or "her" and, before that, no name of a person that it may be."""
+    words = re.findall(r"[^\W\d_]+", sentence)
+    at = next((n for n, word in enumerate(words) if word.lower() in _PERSONS), len(words))
+    return at < len(words) and not any(
+        word[0].isupper() and word not in _OPENERS and word.lower() not in EMPTY for word in words[:at]
+    )
 
 
 def _dependence(sentence: str) -> float:
@@ -245,22 +262,41 @@ def _not_prose() -> re.Pattern[str]:
         r"Definition|Satz|Lemma|Theorem|Beweis|Proof|Acknowledg|Copyright|©)|"
         r"\b(?:Bemerkung|Definition|Satz|Beispiel|Lemma|Korollar|Theorem|Proposition|Remark|Example|Corollary|"
         r"Behauptung|Aufgabe|Exercise) \d|\b(?:Beweis|Proof)[:.]|"
+        r"\b[Ss]ee (?:(?:also|the|below|above)\b|[‘“])|"
         r"\b(?:see|shown in|siehe|in) (?:Figure|Fig|Table|Section|Abb|Kapitel)|\b(?:ISBN|doi|arXiv|Proceedings|Proc\.|"
         r"PhD thesis|pages \d)|\[\d+\] [A-Z]|\b[A-Z]\. (?:[A-Z]\. )?[A-Z][a-z]+,|\b[A-Z]\. [A-Z]\. |"
         r"\bcopyright\b|all rights reserved|republish|\bpermission\b|"
-        r"[•▪◦*†‡§¶]|et\.? al\b|, (?:19|20)\d\d\.$"
+        r"\b[Tt]he (?:figure|table|chart|graph|diagram)s? (?:shows?|above|below)\b|\b(?:pp?|[Vv]ol|para)\. ?\d|"
+        r"[a-z]{4,}\. [^\W\d_]|\d\. (?:An?|If|In|It|The|This|Use)\b|"
+        r"[•▪◦*†‡§¶]|et\.? al\b|, (?:19|20)\d\d\.$|"
+        r"\b(?:etc|usw|т\. ?[дп])\.{1,2}$"
+    )
+
+
+@cache
+def _bracketed() -> re.Pattern[str]:
+    return re.compile(r"\([^()]*\)")
+
+
+@cache
+def _bare() -> re.Pattern[str]:
+    """Match "the" and one word before its verb, which was said before, and a part of a list ("Encouraging ...")."""
+    return re.compile(
+        r"The [a-z]+ (?:is|are|was|were|has|have|had|can|could|will|would|may|might|must|also|then|[a-z]+ed)\b|"
+        r"[A-Z][a-z]+ing (?!.*(?:\b(?:is|are|was|were|has|have|can|may|must|will)\b|,))|"
+        r"(?:Der|Die|Das) [A-ZÄÖÜ][a-zäöüß]+ (?:ist|sind|war|waren|hat|hatte|haben|wird|wurde|wurden|kann|muss)\b"
     )
 
 
 @cache
 def _connective() -> re.Pattern[str]:
     return re.compile(
-        r"(?:In (?:contrast|addition|fact|particular|this|that|such|other|these|turn|short)|On the other|"
+        r"(?:In (?:it|them|contrast|addition|fact|particular|this|that|such|other|these|turn|short)|On the other|"
         r"For (?:example|instance|this)|As (?:a result|such|a consequence|shown|mentioned|above|before|well)|That is|"
         r"At (?:this|that)|One (?:of|such|can)|Some of|Most of|By (?:contrast|this)|To (?:do|this)|After (?:this|that)|"
         r"Das(?:,| (?:ist|sind|war|waren|hat|hatte|haben|wird|wurde|führt|führte|bedeutet|kann|konnte|gilt|liegt))|"
         r"Die (?:Studie|Untersuchung|Autoren|Ergebnisse)|Der Bericht|"
-        r"The (?:study|authors?|researchers|paper|report|latter|former|same|others?)|"
+        r"Having done|The (?:study|authors?|researchers|paper|report|latter|former|same|others?)|"
         r"(?:First|Second|Third|Next|Last|Of course|Indeed),|Zum Beispiel|Im Gegensatz|Darüber hinaus|Aus diesem|"
         r"In diese[rnm]|Auf diese|Zu diese[rnm]|Nach diese[rnm]|Par exemple|Por ejemplo|"
         r"Кроме того|В этом|Таким образом|В то же|С другой|В результате|При этом|Например|В отличие)\b"
@@ -271,7 +307,8 @@ def _connective() -> re.Pattern[str]:
 def _label() -> re.Pattern[str]:
     """Match the label in front of a sentence of a structured abstract."""
     return re.compile(
-        r"^(?:[A-Z]{4,}(?: (?:AND |OF |& )?[A-Z]{3,})*|Methods?|Results?|Conclusions?|Background|Objectives?|Design|"
+        r"^(?:[A-Z]{4,}(?: (?:AND |OF |& )?[A-Z]{3,})*(?:\(S\))?|"
+        r"Methods?|Results?|Conclusions?|Background|Objectives?|Design|"
         r"Setting|Findings|Interpretation|Aims?|Purpose):?\s+(?:\([a-z]\)\s+)?(?=[A-Z\d])"
     )
 

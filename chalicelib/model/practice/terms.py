@@ -62,8 +62,9 @@ _GENERIC_WORDS = """
     reason reasons people group groups year years month months week weeks day days hour hours minute minutes
     page pages rest variety set sets range form forms level levels role presence absence effect effects analysis
     support need needs majority basis side percent million billion thousand hundred half level change changes
+    roles mechanism mechanisms course
     use ability teil teile jahr jahre jahren zeit fall fälle beispiel zahl ende form art weise rahmen grund tag
-    tage
+    tage regel folge allgemeinen nähe помощи помощь году лет раз счет счёт образом результате связи
 """
 _GENERIC = frozenset(_GENERIC_WORDS.split())
 _LABELS_WORDS = """
@@ -143,12 +144,14 @@ def _terms(
     tokens: Sequence[re.Match[str]], *, language: str | None, nouns: frozenset[str], others: frozenset[str]
 ) -> list[Term]:
     found: list[Term] = []
+    cited = [match.span() for match in _citation().finditer(tokens[0].string)] if tokens else []
     n = 0
     while n < len(tokens):
         length, kind = _read_term([token[0] for token in tokens], n, language=language, nouns=nouns)
         start, end = tokens[n].start(), tokens[n + length - 1].end()
+        is_cited = any(first < start < last for first, last in cited)
         is_other = kind == "word" and language == "en" and tokens[n][0].lower() in others
-        if kind and not is_other and _stands_free(tokens[n].string, start, end):
+        if kind and not is_other and not is_cited and _stands_free(tokens[n].string, start, end):
             left = tokens[n - 1][0].lower() if n else ""
             text = tokens[n].string[start:end]
             found.append(Term(text=text, kind=kind, start=start, left=left, language=language))
@@ -169,7 +172,9 @@ def _read_term(
             or left in ("[", "(", ":", *_JOINERS)
             or right in ("]", *_JOINERS)
         )
-        return 1, None if is_label or right[:1].isdigit() or len(token) > 9 else "number"
+        is_part = left[:1].isdigit() or right[:1].isdigit()  # "111 529"
+        is_code = len(token) > 9 or (token[0] == "0" and token.isdigit() and len(token) > 1)
+        return 1, None if is_label or is_part or is_code else "number"
     if not token[0].isalpha():
         return 1, None
     if n and token[0].isupper() and left not in (".", ":", "“", '"', "„", "«") and language != "de":
@@ -197,7 +202,8 @@ def _is_noun(tokens: Sequence[str], n: int, *, language: str | None, nouns: froz
     follows = right.lower()
     is_mark = not right[0].isalnum() and right not in _OPENING_MARKS
     ends = is_mark or follows in EMPTY or follows in _MORE_EMPTY
-    if left in _JOINERS or right in _JOINERS or (follows in ("and", "or") and lower not in nouns):
+    joins = follows in ("and", "or", "и", "или", "und", "et", "y")
+    if left in _JOINERS or right in _JOINERS or (joins and lower not in nouns):
         return False
     if language == "de":
         part_of_name = right[0].isupper() or (n > 1 and left[:1].isupper())
@@ -251,6 +257,16 @@ def _is_plain(token: str) -> bool:
 
 def _is_capital(token: str) -> bool:
     return token[:1].isupper()
+
+
+@cache
+def _citation() -> re.Pattern[str]:
+    """Match references to literature in brackets: numbers alone, a name before a year, or a place in a work."""
+    return re.compile(
+        r"[(\[]\s*\d+[a-z]?(?:\s*[,;–-]\s*\d+[a-z]?)*\s*[)\]]|"
+        r"\([^()]*[^\W\d_]\.?,? (?:1[89]|20)\d\d[a-z]?\b[^()]*\)|"
+        r"\([^()]*\b(?:para|pp?|vol|no)\. \d[^()]*\)"
+    )
 
 
 @cache

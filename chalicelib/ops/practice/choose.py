@@ -49,7 +49,17 @@ def choose_keyless(
     sentences = choose_sentences(wish.phrase, excerpts, wish.wanted.interests)
     drafting = Drafting(sentences, concept=wish.phrase, language=wish.wanted.language, seed=seed)
     most = MAX_DRAFTS + 20 * wish.count
-    drafts = {kind: islice(_drafts(kind, drafting, wish, excerpts, embed, seed), most) for kind in wish.kinds}
+    drafts: dict[Kind, Iterator[Draft]] = {
+        kind: islice(_drafts(kind, drafting, wish, excerpts, embed, seed), most) for kind in wish.kinds
+    }
+    _take_turns(drafts, wish, chosen, others)
+    if len(chosen.drafts) < wish.count:
+        _take_turns(_less_safe(drafting, wish, embed, most), wish, chosen, others)
+
+
+def _take_turns(
+    drafts: dict[Kind, Iterator[Draft]], wish: Wish, chosen: Chosen, others: Sequence[Seen]
+) -> None:
     turn = len(chosen.drafts)
     while len(chosen.drafts) < wish.count and drafts:
         kinds = [kind for kind in wish.kinds if kind in drafts]
@@ -58,6 +68,17 @@ def choose_keyless(
             turn += 1
         else:
             del drafts[kind]
+
+
+def _less_safe(drafting: Drafting, wish: Wish, embed: Embed, most: int) -> dict[Kind, Iterator[Draft]]:
+    """Return gaps for words that others may fit as well; choices of words only where nothing else is wished for."""
+    found: dict[Kind, Iterator[Draft]] = {}
+    if "cloze" in wish.kinds:
+        found["cloze"] = islice(drafting.drafts("cloze", {}, safe=False), most)
+    if wish.wanted.kind == "multiple_choice":
+        vectors = embed(drafting.terms_to_embed())
+        found["multiple_choice"] = islice(drafting.drafts("multiple_choice", vectors, safe=False), most)
+    return found
 
 
 def _take_next(drafts: Iterator[Draft], chosen: Chosen, others: Sequence[Seen]) -> bool:
@@ -76,9 +97,8 @@ def _drafts(
         for excerpt in excerpts:
             yield from ordered_drafts(excerpt, language=wish.wanted.language, seed=seed)
     else:
-        yield from drafting.drafts(
-            kind, embed(drafting.terms_to_embed()) if kind == "multiple_choice" else {}
-        )
+        vectors = embed(drafting.terms_to_embed()) if kind == "multiple_choice" else {}
+        yield from drafting.drafts(kind, vectors, safe=True)
 
 
 def _seen(draft: Draft) -> Seen:

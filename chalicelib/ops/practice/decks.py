@@ -92,7 +92,7 @@ def fill_deck(tx: Tx, user_id: str, deck_id: str, exercise_ids: Sequence[str], *
     """Like add_exercises, in a transaction."""
     decks.update(tx, user_id, deck_id)
     if missing := exercises.list_missing(tx, user_id, exercise_ids):
-        raise NotFound(f"There is no such exercise: {', '.join(missing[:10])}.", field="exercise_ids")
+        raise exercises.no_exercise("exercise_ids", missing[:10])
     decks.add_exercises(tx, user_id, deck_id, exercise_ids)
     if decks.get(tx, user_id, deck_id).exercise_count > MAX_EXERCISES:
         raise InvalidInput(
@@ -105,7 +105,9 @@ def fill_deck(tx: Tx, user_id: str, deck_id: str, exercise_ids: Sequence[str], *
 
 def remove_exercise(user_id: str, deck_id: str, exercise_id: str, *, db: "Database") -> None:
     """Take the exercise out of the deck. Raise NotFound when it is not in it."""
-    missing = NotFound("There is no such exercise in this deck.")
+    missing = NotFound(
+        "This exercise is not in this deck. GET /api/v1/decks/{deck_id}/exercises lists those that are."
+    )
     known = checked_uuid(exercise_id, missing)
 
     def remove(tx: Tx) -> None:
@@ -138,4 +140,8 @@ def _naming(user_id: str, work: Callable[[Tx], T], *, db: "Database") -> T:
     try:
         return db.transact(user_id, work)
     except Conflict as error:
-        raise Conflict("You have a deck of this name already.", code="name_taken", field="name") from error
+        raise Conflict(
+            "You have a deck of this name already. Take another name, or fill that deck.",
+            code="name_taken",
+            field="name",
+        ) from error

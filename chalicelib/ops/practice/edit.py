@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from chalicelib.errors import Conflict, InvalidInput
-from chalicelib.model.practice.exercises import Draft, StoredExercise
-from chalicelib.model.practice.gate import find_fault
+from chalicelib.model.practice.exercises import GAP, Draft, StoredExercise
+from chalicelib.model.practice.gate import LEAST_OPTIONS, LENGTHS_APART, Reason, find_fault
 from chalicelib.model.practice.hints import hints_of
 from chalicelib.ops.practice.sources import read_source
 from chalicelib.stores.postgres.tx import Tx
@@ -16,6 +16,36 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 MAX_COMPARED = 500
+# What is wrong with a change and what to do, by the gate's reason: the field at fault, and a sentence.
+MENDS: dict[Reason, tuple[str, str]] = {
+    "quote_not_found": ("question", "The source no longer has the quoted sentence: generate a new exercise."),
+    "key_not_in_quote": ("key", "The quoted sentence does not say this key: take the key from its words."),
+    "key_shown": ("question", "The question shows the key: take its words out of the question."),
+    "not_one_key": (
+        "question",
+        f"It must have one gap ({GAP}), one right option, or the steps of its key as options.",
+    ),
+    "distractor_is_right": ("options", "A wrong option is right too, by the page: take another one."),
+    "distractor_of_other_type": (
+        "options",
+        "All options must be numbers, or names, or words of the key's form.",
+    ),
+    "too_few_distractors": ("options", f"A multiple choice has at least {LEAST_OPTIONS} options: add some."),
+    "giveaway_by_length": (
+        "options",
+        f"The key may be {LENGTHS_APART:g} times as long or short as an option at most.",
+    ),
+    "giveaway_by_grammar": (
+        "options",
+        "The word in front of the gap fits some options only: change the others.",
+    ),
+    "near_duplicate": ("question", "Another exercise asks the same: ask something else, or delete this one."),
+    "says_too_little": (
+        "question",
+        "Whoever sees the question alone must know what it is about: use words of the page.",
+    ),
+    "says_more": ("question", "A number or an address is not on the page: take it out."),
+}
 
 
 class Changes(Struct, frozen=True, kw_only=True):
@@ -72,14 +102,12 @@ def _rewrite(tx: Tx, user_id: str, exercise: StoredExercise, changes: Changes) -
     )
     fault = find_fault(draft, others=others)
     if fault is not None:
-        raise InvalidInput(
-            f"The exercise would have a fault: {fault}. docs/exercises.md says what it means. Nothing is changed.",
-            code="refused",
-            field="key" if "key" in fault else "options" if "distractor" in fault else "question",
-        )
+        raise _refused(fault, changes)
     hints = hints_of(draft) if changes.hints is None else list(changes.hints)
     if any(draft.key.casefold() in hint.casefold() for hint in hints):
-        raise InvalidInput("A hint must not have the whole key in it.", code="refused", field="hints")
+        raise InvalidInput(
+            "A hint must not have the whole key in it: give a part of it.", code="refused", field="hints"
+        )
     exercises.rewrite(
         tx,
         user_id,
@@ -89,3 +117,12 @@ def _rewrite(tx: Tx, user_id: str, exercise: StoredExercise, changes: Changes) -
         options=list(options),
         hints=hints,
     )
+
+
+def _refused(reason: Reason, changes: Changes) -> InvalidInput:
+    """Return the error that names what was changed, the reason's own field if it was, and what to do."""
+    field, mend = MENDS[reason]
+    changed = [name for name in ("key", "question", "options") if getattr(changes, name) is not None]
+    if field not in changed:
+        field = changed[0] if changed else field
+    return InvalidInput(f"{mend} Nothing is changed ({reason}).", code="refused", field=field)

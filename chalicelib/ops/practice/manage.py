@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from chalicelib.errors import NotFound
 from chalicelib.model.ids import is_uuid
 from chalicelib.model.paging import cut_page, decode_cursor, encode_cursor
 from chalicelib.model.practice.exercises import Excerpt, StoredConcept, StoredEvaluation, StoredExercise
@@ -70,8 +69,7 @@ def read_concept(user_id: str, concept_id: str, *, student_id: str | None, db: "
 
 def delete_concept(user_id: str, concept_id: str, *, db: "Database") -> None:
     """Delete the concept with its exercises and their evaluations. Raise NotFound."""
-    if not db.transact(user_id, lambda tx: concepts.delete(tx, user_id, concept_id)):
-        raise NotFound("There is no such concept.")
+    db.transact(user_id, lambda tx: concepts.delete(tx, user_id, concept_id))
 
 
 def list_exercises(
@@ -111,8 +109,7 @@ def read_exercise(user_id: str, exercise_id: str, *, db: "Database") -> StoredEx
 
 def delete_exercise(user_id: str, exercise_id: str, *, db: "Database") -> None:
     """Delete the exercise with its evaluations. Raise NotFound."""
-    if not db.transact(user_id, lambda tx: exercises.delete(tx, user_id, exercise_id)):
-        raise NotFound("There is no such exercise.")
+    db.transact(user_id, lambda tx: exercises.delete(tx, user_id, exercise_id))
 
 
 def list_evaluations(

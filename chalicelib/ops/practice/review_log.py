@@ -78,7 +78,7 @@ def take_log(user_id: str, body: bytes, *, now: datetime, db: "Database") -> Tak
         wanted = list({review.exercise_id: None for review in read.values()})
         missing = set(exercises.list_missing(tx, user_id, wanted))
         unknown = [number for number, review in read.items() if review.exercise_id in missing]
-        told = [Refused(line=number, message="There is no such exercise.") for number in unknown]
+        told = [Refused(line=number, message=exercises.no_exercise().message) for number in unknown]
         taken = [review for review in read.values() if review.exercise_id not in missing]
         new = _insert(tx, user_id, taken) if taken else 0
         in_order = sorted([*refused, *told], key=lambda each: each.line)
@@ -97,7 +97,7 @@ def _insert(tx: Tx, user_id: str, taken: Sequence[StoredReview]) -> int:
 
 def _read(line: bytes, *, now: datetime) -> StoredReview:
     if len(line) > MAX_LINE_BYTES:
-        raise InvalidInput(f"The line has more than {MAX_LINE_BYTES:,} bytes.")
+        raise InvalidInput(f"The line has more than {MAX_LINE_BYTES:,} bytes: write one review on it.")
     try:
         read = msgspec.json.decode(line, type=Line)
     except (msgspec.DecodeError, RecursionError) as error:

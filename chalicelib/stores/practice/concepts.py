@@ -17,7 +17,7 @@ def ensure(tx: Tx, user_id: str, concept_id: str, phrase: str) -> StoredConcept:
     tx.run(SQL["insert"], user_id=user_id, id=concept_id, phrase=phrase)
     row = tx.row(StoredConcept, SQL["find_by_phrase"], user_id=user_id, phrase=phrase, student_id=None)
     if row is None:
-        raise NotFound("There is no such concept.", field="concept_id")
+        raise _missing("concept_id")
     return row
 
 
@@ -53,10 +53,11 @@ def list_of_phrases(
     return {row.phrase.lower(): row for row in rows}
 
 
-def delete(tx: Tx, user_id: str, concept_id: str) -> bool:
-    """Delete the concept with its exercises. Return False when there is none."""
-    return tx.run(SQL["delete"], user_id=user_id, id=checked_uuid(concept_id, _missing())) == 1
+def delete(tx: Tx, user_id: str, concept_id: str) -> None:
+    """Delete the concept with its exercises. Raise NotFound."""
+    if not tx.run(SQL["delete"], user_id=user_id, id=checked_uuid(concept_id, _missing())):
+        raise _missing()
 
 
-def _missing() -> NotFound:
-    return NotFound("There is no such concept.")
+def _missing(field: str = "") -> NotFound:
+    return NotFound("There is no such concept. GET /api/v1/concepts lists yours.", field=field)

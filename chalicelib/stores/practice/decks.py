@@ -77,4 +77,4 @@ def list_exercises(
 
 
 def _missing(field: str = "") -> NotFound:
-    return NotFound("There is no such deck.", field=field)
+    return NotFound("There is no such deck. GET /api/v1/decks lists yours.", field=field)

@@ -34,7 +34,7 @@ def insert(tx: Tx, user_id: str, evaluation: NewEvaluation) -> None:
 
 def get(tx: Tx, user_id: str, evaluation_id: str, *, field: str = "") -> StoredEvaluation:
     """Return the evaluation. Raise NotFound, naming the request's `field` that has the id."""
-    missing = NotFound("There is no such evaluation.", field=field)
+    missing = _missing(field)
     row = tx.row(StoredEvaluation, SQL["get"], user_id=user_id, id=checked_uuid(evaluation_id, missing))
     if row is None:
         raise missing
@@ -55,9 +55,14 @@ def ensure_remediation(tx: Tx, user_id: str, remediation: NewRemediation) -> Sto
     tx.run(SQL["insert_remediation"], user_id=user_id, **asdict(remediation))
     row = find_remediation(tx, user_id, remediation.evaluation_id)
     if row is None:
-        raise NotFound("There is no such evaluation.", field="evaluation_id")
+        raise _missing("evaluation_id")
     return row
 
 
 def find_remediation(tx: Tx, user_id: str, evaluation_id: str) -> StoredRemediation | None:
     return tx.row(StoredRemediation, SQL["find_remediation"], user_id=user_id, evaluation_id=evaluation_id)
+
+
+def _missing(field: str) -> NotFound:
+    said = "There is no such evaluation. GET /api/v1/exercises/{exercise_id}/evaluations lists an exercise's."
+    return NotFound(said, field=field)

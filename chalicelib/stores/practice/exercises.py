@@ -21,7 +21,7 @@ def insert(tx: Tx, user_id: str, exercise: NewExercise) -> None:
 
 def get(tx: Tx, user_id: str, exercise_id: str, *, field: str = "") -> StoredExercise:
     """Return the exercise. Raise NotFound, naming the request's `field` that has the id."""
-    missing = NotFound("There is no such exercise.", field=field)
+    missing = no_exercise(field)
     row = tx.row(StoredExercise, SQL["get"], user_id=user_id, id=checked_uuid(exercise_id, missing))
     if row is None:
         raise missing
@@ -103,7 +103,13 @@ def rewrite(
     tx.run(SQL["rewrite"], user_id=user_id, id=exercise_id, **values)
 
 
-def delete(tx: Tx, user_id: str, exercise_id: str) -> bool:
-    """Delete the exercise with its evaluations. Return False when there is none."""
-    missing = NotFound("There is no such exercise.")
-    return tx.run(SQL["delete"], user_id=user_id, id=checked_uuid(exercise_id, missing)) == 1
+def delete(tx: Tx, user_id: str, exercise_id: str) -> None:
+    """Delete the exercise with its evaluations. Raise NotFound."""
+    if not tx.run(SQL["delete"], user_id=user_id, id=checked_uuid(exercise_id, no_exercise())):
+        raise no_exercise()
+
+
+def no_exercise(field: str = "", ids: Sequence[str] = ()) -> NotFound:
+    """Return the error that tells which exercises do not exist, and where those are listed that do."""
+    named = f": {', '.join(ids)}" if ids else ""
+    return NotFound(f"There is no such exercise{named}. GET /api/v1/exercises lists yours.", field=field)

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,7 +55,8 @@ def invoke(function: str, event: dict[str, Any]) -> None:
     elif function == "sweep":
         handlers.five_minutes_passed(event)
     else:
-        context = SimpleNamespace(get_remaining_time_in_millis=lambda: REMAINING_S * 1000)
+        end_s = monotonic() + REMAINING_S
+        context = SimpleNamespace(get_remaining_time_in_millis=lambda: (end_s - monotonic()) * 1000)
         handle = handlers.event_received if function == "dispatch" else handlers.tasks_woken
         handle(event, context)
 

@@ -1,6 +1,7 @@
 """Runs of very many files: what their driver holds in memory, and what a look at them costs, does not grow."""
 
 import tracemalloc
+import zipfile
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import IO, Any
@@ -118,6 +119,34 @@ def test_the_end_of_an_export_holds_a_part_of_its_list_whatever_its_length(
     (few_bytes, few), (many_bytes, many) = ended(1_000), ended(6_000)
     assert many_bytes > 5 * few_bytes
     assert many < 1.3 * few, (few, many)
+
+
+def piece(parts: int) -> tuple[int, int]:
+    """Return how many parts of an export were sent, and the most that its writer held at once."""
+    sent = 0
+
+    def send(number: int, body: bytes) -> str:
+        nonlocal sent
+        sent = number
+        return "etag"
+
+    tracemalloc.start()
+    try:
+        stream = export_zip.PartStream(send, offset=0, parts=(), tail=b"")
+        zip_piece = export_zip.ZipPiece(stream, at=datetime(2026, 1, 1, tzinfo=UTC))
+        for number in range(parts * 4):
+            body = bytes(export_zip.PART_BYTES // 4)
+            zip_piece.add(f"{number}.jpg", [body], method=zipfile.ZIP_STORED)
+        return sent, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_writer_of_an_export_holds_a_part_however_many_it_sends() -> None:
+    piece(2)  # what is made once
+    (few_parts, few), (many_parts, many) = piece(2), piece(12)
+    assert (few_parts, many_parts) == (2, 12)
+    assert many < 1.1 * few < 4 * export_zip.PART_BYTES
 
 
 def test_a_look_at_a_run_reads_the_files_at_work_and_not_those_that_wait(world: World) -> None:

@@ -180,7 +180,8 @@ def _keep(claim: Claim, piece: Piece, after: Progress, *, blobs: "Blobs") -> Pro
         known = _read(last, blobs=blobs) if last else b""
         added = b"".join(msgspec.json.encode(entry) + b"\n" for entry in piece.zip.entries)
         directory.append(_put(claim, f"{step}.directory", known + added, blobs=blobs))
-    tail = _put(claim, f"{step}.tail", stream.tail, blobs=blobs) if stream.tail else None
+    rest = stream.tail
+    tail = _put(claim, f"{step}.tail", rest, blobs=blobs) if rest else None
     return replace(
         after,
         step=step,

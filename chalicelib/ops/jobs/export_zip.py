@@ -42,7 +42,7 @@ class PartStream(io.RawIOBase):
         self._buffer += data
         self._offset += len(data)
         while len(self._buffer) >= PART_BYTES:
-            self._send_part(bytes(self._buffer[:PART_BYTES]))
+            self._send_part(bytes(memoryview(self._buffer)[:PART_BYTES]))
             del self._buffer[:PART_BYTES]
         return len(data)
 

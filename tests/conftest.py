@@ -1,22 +1,20 @@
-"""Real Postgres for every test that wants one: a server a session, a migrated template, a clone a test."""
+"""Fixtures that tests of several subjects use: a Postgres server a session, a database and an AWS account a test."""
 
 import gc
-import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg2
 import pytest
 
 from chalicelib import wiring
 from chalicelib.model.ingest.files import FileLimits
 from chalicelib.providers.ingest.decoder import Decoder
-from chalicelib.stores.postgres.migrate import migrate, set_app_password
 from chalicelib.stores.postgres.postgres import Database
 from local.layout import aws_environment
 from local.postgres import start_postgres, stop_postgres
+from tests.support.databases import Databases
 from tests.support.direct import asked_directly
 from tests.support.emulated import BUCKET, TABLES, emulated_aws
 from tests.support.memory import memory_folder
@@ -35,7 +33,6 @@ pytest_plugins = (
 )
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read once, when numpy is first imported
 gc.disable()  # until all is imported: nothing of it is garbage, and looking for some takes a third of the time
-_numbers = itertools.count()
 # They start first, so that no process works on a long module while the others have nothing left to do. Each takes more
 # than 5 s of CPU or of waiting, the longest first.
 LONGEST = (
@@ -76,29 +73,22 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def template_url(postgres_url: str) -> str:
-    url = create_database(postgres_url, "template_collections", template="collections")
-    migrate(url)
-    set_app_password(url, "test")
-    return url
+def databases(postgres_url: str) -> Iterator[Databases]:
+    made = Databases(postgres_url)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
-def databases(template_url: str) -> Iterator[psycopg2.extensions.cursor]:
-    """A superuser's cursor for statements about whole databases."""
-    connection = psycopg2.connect(with_database(template_url, "postgres"))
-    connection.autocommit = True
-    yield connection.cursor()
-    connection.close()
+def template_url(databases: Databases) -> str:
+    return databases.template_url
 
 
 @pytest.fixture
-def admin_url(template_url: str, databases: psycopg2.extensions.cursor) -> Iterator[str]:
+def admin_url(databases: Databases) -> Iterator[str]:
     """A migrated database of this test's own, as its superuser."""
-    name = f"test_{next(_numbers)}"
-    databases.execute(clone_statement(name, template="template_collections"))
-    yield with_database(template_url, name)
-    databases.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with databases.lent() as url:
+        yield url
 
 
 @pytest.fixture
@@ -120,38 +110,6 @@ def kept_decoder() -> Iterator[Decoder]:
     decoder = Decoder(limits=FileLimits())
     yield decoder
     decoder.close()
-
-
-def create_database(url: str, name: str, *, template: str = "collections") -> str:
-    execute(url, clone_statement(name, template=template), database="postgres")
-    return with_database(url, name)
-
-
-def clone_statement(name: str, *, template: str) -> str:
-    # The default strategy writes all of it to the write-ahead log as well, and takes twice as long.
-    return f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
-
-
-def with_database(url: str, name: str) -> str:
-    return url.rpartition("/")[0] + "/" + name
-
-
-def execute(url: str, statement: str, *, database: str | None = None) -> None:
-    connection = psycopg2.connect(with_database(url, database) if database else url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-    connection.close()
-
-
-def rows(url: str, statement: str) -> list[tuple]:
-    """Run a statement as the URL's role and return its rows."""
-    connection = psycopg2.connect(url)
-    with connection, connection.cursor() as cursor:
-        cursor.execute(statement)
-        answer = cursor.fetchall()
-    connection.close()
-    return answer
 
 
 @pytest.fixture

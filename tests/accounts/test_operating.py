@@ -13,7 +13,7 @@ import app
 from chalicelib.events.operating import Refused
 from chalicelib.stores.postgres.migrate import MIGRATIONS
 from deploy.policies import FUNCTIONS, STAGES, environment, policy
-from tests.conftest import create_database, with_database
+from tests.support.databases import create_database, with_database
 from tests.support.people import PASSWORD, People
 from tests.support.world import World, forget_wiring
 

@@ -14,7 +14,7 @@ from deploy.doctor.examine import examine
 from deploy.doctor.findings import Finding, Stage
 from local.layout import ACCOUNT
 from tests.cli.conftest import Operator, run_collections, shell
-from tests.conftest import execute
+from tests.support.databases import execute
 from tests.support.deployed import BUCKET
 
 LATE_TASK = """

@@ -15,8 +15,8 @@ import pytest
 
 from local.layout import aws_environment
 from tests.cli.conftest import shell
-from tests.conftest import rows
 from tests.support.commands import mistakes
+from tests.support.databases import rows
 from tests.support.deployed import BUCKET, PROJECT, Deployed, deployed_stage
 from tests.support.emulated import Emulated, install_change_sets
 from tests.support.served import served_app

@@ -3,8 +3,8 @@
 from chalicelib.model.gateway.gateway_routes import GatewayRoute
 from chalicelib.stores import cache_entries
 from chalicelib.stores.postgres.postgres import Database
-from tests.conftest import execute, rows
 from tests.gateway.counting import ALICE, BOB, PUBLIC, Counting, ask, value
+from tests.support.databases import execute, rows
 
 BIG = 256 * 1024 + 1
 

@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.stores.postgres.postgres import Database
-from tests.conftest import execute, rows
 from tests.gateway.counting import ALICE, BOB, CLIENT, ROUTE, Counting, ask
+from tests.support.databases import execute, rows
 
 
 def test_what_it_varies_by(counting: Counting, db: Database) -> None:

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 import boto3
 
 from local.layout import Ports, aws_environment
-from tests.conftest import rows
+from tests.support.databases import rows
 
 PROJECT = Path(__file__).resolve().parents[2]
 ADDRESS = r"http://127.0.0.1:\d+ +Ctrl-C"

@@ -19,7 +19,6 @@ import pytest
 from local.children import free_port
 from local.layout import Ports
 from local.models.classifier import ImageClassifier
-from tests.conftest import rows
 from tests.local.running import (
     PROJECT,
     README,
@@ -32,6 +31,7 @@ from tests.local.running import (
     read_until,
     start,
 )
+from tests.support.databases import rows
 
 BUCKET = "collections-images-local-000000000000"
 ENDED_WITHIN_S = 600

@@ -24,8 +24,8 @@ from chalicelib.stores.accounts import accounts as accounts_store
 from chalicelib.stores.postgres import migrate as module
 from chalicelib.stores.postgres.migrate import MIGRATIONS, MigrationChanged, migrate, set_app_password
 from chalicelib.stores.postgres.sql import statements
-from tests.conftest import create_database, execute, rows
 from tests.releases.record import PASSWORD
+from tests.support.databases import create_database, execute, rows
 from tests.support.emulated import BUCKET
 from tests.support.plans import misfits
 from tests.support.world import World, forget_wiring, jpeg

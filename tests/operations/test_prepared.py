@@ -2,7 +2,7 @@
 
 from chalicelib.stores.postgres.postgres import Database
 from chalicelib.stores.postgres.sql import Prepared
-from tests.conftest import execute
+from tests.support.databases import execute
 
 COUNT = Prepared(
     "SELECT count(*) AS n, %(word)s::text AS word FROM users WHERE id <> %(word)s OR id = %(other)s"

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib import wiring
-from tests.conftest import create_database, execute
+from tests.support.databases import create_database, execute
 from tests.support.people import People
 from tests.support.world import World, forget_wiring, jpeg
 

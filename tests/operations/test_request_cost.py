@@ -7,7 +7,7 @@ from chalicelib import wiring
 from chalicelib.stores.aws.dynamodb import Presence
 from chalicelib.stores.postgres import connection
 from chalicelib.stores.postgres.postgres import Database
-from tests.conftest import execute
+from tests.support.databases import execute
 from tests.support.people import People
 
 

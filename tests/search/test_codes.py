@@ -14,7 +14,7 @@ from chalicelib.ops.search import codes as ops
 from chalicelib.stores.postgres.postgres import Database, OperatorsDatabase
 from chalicelib.stores.postgres.tx import Tx
 from chalicelib.stores.search import codes, generations, index, lookup
-from tests.conftest import execute, rows
+from tests.support.databases import execute, rows
 
 DIMENSIONS, ITEMS, EACH = 64, 40, 5
 BOUND = 100  # alice has 200 chunks, bob 50

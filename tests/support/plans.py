@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import psycopg2
 
-from tests.conftest import rows
+from tests.support.databases import rows
 
 EXAMPLE_ROW = {"chunks": "(%(a)s, %(b)s, 'text', 1, 1, 0, 1, 'x')"}
 

@@ -21,8 +21,8 @@ from chalicelib.settings import InvalidSetting
 from chalicelib.settings.budgets import budgets
 from chalicelib.stores.postgres.postgres import Database
 from chalicelib.stores.usage import spending
-from tests.conftest import execute, rows
 from tests.models.making import KEY, providers
+from tests.support.databases import execute, rows
 from tests.support.model_server import ModelServer, Reply
 
 # An answer of the server costs Haiku's ONE. It may cost MOST: 1,000 tokens of prompt, 9 + 8,192 of output.

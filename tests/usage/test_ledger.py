@@ -17,8 +17,8 @@ from chalicelib.providers.models.anthropic_messages import AnthropicMessages
 from chalicelib.providers.models.chat import HostedChat
 from chalicelib.stores.postgres.postgres import Database
 from chalicelib.stores.usage import ledger
-from tests.conftest import execute, rows
 from tests.models.making import KEY, openai_embedder, providers
+from tests.support.databases import execute, rows
 from tests.support.model_server import ModelServer, Reply, anthropic_message
 from tests.support.running import Runner, zipped
 from tests.support.talking import Talk, document

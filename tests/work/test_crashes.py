@@ -20,7 +20,7 @@ from chalicelib.ops.work.stages import WriteResults
 from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.stores.aws.blobs import Blobs
 from chalicelib.stores.postgres.postgres import Database
-from tests.conftest import create_database
+from tests.support.databases import create_database
 from tests.support.emulated import BUCKET
 from tests.support.world import World, jpeg
 

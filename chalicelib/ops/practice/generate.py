@@ -138,7 +138,7 @@ def embed_with(embedder: Embedder) -> Embed:
 
 def _none_passed(chosen: Chosen) -> NotFound:
     counts = chosen.refused.most_common()
-    reasons = ", ".join(f"{reason} {count}" for reason, count in counts) or "no whole sentence"
+    reasons = ", ".join(f"{reason} {count}" for reason, count in counts) or "nothing of this kind was found"
     return NotFound(
         f"No exercise about this passed the checks ({reasons}). Try another kind, or a concept with more text.",
         code="no_exercise",

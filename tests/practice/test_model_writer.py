@@ -61,7 +61,7 @@ def test_the_model_writes_and_the_gate_lets_it_pass(learner: Talk) -> None:
     assert exercise["metadata"]["writer"] == "openai/stub-1" and exercise["expected_steps"] == ["gauge"]
     assert sorted(exercise["metadata"]["options"]) == ["brush", "gauge", "ruler", "scale"]
     assert exercise["metadata"]["citation"]["quote"] == GOOD["quote"]
-    assert asked[0]["count"] == 1 and PAGES[1].splitlines()[0] in str(asked[0]["passages"])
+    assert len(asked) == 1 and asked[0]["count"] == 1 and PAGES[1].splitlines()[0] in str(asked[0]["passages"])
 
 
 def test_what_the_gate_refuses_is_made_anew_and_then_without_the_model(learner: Talk) -> None:

@@ -24,7 +24,6 @@ AREAS = (
     "accounts",
     "gateway",
     "jobs",
-    "practice",
     "webhooks",
     "operations",
 )

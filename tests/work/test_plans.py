@@ -2,7 +2,7 @@
 
 from chalicelib import wiring
 from chalicelib.stores.work.tasks import SQL
-from tests.conftest import execute
+from tests.support.databases import execute
 from tests.support.plans import plan
 from tests.support.world import World, jpeg
 

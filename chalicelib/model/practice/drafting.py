@@ -12,7 +12,8 @@ from chalicelib.model.chat.questions import content_words
 from chalicelib.model.practice.asking import ask
 from chalicelib.model.practice.distractors import distractors_of, likeness
 from chalicelib.model.practice.exercises import GAP, Draft, Excerpt, Kind
-from chalicelib.model.practice.sentence_choice import Sentence, has_verb, rarity_of
+from chalicelib.model.practice.self_contained import has_verb
+from chalicelib.model.practice.sentence_choice import Sentence, rarity_of
 from chalicelib.model.practice.terms import Term, terms_of
 from chalicelib.model.practice.wording import read_words, stem_of
 from chalicelib.model.search.language import language_of

@@ -11,7 +11,8 @@ from chalicelib.model.chat.grounding import share_of_words, strays
 from chalicelib.model.chat.links import has_unsupported_addresses
 from chalicelib.model.practice.distractors import synonym_bound
 from chalicelib.model.practice.exercises import GAP, KEYLESS, Draft, Seen
-from chalicelib.model.practice.sentence_choice import points_elsewhere, whole_sentences
+from chalicelib.model.practice.self_contained import points_elsewhere
+from chalicelib.model.practice.sentence_choice import whole_sentences
 from chalicelib.model.practice.terms import type_of
 from chalicelib.model.practice.wording import read_words, stem_of
 from chalicelib.model.search.language import language_of

@@ -136,6 +136,23 @@ def test_reprocess_takes_what_its_conditions_say(runner: Runner) -> None:
     assert runner.run(run_id)["state"] == "succeeded"
 
 
+def test_reprocess_says_which_items_there_are_not(runner: Runner) -> None:
+    runner.world.ingest("alice/good.jpg", jpeg())
+    runner.world.ingest("bob/theirs.jpg", jpeg())
+    run_id = runner.begin(kind="reprocess", parameters={"item_ids": ["good", "gone", "theirs", "gone"]})
+    runner.settle()
+    assert runner.outcomes(run_id) == {
+        "good.jpg": ("done", None),
+        "gone": ("failed", "item_not_found"),
+        "theirs": ("failed", "item_not_found"),
+    }
+    run = runner.run(run_id)
+    assert (run["state"], run["counts"]["total"]) == ("partially_succeeded", 3)
+    run_id = runner.begin(kind="reprocess", parameters={"item_ids": ["gone"]})
+    runner.settle()
+    assert runner.run(run_id)["state"] == "failed"
+
+
 def test_retry_does_what_failed_only(runner: Runner) -> None:
     run_id = runner.begin()
     status, answer = runner("POST", f"{RUNS}/{run_id}/retry")

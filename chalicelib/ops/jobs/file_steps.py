@@ -97,6 +97,15 @@ def _list_items(tx: Tx, claim: Claim, run: Run) -> None:
         said = f"More than {MAX_ITEMS:,} items fulfil the conditions; process them by collection, kind or status."
         raise InvalidInput(said, code="too_many_items")
     runs.set_total(tx, claim.user_id, run.id, total)
+    missing = items.lock_known(tx, claim.user_id, wanted.item_ids or ())
+    if missing:
+        files.insert(tx, claim.user_id, run.id, [_no_item(total + n, id_) for n, id_ in enumerate(missing, 1)])
+        runs.add_listed(tx, claim.user_id, run.id, len(missing), failed=len(missing))
+
+
+def _no_item(number: int, item_id: str) -> RunFile:
+    said = "There is no such item."
+    return RunFile(number=number, name=item_id, outcome="failed", code="item_not_found", message=said)
 
 
 def _list_input(

@@ -63,12 +63,16 @@ def lock(tx: Tx, ref: ItemRef) -> StoredItem:
 
 def require_all(tx: Tx, user_id: str, item_ids: Sequence[str], *, field: str) -> None:
     """Lock the items against deletion until the transaction ends. Raise NotFound; it names the missing items."""
-    rows = tx.all(SQL["lock_all"], user_id=user_id, ids=list(item_ids))
-    found = {row["id"] for row in rows}
-    missing = [item_id for item_id in dict.fromkeys(item_ids) if item_id not in found]
-    if missing:
+    if missing := lock_known(tx, user_id, item_ids):
         named = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
         raise NotFound(f"There are no such items: {named}.", field=field)
+
+
+def lock_known(tx: Tx, user_id: str, item_ids: Sequence[str]) -> list[str]:
+    """Lock the items against deletion until the transaction ends; return the ids that are of no item, each once."""
+    rows = tx.all(SQL["lock_all"], user_id=user_id, ids=list(item_ids))
+    found = {row["id"] for row in rows}
+    return [item_id for item_id in dict.fromkeys(item_ids) if item_id not in found]
 
 
 def get_with_analysis(tx: Tx, ref: ItemRef) -> DescribedItem:

@@ -46,13 +46,13 @@ API_DATABASE_S = 4.0  # a caller is promised an answer in 5 s
 
 @once
 def database() -> "Database":
-    """Return the API's."""
+    """Return the API's database."""
     return _database(timeout_s=API_DATABASE_S)
 
 
 @once
 def pipeline_database() -> "Database":
-    """Return the event handlers': nobody waits, and an index may take a while to write."""
+    """Return the event handlers' database: nobody waits, and an index may take a while to write."""
     return _database(timeout_s=70.0)
 
 

@@ -101,7 +101,7 @@ def run_poison(*, seed: int, size: int, of_each_kind: int = 5) -> Report:
         wrong = [*calm.complaints, *ward.complaints, *ward.find_wrong(), *find_wrong_rows(scene)]
     (before, before_s), (after, after_s) = calm.p95(), ward.p95()
     figures = {
-        "p95 delay in invocations, without and with poison": f"{before}, {after} (at most three times, plus one a poison)",
+        "p95 delay in invocations, without and with poison": f"{before}, {after} (at most 3 x, plus one a poison)",
         "p95 delay in seconds": f"{before_s:.2f}, {after_s:.2f}",
         "minutes, sweeps": f"{ward.minutes}, {ward.sweeps}",
         "seconds": f"{time.monotonic() - started_at:.1f}",

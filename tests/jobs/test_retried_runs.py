@@ -1,4 +1,4 @@
-"""What a retry takes of a run that did not get to its end, and how long the run's file is kept for it."""
+"""A retry takes all that its run did not do, however that run ended; the run's upload is kept as long as one may."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What `make audit` says of checkov's findings."""
+"""`make audit` fails for a finding that nobody accepted, and for an acceptance of a finding that is gone."""
 
 from deploy.audit import ACCEPTED, told
 

@@ -1,5 +1,6 @@
 """Exercises over the API: generated with their proof, evaluated, remediated, listed, reported, retired."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -196,6 +197,14 @@ def test_a_text_that_is_given_makes_exercises_and_their_remediation(learner: Tal
     wrong = answer(learner, exercise, "no idea")
     help_ = learner("POST", REMEDIATE, {"evaluation_id": wrong["evaluation"]["evaluation_id"]}).body
     assert cited["quote"] in help_["remediation"]["content"] and not exercise["metadata"]["stale"]
+
+
+def test_a_term_is_embedded_once_for_all_exercises_of_a_request(learner: Talk) -> None:
+    learner.world.providers.embedded.clear()
+    body = {"student_id": "s", "text": "\n\n".join(PAGES), "kind": "multiple_choice", "count": 10}
+    assert learner("POST", GENERATE, body).status == 200
+    counts = Counter(learner.world.providers.embedded)
+    assert counts and max(counts.values()) == 1
 
 
 def test_the_language_is_that_of_the_apps_own_words(learner: Talk) -> None:

@@ -1,4 +1,4 @@
-"""What counts as the same word: its forms in languages with their own letters, with signs beside it, without spaces."""
+"""A word is found in its other forms, with signs beside it, and in Thai, which has no spaces between words."""
 
 import pytest
 

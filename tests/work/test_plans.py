@@ -1,4 +1,4 @@
-"""What Postgres plans: each statement of the pipeline once, and none that reads all that a user has."""
+"""Postgres plans each statement of the pipeline once, and no plan reads all that a user has."""
 
 from chalicelib import wiring
 from chalicelib.stores.work.tasks import SQL

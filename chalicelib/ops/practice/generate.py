@@ -123,15 +123,20 @@ def generate_exercises(
 
 
 def embed_with(embedder: Embedder) -> Embed:
-    """Return what gives the vectors of texts by text; none of them without the embedder."""
+    """Return a function that returns the vectors of texts by text; none of them without the embedder.
+
+    Each text is embedded once, however often it is asked for.
+    """
+    known = dict[str, Sequence[float]]()
 
     def embed(texts: Sequence[str]) -> Vectors:
-        if not texts:
-            return {}
+        new = [text for text in texts if text not in known]
         try:
-            return dict(zip(texts, embedder.embed(texts, timeout_s=EMBED_TIMEOUT_S), strict=True))
+            if new:
+                known.update(zip(new, embedder.embed(new, timeout_s=EMBED_TIMEOUT_S), strict=True))
         except (BudgetSpent, InvalidInput, Unavailable):
             return {}
+        return {text: known[text] for text in texts}
 
     return embed
 

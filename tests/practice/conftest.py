@@ -10,8 +10,9 @@ from tests.support.talking import Talk, document
 PAGES = (
     "A bicycle chain wears out after about 3000 kilometres of riding in rain.\n"
     "Mechanics measure the wear of a chain with a gauge between two rivets.\n"
-    "A worn chain damages the sprockets of the cassette within a season.\n"
-    "Riders clean the links with a brush and degrease the rollers with paraffin.",
+    "A worn chain damages the sprockets of the cassette within a season of 20 weeks.\n"
+    "Careful people are early with a new chain because a worn chain costs more.\n"
+    "Riders clean the links with a brush and degrease the rollers with paraffin from Shimano.",
     "1. Shift to the smallest sprocket\n2. Open the quick link with pliers\n3. Pull the old chain out\n"
     "4. Thread the new chain through the derailleur",
 )

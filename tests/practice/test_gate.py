@@ -36,6 +36,12 @@ CLOZE = Wanted(
     difficulty="basic",
     kind="cloze",
 )
+
+
+def of_text(text: str, key: str = "MWCs") -> dict[str, Any]:
+    return {"quote": text, "excerpt": replace(EXCERPT, text=text), "question": text.replace(key, GAP)}
+
+
 FAULTS: dict[str, dict[str, Any]] = {
     "quote_not_found": {"quote": "Mechanics measure the wear of a chain with a big gauge."},
     "key_not_in_quote": {"key": "ruler"},
@@ -126,6 +132,14 @@ def test_every_reason_is_tried() -> None:
                 **SPELT_CLOZE,
                 "key": "2",
                 "question": SPELT.replace(" 2 ", f" {GAP} "),
+            },
+            "key_shown",
+        ),
+        (
+            {
+                **SPELT_CLOZE,
+                "key": "MWCs",
+                **of_text("Mechanics measure the wear of metal chains (MWCs) between rivets."),
             },
             "key_shown",
         ),

@@ -10,7 +10,7 @@ DISTRACTORS = 3
 # Cosine from which two terms may mean the same, so that both would be right. Two names that are alike mostly name two
 # things: Monday and Tuesday have 0.76, Britain and United Kingdom 0.78, Islamic and Muslim 0.85.
 SYNONYM, SAME_NAME = 0.53, 0.77
-UNRELATED, OTHER_NAME = 0.42, 0.5  # cosine below which a word, or a name, is not plausible
+UNRELATED, OTHER_NAME = 0.42, 0.6  # cosine below which a word, or a name, is not plausible
 
 
 def distractors_of(

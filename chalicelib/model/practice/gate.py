@@ -129,8 +129,15 @@ def _is_spelt_out(draft: Draft) -> bool:
     before, _, behind = draft.question.partition(GAP)
     if draft.key.isdigit():
         return re.search(rf"[^\W\d_]-?{draft.key}\b", f"{before} {behind}") is not None
+    if f"({GAP})" in draft.question and _is_short_for(draft.key):
+        return True
     initials = "".join(word[0] for word in re.findall(r"[^\W\d_]+", before)).lower()
     return len(draft.key) > 1 and draft.key.isupper() and initials.endswith(draft.key.lower())
+
+
+def _is_short_for(key: str) -> bool:
+    """Return whether a key is an abbreviation ("HSCs"). In brackets it follows what it is short for."""
+    return sum(char.isupper() for char in key) > 1 and " " not in key
 
 
 def _begin_alike(one: str, other: str) -> bool:

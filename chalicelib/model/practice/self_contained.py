@@ -9,7 +9,11 @@ from functools import cache
 from chalicelib.model.chat.questions import EMPTY
 from chalicelib.model.search.language import language_of
 
-DOUBTFUL, UNCLEAR = 2.0, 0.7  # what a doubtful sentence loses, and one with pronouns for each
+DOUBTFUL, VERBLESS, UNCLEAR = (
+    2.0,
+    1.0,
+    1.3,
+)  # what a doubtful sentence, one without a verb, and each pronoun loses
 # Words that point to another sentence. In front of a sentence, all do; the second group within it too.
 _LEANS_IN_FRONT_WORDS = """
     it they he she his her their its there here however therefore thus hence moreover furthermore also instead
@@ -37,7 +41,8 @@ _OPENER_WORDS = """
 OPENERS = frozenset(_OPENER_WORDS.split())
 _UNCLEAR_WORDS = """
     it they he she him his her hers their them its here darauf daran dabei dazu davon
-    er sie ihr ihm ihn il elle они он она его
+    er sie ihr ihm ihn ihnen ihre ihrer ihren ihrem ihres seine seiner seinen seinem seines il elle leur leurs
+    они он она его её ее их им ему ей них ним него неё нее ней нем нём
 """
 _UNCLEAR = frozenset(_UNCLEAR_WORDS.split())
 _PERSONS = frozenset({"he", "she", "him", "his", "her", "hers"})
@@ -66,14 +71,24 @@ def has_verb(sentence: str) -> bool:
     return _verb().search(sentence) is not None
 
 
-def is_doubtful(sentence: str) -> bool:
-    """Return whether a sentence may be a title or a part of a list, or point to another sentence."""
+def dependence(sentence: str) -> float:
+    """Return what a sentence loses because it may not be understood alone."""
     words = re.findall(r"[^\W\d_]+", sentence.lower())
-    no_verb = language_of(sentence) == "en" and not has_verb(_bracketed().sub("", sentence))
-    points = any(word in POINTS_ELSEWHERE for word in words) or any(
+    has_none = language_of(sentence) == "en" and not has_verb(_bracketed().sub("", sentence))
+    return (
+        DOUBTFUL * _is_doubtful(sentence)
+        + VERBLESS * has_none
+        + UNCLEAR * sum(word in _UNCLEAR for word in words)
+    )
+
+
+def _is_doubtful(sentence: str) -> bool:
+    """Return whether a sentence may be a part of a list, or points to another sentence."""
+    loose = re.findall(r"[^\W\d_]+", _anchored().sub("", sentence.lower()))
+    points = any(word in POINTS_ELSEWHERE for word in loose) or any(
         word in sentence for word in _POINTS_UNSPACED[:3]
     )
-    return no_verb or points or bool(_bare().match(sentence)) or _names_nobody(sentence)
+    return points or bool(_bare().match(sentence)) or _names_nobody(sentence)
 
 
 def _names_nobody(sentence: str) -> bool:
@@ -85,10 +100,10 @@ def _names_nobody(sentence: str) -> bool:
     )
 
 
-def dependence(sentence: str) -> float:
-    """Return what a sentence loses because it may not be understood alone."""
-    words = re.findall(r"[^\W\d_]+", sentence.lower())
-    return DOUBTFUL * is_doubtful(sentence) + UNCLEAR * sum(word in _UNCLEAR for word in words)
+@cache
+def _anchored() -> re.Pattern[str]:
+    """Match words of POINTS_ELSEWHERE with what they point to."""
+    return re.compile(r"\b(?:such as|those (?:who|that|of|with|in|which|from)|following (?:the|an?))\b")
 
 
 @cache
@@ -115,9 +130,10 @@ def _connective() -> re.Pattern[str]:
         r"Das(?:,| (?:ist|sind|war|waren|hat|hatte|haben|wird|wurde|führt|führte|bedeutet|kann|konnte|gilt|liegt))|"
         r"Die (?:Studie|Untersuchung|Autoren|Ergebnisse)|Der Bericht|"
         r"Having done|The (?:study|authors?|researchers|paper|report|latter|former|same|others?)|"
-        r"(?:First|Second|Third|Next|Last|Of course|Indeed),|Zum Beispiel|Im Gegensatz|Darüber hinaus|Aus diesem|"
+        r"(?:First|Second|Third|Next|Last|Of course|Indeed)(?=,)|Zum Beispiel|Im Gegensatz|Darüber hinaus|Aus diesem|"
         r"In diese[rnm]|Auf diese|Zu diese[rnm]|Nach diese[rnm]|Par exemple|Por ejemplo|"
-        r"Кроме того|В этом|Таким образом|В то же|С другой|В результате|При этом|Например|В отличие)\b"
+        r"Кроме того|В этом|Таким образом|В то же|С другой|В результате|При этом|Например|В отличие|Тем временем|"
+        r"Тем не менее|Более того|Вместе с тем|Наконец)\b"
     )
 
 
@@ -126,7 +142,7 @@ def _verb() -> re.Pattern[str]:
     """Match what an English sentence has and a title mostly lacks: a verb, told by itself or by its object."""
     return re.compile(
         r"\b(?:is|are|was|were|been?|has|have|had|do|does|did|can|could|may|might|must|will|would|shall|should)\b|"
-        r"(?<![\w-])[a-z]{3,}ed\b|"
+        r"(?<![\w-])[a-z]{3,}ed\b|\b[a-z]{3,}s (?:out|up|down|off|away|together|more|less)\b|"
         r"\b(?!of|in|on|at|by|for|from|with|and|or|to|as|into|over|under|inside|within|between|through|per|via|than|like|"
         r"about|after|before|during|that|which|both|all)[a-z]+ (?:the|an?|its|their|that)\b"
     )

@@ -15,8 +15,9 @@ from msgspec import Struct
 
 from chalicelib.model.chat.questions import EMPTY
 from chalicelib.model.ingest.sentences import CLOSERS, SPACED_MARKS, UNSPACED_MARKS, sentence_spans
+from chalicelib.model.practice.clarity import clarity, lone_letter
 from chalicelib.model.practice.exercises import Excerpt
-from chalicelib.model.practice.self_contained import OPENERS, dependence, is_doubtful
+from chalicelib.model.practice.self_contained import OPENERS, dependence
 from chalicelib.model.practice.wording import read_words
 from chalicelib.model.search.lexical import ngrams_in
 
@@ -24,6 +25,8 @@ MIN_WORDS, MAX_WORDS = 8, 40  # of a sentence that an exercise is made of
 MAX_WRAPPED = 160  # characters of a line; text that has longer ones is not broken into lines
 MIN_LONE_LETTERS = 2  # from so many single letters on a sentence is a formula in words
 COMFORTABLE_WORDS = 26  # a longer one is worth less
+LEAST_CLARITY = 0.0  # of a sentence that is not doubtful
+RARITY = 0.5  # what its rare words count
 MIN_UNSPACED, MAX_UNSPACED = 18, 120  # characters, where words have no spaces between them
 ENDS = (SPACED_MARKS + UNSPACED_MARKS).translate(
     {ord(mark): None for mark in "?？؟…"}
@@ -35,7 +38,7 @@ HEADING_SHARE = 0.7  # a heading is shorter than this share of the line below it
 class Sentence(Struct, frozen=True, kw_only=True):
     """A sentence of an excerpt. `weight` is how much it is worth asking about.
 
-    `is_doubtful`: it may be a title or a caption, or point to another sentence.
+    `is_doubtful`: it may be a title or a caption, point to another sentence, or be unclear alone.
     """
 
     text: str
@@ -45,14 +48,14 @@ class Sentence(Struct, frozen=True, kw_only=True):
 
 
 def choose_sentences(concept: str, excerpts: Sequence[Excerpt], interests: Sequence[str]) -> list[Sentence]:
-    """Return the sentences that exercises can be made of, best first.
-
-    Without a concept they take turns: the best sentence of each page comes before the second best of any.
-    """
+    """Return the sentences that exercises can be made of, best first."""
     found = [
-        (text, excerpt, n) for excerpt in excerpts for n, text in enumerate(whole_sentences(excerpt.text))
+        (text, excerpt, n, plain.partition(text)[0])
+        for excerpt in excerpts
+        for plain in [" ".join(excerpt.text.split())]
+        for n, text in enumerate(whole_sentences(excerpt.text))
     ]
-    stems = [{word.stem for word in read_words(text)} for text, _, _ in found]
+    stems = [{word.stem for word in read_words(text)} for text, *_ in found]
     rarity = rarity_of(stems)
     wanted = {word.stem for word in read_words(concept)}
     liked = {word.stem for interest in interests for word in read_words(interest)}
@@ -60,18 +63,18 @@ def choose_sentences(concept: str, excerpts: Sequence[Excerpt], interests: Seque
         Sentence(
             text=text,
             excerpt=excerpt,
-            weight=sum(rarity[stem] for stem in own) / (4 + len(own))
+            weight=RARITY * sum(rarity[stem] for stem in own) / (4 + len(own))
             + 3 * len(own & wanted) / max(1, len(wanted))
             + len(own & liked)
             - 0.05 * min(place, 20)
             - 0.05 * max(0, len(text.split()) - COMFORTABLE_WORDS)
-            - dependence(text),
-            is_doubtful=is_doubtful(text),
+            + clear,
+            is_doubtful=clear < LEAST_CLARITY,
         )
-        for (text, excerpt, place), own in zip(found, stems, strict=True)
+        for (text, excerpt, place, before), own in zip(found, stems, strict=True)
+        for clear in [clarity(text, before) - dependence(text)]
     ]
-    ranked = sorted(sentences, key=lambda sentence: -sentence.weight)
-    return ranked if concept else _in_turns(ranked)
+    return sorted(sentences, key=lambda sentence: -sentence.weight)
 
 
 @lru_cache(maxsize=256)
@@ -92,17 +95,6 @@ def rarity_of(groups: Sequence[Iterable[str]]) -> dict[str, float]:
     """Return BM25's inverse document frequency of each word, with the groups as documents."""
     counts = Counter(word for group in groups for word in set(group))
     return {word: math.log(1 + (len(groups) - n + 0.5) / (n + 0.5)) for word, n in counts.items()}
-
-
-def _in_turns(ranked: Sequence[Sentence]) -> list[Sentence]:
-    seen = Counter[tuple[str, int, str]]()
-    turns = dict[int, int]()
-    for n, sentence in enumerate(ranked):
-        page = (sentence.excerpt.item_id, sentence.excerpt.page, sentence.excerpt.source)
-        turns[n] = seen[page]
-        seen[page] += 1
-    order = sorted(turns, key=lambda n: (ranked[n].is_doubtful, turns[n]))
-    return [ranked[n] for n in order]
 
 
 def _without_headings(piece: str, *, is_wrapped: bool) -> str:
@@ -155,7 +147,7 @@ def _is_prose(sentence: str) -> bool:
         and all(sentence.count(a) == sentence.count(b) for a, b in brackets)
         and sentence.count('"') % 2 == 0
         and not _not_prose().search(sentence)
-        and len(_lone_letter().findall(sentence)) < MIN_LONE_LETTERS
+        and len(lone_letter().findall(sentence)) < MIN_LONE_LETTERS
     )
 
 
@@ -184,12 +176,6 @@ def _label() -> re.Pattern[str]:
     """Match the label in front of a sentence of a structured abstract."""
     return re.compile(
         r"^(?:[A-Z]{4,}(?: (?:AND |OF |& )?[A-Z]{3,})*(?:\(S\))?|"
-        r"Methods?|Results?|Conclusions?|Background|Objectives?|Design|"
+        r"Abstract|AIMS?|Methods?|Results?|Conclusions?|Background|Objectives?|Design|"
         r"Setting|Findings|Interpretation|Aims?|Purpose):?\s+(?:\([a-z]\)\s+)?(?=[A-Z\d])"
     )
-
-
-@cache
-def _lone_letter() -> re.Pattern[str]:
-    """Match a letter that stands alone as the name of a quantity, and is no word of a language."""
-    return re.compile(r"(?<![\w.'’-])(?![aeioyAIOаеиоуявскВСКИОУАЯ])[^\W\d_](?![\w.'’-])")

@@ -4,15 +4,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from chalicelib.model.practice.drafting import Drafting, ordered_drafts
+from msgspec.structs import replace
+
+from chalicelib.model.practice.drafting import Drafting, Rated
 from chalicelib.model.practice.exercises import Draft, Excerpt, Kind, Seen
 from chalicelib.model.practice.gate import find_fault
+from chalicelib.model.practice.ordering import ordered_drafts
 from chalicelib.model.practice.picturing import labels_to_embed, picture_drafts
 from chalicelib.model.practice.sentence_choice import choose_sentences
 from chalicelib.ops.practice.wishes import Wish
 
 MAX_DRAFTS = 60  # of each kind, and as many more for each exercise; reading and comparing one takes about a millisecond
 Vectors = Mapping[str, Sequence[float]]
+KIND_TURN = 0.4  # what each further exercise of a kind loses
+SURE = 5.0  # how good a list of steps and a question about a picture are
+Drafts = Iterator[Rated]
 Embed = Callable[[Sequence[str]], Vectors]
 
 
@@ -44,58 +50,65 @@ def choose_keyless(
 ) -> None:
     """Add keyless drafts to the chosen ones until there are as many as wished, or no more drafts.
 
-    The kinds take turns, and no two drafts are about one sentence.
+    No two drafts are about one sentence.
     """
     sentences = choose_sentences(wish.phrase, excerpts, wish.wanted.interests)
     drafting = Drafting(sentences, concept=wish.phrase, language=wish.wanted.language, seed=seed)
     most = MAX_DRAFTS + 20 * wish.count
-    drafts: dict[Kind, Iterator[Draft]] = {
+    drafts: dict[Kind, Drafts] = {
         kind: islice(_drafts(kind, drafting, wish, excerpts, embed, seed), most) for kind in wish.kinds
     }
-    _take_turns(drafts, wish, chosen, others)
-    if len(chosen.drafts) < wish.count:
-        _take_turns(_less_safe(drafting, wish, embed, most), wish, chosen, others)
+    _take_best(drafts, wish, chosen, others)
+    if len(chosen.drafts) < wish.count and (wish.wanted.kind or not chosen.drafts):
+        least = wish if wish.wanted.kind else replace(wish, count=1)
+        _take_best(_less_safe(drafting, wish, embed, most), least, chosen, others)
 
 
-def _take_turns(
-    drafts: dict[Kind, Iterator[Draft]], wish: Wish, chosen: Chosen, others: Sequence[Seen]
-) -> None:
-    turn = len(chosen.drafts)
-    while len(chosen.drafts) < wish.count and drafts:
-        kinds = [kind for kind in wish.kinds if kind in drafts]
-        kind = kinds[turn % len(kinds)] if wish.count > 1 else kinds[0]
-        if _take_next(drafts[kind], chosen, others):
-            turn += 1
-        else:
-            del drafts[kind]
+def _take_best(drafts: dict[Kind, Drafts], wish: Wish, chosen: Chosen, others: Sequence[Seen]) -> None:
+    """Take the best drafts; for one exercise the kinds one after the other, for more each that is taken loses some."""
+    taken = Counter(draft.kind for draft in chosen.drafts)
+    waiting = dict[Kind, Rated]()
+    while len(chosen.drafts) < wish.count:
+        used = {draft.quote for draft in chosen.drafts}
+        for kind, more in drafts.items():
+            if kind not in waiting or waiting[kind][1].quote in used:
+                found = next((rated for rated in more if rated[1].quote not in used), None)
+                waiting.pop(kind, None)
+                waiting |= {kind: found} if found else {}
+        if not waiting:
+            return
+        worth = {kind: rated[0] - KIND_TURN * taken[kind] for kind, rated in waiting.items()}
+        kind = max(worth, key=lambda kind: worth[kind]) if wish.count > 1 else next(iter(waiting))
+        if chosen.consider(waiting.pop(kind)[1], others):
+            taken[kind] += 1
 
 
-def _less_safe(drafting: Drafting, wish: Wish, embed: Embed, most: int) -> dict[Kind, Iterator[Draft]]:
-    """Return gaps for words that others may fit as well; choices of words only where nothing else is wished for."""
-    found: dict[Kind, Iterator[Draft]] = {}
-    if "cloze" in wish.kinds:
-        found["cloze"] = islice(drafting.drafts("cloze", {}, safe=False), most)
-    if wish.wanted.kind == "multiple_choice":
-        vectors = embed(drafting.terms_to_embed())
-        found["multiple_choice"] = islice(drafting.drafts("multiple_choice", vectors, safe=False), most)
-    return found
+def _less_safe(drafting: Drafting, wish: Wish, embed: Embed, most: int) -> dict[Kind, Drafts]:
+    """Return drafts that are less clear, or ask for what other words say as well: of a kind that is wished for, or one.
 
-
-def _take_next(drafts: Iterator[Draft], chosen: Chosen, others: Sequence[Seen]) -> bool:
-    used = {draft.quote for draft in chosen.drafts}
-    return any(draft.quote not in used and chosen.consider(draft, others) for draft in drafts)
+    Choices of words are made only where they are wished for.
+    """
+    kinds: list[Kind] = ["cloze", "short_answer"]
+    if wish.wanted.kind:
+        kinds = [kind for kind in (*kinds, "multiple_choice") if kind == wish.wanted.kind]
+    vectors = embed(drafting.terms_to_embed()) if "multiple_choice" in kinds else {}
+    return {kind: islice(drafting.drafts(kind, vectors, safe=False), most) for kind in kinds}
 
 
 def _drafts(
     kind: Kind, drafting: Drafting, wish: Wish, excerpts: Sequence[Excerpt], embed: Embed, seed: str
-) -> Iterator[Draft]:
+) -> Drafts:
     if kind == "image_question":
         vectors = embed(labels_to_embed([each for each in excerpts if each.labels], wish.labels)[:256])
         language = wish.wanted.language
-        yield from picture_drafts(excerpts, labels=wish.labels, vectors=vectors, language=language, seed=seed)
+        for draft in picture_drafts(
+            excerpts, labels=wish.labels, vectors=vectors, language=language, seed=seed
+        ):
+            yield SURE, draft
     elif kind == "ordered_steps":
         for excerpt in excerpts:
-            yield from ordered_drafts(excerpt, language=wish.wanted.language, seed=seed)
+            for draft in ordered_drafts(excerpt, language=wish.wanted.language, seed=seed):
+                yield SURE, draft
     else:
         vectors = embed(drafting.terms_to_embed()) if kind == "multiple_choice" else {}
         yield from drafting.drafts(kind, vectors, safe=True)

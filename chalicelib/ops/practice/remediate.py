@@ -88,7 +88,7 @@ def _ladder(exercise: StoredExercise, excerpt: Excerpt) -> list[dict[str, object
     found: list[dict[str, object]] = []
     drafting = Drafting(sentences, concept=exercise.concept, language=None, seed=exercise.id)
     for kind in LADDER:
-        for draft in islice(drafting.drafts(kind, {}), MAX_DRAFTS):
+        for _, draft in islice(drafting.drafts(kind, {}), MAX_DRAFTS):
             if draft.question != exercise.question and find_fault(draft, others=()) is None:
                 hint = f"It begins with “{draft.key[0]}”."
                 found.append({"kind": kind, "question": draft.shown, "answer": draft.key, "hint": hint})

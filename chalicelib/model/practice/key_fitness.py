@@ -1,0 +1,115 @@
+"""Tells how well a term serves as a key: a year and a name do well, a word that others fit as well does not."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from chalicelib.model.practice.exercises import Kind
+from chalicelib.model.practice.sentence_choice import rarity_of
+from chalicelib.model.practice.terms import Term, is_function_word
+from chalicelib.model.practice.wording import stem_of
+
+MANY_TIMES, MANY_SHARE = 4, 0.15  # a name in more sentences is what the texts are about
+YEAR, NAME, NUMBER, COUNT, WORD = 1.5, 1.2, 0.7, 0.0, 0.0
+CALLED, REPEATED, WANTED, OTHER_KIND = 0.8, 0.8, 0.5, 0.4
+_EXAMPLES_WORDS = """
+    like including include includes probably perhaps wie etwa comme como включая
+"""
+_EXAMPLES = frozenset(_EXAMPLES_WORDS.split()) | {"such as"}
+_CALLED_WORDS = """
+    called named termed genannt heißt appelé llamado называется называют
+"""
+_CALLED = frozenset(_CALLED_WORDS.split()) | {"known as"}
+_AND_WORDS = """
+    and or und oder sowie et ou y o и или &
+"""
+_AND = frozenset(_AND_WORDS.split())
+
+
+class KeyFitness:
+    """Rates terms as keys. `pool` has the terms of all sentences, `wanted` the stems of the concept's words."""
+
+    def __init__(self, pool: Sequence[Sequence[Term]], wanted: frozenset[str]) -> None:
+        self._sentences, self._wanted = len(pool), wanted
+        stems = [[stem_of(term.text.lower()) for term in terms] for terms in pool]
+        self._rarity: Mapping[str, float] = rarity_of(stems)
+        self._often = Counter(stem for each in stems for stem in each)
+
+    def of(self, term: Term, kind: Kind = "cloze") -> float:
+        """Return how well a term serves. Numbers serve choices better, names gaps."""
+        stem = stem_of(term.text.lower())
+        return (
+            self._of_kind(term, kind)
+            + CALLED * (term.left in _CALLED)
+            + REPEATED * (term.kind == "word" and self._often[stem] > 1)
+            + 0.1 * self._rarity.get(stem, 0.0)
+            + WANTED * (stem in self._wanted)
+            + min(0.5, term.start / 200)
+        )
+
+    def _of_kind(self, term: Term, kind: Kind) -> float:
+        if term.kind == "number":
+            other = OTHER_KIND * (kind == "cloze")
+            is_count = len(term.text) == 1
+            return (YEAR if _year().fullmatch(term.text) else COUNT if is_count else NUMBER) - other
+        if term.kind == "word":
+            return WORD
+        return NAME - OTHER_KIND * (kind == "multiple_choice")
+
+    def is_safe(self, term: Term, kind: Kind) -> bool:
+        """Return whether hardly another word fits in a term's place, or is guessed.
+
+        Mostly another word fits in a word's place, or its wrong options are not plausible; also in that of one of a
+        list, of a name in front of a noun, of a part of a longer name, and of an abbreviation. A name that the texts
+        are full of is what everybody takes.
+        """
+        if term.kind == "word" or _is_listed(term):
+            return False
+        if term.kind == "number":
+            return True
+        times = self._often[stem_of(term.text.lower())]
+        is_everywhere = times > max(MANY_TIMES, MANY_SHARE * self._sentences)
+        is_odd = _is_attribute(term) or _is_part(term) or _is_abbreviation(term)
+        return not is_odd and (kind == "cloze" or not is_everywhere)
+
+
+def _is_listed(term: Term) -> bool:
+    """Return whether a term is one of several that are named side by side."""
+    is_between = term.left == "," and term.right[:1] == ","
+    return (
+        term.left in _EXAMPLES
+        or bool({term.left, term.right.lower()} & _AND)
+        or is_between
+        or term.right == ", capital"
+    )
+
+
+def _is_part(term: Term) -> bool:
+    """Return whether a name goes on behind "of" or a number, stands in quotation marks, or is one of a class."""
+    return (
+        term.left in ("of capital", "a", "an", "'", "‘", '"', "“")
+        or term.right == "of"
+        or term.right[:1].isdigit()
+    )
+
+
+def _is_abbreviation(term: Term) -> bool:
+    return sum(char.isupper() for char in term.text.split()[0]) > 1
+
+
+def _is_attribute(term: Term) -> bool:
+    """Return whether a name stands before a noun, or has the ending of an adjective."""
+    if term.language == "ru":
+        return bool(_adjective().search(term.text))
+    return term.language == "en" and term.right[:1].islower() and not is_function_word(term.right)
+
+
+@cache
+def _year() -> re.Pattern[str]:
+    return re.compile("1[0-9]{3}|20[0-9]{2}")
+
+
+@cache
+def _adjective() -> re.Pattern[str]:
+    return re.compile("(?:ый|ий|ой|ей|ая|яя|ое|ее|ые|ие|ого|его|ому|ему|ым|им|ую|юю|ых|их|ыми|ими)$")

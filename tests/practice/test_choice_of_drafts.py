@@ -1,0 +1,140 @@
+"""Which drafts are made of a text, and which are left out rather than made."""
+
+import pytest
+
+from chalicelib.model.practice.exercises import Draft, Excerpt, Kind
+from chalicelib.model.practice.key_fitness import KeyFitness
+from chalicelib.model.practice.terms import terms_of
+from chalicelib.ops.practice.choose import Chosen, choose_keyless
+from chalicelib.ops.practice.wishes import Wanted, Wish
+
+CLEAR = "The harbour of Lisbon was rebuilt by engineers from Porto in 1887."
+PLAIN = "Ferries with a thousand seats crossed a river at night in 1901."
+UNCLEAR = {
+    "it compares": PLAIN.replace("a thousand", "other"),
+    "it speaks of its authors": PLAIN.replace("a river", "our river"),
+    "it bids": PLAIN.replace("Ferries with", "Take a ferry with").replace("crossed", "that crossed"),
+    "it tells a procedure": PLAIN.replace("crossed a river", "were examined"),
+    "it is broken up": PLAIN.replace("at night", "(at night)"),
+    "it is full of numbers": PLAIN.replace("a thousand", "100 or 120"),
+    "it has a letter for a quantity": PLAIN.replace("a thousand", "p"),
+    "its subject was named before": PLAIN.replace("Ferries with a thousand seats", "Engineers from Faro"),
+    "a thing was named before": PLAIN.replace("a river", "the harbour and mud").replace(
+        "with a thousand seats", "from Faro"
+    ),
+    "it has a pronoun": PLAIN.replace("crossed a river", "crossed it"),
+    "it has no verb": PLAIN.replace("crossed a river", "of great comfort"),
+}
+
+
+def choose(*sentences: str, count: int = 5, kind: Kind | None = None) -> list[Draft]:
+    wanted = Wanted(
+        concept_id="",
+        student_id="sam",
+        interests=(),
+        life_category="personal",
+        difficulty="basic",
+        kind=kind,
+        count=count,
+    )
+    excerpt = Excerpt(
+        item_id="i",
+        item_name="harbour.pdf",
+        item_sha256=None,
+        source="text",
+        page=1,
+        start=0,
+        text=" ".join(sentences),
+    )
+    chosen = Chosen()
+    wish = Wish(wanted=wanted, phrase="", count=count)
+    choose_keyless(wish, [excerpt], chosen=chosen, others=(), embed=lambda texts: {}, seed="s")
+    return chosen.drafts
+
+
+def test_a_sentence_that_is_clear_alone_is_asked_about() -> None:
+    assert [draft.quote for draft in choose(CLEAR, PLAIN)] == [CLEAR, PLAIN]
+
+
+@pytest.mark.parametrize("reason", UNCLEAR)
+def test_a_sentence_that_is_unclear_alone_is_left_out(reason: str) -> None:
+    assert [draft.quote for draft in choose(CLEAR, UNCLEAR[reason])] == [CLEAR]
+
+
+def test_a_text_of_unclear_sentences_still_has_one_exercise() -> None:
+    assert len(choose(UNCLEAR["it has a pronoun"], UNCLEAR["it is full of numbers"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("sentence", "term"),
+    [
+        ("Traders sold cloth to merchants from Genoa, Venice, or Pisa.", "Genoa"),
+        ("Traders sold cloth to merchants from Pisa, but, Venice, too.", "Venice"),
+        ("Traders sold cloth to merchants from Genoa and others.", "Genoa"),
+        ("Traders sold cloth to harbours such as Genoa for years.", "Genoa"),
+        ("Traders sold cloth to men with Genoese coats for years.", "Genoese"),
+        ("Traders sold cloth to those of the HGL for years.", "HGL"),
+        ("Traders sold cloth to the Bank of Genoa for years.", "Genoa"),
+        ("Traders sold cloth to a Genoese for years.", "Genoese"),
+        ("Торговцы продавали ткань через Генуэзский банк.", "Генуэзский"),
+    ],
+)
+def test_a_term_that_others_fit_as_well_as_is_not_asked_for(sentence: str, term: str) -> None:
+    language = "en" if sentence.isascii() else "ru"
+    pool = terms_of(["Traders sold cloth to the harbour of Genoa for years.", sentence], ["en", language])
+    fitness = KeyFitness(pool, frozenset())
+    assert fitness.is_safe(pool[0][-1], "cloze") and pool[0][-1].text == "Genoa"
+    assert not any(fitness.is_safe(each, "cloze") for each in pool[1] if each.text == term)
+    assert term in [each.text for each in pool[1]]
+
+
+def test_a_number_that_names_a_thing_is_no_term() -> None:
+    for thing in ("Apollo 11", "an error in line 11", "VISION 2020"):
+        sentence = f"Traders sold cloth because of {thing}, for years."
+        assert not any(each.kind == "number" for each in terms_of([sentence], ["en"])[0]), thing
+    (terms,) = terms_of(["Traders sold 11 coats in June 2020, for 12%."], ["en"])
+    assert [each.text for each in terms if each.kind == "number"] == ["11", "2020", "12"]
+
+
+def test_what_a_thing_is_called_is_asked_first() -> None:
+    ((*_, called, other),) = terms_of(["Traders sold cloth called Fustian to men from Genoa."], ["en"])
+    fitness = KeyFitness([[called, other]], frozenset())
+    assert (called.text, other.text) == ("Fustian", "Genoa") and fitness.of(called) > fitness.of(other)
+
+
+def test_a_year_is_chosen_from_and_a_name_is_filled_in() -> None:
+    for kind, key in (("multiple_choice", "1887"), ("cloze", "Porto")):
+        (draft,) = choose(CLEAR, kind=kind, count=1)  # type: ignore[arg-type]
+        assert draft.key == key
+
+
+@pytest.mark.parametrize(
+    ("sentence", "question", "key"),
+    [
+        (
+            "Sintra is a town of palaces in the hills above Lisbon.",
+            "Who or what is “Sintra”, by your document?",
+            "a town of palaces in the hills above Lisbon",
+        ),
+        (
+            "Sintra has cool gardens and palaces because kings fled the heat of summer.",
+            "Why, by your document? “Sintra has cool gardens and palaces.”",
+            "kings fled the heat of summer",
+        ),
+        (
+            "Die Burg von Sintra wurde verlassen, weil das Wasser der Quellen fehlte.",
+            "Warum ist das nach deinem Dokument so? „Die Burg von Sintra wurde verlassen.“",
+            "das Wasser der Quellen fehlte",
+        ),
+    ],
+)
+def test_what_something_is_and_why_are_asked(sentence: str, question: str, key: str) -> None:
+    (draft,) = choose(sentence, kind="short_answer", count=1)
+    assert (draft.question, draft.key) == (question, key)
+
+
+def test_a_part_that_no_subject_stands_in_front_of_is_not_asked_what_it_is() -> None:
+    (draft,) = choose(
+        "In the cool hills of Sintra are the palaces of old kings from Lisbon.", kind="short_answer", count=1
+    )
+    assert draft.question.startswith("Finish the sentence")

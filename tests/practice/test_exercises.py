@@ -45,6 +45,10 @@ def test_the_key_completes_and_a_wrong_answer_is_remediated(learner: Talk, kind:
     *ladder, original = help_["practice_problems"]
     assert ladder and original["exercise_id"] == exercise["exercise_id"]
     assert all(problem["answer"] not in problem["hint"] for problem in ladder)
+    for problem in ladder:
+        if problem["kind"] == "multiple_choice":
+            is_of_two = kind == "multiple_choice" and len(problem["question"].splitlines()) == 3
+            assert is_of_two or (kind != "multiple_choice" and problem["answer"].isdigit())
     assert learner("POST", REMEDIATE, body).body["remediation"] == help_
     nothing = learner("POST", REMEDIATE, {"evaluation_id": right["evaluation"]["evaluation_id"]})
     assert (nothing.status, nothing.body["code"]) == (409, "no_gap")

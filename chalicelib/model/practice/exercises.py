@@ -64,9 +64,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 
     @property
     def shown(self) -> str:
-        """Return what a learner sees: the question, and the options with letters."""
-        lettered = [f"{chr(65 + n)}. {option}" for n, option in enumerate(self.options)]
-        return "\n".join([self.question, *lettered])
+        return shown(self.question, self.options)
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -154,8 +152,7 @@ class StoredExercise(Struct, frozen=True, kw_only=True):
 
     @property
     def content(self) -> str:
-        lettered = [f"{chr(65 + n)}. {option}" for n, option in enumerate(self.options)]
-        return "\n".join([self.question, *lettered])
+        return shown(self.question, self.options)
 
 
 class StoredConcept(Struct, frozen=True, kw_only=True):
@@ -210,6 +207,11 @@ class StoredRemediation(Struct, frozen=True, kw_only=True):
     personalized_context: str
     problems: str
     created_at: datetime
+
+
+def shown(question: str, options: Sequence[str]) -> str:
+    """Return what a learner sees: the question, and the options with letters."""
+    return "\n".join([question, *(f"{chr(65 + n)}. {option}" for n, option in enumerate(options))])
 
 
 def mastery_of(scores: Sequence[float]) -> Mastery:

@@ -12,6 +12,7 @@ from chalicelib.model.practice.exercises import (
     StoredEvaluation,
     StoredExercise,
     StoredRemediation,
+    shown,
 )
 from chalicelib.model.practice.gate import find_fault
 from chalicelib.model.practice.sentence_choice import choose_sentences
@@ -81,19 +82,35 @@ def _remediation(
 
 
 def _ladder(exercise: StoredExercise, excerpt: Excerpt) -> list[dict[str, object]]:
-    """Return easier problems about the exercise's own quote; those about the rest of its page if it has none."""
+    """Return easier problems about the exercise's own quote; those about the rest of its page if it has none.
+
+    First a choice: of two where the exercise is one, else of numbers. Words are not chosen from, as a second one mostly
+    fits. Then a gap.
+    """
     sentences = choose_sentences(exercise.concept, [excerpt], ())
     quote = " ".join(exercise.quote.split())
     sentences.sort(key=lambda sentence: sentence.text != quote)
-    found: list[dict[str, object]] = []
     drafting = Drafting(sentences, concept=exercise.concept, language=None, seed=exercise.id)
-    for kind in LADDER:
-        for _, draft in islice(drafting.drafts(kind, {}), MAX_DRAFTS):
-            if draft.question != exercise.question and find_fault(draft, others=()) is None:
-                hint = f"It begins with “{draft.key[0]}”."
-                found.append({"kind": kind, "question": draft.shown, "answer": draft.key, "hint": hint})
+    found = [_choice_of_two(exercise)] if exercise.kind == "multiple_choice" else []
+    for kind in LADDER[len(found) :]:
+        for _, draft in sorted(
+            islice(drafting.drafts(kind, {}), MAX_DRAFTS), key=lambda each: each[1].quote != quote
+        ):
+            is_fit = kind == "cloze" or draft.key[0].isdigit()
+            if is_fit and draft.question != exercise.question and find_fault(draft, others=()) is None:
+                found.append(_problem(kind, draft.shown, draft.key))
                 break
     return found
+
+
+def _choice_of_two(exercise: StoredExercise) -> dict[str, object]:
+    wrong = next(option for option in exercise.options if option != exercise.answer_key)
+    two = [option for option in exercise.options if option in (exercise.answer_key, wrong)]
+    return _problem("multiple_choice", shown(exercise.question, two), exercise.answer_key)
+
+
+def _problem(kind: Kind, question: str, key: str) -> dict[str, object]:
+    return {"kind": kind, "question": question, "answer": key, "hint": f"It begins with “{key[0]}”."}
 
 
 def _original(exercise: StoredExercise) -> dict[str, object]:

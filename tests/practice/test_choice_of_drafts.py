@@ -22,6 +22,11 @@ UNCLEAR = {
     "a thing was named before": PLAIN.replace("a river", "the harbour and mud").replace(
         "with a thousand seats", "from Faro"
     ),
+    "a thing is not named": PLAIN.replace(
+        "Ferries with a thousand seats", "A ferry of the company from Faro"
+    ),
+    "two are in one": PLAIN.replace("crossed", "from Faro When boats crossed"),
+    "it begins with what comes behind": PLAIN.replace("Ferries", "Subsequent ferries from Faro"),
     "it has a pronoun": PLAIN.replace("crossed a river", "crossed it"),
     "it has no verb": PLAIN.replace("crossed a river", "of great comfort"),
 }
@@ -76,6 +81,8 @@ def test_a_text_of_unclear_sentences_still_has_one_exercise() -> None:
         ("Traders sold cloth to those of the HGL for years.", "HGL"),
         ("Traders sold cloth to the Bank of Genoa for years.", "Genoa"),
         ("Traders sold cloth to a Genoese for years.", "Genoese"),
+        ("Traders sold cloth for years, added Doria.", "Doria"),
+        ("Traders sold cloth for 7 years.", "7"),
         ("Торговцы продавали ткань через Генуэзский банк.", "Генуэзский"),
     ],
 )

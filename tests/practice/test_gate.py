@@ -143,6 +143,14 @@ def test_every_reason_is_tried() -> None:
             },
             "key_shown",
         ),
+        (
+            {
+                **SPELT_CLOZE,
+                "key": "Tibet",
+                **of_text("Tibetan mechanics measure metal wear of chains in Tibet.", "Tibet."),
+            },
+            "key_shown",
+        ),
         ({"key": "", "options": ("ruler", "", "brush")}, "key_not_in_quote"),
         ({"kind": "ordered_steps", "key": "wear\nchain", "options": ("wear", "chain")}, "key_shown"),
         ({"kind": "ordered_steps", "key": "wear\nwear", "options": ("wear", "wear")}, "not_one_key"),

@@ -11,6 +11,7 @@ from chalicelib.model.practice.wording import stem_of
 FIRST, NAMED, NAMED_EARLY = 1.0, 0.6, 0.6  # what the first sentence of a page, and one with a name, gain
 RESUMED, RETURNING = 1.5, 0.9  # what a subject, and another thing, that the page has named before loses
 RELATIVE, SPEAKER, CROWDED, BROKEN = 0.7, 1.2, 0.3, 0.5
+SOME_ONE, JOINED = 1.2, 1.5  # what a thing like "the group" without a name, and two sentences in one lose
 LONE = 1.0  # what a letter loses that stands for a quantity
 PROCEDURE, BIDDING, BARE = (
     0.8,
@@ -55,6 +56,8 @@ def clarity(sentence: str, before: str) -> float:
         - PROCEDURE * bool(_procedure().search(sentence))
         - BIDDING * _bids(sentence)
         - LONE * len(lone_letter().findall(sentence))
+        - SOME_ONE * bool(_some_one().search(sentence))
+        - JOINED * bool(_joined().search(sentence))
         - BROKEN * len(_break().findall(sentence))
     )
 
@@ -109,12 +112,35 @@ def lone_letter() -> re.Pattern[str]:
 def _procedure() -> re.Pattern[str]:
     """Match how English abstracts tell what was done."""
     return re.compile(
-        r"\b(?:stud(?:y|ies)|trials?|review|survey|aims?|participants?|randomi[sz]ation)\b|^To [a-z]+ |"
+        r"\b(?:stud(?:y|ies)|trials?|review|survey|aims?|mean|median|participants?|randomi[sz]ation)\b|^To [a-z]+ |"
         r"\b(?:the|all|our|\d+) (?:[a-z]+ )?(?:patients|subjects|children|women|men|mice|rats|samples)\b|"
         r"\b(?:was|were) (?:then |also )?(?:performed|conducted|examined|"
         r"investigated|analy[sz]ed|measured|included|assessed|evaluated|studied|used|carried|compared|collected|"
-        r"recruited|randomi[sz]ed|randomly|obtained|enrolled|treated|identified|determined|calculated|estimated|defined|administered|given)\b"
+        r"recruited|randomi[sz]ed|randomly|obtained|enrolled|treated|identified|searched|reviewed|selected|asked|invited|determined|calculated|estimated|defined|administered|given)\b"
     )
+
+
+@cache
+def _some_one() -> re.Pattern[str]:
+    """Match one of many groups, works, places or laws that is not named."""
+    return re.compile(
+        r"\b[Tt]he (?:group|company|organi[sz]ation|party|team|club|firm|agency|council|committee|board|band|network|"
+        r"show|series|film|book|novel|song|album|episode|game|city|town|village|district|region|area|neighborhood|university|"
+        r"school|college|campus|building|bridge|law|act|bill|treaty|agreement|report|project|program(?:me)?|role)\b"
+        r"(?! (?:of|for|in|that|which|[A-Z]))|"
+        r"\b(?:[Dd]ie|[Dd]er|[Dd]as) (?:Gruppe|Firma|Unternehmen|Organisation|Partei|Mannschaft|Team|Verein|Serie|Film|"
+        r"Buch|Sender|Stadt|Bezirk|Region|Gebiet|Universität|Schule|Gebäude|Gesetz|Vertrag|Abkommen|Projekt|Programm)\b"
+        r"(?! (?:der|des|von|vom|für|in|im|zur?|zum|[A-ZÄÖÜ„]))|"
+        r"\b(?:[Гг]руппа|[Кк]омпания|[Оо]рганизация|[Пп]артия|[Кк]оманда|[Сс]ериал|[Фф]ильм|[Кк]нига|[Гг]ород|[Рр]айон|"
+        r"[Оо]бласть|[Уу]ниверситет|[Шш]кола|[Зз]дание|[Зз]акон|[Дд]оговор|[Пп]роект|[Пп]рограмма|[Ии]сследование|[Аа]вторы)"
+        r"(?= [а-яё]|[,.])"
+    )
+
+
+@cache
+def _joined() -> re.Pattern[str]:
+    """Match a word that has a capital only at the beginning of a sentence, within one."""
+    return re.compile(r"(?<=[a-z] )(?:As|If|When|This|These|It|At|On|With|Every|Each|You|We|There)\b")
 
 
 @cache

@@ -96,7 +96,7 @@ _OPENINGS = {
         "ru": "потому что|поскольку|так как",
     },
     "copula": {
-        "en": "(?<!that )(?<!who )(?:is|are|was|were|means|requires?|allows?|consists? of|"
+        "en": r"(?<!that )(?<!who )(?<!\ba )(?<!\bby )(?:is|are|was|were|means|requires?|allows?|consists? of|"
         "includes?|led to|leads? to|causes?|caused)",
         "de": "ist|sind|war|waren|besteht aus|führt zu|führte zu",
         "fr": "est|sont|était|étaient",

@@ -41,6 +41,7 @@ MIN_CONTENT_WORDS = 3  # of a sentence that is shown
 MIN_ASKED_WORDS = 2  # of a question in other words than its sentence's
 MIN_NEW_WORDS = 2  # of a free answer: words that the question does not have
 FORM_CHARS = 6  # words that share so many characters at the beginning are forms of one word
+DERIVED_CHARS, MAX_ENDING = 5, 3  # "Tibet" shows in "Tibetan"
 OPENING_CHARS = 16  # a question that has so much of the quote's beginning shows the quote
 _ARTICLE = re.compile(rf"\b(an?) {GAP}", re.IGNORECASE)
 
@@ -129,20 +130,17 @@ def _is_spelt_out(draft: Draft) -> bool:
     before, _, behind = draft.question.partition(GAP)
     if draft.key.isdigit():
         return re.search(rf"[^\W\d_]-?{draft.key}\b", f"{before} {behind}") is not None
-    if f"({GAP})" in draft.question and _is_short_for(draft.key):
-        return True
+    if f"({GAP})" in draft.question and " " not in draft.key:
+        return True  # it is short for what stands in front
     initials = "".join(word[0] for word in re.findall(r"[^\W\d_]+", before)).lower()
     return len(draft.key) > 1 and draft.key.isupper() and initials.endswith(draft.key.lower())
 
 
-def _is_short_for(key: str) -> bool:
-    """Return whether a key is an abbreviation ("HSCs"). In brackets it follows what it is short for."""
-    return sum(char.isupper() for char in key) > 1 and " " not in key
-
-
 def _begin_alike(one: str, other: str) -> bool:
     """Return whether two words are forms of one, as far as their beginnings tell."""
-    return len(one) > FORM_CHARS and len(other) > FORM_CHARS and one[:FORM_CHARS] == other[:FORM_CHARS]
+    if len(one) > FORM_CHARS and len(other) > FORM_CHARS and one[:FORM_CHARS] == other[:FORM_CHARS]:
+        return True
+    return len(one) >= DERIVED_CHARS and other.startswith(one) and len(other) <= len(one) + MAX_ENDING
 
 
 def _fault_of_question(draft: Draft) -> Reason | None:

@@ -10,11 +10,10 @@ from chalicelib.model.practice.sentence_choice import rarity_of
 from chalicelib.model.practice.terms import Term, is_function_word
 from chalicelib.model.practice.wording import stem_of
 
-MANY_TIMES, MANY_SHARE = 4, 0.15  # a name in more sentences is what the texts are about
 YEAR, NAME, NUMBER, COUNT, WORD = 1.5, 1.2, 0.7, 0.0, 0.0
 CALLED, REPEATED, WANTED, OTHER_KIND = 0.8, 0.8, 0.5, 0.4
 _EXAMPLES_WORDS = """
-    like including include includes probably perhaps wie etwa comme como включая
+    like including include includes probably perhaps said says added notes wie etwa comme como включая
 """
 _EXAMPLES = frozenset(_EXAMPLES_WORDS.split()) | {"such as"}
 _CALLED_WORDS = """
@@ -31,7 +30,7 @@ class KeyFitness:
     """Rates terms as keys. `pool` has the terms of all sentences, `wanted` the stems of the concept's words."""
 
     def __init__(self, pool: Sequence[Sequence[Term]], wanted: frozenset[str]) -> None:
-        self._sentences, self._wanted = len(pool), wanted
+        self._wanted = wanted
         stems = [[stem_of(term.text.lower()) for term in terms] for terms in pool]
         self._rarity: Mapping[str, float] = rarity_of(stems)
         self._often = Counter(stem for each in stems for stem in each)
@@ -58,20 +57,18 @@ class KeyFitness:
         return NAME - OTHER_KIND * (kind == "multiple_choice")
 
     def is_safe(self, term: Term, kind: Kind) -> bool:
-        """Return whether hardly another word fits in a term's place, or is guessed.
+        """Return whether hardly another word fits in a term's place.
 
-        Mostly another word fits in a word's place, or its wrong options are not plausible; also in that of one of a
-        list, of a name in front of a noun, of a part of a longer name, and of an abbreviation. A name that the texts
-        are full of is what everybody takes.
+        Mostly another word fits in a word's place; also in that of one of a list, of a name in front of a noun, of a
+        part of a longer name, and of an abbreviation. Wrong options of a name are mostly not plausible, and a number of
+        one digit tells little.
         """
         if term.kind == "word" or _is_listed(term):
             return False
         if term.kind == "number":
-            return True
-        times = self._often[stem_of(term.text.lower())]
-        is_everywhere = times > max(MANY_TIMES, MANY_SHARE * self._sentences)
+            return len(term.text) > 1
         is_odd = _is_attribute(term) or _is_part(term) or _is_abbreviation(term)
-        return not is_odd and (kind == "cloze" or not is_everywhere)
+        return kind == "cloze" and not is_odd
 
 
 def _is_listed(term: Term) -> bool:

@@ -19,7 +19,8 @@ _LEANS_IN_FRONT_WORDS = """
     it they he she his her their its there here however therefore thus hence moreover furthermore also instead
     conversely think still otherwise nevertheless nonetheless meanwhile similarly likewise consequently accordingly
     additionally finally secondly thirdly then so but and or yet because while another others both neither either
-    again later one each many most some all other which who maybe es er sie sein seine ihr ihre ihren jedoch
+    again later subsequent subsequently previous previously similar additional
+    one each many most some all other which who maybe es er sie sein seine ihr ihre ihren jedoch
     dabei dadurch außerdem dazu deshalb daher damit dann doch aber auch trotzdem dennoch allerdings stattdessen so somit
     hierbei hier dort danach davon darin dafür daraus darüber eine einer andere anderer manche einige beide
     dessen deren il elle ils elles son sa ses leur leurs cependant ainsi donc mais aussi ensuite puis él ella
@@ -131,7 +132,7 @@ def _connective() -> re.Pattern[str]:
         r"Die (?:Studie|Untersuchung|Autoren|Ergebnisse)|Der Bericht|"
         r"Having done|The (?:study|authors?|researchers|paper|report|latter|former|same|others?)|"
         r"(?:First|Second|Third|Next|Last|Of course|Indeed)(?=,)|Zum Beispiel|Im Gegensatz|Darüber hinaus|Aus diesem|"
-        r"In diese[rnm]|Auf diese|Zu diese[rnm]|Nach diese[rnm]|Par exemple|Por ejemplo|"
+        r"That|In diese[rnm]|Auf diese|Zu diese[rnm]|Nach diese[rnm]|Par exemple|Por ejemplo|"
         r"Кроме того|В этом|Таким образом|В то же|С другой|В результате|При этом|Например|В отличие|Тем временем|"
         r"Тем не менее|Более того|Вместе с тем|Наконец)\b"
     )

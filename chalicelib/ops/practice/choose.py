@@ -86,7 +86,7 @@ def _take_best(drafts: dict[Kind, Drafts], wish: Wish, chosen: Chosen, others: S
 def _less_safe(drafting: Drafting, wish: Wish, embed: Embed, most: int) -> dict[Kind, Drafts]:
     """Return drafts that are less clear, or ask for what other words say as well: of a kind that is wished for, or one.
 
-    Choices of words are made only where they are wished for.
+    Choices of names and words are made only where choices are wished for.
     """
     kinds: list[Kind] = ["cloze", "short_answer"]
     if wish.wanted.kind:
@@ -110,8 +110,7 @@ def _drafts(
             for draft in ordered_drafts(excerpt, language=wish.wanted.language, seed=seed):
                 yield SURE, draft
     else:
-        vectors = embed(drafting.terms_to_embed()) if kind == "multiple_choice" else {}
-        yield from drafting.drafts(kind, vectors, safe=True)
+        yield from drafting.drafts(kind, {}, safe=True)
 
 
 def _seen(draft: Draft) -> Seen:

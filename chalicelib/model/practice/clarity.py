@@ -1,6 +1,7 @@
 """Tells how clear a sentence is to whoever sees it without its page."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from chalicelib.model.ingest.sentences import SPACED_MARKS, UNSPACED_MARKS
@@ -8,16 +9,14 @@ from chalicelib.model.practice.self_contained import OPENERS
 from chalicelib.model.practice.terms import is_function_word
 from chalicelib.model.practice.wording import stem_of
 
-FIRST, NAMED, NAMED_EARLY = 1.0, 0.6, 0.6  # what the first sentence of a page, and one with a name, gain
-RESUMED, RETURNING = 1.5, 0.9  # what a subject, and another thing, that the page has named before loses
-RELATIVE, SPEAKER, CROWDED, BROKEN = 0.7, 1.2, 0.3, 0.5
-SOME_ONE, JOINED = 1.2, 1.5  # what a thing like "the group" without a name, and two sentences in one lose
-LONE = 1.0  # what a letter loses that stands for a quantity
-PROCEDURE, BIDDING, BARE = (
-    0.8,
-    1.2,
-    0.5,
-)  # what a step of a study, a bidding, and any bare noun with "the" loses
+# What the first sentence of a page and one with a name gain.
+FIRST, NAMED, NAMED_EARLY = 1.0, 0.6, 0.6
+# What a subject and another thing lose that the page has named before, and any with "the" and nothing that tells which.
+RESUMED, RETURNING, BARE_SUBJECT, BARE, SOME_ONE = 1.5, 0.9, 1.0, 0.4, 1.2
+# What is lost for words that compare, authors, steps of a study, and biddings.
+RELATIVE, SPEAKER, PROCEDURE, BIDDING = 0.7, 1.2, 1.5, 1.2
+# What is lost for numbers and abbreviations, brackets and the like, quantities, and two sentences in one.
+CROWDED, BROKEN, LONE, JOINED = 0.3, 0.5, 1.0, 1.5
 EARLY_WORDS, MAX_NUMBERS, MAX_TITLE_WORDS = 6, 2, 12
 # Words that compare with, or add to, what was said before.
 _RELATIVE_WORDS = """
@@ -38,11 +37,11 @@ _SPEAKER = frozenset(_SPEAKER_WORDS.split()) - {"ihr", "sie"}
 _ENDS = tuple(SPACED_MARKS + UNSPACED_MARKS)
 
 
-def clarity(sentence: str, before: str) -> float:
+def clarity(sentence: str, before: str, language: str | None) -> float:
     """Return how clear a sentence is. `before` is the text in front of it on its page, on one line."""
     words = re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", sentence)
     small = [word.lower() for word in words]
-    named = [n for n, word in enumerate(words) if n and word[0].isupper() and not word.isupper()]
+    named = _names(words, language)
     numbers = len(re.findall(r"\d+(?:[.,]\d+)*", sentence))
     return (
         FIRST * _opens(before)
@@ -60,6 +59,12 @@ def clarity(sentence: str, before: str) -> float:
         - JOINED * bool(_joined().search(sentence))
         - BROKEN * len(_break().findall(sentence))
     )
+
+
+def _names(words: Sequence[str], language: str | None) -> list[int]:
+    """Return where names stand. In German, where nouns have a capital, two words with one side by side are a name."""
+    capitals = [n for n, word in enumerate(words) if n and word[0].isupper() and not word.isupper()]
+    return [n for n in capitals if n - 1 in capitals] if language == "de" else capitals
 
 
 def _bids(sentence: str) -> bool:
@@ -84,11 +89,8 @@ def _returning(sentence: str, before: str) -> float:
     if first and first[0] not in OPENERS and len(first[0]) > 3 and first[0].lower() in before:
         things.append((0, first[0]))
     returning = [at for at, thing in things if stem_of(thing.split()[-1].lower()) in said]
-    return (
-        BARE * len(things)
-        + RESUMED * any(at == 0 for at in returning)
-        + RETURNING * sum(at > 0 for at in returning)
-    )
+    bare = sum(BARE_SUBJECT if at == 0 else BARE for at, _ in things)
+    return bare + RESUMED * any(at == 0 for at in returning) + RETURNING * sum(at > 0 for at in returning)
 
 
 @cache
@@ -112,7 +114,9 @@ def lone_letter() -> re.Pattern[str]:
 def _procedure() -> re.Pattern[str]:
     """Match how English abstracts tell what was done."""
     return re.compile(
-        r"\b(?:stud(?:y|ies)|trials?|review|survey|aims?|mean|median|participants?|randomi[sz]ation)\b|^To [a-z]+ |"
+        r"\b(?:stud(?:y|ies)|trials?|review|survey|aims?|mean|median|participants?|randomi[sz]ation)\b|"
+        r"^To [a-z]+ |^A total of |"
+        r"\b(?:participated|enrolled)\b|"
         r"\b(?:the|all|our|\d+) (?:[a-z]+ )?(?:patients|subjects|children|women|men|mice|rats|samples)\b|"
         r"\b(?:was|were) (?:then |also )?(?:performed|conducted|examined|"
         r"investigated|analy[sz]ed|measured|included|assessed|evaluated|studied|used|carried|compared|collected|"

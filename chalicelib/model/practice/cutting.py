@@ -25,7 +25,7 @@ IDENTITY, REASON, COPULA, CLAUSE, LOOSE = 2.0, 1.5, 0.8, 0.3, -1.0
 def short_answer(sentence: Sentence, language: str | None) -> tuple[float, Draft] | None:
     """Return what is best asked about a sentence, and how well it is asked; None if it cannot be cut."""
     text = sentence.text
-    cuts = _cuts(text)
+    cuts = _cuts(sentence)
     best = max(cuts, key=lambda cut: (cut[0], -abs(len(cut[2]) - 0.4 * len(text))), default=None)
     if best is None:
         return None
@@ -41,8 +41,9 @@ def short_answer(sentence: Sentence, language: str | None) -> tuple[float, Draft
     return worth - 0.1 * max(0, len(tail.split()) - EASY_TAIL_WORDS), draft
 
 
-def _cuts(text: str) -> Iterator[tuple[float, Phrase, str, str]]:
+def _cuts(sentence: Sentence) -> Iterator[tuple[float, Phrase, str, str]]:
     """Yield the ways to cut a sentence: how well it is asked then, the question, and the two parts."""
+    text = sentence.text
     if ngrams_in(text):
         for match in re.finditer("[，：]", text):
             if match.end() >= MIN_HEAD_CHARS and len(text) - match.end() >= MIN_TAIL_CHARS:
@@ -53,7 +54,7 @@ def _cuts(text: str) -> Iterator[tuple[float, Phrase, str, str]]:
         yield IDENTITY, "define", defined[1].strip(), text[defined.start(2) :]
     language = language_of(text) or "en"
     known = _identity(language).match(text)
-    if known and _is_subject(known[1]):
+    if known and _is_subject(known[1], sentence):
         yield IDENTITY, "identify", known[1].strip(), text[known.start(2) :]
     for kind, worth in (("reason", REASON), ("copula", COPULA), ("clause", CLAUSE), ("loose", LOOSE)):
         for opening in _openings(kind, language).finditer(text):
@@ -65,15 +66,19 @@ def _cuts(text: str) -> Iterator[tuple[float, Phrase, str, str]]:
                 yield worth, "why" if kind == "reason" else "finish", head, text[opening.end() :]
 
 
-def _is_subject(words: str) -> bool:
-    """Return whether what stands in front of a verb of being is a subject, and not an adverbial or a clause."""
+def _is_subject(words: str, sentence: Sentence) -> bool:
+    """Return whether what stands in front of a verb of being is a subject, and not an adverbial or a clause.
+
+    In German a single word is a noun if it has its capital within a sentence too.
+    """
     first, *rest = words.lower().split()
-    is_article = first in _ARTICLES
-    return (
-        (is_article or not is_function_word(first))
-        and len(rest) + 1 <= MAX_SUBJECT_WORDS
-        and len(rest) >= is_article
-    )
+    if len(rest) >= MAX_SUBJECT_WORDS:
+        return False
+    if first in _ARTICLES:
+        return len(rest) > 0
+    if not rest and language_of(sentence.excerpt.text) == "de":
+        return re.search(rf"[a-zäöüß,] {re.escape(words)}\b", sentence.excerpt.text) is not None
+    return not is_function_word(first) and first not in _PLACES and not first.endswith("ly")
 
 
 def _halves(head: str, tail: str) -> bool:
@@ -97,7 +102,8 @@ _OPENINGS = {
     },
     "copula": {
         "en": r"(?<!that )(?<!who )(?<!\ba )(?<!\bby )(?:is|are|was|were|means|requires?|allows?|consists? of|"
-        "includes?|led to|leads? to|causes?|caused)",
+        "includes?|led to|leads? to|causes?|caused|results? in|depends? on|refers? to|contributes? to|provides?|"
+        "promotes|inhibits|regulates|mediates|induces|contains?|represents|prevents|enables?|enhances|encodes)",
         "de": "ist|sind|war|waren|besteht aus|führt zu|führte zu",
         "fr": "est|sont|était|étaient",
         "es": "es|son|fue|fueron",
@@ -131,6 +137,7 @@ _SUBORDINATE_WORDS = """
     Since Because If When While Although Though As Whereas Unless Wenn Weil Während Если Когда
 """
 _SUBORDINATE = frozenset(_SUBORDINATE_WORDS.split())
+_PLACES = frozenset(("north", "south", "east", "west", "near", "next", "close", "home", "part", "located"))
 _ARTICLES_WORDS = """
     the a an der die das ein eine le la les un une el los las una
 """
@@ -148,7 +155,7 @@ def _openings(kind: str, language: str) -> re.Pattern[str]:
 def _identity(language: str) -> re.Pattern[str]:
     """Match a subject, a verb of being, and what it is, begun by an article where the language has them."""
     verbs = _BEING.get(language, "(?!)")
-    return re.compile(rf"([^,;:()]{{3,80}}?)\s{verbs}((?:\S+\s){{4}})")
+    return re.compile(rf"([^,;:()\[\]]{{3,80}}?)\s{verbs}((?:\S+\s){{4}})")
 
 
 @cache

@@ -20,6 +20,14 @@ _CALLED_WORDS = """
     called named termed genannt heißt appelé llamado называется называют
 """
 _CALLED = frozenset(_CALLED_WORDS.split()) | {"known as"}
+_PARTICLES_WORDS = """
+    al el as ad ar ibn bin ben von van der den della di da du ат аль ад ас ибн бин бен фон ван дер
+"""
+_PARTICLES = frozenset(_PARTICLES_WORDS.split())
+_MEASURES_WORDS = """
+    mg g kg ml l mm cm nm μm µm mM nM μM µM mmHg nt bp kb kDa min h s
+"""
+_MEASURES = frozenset(_MEASURES_WORDS.split())
 _AND_WORDS = """
     and or und oder sowie et ou y o и или &
 """
@@ -50,7 +58,7 @@ class KeyFitness:
     def _of_kind(self, term: Term, kind: Kind) -> float:
         if term.kind == "number":
             other = OTHER_KIND * (kind == "cloze")
-            is_count = len(term.text) == 1
+            is_count = len(term.text) == 1 or term.right in _MEASURES
             return (YEAR if _year().fullmatch(term.text) else COUNT if is_count else NUMBER) - other
         if term.kind == "word":
             return WORD
@@ -83,10 +91,11 @@ def _is_listed(term: Term) -> bool:
 
 
 def _is_part(term: Term) -> bool:
-    """Return whether a name goes on behind "of" or a number, stands in quotation marks, or is one of a class."""
+    """Return whether a name goes on beside a particle or a number, is in quotation marks, or one of a class."""
     return (
         term.left in ("of capital", "a", "an", "'", "‘", '"', "“")
         or term.right == "of"
+        or not {term.left, term.right.partition("-")[0]}.isdisjoint(_PARTICLES)
         or term.right[:1].isdigit()
     )
 

@@ -7,13 +7,8 @@ import re
 from functools import cache
 
 from chalicelib.model.chat.questions import EMPTY
-from chalicelib.model.search.language import language_of
 
-DOUBTFUL, VERBLESS, UNCLEAR = (
-    2.0,
-    1.0,
-    1.3,
-)  # what a doubtful sentence, one without a verb, and each pronoun loses
+DOUBTFUL, VERBLESS, UNCLEAR = 3.0, 3.0, 1.3  # what it, no verb, and each pronoun cost
 # Words that point to another sentence. In front of a sentence, all do; the second group within it too.
 _LEANS_IN_FRONT_WORDS = """
     it they he she his her their its there here however therefore thus hence moreover furthermore also instead
@@ -72,10 +67,10 @@ def has_verb(sentence: str) -> bool:
     return _verb().search(sentence) is not None
 
 
-def dependence(sentence: str) -> float:
-    """Return what a sentence loses because it may not be understood alone."""
+def dependence(sentence: str, language: str | None) -> float:
+    """Return what a sentence of this language loses because it may not be understood alone."""
     words = re.findall(r"[^\W\d_]+", sentence.lower())
-    has_none = language_of(sentence) == "en" and not has_verb(_bracketed().sub("", sentence))
+    has_none = language == "en" and not has_verb(_bracketed().sub("", sentence))
     return (
         DOUBTFUL * _is_doubtful(sentence)
         + VERBLESS * has_none
@@ -128,6 +123,7 @@ def _connective() -> re.Pattern[str]:
         r"(?:In (?:it|them|contrast|addition|fact|particular|this|that|such|other|these|turn|short)|On the other|"
         r"For (?:example|instance|this)|As (?:a result|such|a consequence|shown|mentioned|above|before|well)|That is|"
         r"At (?:this|that)|One (?:of|such|can)|Some of|Most of|By (?:contrast|this)|To (?:do|this)|After (?:this|that)|"
+        r"In der Nähe|In the (?:vicinity|same)|Nearby|Elsewhere|"
         r"Das(?:,| (?:ist|sind|war|waren|hat|hatte|haben|wird|wurde|führt|führte|bedeutet|kann|konnte|gilt|liegt))|"
         r"Die (?:Studie|Untersuchung|Autoren|Ergebnisse)|Der Bericht|"
         r"Having done|The (?:study|authors?|researchers|paper|report|latter|former|same|others?)|"

@@ -19,6 +19,7 @@ from chalicelib.model.practice.clarity import clarity, lone_letter
 from chalicelib.model.practice.exercises import Excerpt
 from chalicelib.model.practice.self_contained import OPENERS, dependence
 from chalicelib.model.practice.wording import read_words
+from chalicelib.model.search.language import language_of
 from chalicelib.model.search.lexical import ngrams_in
 
 MIN_WORDS, MAX_WORDS = 8, 40  # of a sentence that an exercise is made of
@@ -50,9 +51,9 @@ class Sentence(Struct, frozen=True, kw_only=True):
 def choose_sentences(concept: str, excerpts: Sequence[Excerpt], interests: Sequence[str]) -> list[Sentence]:
     """Return the sentences that exercises can be made of, best first."""
     found = [
-        (text, excerpt, n, plain.partition(text)[0])
+        (text, excerpt, n, clarity(text, plain.partition(text)[0], language) - dependence(text, language))
         for excerpt in excerpts
-        for plain in [" ".join(excerpt.text.split())]
+        for plain, language in [(" ".join(excerpt.text.split()), language_of(excerpt.text))]
         for n, text in enumerate(whole_sentences(excerpt.text))
     ]
     stems = [{word.stem for word in read_words(text)} for text, *_ in found]
@@ -71,8 +72,7 @@ def choose_sentences(concept: str, excerpts: Sequence[Excerpt], interests: Seque
             + clear,
             is_doubtful=clear < LEAST_CLARITY,
         )
-        for (text, excerpt, place, before), own in zip(found, stems, strict=True)
-        for clear in [clarity(text, before) - dependence(text)]
+        for (text, excerpt, place, clear), own in zip(found, stems, strict=True)
     ]
     return sorted(sentences, key=lambda sentence: -sentence.weight)
 

@@ -155,6 +155,7 @@ def _read_term(
         follows = tokens[n + length] if n + length < len(tokens) else "."
         is_part = _is_capital(left) or "&" in (left, follows) or left in JOINERS or follows in JOINERS
         is_part = is_part or (language == "en" and token.rpartition("-")[2].islower() and "-" in token)
+        is_part = is_part or (follows == "." and len(tokens[n + length - 1]) == 1)  # "William E."
         is_name = not is_part and length <= MAX_NAME_WORDS and (length > 1 or len(token) >= 3)
         is_known = (
             token.lower() not in EMPTY and token.lower() not in MORE_EMPTY and token.lower() not in LABELS

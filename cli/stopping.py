@@ -1,4 +1,4 @@
-"""How a command ends that could not be done: a line of plain words, and an exit code."""
+"""The end of a command that could not be done: a line of plain words, and an exit code."""
 
 from typing import IO, Any
 

@@ -34,7 +34,7 @@ def test_a_request_whose_answer_got_lost_is_counted_once(aws: Emulated, key: str
 
 
 def test_a_key_that_dynamodb_throttles_is_refused_and_the_others_are_not(store: Counted, key: str) -> None:
-    """It takes 1,000 writes a second: to let them through would be to give way to force."""
+    """A hot partition takes 1,000 writes a second: to let more through would be to give way to force."""
     store.take(key, BURST, now_us=NOW - 3600 * MICROSECONDS)
     with answering(store, 400, {"__type": "#ThrottlingException", "message": "slow down"}) as asked:
         answer = store.take(key, BURST, now_us=NOW)

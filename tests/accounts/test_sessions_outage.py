@@ -121,7 +121,7 @@ def test_many_sessions_are_read_in_several_answers(people: People) -> None:
     user_id = people.me(tokens[0]["access_token"]).body["id"]
 
     class Small:
-        """Answers one row at a time, as DynamoDB may."""
+        """A client that returns one row at a time, as DynamoDB may."""
 
         def __getattr__(self, name: str) -> Any:
             client = people.world.aws.client("dynamodb")

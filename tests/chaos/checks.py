@@ -1,4 +1,4 @@
-"""What must be true when all is over, and the figures of a run."""
+"""Checks of what must be true when all is over, and the figures of a run."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -59,7 +59,7 @@ class Report:
 
 
 def timeline(ground: Ground, key: str) -> str:
-    """What happened to the item of this upload, in order."""
+    """Return what happened to the item of this upload, in order."""
     events = ground.sql(
         "SELECT e.event, e.stage, e.attempt, e.at::time(1) FROM item_events e"
         f" JOIN uploads u USING (user_id, item_id) WHERE u.key = '{key}' ORDER BY e.id"
@@ -130,7 +130,7 @@ def compare(name: str, done: int, needed: int, most: float) -> tuple[dict[str, s
 
 
 def count_calls(ground: Ground) -> tuple[dict[str, str], list[str]]:
-    """What was asked of providers, against what there was to ask: one analysis an item, one vector a chunk."""
+    """Compare the calls of providers with what there was to ask: one analysis an item, one vector a chunk."""
     ((analyses, chunks),) = ground.sql(
         "SELECT (SELECT count(*) FROM analyses), (SELECT count(*) FROM chunks)"
     )

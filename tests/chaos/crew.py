@@ -37,7 +37,7 @@ class Worker(Generic[Job]):
         self.channel.sendall(json.dumps({"function": function, "event": event}).encode() + b"\n")
 
     def kill(self) -> None:
-        """It may have answered just before."""
+        """Kill the worker, which may have answered just before."""
         self.is_killed = True
         os.kill(self.pid, signal.SIGKILL)
 

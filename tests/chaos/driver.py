@@ -86,7 +86,7 @@ class Driver:
         """An event has come."""
 
     def dropped(self, key: str, *, is_event: bool) -> None:
-        """It will never be delivered: S3's event of this object, or else a message for its item."""
+        """S3's event of this object, or else a message for its item, will never be delivered."""
 
     def before_sweep(self) -> None:
         """No worker is at work, but for frozen ones."""

@@ -1,4 +1,4 @@
-"""What the pipeline runs on: a Postgres that can be stopped at once, the emulated AWS, providers, and time that passes.
+"""The ground of the pipeline: a Postgres that can be stopped at once, emulated AWS, providers, and time that passes.
 
 Nobody waits for leases and schedules: a minute passes by moving every timestamp that the pipeline
 compares with now a minute back, in Postgres and in S3.
@@ -120,7 +120,7 @@ class Ground:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the workers run under."""
+        """The environment variables of the workers."""
         return {
             **aws_environment(self.aws.emulator.port),
             "ENVIRONMENT": "local",
@@ -149,7 +149,7 @@ class Ground:
         stop_postgres(self._state)
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """What a statement answers, as the superuser; a change answers nothing."""
+        """Execute a statement as the superuser and return its rows; a change has none."""
         with self._connection.cursor() as cursor:
             cursor.execute(statement)
             return cursor.fetchall() if cursor.description else []

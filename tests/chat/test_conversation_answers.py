@@ -1,4 +1,4 @@
-"""Answers quote the pages that they are from, and search only where they are told to."""
+"""An answer quotes the pages that it is from, and searches only where it is told to."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""How often an upstream is called over the wire: the retry budget and the circuit breaker."""
+"""Calls of an upstream over the wire, as the retry budget and the circuit breaker bound them."""
 
 import json
 import threading

@@ -84,7 +84,7 @@ def test_an_upstream_without_a_secret_or_a_route_is_refused(monkeypatch: pytest.
     ],
 )
 def test_a_notation_is_refused_at_start(host: str) -> None:
-    """Whatever resolvers make of it: no name ends in a number, and an address has one form."""
+    """A host that ends in a number is no name, and an address has one form, however resolvers read it."""
     with pytest.raises(InvalidSetting, match=r"^UPSTREAM_USER_SERVICE_URL: "):
         Settings.from_env(
             {**SETTINGS, "SESSION_SECRET": SECRET, "UPSTREAM_USER_SERVICE_URL": f"https://{host}/v1"}

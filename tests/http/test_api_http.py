@@ -1,4 +1,4 @@
-"""Answers over a real Chalice app: headers, problems, CORS."""
+"""Responses of a real Chalice app: headers, problems, CORS."""
 
 import inspect
 import logging

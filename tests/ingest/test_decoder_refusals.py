@@ -100,7 +100,7 @@ def test_a_pdf_may_come_after_other_bytes(decoder, save, before, from_the_file):
 
 
 def test_a_file_that_costs_too_much_has_one_reason_in_words():
-    """How busy the machine is decides which of the two bounds stops the same file."""
+    """The load of the machine decides which of the two bounds stops the same file."""
     in_time, in_memory = bad_file("too_slow", LIMITS), bad_file("too_much_memory", LIMITS)
     assert in_time.message == in_memory.message
     assert all(named in in_time.message for named in ("10 seconds", "209,715,200 bytes"))

@@ -47,7 +47,7 @@ def results(runner: Runner, run_id: str) -> list[dict[str, Any]]:
 
 
 def places(runner: Runner) -> int:
-    """How many of alice's places in the pipeline are taken."""
+    """Return the number of alice's places in the pipeline that are taken."""
     ((taken,),) = runner.world.sql(
         "SELECT count(*) FROM tasks WHERE stage = 'process' AND state = 'running' AND lease_until > now()"
     )

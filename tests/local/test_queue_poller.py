@@ -1,4 +1,4 @@
-"""How the local stack hands a queue's messages to a function: fair among groups, again after a failure, given up."""
+"""The local stack hands a queue's messages to a function: fairly among groups, again after a failure, then no more."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What a deployer may do: deploy/deployer-policy.json covers what the scripts and the templates touch, and no more."""
+"""A deployer's policy, deploy/deployer-policy.json, covers what the scripts and the templates touch, and no more."""
 
 import json
 import re

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("chalicelib", "local", "deploy", "bench")
-RIDDLE = re.compile(r'^ *"""(?:Which|What|Of|None|Answers (?!of)|Whether|How|Who|Whose|Where|When)\b.*', re.M)
+FOLDERS = ("chalicelib", "cli", "local", "deploy", "bench", "docs", "tests")
+OPENINGS = "Which|What|Whatever|Of|That|None|Answers (?!of)|Whether|How|Who|Whom|Whose|Where|When|It|There"
+RIDDLE = re.compile(rf'^ *"""(?:{OPENINGS})\b.*', re.M)
 
 
 def test_no_docstring_begins_with_a_question_or_without_a_verb() -> None:

@@ -1,4 +1,4 @@
-"""What comes before the API, and what bounds it: domain, firewall, concurrency, as `chalice deploy` has them."""
+"""The front of the API, domain, firewall and concurrency, is as `chalice deploy` has it."""
 
 import json
 from pathlib import Path

@@ -83,7 +83,7 @@ def test_a_stage_answers_with_what_parameter_store_holds(stage: Stage) -> None:
 
 
 def test_without_a_chat_model_a_stage_on_aws_is_not_healthy_and_says_so(stage: Stage) -> None:
-    """It answers with quotes all the same, as whoever chose CHAT_PROVIDER=none wants it: it is ready for traffic."""
+    """The stage still answers with quotes, as CHAT_PROVIDER=none asks for: it is ready for traffic."""
     stage.put(CHAT_PROVIDER="none")
     health, ready = stage.get("/health"), stage.get("/health/ready")
     assert (health.status, health.body["status"], ready.status) == (200, "degraded", 200)

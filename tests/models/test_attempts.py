@@ -1,4 +1,4 @@
-"""How the providers of a role are asked: calls within a deadline, waits, fallbacks in order, rests."""
+"""The providers of a role are asked within a deadline, with waits, fallbacks in order, and rests."""
 
 from collections.abc import Callable
 

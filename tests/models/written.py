@@ -1,4 +1,4 @@
-"""What hosted models are sent and what they say, in each provider's form."""
+"""Requests to hosted models and their responses, in each provider's form."""
 
 import io
 from base64 import b64decode

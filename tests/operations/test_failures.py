@@ -1,4 +1,4 @@
-"""What the operator sees of failures, and what trying them again does."""
+"""The operator sees failures and tries them again."""
 
 import json
 from datetime import UTC, datetime, timedelta

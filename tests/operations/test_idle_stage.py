@@ -1,4 +1,4 @@
-"""What a stage costs when nobody is there: the deployed schedule leaves a database alone, so that it pauses."""
+"""A stage that nobody uses costs little: the deployed schedule leaves its database alone, so that it pauses."""
 
 import json
 import os

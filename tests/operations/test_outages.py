@@ -1,4 +1,4 @@
-"""What a caller sees, and what is left, while Postgres cannot be reached."""
+"""A caller's responses, and what is left, while Postgres cannot be reached."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""What a caller sees, and what is left, while S3, the event bus or DynamoDB cannot be reached."""
+"""A caller's responses, and what is left, while S3, the event bus or DynamoDB cannot be reached."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ NEW = {"filename": "b.jpg", "content_type": "image/jpeg", "size_bytes": 5}
 
 @contextmanager
 def between(world: World, monkeypatch: pytest.MonkeyPatch, service: str) -> Iterator[TcpProxy]:
-    """What the app takes for this service of AWS."""
+    """Give the proxy that the app takes for this service of AWS."""
     with tcp_proxy(world.aws.emulator.port) as proxy:
         monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", f"http://127.0.0.1:{proxy.port}")
         forget_wiring()

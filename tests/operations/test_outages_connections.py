@@ -18,7 +18,7 @@ from tests.support.world import World
 
 
 def meet_in_transactions(db: Database, number: int) -> None:
-    """That many transactions at once, each with a connection of its own."""
+    """Run that many transactions at once, each with a connection of its own."""
     all_in = threading.Barrier(number)
     with ThreadPoolExecutor(number) as pool:
         running = [pool.submit(db.transact, "alice", lambda tx: all_in.wait(5)) for _ in range(number)]

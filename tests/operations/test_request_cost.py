@@ -1,4 +1,4 @@
-"""What a request costs, in calls of DynamoDB and round trips to Postgres; the milliseconds are bench.request's."""
+"""The cost of a request in calls of DynamoDB and round trips to Postgres; bench.request has the milliseconds."""
 
 import pytest
 from psycopg2.errors import ReadOnlySqlTransaction

@@ -1,4 +1,4 @@
-"""What the sweeper and the relay heal: lost events, lost workers, lost objects."""
+"""The sweeper and the relay heal lost events, lost workers and lost objects."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Which drafts are made of a text, and which are left out rather than made."""
+"""Drafts are made of some sentences of a text, and left out of others."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What tests of search share: an index that is to be moved to another model."""
+"""Fixtures for tests of search: an index that is to be moved to another model."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What a search lists: relevant matches by default, hits by item or by page, and pages of the list by a cursor."""
+"""A search lists relevant matches by default, hits by item or by page, and pages of the list by a cursor."""
 
 import base64
 import json

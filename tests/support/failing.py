@@ -1,4 +1,4 @@
-"""What an administrator sees of failures."""
+"""Failures as an administrator sees them."""
 
 from collections.abc import Callable
 from typing import Any

@@ -11,7 +11,7 @@ HttpReply = tuple[int, dict[str, str], bytes]
 
 
 class Provider(ThreadingHTTPServer):
-    """Answers every POST with `answer(body)`, and stores the requests."""
+    """A server that responds to every POST with `answer(body)` and stores the requests."""
 
     daemon_threads = True
 

@@ -93,7 +93,7 @@ def bedrock_message(value: Any, **changes: Any) -> Body:
 
 
 def embedding_list(vectors: list[list[float]], usage: Mapping[str, int]) -> Body:
-    """Of OpenAI and Voyage, in base64 as both are asked for, the last row first."""
+    """Return vectors as OpenAI and Voyage do, in base64 as both are asked for, the last row first."""
     rows = [
         {"object": "embedding", "index": n, "embedding": b64encode(pack(f"<{len(v)}f", *v)).decode()}
         for n, v in enumerate(vectors)

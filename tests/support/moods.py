@@ -12,7 +12,7 @@ MOODS: list[Mood] = ["pass", "reset", "pass", "refuse", "pass", "close", "slice"
 
 
 def through_all_moods(postgres: TcpProxy, work: Callable[[], Any], *, hang_s: float = 0.4) -> list[Any]:
-    """What 40 threads were told that kept at it while the moods changed."""
+    """Return all that 40 threads were told, which kept asking while the moods changed."""
     over, told = threading.Event(), []
 
     def keep_asking() -> None:

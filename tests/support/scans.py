@@ -68,7 +68,7 @@ def analyze(world: World, *, remaining_s: float = 100.0) -> None:
 
 
 def finish(world: World) -> None:
-    """Whatever is left of the pipeline."""
+    """Do all that is left of the pipeline."""
     analyze(world)
     world.run()
 

@@ -41,7 +41,7 @@ class Talk:
         wiring.settings.forget()
 
     def use_model(self, chat: Chat) -> None:
-        """Answers are a model's from now on: what `chat` makes of each prompt."""
+        """Let a model write answers from now on: what `chat` makes of each prompt."""
         self.world.providers.chat = chat
         self.monkeypatch.setenv("CHAT_PROVIDER", "openai")
         self.monkeypatch.setenv("CHAT_URL", f"{self.world.providers.url}/v1")

@@ -1,4 +1,4 @@
-"""What models may cost a month: reserved before a call, settled after it, warned of, and waited for."""
+"""A month's budget for models is reserved before a call, settled after it, warned of, and waited for."""
 
 import logging
 import re

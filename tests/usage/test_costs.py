@@ -1,4 +1,4 @@
-"""What a call costs, to the last digit, as each provider counts its tokens.
+"""The cost of a call is right to the last digit, as each provider counts its tokens.
 
 The examples of cached tokens are those of public issues where they were counted twice, or not at all. Each is sent by a
 server in its provider's wire format and read by the provider's client, so that the whole way from its JSON to dollars

@@ -17,7 +17,7 @@ QUESTION = "What does the lighthouse keeper count?"
 
 
 def asked(server: ModelServer, title: str) -> int:
-    """How often an answer of this form was asked for."""
+    """Return the number of times that an answer of this form was asked for."""
     return sum("messages" in each.body and title_of(each) == title for each in server.asked)
 
 

@@ -1,4 +1,4 @@
-"""How much a user may store: counted from the announcement on, exact however many announce at once."""
+"""A user's storage is counted from the announcement on, exactly, however many announce at once."""
 
 import hashlib
 import json
@@ -144,7 +144,7 @@ def test_a_plan_has_its_own_limit(talk: Talk) -> None:
 
 
 def test_the_files_of_a_job_are_counted_too(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of an archive, what has no room is refused with its line; a file alone is its run's failure."""
+    """A file of an archive that has no room is refused in its line; a file alone fails its run."""
     pictures = [(f"{color}.jpg", jpeg(color)) for color in ("red", "green", "blue")]
     size = max(len(picture) for _, picture in pictures)
     monkeypatch.setenv("STORAGE_GB", json.dumps({"user.free": f"{(2 * size + 10) / 10**9:.6f}"}))

@@ -1,4 +1,4 @@
-"""What tests of the engine do with a task, and which tasks have messages."""
+"""Steps that tests of the engine take with a task, and the tasks that have messages."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What is left when a step is cut off, or when the user is faster than we are: healed, and nothing of theirs lost."""
+"""A step that is cut off, or overtaken by its user, is healed, and nothing of the user's is lost."""
 
 import threading
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ ALICE_A = ItemRef(user_id="alice", item_id="a")
 
 
 def register(world: World, event: dict[str, Any]) -> ItemRef:
-    """What the first function does before it claims, and then it crashes."""
+    """Do what the first function does before it claims, as if it crashed then."""
     created = contracts.parse(event, contracts.ObjectCreated).detail.object
     arrival = ingest.Arrival(key=parse_key(created.key), etag=created.etag, sequencer=created.sequencer)
     ref = ingest.register_object(arrival, db=world.db)

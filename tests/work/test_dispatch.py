@@ -1,4 +1,4 @@
-"""Which events the dispatcher's rule takes: others' of its own stage, and none that the app has sent itself."""
+"""The dispatcher's rule takes others' events of its own stage, and none that the app has sent itself."""
 
 import json
 from typing import Any

@@ -30,7 +30,7 @@ ALICE_A = ItemRef(user_id="alice", item_id="a")
 
 
 class Killed(BaseException):
-    """What no handler of exceptions catches, as SIGKILL."""
+    """Ends a worker past every handler of exceptions, as SIGKILL does."""
 
 
 class DyingQueues(Queues):

@@ -1,4 +1,4 @@
-"""What the bus did not take is not marked as published, and goes out later."""
+"""An event that the bus did not take is not marked as published, and goes out later."""
 
 import json
 import threading

@@ -20,7 +20,7 @@ KEY = {"Idempotency-Key": "k-1"}
 
 
 class Killed(BaseException):
-    """What no handler of exceptions catches, as SIGKILL."""
+    """Ends a worker past every handler of exceptions, as SIGKILL does."""
 
 
 def test_a_message_that_comes_twice_answers_once(talk: Talk, place: str) -> None:

@@ -83,7 +83,7 @@ class ItemList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
-    """Offsets are characters within the page's text."""
+    """A passage of a page; its offsets count characters of the page's text."""
 
     id: int
     source: Literal["text", "caption", "ocr"]

@@ -42,7 +42,7 @@ class Usage(Struct, frozen=True, kw_only=True):
 
 
 class Owner(Struct, frozen=True, kw_only=True):
-    """Whom a call was made for: a user, and the item, run, message or exercise that needed it, if any."""
+    """The user for whom a call was made, and the item, run, message or exercise that needed it, if any."""
 
     user_id: str
     item_id: str | None = None

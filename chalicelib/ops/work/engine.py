@@ -58,7 +58,7 @@ class Finished(Struct, frozen=True, kw_only=True):
 
 
 class Later(Struct, frozen=True, kw_only=True):
-    """There is nothing to do before so many seconds have passed."""
+    """Tells the engine that there is nothing to do before `delay_s` seconds have passed."""
 
     delay_s: float
 

@@ -28,7 +28,7 @@ _UNSENDABLE = re.compile(r"[^\x21-\x7e]")
 
 
 class ExchangeFailed(Exception):
-    """There is no usable response. Each caller of HttpClient translates this into an error of the app's tree.
+    """Raised when there is no usable response. Each caller of HttpClient translates it into an error of the app's tree.
 
     `reason`: "address" (the name leads to an address that may not be dialled), "unreachable", "connect_timeout"
     (with these three nothing has been sent), "timeout", "malformed" (not HTTP, or broken off), "too_large".

@@ -167,6 +167,19 @@ def test_what_is_written_and_deleted_later_has_its_codes(db: Database, set_id: i
     assert rows(admin_url, WRONG) == [] and rows(admin_url, CODED) == [(ITEMS * EACH,)]
 
 
+def test_a_search_reads_codes_where_they_are_stored(db: Database, set_id: int, admin_url: str) -> None:
+    """A short header, of one byte instead of four, would have each code copied before it is compared."""
+    code(db)
+    ((one,),) = rows(admin_url, "SELECT min(id) FROM chunks WHERE user_id = 'alice'")
+    vectors = some_vectors(3, 1)
+    db.transact(
+        "alice", lambda tx: index.add_vectors(tx, "alice", set_id=set_id, ids=[one], vectors=vectors)
+    )
+    header, length = 4, 4
+    size = header + length + DIMENSIONS // 8
+    assert rows(admin_url, "SELECT DISTINCT pg_column_size(code) FROM codes") == [(size,)]
+
+
 def test_a_writer_that_began_before_its_owner_was_coded_is_waited_for(
     db: Database, set_id: int, admin_url: str
 ) -> None:

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-from chalicelib import wiring
+from chalicelib import loading, wiring
 from chalicelib.api.accounts import api_keys, deletions, me, proofs, registration, sessions
 from chalicelib.api.accounts.identity import identify
 from chalicelib.api.accounts.limits import admit_address, admit_caller, refuse_address
@@ -187,3 +187,6 @@ def operate(event: Any, context: Any) -> dict[str, Any]:
     from chalicelib.events import operating
 
     return operating.operate(event, context)
+
+
+loading.end()

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Each part of the app and the parts it may import. "providers" are the Protocols alone; their
 # implementations, "providers.*", are known to wiring and to each other.
 ALLOWED = {
-    "app": {"api", "events", "logs", "settings", "wiring"},
+    "app": {"api", "events", "loading", "logs", "settings", "wiring"},
     "api": {"ops", "model", "errors", "logs", "tracing", "metrics", "settings", "wiring", "patterns"},
     "events": {"ops", "model", "errors", "logs", "tracing", "settings", "wiring"},
     "wiring": {
@@ -36,6 +36,7 @@ ALLOWED = {
     "metrics": set(),
     "tracing": {"patterns"},
     "errors": set(),
+    "loading": set(),
     "patterns": set(),
 }
 # Within a layer, the subjects that a subject may import. Modules of a layer that stand in no folder serve all subjects.
@@ -218,6 +219,20 @@ def test_importing_the_app_loads_nothing_heavy_no_op_and_no_store_and_compiles_n
     ran = subprocess.run([sys.executable, "-B", "-c", code], cwd=ROOT, capture_output=True, text=True)
     # An op's names may be used inside functions only: chalicelib/__init__.py. For patterns see chalicelib/patterns.py.
     assert (ran.returncode, ran.stdout.splitlines(), ran.stderr) == (0, ["[]"] * 3, "")
+
+
+COLLECTED = """
+import gc, sys
+looks = []
+gc.callbacks.append(lambda phase, info: "chalicelib.wiring" in sys.modules and looks.append(phase))
+import app
+print(looks, gc.isenabled(), gc.get_freeze_count() > 10_000)
+"""
+
+
+def test_no_garbage_is_looked_for_while_the_app_is_loaded() -> None:
+    ran = subprocess.run([sys.executable, "-B", "-c", COLLECTED], cwd=ROOT, capture_output=True, text=True)
+    assert ran.stdout == "[] True True\n", ran.stderr
 
 
 LIVE = """

@@ -23,6 +23,7 @@ from chalicelib.model.ingest.files import Page
 from chalicelib.model.library.items import ItemRef, parse_key
 from chalicelib.model.search import ranking
 from chalicelib.model.search.filters import Filters
+from chalicelib.model.search.lexical import configuration_of
 from chalicelib.model.search.listing import Cut
 from chalicelib.model.search.snippets import START, STOP
 from chalicelib.ops.search.search import search_items
@@ -121,6 +122,8 @@ COPIED_AT_ONCE = 20  # users: 9,600 chunks
 def copy_user(admin_url: str, copies: int) -> None:
     """Copy the rows of user u0 to `copies` new users, as the superuser, some in a transaction."""
     connection = psycopg2.connect(admin_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")  # no foreign keys are checked
     for first in range(1, copies + 1, COPIED_AT_ONCE):
         with connection, connection.cursor() as cursor:
             last = min(first + COPIED_AT_ONCE - 1, copies)
@@ -144,9 +147,8 @@ def bare_sql(
         cursor.execute(search.SQL["scope"], {"user_id": user})
         owner, set_id, *_ = cursor.fetchone()
         scope = {"user_id": user, "owner": owner, **search.conditions(Filters())}
-        cursor.execute(
-            search.SQL["lexical"], {**scope, **search.READ, "query": query, "depth": ranking.DEPTH}
-        )
+        words = {"query": query, "language": configuration_of(query)}
+        cursor.execute(search.SQL["lexical"], {**scope, **search.READ, **words, "depth": ranking.DEPTH})
         cursor.fetchall()
         text = f"[{','.join(map(str, vector))}]"
         semantic = {"set_id": set_id, "vector": text, "depth": ranking.NEAREST_CHUNKS, "not_item": None}
@@ -154,7 +156,7 @@ def bare_sql(
         cursor.fetchall()
         items_, pages, ids = (list(column) for column in zip(*chosen, strict=True))
         values = {"item_ids": items_, "pages": pages, "chunk_ids": ids, "start": START, "stop": STOP}
-        tx.run(search.SQL["passages"], user_id=user, query=query, language="english", ngrams=[], **values)
+        tx.run(search.SQL["passages"], user_id=user, **words, ngrams=[], **values)
         cursor.fetchall()
         connection.commit()
 

@@ -94,6 +94,22 @@ def test_a_sentence_over_a_pages_end_cites_both_its_places(talk: Talk) -> None:
     assert [each["stale"] for each in answer["citations"]] == [False, False]
 
 
+def test_of_sentences_alike_the_one_below_the_asked_name_comes_first(talk: Talk) -> None:
+    page = "\n".join(
+        (
+            "open_tool (number)",
+            "number: that of a tool in the shed.",
+            "Takes the tool from its hook in the shed for one day.",
+            "close_tool (number)",
+            "number: that of a tool in the shed.",
+            "Puts the tool back on its hook in the shed.",
+        )
+    )
+    talk.world.ingest("alice/manual.pdf", document(page))
+    answer = talk.answer(talk.begin(), "Does close_tool put it on a hook in the shed?")
+    assert answer["citations"][0]["quote"] == "Puts the tool back on its hook in the shed."
+
+
 @pytest.mark.parametrize("question", ["What is in the garden guide?", "Worum geht es im Garden Guide?"])
 def test_a_question_about_a_whole_item_gets_its_headings_and_no_footers(talk: Talk, question: str) -> None:
     pages = [

@@ -120,6 +120,8 @@ INVOICE = [
             1,
         ),
         ("Who wrote the report?", ["The report was written late.", "The report was written by Ann Lee."], 1),
+        ("What is a trace?", ["We describe what a trace may do.", "A trace is a path of a program."], 1),
+        ("Was ist eine Isometrie?", ["Es gibt eine Isometrie.", "Dann heißt f eine Isometrie."], 1),
         ("Where is the office?", ["The office is large.", "The office is in Northwick."], 1),
         ("What are the colours?", ["The colours are fine.", "The colours are red, green, blue."], 1),
     ],
@@ -128,6 +130,20 @@ def test_a_sentence_of_the_asked_kind_is_preferred(
     question: str, sentences: Sequence[str | Candidate], best: int
 ) -> None:
     assert chosen(question, sentences, [0.5] * len(sentences)).positions[0] == best
+
+
+def test_a_name_of_code_is_only_itself() -> None:
+    names = ["Use close_fifth to end the fifth one.", "Use close_file to end the file's use."]
+    assert chosen("What does close_file do?", names, [0.5, 0.5]).positions[0] == 1
+
+
+def test_words_above_a_sentence_count_for_it_and_a_line_of_a_contents_list_does_not_win() -> None:
+    sentences = [
+        Candidate(text="close_file . . . . . . . . . . 9", is_line=True, is_listing=True),
+        Candidate(text="Ends its use for all.", before="open_file (number)"),
+        Candidate(text="Ends its use for good.", before="close_file (number)"),
+    ]
+    assert chosen("What does close_file do?", sentences, [0.5] * 3).positions[0] == 2
 
 
 def test_once_the_figure_is_there_what_has_none_is_left_out() -> None:

@@ -9,6 +9,9 @@ from chalicelib.model.ingest.sentences import is_ended, sentence_spans
 TEXTS = [
     "It is red.|It is blue!|Is it?|Yes…|“It is.”|(So it is.)|The end",
     "The first line\nof a sentence.|The next\n\n|A heading\n\n|A text",
+    # a line that ends early, and a full one
+    "It returns nothing if the node that it was given has no\nname.|\nnode_name\nIs another function.",
+    "The full line of this text ends with a rare abbrevn.\nand goes on in the next line, which is full as well.",
     # abbreviations, initials, titles
     "Mr. Smith met Dr. J. R. Brown, Prof. Lee et al. (2012) and Mrs. O. Hara.|They talked.",
     "Use fruit, e.g. Apples, i.e. No nuts.|See Fig. 3, Eq. 4, pp. 12 and No. 7 vs. Germany.|Good.",

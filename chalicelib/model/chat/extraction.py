@@ -29,13 +29,13 @@ MIN_CHARS_UNENDED = 40  # a shorter sentence without an end mark is a heading or
 _HEADING_SHARE = 0.7  # a heading is shorter than this share of the longest line below it
 _STEM_CHARS = 6  # tomato and tomatoes are one word; coarse, but the rest of the score is by meaning
 _MEANING, _WORDS, _PAGE = 0.5, 0.5, 0.3
-_FIT: dict[Kind, float] = {"reason": 0.15, "date": 0.15}
+_FIT: dict[Kind, float] = {"reason": 0.15, "date": 0.15, "definition": 0.2}
 _FIGURES = ("total", "amount", "count", "date")
 _TOTAL = 0.3  # a line with a total needs no other word of the question
 _FIT_ELSE = 0.1
 _ECHO = 1.0  # what a heading loses that only repeats a question which asks for something: it is no answer
 _LISTING, _REPEATED, _LINE = (
-    0.2,
+    0.5,
     0.1,
     0.05,
 )  # what a contents list, boilerplate, a line without a sentence lose
@@ -46,13 +46,14 @@ _SURE, _POSSIBLE, _MIN_SHARE_OF_BEST = 0.58, 0.445, 0.85
 class Candidate(Struct, frozen=True, kw_only=True):
     """A sentence, or a line of a table with its `heads`, that may be an answer.
 
-    `meaning` is the relevance of its passage's best chunk by its cosine (model/search/ranking.py), `coverage` the
-    share of the question's weight that its page has; None where the page was not found that way. `is_listing`: of a
-    contents list, an index or a list of exhibits. `is_repeated`: boilerplate.
+    `before` is the end of what stands above it. `meaning` is the relevance of its passage's best chunk by its cosine
+    (model/search/ranking.py), `coverage` the share of the question's weight that its page has; None where the page was
+    not found that way. `is_listing`: of a contents list, an index or a list of exhibits. `is_repeated`: boilerplate.
     """
 
     text: str
     heads: str = ""
+    before: str = ""
     meaning: float | None = None
     coverage: float | None = None
     is_line: bool = False
@@ -102,7 +103,8 @@ def score_words(question: str, searched: str, candidates: Sequence[Candidate]) -
     """
     kind = kind_of(question)
     alone = _coverage(question, searched, [each.text for each in candidates])
-    below_heads = _coverage(question, searched, [f"{each.heads}\n{each.text}" for each in candidates])
+    tabled = [f"{each.heads}\n{each.text}" for each in candidates]
+    below_heads = _coverage(question, searched, tabled, before=[each.before for each in candidates])
     return [
         _WORDS * (own + with_heads) / 2
         + _PAGE * (each.coverage or 0.0)
@@ -183,8 +185,13 @@ def _is_echo(question: str, candidate: Candidate) -> bool:
     return {*map(_stem, said)} <= {*map(_stem, content_words(question))}
 
 
-def _coverage(question: str, searched: str, sentences: Sequence[str]) -> list[float]:
-    """Return how much of the question each sentence has, 0..1. A word that few of the sentences have counts more."""
+def _coverage(
+    question: str, searched: str, sentences: Sequence[str], *, before: Sequence[str] = ()
+) -> list[float]:
+    """Return how much of the question each sentence has, 0..1, together with the text before it.
+
+    A word that few of the sentences have counts more.
+    """
     own = set(map(_stem, content_words(question)))
     wanted = own | set(map(_stem, content_words(searched)))
     present = [set(map(_stem, words_of(sentence))) & wanted for sentence in sentences]
@@ -194,10 +201,14 @@ def _coverage(question: str, searched: str, sentences: Sequence[str]) -> list[fl
         for word in wanted
     }
     total = sum(weight.values())
+    for words, text in zip(present, before, strict=False):
+        words.update(set(map(_stem, words_of(text))) & wanted)
     return [sum(map(weight.__getitem__, words)) / total if total else 0.0 for words in present]
 
 
 def _stem(word: str) -> str:
+    if not word.replace("'", "").replace("’", "").isalpha():  # a name of code, a number
+        return word
     root = word.removesuffix("ing") if len(word) > _STEM_CHARS else word
     return root[:_STEM_CHARS].rstrip("s")
 

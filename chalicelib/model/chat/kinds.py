@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Literal
 
-from chalicelib.model.chat.questions import words_of
+from chalicelib.model.chat.questions import content_words, words_of
 
 Kind = Literal[
     "total", "amount", "count", "date", "person", "place", "reason", "definition", "list", "contents"
@@ -87,6 +87,8 @@ _PARTS = {
         | \A\s*\(?\d{1,3}\.\d{1,3}\S*\s+(?:form\s+of|amended|agreement|certific|consent|indenture)
         | \bexhibits?\s+\d+\.\d+""",
 }
+_DEFINES = r"is|are|was|were|means?|refers?\s+to|denotes?|describes?|ist|sind|bedeutet|bezeichnet|est|sont|es|son|è"
+_CALLS = r"calls?|called|named|known\s+as|termed|heißt|heißen|nennt\s+man|nennen|genannt|appel\w+|llama\w*"
 _NAMES = {
     "name": r"""(?:(?<=[^\W\d_][ ])|(?<=[,;:][ ])|(?<=[(„“"«]))[A-ZÄÖÜÉÀÅØ][\w’'-]+""",
     "place": r"""\b(?:in|at|near|from|to|on|of|im|am|bei|aus|nach|von|à|en|de|dans|a|di)\s+
@@ -127,6 +129,9 @@ def fits(kind: Kind | None, sentence: str, *, question: str) -> float | None:
     new = [word for word in words_of(sentence) if word not in asked]
     if kind in ("total", "amount", "count", "date"):
         return _fits_figure(kind, sentence, new)
+    if kind == "definition":
+        *_, term = content_words(question) or words_of(question)
+        return float(_is_defined(term, sentence))
     if kind in ("reason", "list"):
         return float(_part(kind).search(sentence) is not None)
     if kind == "person":
@@ -144,6 +149,14 @@ def is_listing(text: str) -> bool:
 def is_abstract(text: str) -> bool:
     """Return whether a text begins with the heading of an abstract or a summary."""
     return _part("abstract").search(text) is not None
+
+
+def _is_defined(term: str, sentence: str) -> bool:
+    """Return whether the sentence says what the term is: "X is", "called X", "heißt X"."""
+    term = re.escape(term)
+    is_what = rf"\b{term}s?\W+(?:\([^)]{{0,80}}\)\s+)?(?:{_DEFINES})\b"
+    is_called = rf"\b(?:{_CALLS})\s+(?:\S+\s+){{0,3}}{term}\b"
+    return re.search(f"{is_what}|{is_called}", sentence, re.IGNORECASE) is not None
 
 
 def _fits_figure(kind: Kind, sentence: str, new: Sequence[str]) -> float:

@@ -51,6 +51,7 @@ le la les un une il elle on ils elles ce cette ces dans en au aux pour par et ma
 он она они в на это и но
 """
 _GERMAN = "der die das und ist nicht mit von den im ein eine zu auf für"  # German writes ordinals with a dot
+_FULL_LINE = 0.9  # letters differ in width, so a full line may have fewer of them than its neighbour
 _SEEN = 2_000  # so many characters tell a text's language, and whether it has capitals
 _LEAST_GERMAN = 0.1  # share of these words in a German text; others have less than half of it
 
@@ -117,9 +118,21 @@ def _ends(text: _Text, start: int, match: re.Match[str]) -> bool:
     following = text.text[after : after + 1]
     if following.islower() and "\n" in gap and _patterns()[3].match(text.text, after):
         return True
-    if (following.islower() and text.has_capitals) or following in tuple(".,;:)]»"):
+    goes_on = following.islower() and text.has_capitals and not _is_line_left_early(text.text, at, after)
+    if goes_on or following in tuple(".,;:)]»"):
         return False
     return text.text[at - 1] != "." or not _is_dot_of_a_word(text, start, at, after)
+
+
+def _is_line_left_early(text: str, at: int, after: int) -> bool:
+    """Return whether the line that ends at `at` had room for the first word of the next line."""
+    if "\n" not in text[at:after]:
+        return False
+    line = text.rfind("\n", max(0, at - _LOOK_BACK), at) + 1
+    above = text.rfind("\n", max(0, line - _LOOK_BACK), max(0, line - 1)) + 1
+    below = text[after : after + _LOOK_AHEAD].split("\n", 1)[0]
+    width = max(line - 1 - above, len(below))
+    return at - line + 1 + len(below.split(maxsplit=1)[0]) < _FULL_LINE * width
 
 
 def _is_dot_of_a_word(text: _Text, start: int, at: int, after: int) -> bool:

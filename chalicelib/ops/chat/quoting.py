@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chalicelib.stores.postgres.postgres import Database
 
 REACH_CHARS = 1_500  # around a passage a sentence may begin or end
+CONTEXT_CHARS = 200  # in front of a sentence, whose words count half as much as its own
 FIRST_PAGES = 8  # of an item that a question asks about as a whole
 
 
@@ -153,6 +154,7 @@ def _candidates(read: Sequence[_Read], model: str | None, searched: str) -> list
         Candidate(
             text=each.whole.text,
             heads="\n".join(part.text for part in each.whole.heads),
+            before=_before(each),
             meaning=_meaning(each.passage, model, searched),
             coverage=each.passage.coverage,
             is_line=each.whole.is_line,
@@ -161,6 +163,12 @@ def _candidates(read: Sequence[_Read], model: str | None, searched: str) -> list
         )
         for each, is_repeated in zip(read, boilerplate, strict=True)
     ]
+
+
+def _before(each: _Read) -> str:
+    """Return the end of what stands above the sentence on its page: a heading, or what it goes on from."""
+    at = each.whole.parts[0].start - each.around.start
+    return each.around.text[max(0, at - CONTEXT_CHARS) : max(0, at)]
 
 
 def _meaning(passage: Passage, model: str | None, searched: str) -> float | None:

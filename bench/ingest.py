@@ -11,7 +11,7 @@ import argparse
 import io
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageOps
@@ -47,14 +47,15 @@ def save_pictures(picture: Image.Image) -> None:
         picture.save(io.BytesIO(), "JPEG", quality=85)
 
 
-def best_seconds(work: Callable[[Path], object], path: Path, *, rounds: int) -> float:
-    """Return the seconds of the fastest of `rounds` runs."""
-    seconds = []
+def best_seconds(works: Sequence[Callable[[Path], object]], path: Path, *, rounds: int) -> list[float]:
+    """Return the seconds of the fastest of `rounds` runs of each. In every round all of them run in turn."""
+    seconds: list[list[float]] = [[] for _ in works]
     for _ in range(rounds):
-        start = time.perf_counter()
-        work(path)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+        for work, found in zip(works, seconds, strict=True):
+            start = time.perf_counter()
+            work(path)
+            found.append(time.perf_counter() - start)
+    return [min(found) for found in seconds]
 
 
 def find_files(folder: Path, decoder: Decoder) -> list[Path]:
@@ -73,16 +74,14 @@ def find_files(folder: Path, decoder: Decoder) -> list[Path]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.ingest", description=__doc__)
     parser.add_argument("folder", type=Path, help="images and PDFs to measure with; bad ones are left out")
-    parser.add_argument("--rounds", type=int, default=3, help="runs a file, of which the best counts")
+    parser.add_argument("--rounds", type=int, default=7, help="runs a file, of which the best counts")
     arguments = parser.parse_args()
 
     decoder = Decoder(limits=FileLimits())
     totals: dict[str, list[float]] = {}
     for path in find_files(arguments.folder, decoder):
-        plain = best_seconds(ingest_plainly, path, rounds=arguments.rounds)
-        ours = best_seconds(
-            lambda file: decoder.decode(str(file), bounds=WHOLE), path, rounds=arguments.rounds
-        )
+        works = [ingest_plainly, lambda file: decoder.decode(str(file), bounds=WHOLE)]
+        plain, ours = best_seconds(works, path, rounds=arguments.rounds)
         print(f"{plain * 1000:8.1f} ms plain {ours * 1000:8.1f} ms decoder {plain / ours:6.2f}  {path.name}")
         for name in ("pdf" if path.suffix.lower() == ".pdf" else "image", "all"):
             total = totals.setdefault(name, [0, 0.0, 0.0])

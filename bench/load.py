@@ -262,7 +262,7 @@ def report(clients: int, counted: Sequence[Answer], used: dict[str, float], watc
             note("load.connections", max(watch.connections)),
             note("load.api_ms", by_request["API"]),
             note("load.emulator_ms", by_request["emulated AWS"]),
-            note("load.grown_kb", grown_kb),
+            note("load.memory_mb", watch.memory[-1][1]),
         ]
     )
 

@@ -24,7 +24,7 @@ from local.layout import aws_environment
 from local.postgres import start_postgres, stop_postgres
 from tests.support.emulated import BUCKET, TABLES, emulated_aws
 
-FRESH, WARM = 2, 200
+FRESH, WARM = 3, 200
 ASKED = """
 import base64, json, sys, time
 def ask(method, path, headers, body=None, resource=None):

@@ -20,6 +20,7 @@ import psutil
 from bench.pipeline import photos
 from chalicelib import wiring
 from chalicelib.model.jobs.runs import ENDED, input_folder
+from chalicelib.model.library.items import DERIVED_PREFIX
 from chalicelib.model.work.tasks import QUEUES
 from chalicelib.ops.ingest.manage import object_key
 from chalicelib.ops.jobs.runs import begin_run, read_run
@@ -100,7 +101,7 @@ class Hall:
         looked_at = 0.0
         while not self.ended:
             for event in self.ground.bus.take():
-                if event["source"] == "aws.s3":
+                if event["source"] == "aws.s3" and not is_derived(event):
                     call(self._other, "dispatch", event)
             if time.monotonic() - looked_at > 60:
                 call(self._other, "relay", {})
@@ -131,6 +132,11 @@ def call(worker: Worker[Any], function: str, event: Any) -> str | None:
     if error:
         print(function, error, flush=True)
     return str(error) if error else None
+
+
+def is_derived(event: Any) -> bool:
+    """Return whether the dispatcher's rule leaves the object out (app.py)."""
+    return bool(event["detail"]["object"]["key"].startswith(DERIVED_PREFIX))
 
 
 def peak_mb(pid: int) -> float:

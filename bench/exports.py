@@ -1,11 +1,12 @@
 """Measures the most that a worker holds while it exports accounts of more and more photos, and imports them again.
 
-python -m bench.exports [PHOTOS ...]
+python -m bench.exports [PHOTOS | PHOTOSxMB ...]
 
-Workers are processes of their own (bench.hall). The photos are copies of one, with an analysis, text and vectors each.
+MB is what each file has, as many bytes behind the photo's end. Workers are processes of their own (bench.hall). The photos are copies of one, with an analysis, text and vectors each.
 """
 
 import hashlib
+import os
 import sys
 import time
 from typing import Any
@@ -34,13 +35,13 @@ COPY = """
     WHERE p.user_id = '{user}' AND p.item_id = 'photo'"""
 
 
-def fill(place: Hall, user: str, count: int) -> None:
+def fill(place: Hall, user: str, count: int, size_mb: int) -> None:
     """Give the user so many photos, the first one by the pipeline."""
     visit(place, user)
     (_, body), *_ = photos(1)
     rows = []
     for number in range(1, count):
-        key, file = KEY.format(user=user, number=number), body + b"%d" % number
+        key, file = KEY.format(user=user, number=number), body + b"%d" % number + os.urandom(size_mb * 1024**2)
         place.ground.put(key, file)
         rows.append((f"photo-{number}", key, hashlib.sha256(file).hexdigest()))
     place.ground.sql(
@@ -64,12 +65,13 @@ def measure(place: Hall, number: int, user: str, kind: str, body: bytes | None) 
 
 
 def main() -> int:
-    counts = [int(each) for each in sys.argv[1:]] or [100, 1000, 5000]
+    wanted = sys.argv[1:] or ["100", "1000", "5000"]
     exports, imports = list[float](), list[float]()
     with hall() as place:
-        for number, count in enumerate(counts, start=1):
-            user, other = f"owner-{count}", f"heir-{count}"
-            fill(place, user, count)
+        for number, each in enumerate(wanted, start=1):
+            user, other = f"owner-{each}", f"heir-{each}"
+            count, _, size_mb = each.partition("x")
+            fill(place, user, int(count), int(size_mb or 0))
             _, run_id, peak = measure(place, 2 * number, user, "export", None)
             exports.append(peak)
             body = wiring.blobs().get(file_key(user, run_id, EXPORT_FILE))
@@ -77,7 +79,7 @@ def main() -> int:
             _, _, peak = measure(place, 2 * number + 1, other, "import", body)
             imports.append(peak)
     for name, peaks in (("export", exports), ("import", imports)):
-        print(f"{name}: memory beside that of {counts[0]}:", *(f"{peak / peaks[0]:.2f}" for peak in peaks))
+        print(f"{name}: memory beside that of {wanted[0]}:", *(f"{peak / peaks[0]:.2f}" for peak in peaks))
     return int(max(exports) > GOAL_MEMORY * exports[0])
 
 

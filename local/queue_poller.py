@@ -6,14 +6,17 @@ messages; here they are taken, deleted when the function succeeds, and moved whe
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from local.invocations import Outcome
 from local.layout import REGION
+from local.priority import BEHIND
 
 LOOK_AGAIN_S = 0.5  # for messages that become visible by the passing of time
+BUSY_S = 10.0  # a group's next message is behind others for so long
 
 Invoke = Callable[[str, bytes], Outcome]
 
@@ -26,6 +29,7 @@ class QueuePoller:
         self._queue = queue
         self._invoke = invoke
         self._in_flight: Counter[str] = Counter()
+        self._busy_until: dict[str, float] = {}
         self._taking = threading.Lock()
         self._stopped = False
         for number in range(places):
@@ -41,9 +45,11 @@ class QueuePoller:
             if not batch:
                 self._queue.wait_for_messages(LOOK_AGAIN_S)
                 continue
-            payload = json.dumps({"Records": [_record(message, self._mapping) for message in batch]})
+            event: dict[str, Any] = {"Records": [_record(message, self._mapping) for message in batch]}
+            if self._are_busy({_group(message) for message in batch}):
+                event[BEHIND] = True
             try:
-                outcome = self._invoke(self._mapping.function_arn, payload.encode())
+                outcome = self._invoke(self._mapping.function_arn, json.dumps(event).encode())
                 self._settle(batch, outcome)
             finally:
                 with self._taking:
@@ -61,6 +67,15 @@ class QueuePoller:
                 self._in_flight[_group(message)] += 1
                 batch.append(message)
         return batch
+
+    def _are_busy(self, groups: set[str]) -> bool:
+        """Note that these groups have a message now; return whether each had another one shortly before."""
+        now = time.monotonic()
+        with self._taking:
+            self._busy_until = {group: until for group, until in self._busy_until.items() if until > now}
+            are_busy = groups <= self._busy_until.keys()
+            self._busy_until |= dict.fromkeys(groups, now + BUSY_S)
+        return are_busy
 
     def _move_dead_letters(self) -> None:
         policy = self._queue.redrive_policy

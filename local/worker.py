@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local.parent_watch import die_with_parent
+from local.priority import Turns
 
 Handler = Callable[[Any, "Context"], Any]
 
@@ -83,7 +84,7 @@ def main() -> None:
     die_with_parent()
     runtime = Runtime(os.environ["AWS_LAMBDA_RUNTIME_API"])
     try:
-        handler = load_handler(os.environ["_HANDLER"])
+        turns = Turns(load_handler(os.environ["_HANDLER"]))
     except Exception as error:  # noqa: BLE001  Lambda reports every error of an import
         traceback.print_exc()
         runtime.post("/init/error", describe(error))
@@ -91,7 +92,7 @@ def main() -> None:
     while True:
         event, context = runtime.next()
         try:
-            answer = json.dumps(handler(event, context))
+            answer = json.dumps(turns.call(event, context))
         except Exception as error:  # noqa: BLE001  and every error of a handler
             traceback.print_exc()
             runtime.post(f"/invocation/{context.aws_request_id}/error", describe(error))

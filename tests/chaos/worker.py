@@ -24,6 +24,7 @@ from chalicelib.model.work.pipeline import STATUS_DURING
 from chalicelib.model.work.tasks import POLICIES
 from chalicelib.providers.ingest.decoder import Decoder
 from chalicelib.wiring import clients
+from local.priority import Turns
 
 RAISES = b"<poison: the reader raises>"
 KILLS = b"<poison: the reader kills its process>"
@@ -49,7 +50,7 @@ class PoisonedDecoder:
         return getattr(self._decoder, name)
 
 
-def invoke(function: str, event: dict[str, Any]) -> None:
+def invoke(turns: Turns, function: str, event: dict[str, Any]) -> None:
     if function == "relay":
         handlers.minute_passed()
     elif function == "sweep":
@@ -57,18 +58,21 @@ def invoke(function: str, event: dict[str, Any]) -> None:
     else:
         end_s = monotonic() + REMAINING_S
         context = SimpleNamespace(get_remaining_time_in_millis=lambda: (end_s - monotonic()) * 1000)
-        handle = handlers.event_received if function == "dispatch" else handlers.tasks_woken
-        handle(event, context)
+        if function == "dispatch":
+            handlers.event_received(event, context)
+        else:
+            turns.call(event, context)
 
 
 def work(channel: socket.socket) -> None:
     decoder = PoisonedDecoder(wiring.decoder())
     wiring.decoder = lambda: decoder  # type: ignore[assignment]
+    turns = Turns(handlers.tasks_woken)
     with channel.makefile("rw", encoding="utf-8") as lines:
         while line := lines.readline():
             error = None
             try:
-                invoke(**json.loads(line))
+                invoke(turns, **json.loads(line))
             except Exception as raised:  # noqa: BLE001  the driver judges it
                 error = f"{type(raised).__name__}: {raised}"
             lines.write(json.dumps({"error": error}) + "\n")

@@ -13,6 +13,7 @@ from moto.sqs.models import sqs_backends
 
 from local.invocations import Outcome
 from local.layout import ACCOUNT, REGION
+from local.priority import BEHIND
 from local.queue_poller import QueuePoller
 from tests.support.emulated import Emulated, emulated_aws
 
@@ -34,6 +35,7 @@ class Consumer:
         self._sqs = aws.client("sqs")
         self.queue: Any = sqs_backends[ACCOUNT][REGION].get_queue(queue)
         self.handed: list[str] = []
+        self.behind: list[str] = []
         self.outcome = DONE
         self._go_on = threading.Semaphore(0)
         arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"
@@ -63,7 +65,10 @@ class Consumer:
         return list(self.handed)
 
     def _invoke(self, function: str, payload: bytes) -> Outcome:
-        self.handed.append(json.loads(payload)["Records"][0]["body"])
+        event = json.loads(payload)
+        self.handed.append(event["Records"][0]["body"])
+        if BEHIND in event:
+            self.behind.append(self.handed[-1])
         self._go_on.acquire()
         return self.outcome
 
@@ -79,6 +84,17 @@ def test_a_group_with_few_messages_does_not_wait_behind_one_with_many(aws: Emula
     consumer.let(100)
     # Two threads take them, so neighbours may change places.
     assert sorted(consumer.wait_for(31)[3:]) == sorted(f"a{n}" for n in range(2, 30))
+    poller.stop()
+
+
+def test_a_group_that_had_a_message_shortly_before_is_marked_as_behind_others(aws: Emulated) -> None:
+    consumer = Consumer(aws, "collections-local-process", places=1)
+    consumer.let(100)
+    consumer.send("alice", "a0", "a1", "a2")
+    consumer.send("bob", "b0")
+    poller = consumer.start()
+    consumer.wait_for(4)
+    assert consumer.behind == ["a1", "a2"]
     poller.stop()
 
 

@@ -2,7 +2,8 @@
 
 python -m bench.exports [PHOTOS | PHOTOSxMB ...]
 
-MB is what each file has, as many bytes behind the photo's end. Workers are processes of their own (bench.hall). The photos are copies of one, with an analysis, text and vectors each.
+MB is what each file has, as many bytes behind the photo's end. Workers are processes of their own (bench.hall). The
+photos are copies of one, with an analysis, text and vectors each.
 """
 
 import hashlib

@@ -42,7 +42,8 @@ def fill(place: Hall, user: str, count: int, size_mb: int) -> None:
     (_, body), *_ = photos(1)
     rows = []
     for number in range(1, count):
-        key, file = KEY.format(user=user, number=number), body + b"%d" % number + os.urandom(size_mb * 1024**2)
+        key = KEY.format(user=user, number=number)
+        file = body + b"%d" % number + os.urandom(size_mb * 1024**2)
         place.ground.put(key, file)
         rows.append((f"photo-{number}", key, hashlib.sha256(file).hexdigest()))
     place.ground.sql(

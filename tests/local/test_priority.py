@@ -1,4 +1,4 @@
-"""What is marked as behind others is done at a lower priority, and nothing else is."""
+"""Puts what is marked as behind others at a lower priority, and nothing else."""
 
 import os
 import sys

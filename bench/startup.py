@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.figures import goals, note
 
-ROUNDS = 15
+ROUNDS = 25
 PROJECT = Path(__file__).resolve().parent.parent
 HEAVY = ("boto3", "botocore", "psycopg2", "PIL", "numpy", "pypdfium2")
 NOTHING = "import os; os._exit(0)"

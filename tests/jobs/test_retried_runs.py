@@ -170,3 +170,16 @@ def test_a_run_whose_driver_is_lost_again_and_again_ends_like_one_that_fails(run
     assert (run["state"], run["error"]["code"], places(runner)) == ("failed", "worker_lost", 0)
     runner.world.run()
     assert [line["outcome"] for line in results(runner, run_id)].count("cancelled") == 2
+
+
+def test_a_run_is_tried_again_by_one_retry_at_a_time(runner: Runner) -> None:
+    run_id = begun(runner, 2)
+    runner("POST", f"{RUNS}/{run_id}/cancel")
+    runner.world.run()
+    first = retry(runner, run_id, total=1)
+    status, refused = runner("POST", f"{RUNS}/{run_id}/retry")
+    assert (status, refused["code"]) == (409, "retry_at_work")
+    assert first in refused["detail"]
+    runner("POST", f"{RUNS}/{first}/cancel")
+    runner.world.run()
+    retry(runner, run_id, total=1)

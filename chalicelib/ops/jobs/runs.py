@@ -130,7 +130,7 @@ def retry_run(user_id: str, run_id: str, new_id: str, *, db: "Database", queues:
     """Make a run of what failed or was cancelled in this one, unless there is one of this id, and return it.
 
     A run that never got so far as to list its files begins anew, with the file that was uploaded for it. Raise
-    NotFound, and Conflict when the run has not ended or nothing of it can be tried again.
+    NotFound, and Conflict when the run has not ended, has a retry at work, or nothing of it can be tried again.
     """
     known = _checked(run_id)
 
@@ -138,7 +138,11 @@ def retry_run(user_id: str, run_id: str, new_id: str, *, db: "Database", queues:
         old = runs.lock(tx, user_id, known)
         if old is None or old.state not in ENDED:
             raise _not_to_be_retried(tx, user_id, known)
+        at_work = runs.find_open_retry(tx, user_id, known)
         if _insert_task(tx, user_id, new_id):
+            if at_work:
+                said = f"The run {at_work} tries this one again; wait for its end."
+                raise errors.Conflict(said, code="retry_at_work")
             runs.insert(
                 tx,
                 user_id,

@@ -92,6 +92,12 @@ def count_open(tx: Tx, user_id: str, *, job_id: str | None = None) -> int:
     return int(row["count"])
 
 
+def find_open_retry(tx: Tx, user_id: str, run_id: str) -> str | None:
+    """Return the id of a retry of this run that has not ended."""
+    row = tx.one(SQL["find_open_retry"], user_id=user_id, run_id=run_id)
+    return str(row["id"]) if row else None
+
+
 def set_state(tx: Tx, user_id: str, run_id: str, state: State) -> None:
     """Set the state and its time."""
     tx.run(SQL["set_state"], user_id=user_id, run_id=run_id, state=state)

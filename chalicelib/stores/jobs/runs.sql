@@ -48,6 +48,10 @@ SELECT 1 FROM job_runs WHERE user_id = %(user_id)s AND run_id = %(run_id)s::uuid
 SELECT count(*) FROM job_runs
 WHERE user_id = %(user_id)s AND finished_at IS NULL AND (%(job_id)s::uuid IS NULL OR job_id = %(job_id)s::uuid)
 
+-- :name find_open_retry
+SELECT run_id::text AS id FROM job_runs
+WHERE user_id = %(user_id)s AND finished_at IS NULL AND retry_of = %(run_id)s::uuid LIMIT 1
+
 -- :name set_state
 UPDATE job_runs
 SET state = %(state)s,

@@ -17,6 +17,7 @@ from local.postgres import start_postgres, stop_postgres
 from tests.support.databases import Databases
 from tests.support.direct import asked_directly
 from tests.support.emulated import BUCKET, TABLES, emulated_aws
+from tests.support.kept_clients import kept_clients
 from tests.support.memory import memory_folder
 from tests.support.provider_server import DIMENSIONS, provider_server
 from tests.support.world import World, forget_wiring, set_waits
@@ -141,7 +142,7 @@ def world(
             monkeypatch.setenv(name, value)
         set_waits(monkeypatch, 60.0, 60.0)  # no busy machine misses these; tests/operations sets the real ones
         forget_wiring()
-        with lent(kept_decoder), asked_directly(aws.emulator):
+        with lent(kept_decoder), asked_directly(aws.emulator), kept_clients():
             yield World(db=db, admin_url=admin_url, aws=aws, providers=providers)
         forget_wiring()
 

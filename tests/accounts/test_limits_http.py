@@ -173,9 +173,11 @@ def test_a_request_is_one_write(api: Api) -> None:
     def note(request: AWSPreparedRequest, **_: object) -> None:
         sent[str(request.headers["amz-sdk-invocation-id"])] = str(request.headers["X-Amz-Target"])
 
-    wiring.rate_limits()._dynamodb.meta.events.register("before-send", note)
+    events = wiring.rate_limits()._dynamodb.meta.events
+    events.register("before-send", note)
     for path, user in (("/plain", "ann"), ("/costly", "bob"), ("/public", ""), ("/plain", "")):
         api(path, user)
+    events.unregister("before-send", note)
     assert list(sent.values()) == ["b'DynamoDB_20120810.UpdateItem'"] * 4
 
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 GOALS = Path(__file__).with_name("goals.toml")
 RECORD = "BENCH_RECORD"  # the variable with the file that `python -m bench` collects figures from
 LOOP_MS = 12.0  # of the machine on which the stated milliseconds were measured
-LOOP_ROUNDS = 7
+LOOP_ROUNDS = 25
 
 
 class Goal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,10 +5,12 @@ app.py imports this first, and calls `end` last.
 
 import gc
 
+_was_enabled = gc.isenabled()
 gc.disable()
 
 
 def end() -> None:
-    """Let Python look for garbage from now on, but not among what is loaded: that stays."""
+    """Let Python look for garbage again if it did, but not among what is loaded: that stays."""
     gc.freeze()
-    gc.enable()
+    if _was_enabled:
+        gc.enable()

@@ -11,9 +11,6 @@ PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Tests start hundreds of processes: none need compile the app again.
 unexport PYTHONDONTWRITEBYTECODE
-# Memory that a test has freed is kept for the next one: giving it back costs a few percent of a run.
-test: export MALLOC_TRIM_THRESHOLD_ := 268435456
-test: export MALLOC_MMAP_THRESHOLD_ := 33554432
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test test-all check bench bench-compare chaos mutants package audit rehearse

@@ -1,5 +1,7 @@
 """A retry takes all that its run did not do, however that run ended; the run's upload is kept as long as one may."""
 
+from typing import Any
+
 import pytest
 
 from chalicelib.errors import BadFile, Unavailable
@@ -9,6 +11,7 @@ from chalicelib.ops.jobs import drive, file_steps
 from chalicelib.stores.aws.blobs import Blobs
 from tests.jobs.test_archives import photos
 from tests.jobs.test_cancelled_runs import begun, freeze_driver, places, results
+from tests.support.racing import at_once
 from tests.support.running import RUNS, Runner, zipped
 from tests.support.world import jpeg
 
@@ -183,3 +186,12 @@ def test_a_run_is_tried_again_by_one_retry_at_a_time(runner: Runner) -> None:
     runner("POST", f"{RUNS}/{first}/cancel")
     runner.world.run()
     retry(runner, run_id, total=1)
+
+
+def test_of_retries_that_come_at_once_one_begins(runner: Runner) -> None:
+    run_id = begun(runner, 2)
+    runner("POST", f"{RUNS}/{run_id}/cancel")
+    runner.world.run()
+    answers = list[tuple[int, Any]]()
+    at_once(*[lambda: answers.append(runner("POST", f"{RUNS}/{run_id}/retry"))] * 4)
+    assert sorted(status for status, _ in answers) == [201, 409, 409, 409], answers

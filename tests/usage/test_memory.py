@@ -17,7 +17,7 @@ QUESTION = "What does the lighthouse keeper count?"
 
 
 def asked(server: ModelServer, title: str) -> int:
-    """Return the number of times that an answer of this form was asked for."""
+    """Return how many requests for an answer of this form the model got."""
     return sum("messages" in each.body and title_of(each) == title for each in server.asked)
 
 

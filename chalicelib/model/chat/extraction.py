@@ -34,11 +34,8 @@ _FIGURES = ("total", "amount", "count", "date")
 _TOTAL = 0.3  # a line with a total needs no other word of the question
 _FIT_ELSE = 0.1
 _ECHO = 1.0  # what a heading loses that only repeats a question which asks for something: it is no answer
-_LISTING, _REPEATED, _LINE = (
-    0.5,
-    0.1,
-    0.05,
-)  # what a contents list, boilerplate, a line without a sentence lose
+# What a line of a contents list, boilerplate, and a line without a sentence lose.
+_LISTING, _REPEATED, _LINE = 0.5, 0.1, 0.05
 # Bounds of the best sentence's score; _MIN_SHARE_OF_BEST is the share of it that the other sentences must have.
 _SURE, _POSSIBLE, _MIN_SHARE_OF_BEST = 0.58, 0.445, 0.85
 

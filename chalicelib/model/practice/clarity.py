@@ -11,11 +11,13 @@ from chalicelib.model.practice.wording import stem_of
 
 # What the first sentence of a page and one with a name gain.
 FIRST, NAMED, NAMED_EARLY = 1.0, 0.6, 0.6
-# What a subject and another thing lose that the page has named before, and any with "the" and nothing that tells which.
+# What is lost for a subject, and for another thing, that the page has named before; for "the" and a noun without words
+# that tell which one, as a subject and elsewhere; for one of many that is not named.
 RESUMED, RETURNING, BARE_SUBJECT, BARE, SOME_ONE = 1.5, 0.9, 1.0, 0.4, 1.2
-# What is lost for words that compare, authors, steps of a study, and biddings.
+# What is lost for words that compare, for "we" and "you", for steps of a study, and for a sentence that bids.
 RELATIVE, SPEAKER, PROCEDURE, BIDDING = 0.7, 1.2, 1.5, 1.2
-# What is lost for numbers and abbreviations, brackets and the like, quantities, and two sentences in one.
+# What is lost for each number too many and each abbreviation, for brackets and the like, for a letter that names a
+# quantity, and for two sentences in one.
 CROWDED, BROKEN, LONE, JOINED = 0.3, 0.5, 1.0, 1.5
 EARLY_WORDS, MAX_NUMBERS, MAX_TITLE_WORDS = 6, 2, 12
 # Words that compare with, or add to, what was said before.

@@ -7,7 +7,7 @@ from functools import cache
 
 from chalicelib.model.practice.exercises import Kind
 from chalicelib.model.practice.sentence_choice import rarity_of
-from chalicelib.model.practice.terms import Term, is_function_word
+from chalicelib.model.practice.terms import Term, is_function_word, year
 from chalicelib.model.practice.wording import stem_of
 
 YEAR, NAME, NUMBER, COUNT, WORD = 1.5, 1.2, 0.7, 0.0, 0.0
@@ -59,7 +59,7 @@ class KeyFitness:
         if term.kind == "number":
             other = OTHER_KIND * (kind == "cloze")
             is_count = len(term.text) == 1 or term.right in _MEASURES
-            return (YEAR if _year().fullmatch(term.text) else COUNT if is_count else NUMBER) - other
+            return (YEAR if year().fullmatch(term.text) else COUNT if is_count else NUMBER) - other
         if term.kind == "word":
             return WORD
         return NAME - OTHER_KIND * (kind == "multiple_choice")
@@ -109,11 +109,6 @@ def _is_attribute(term: Term) -> bool:
     if term.language == "ru":
         return bool(_adjective().search(term.text))
     return term.language == "en" and term.right[:1].islower() and not is_function_word(term.right)
-
-
-@cache
-def _year() -> re.Pattern[str]:
-    return re.compile("1[0-9]{3}|20[0-9]{2}")
 
 
 @cache

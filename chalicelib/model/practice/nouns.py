@@ -18,6 +18,7 @@ JOINERS = ("-", "–", "—", "/")  # between parts of one sign
 
 
 def is_noun(tokens: Sequence[str], n: int, *, language: str | None, nouns: frozenset[str]) -> bool:
+    """Return whether the token at `n` is a noun. `nouns` are those found elsewhere in the texts."""
     left, token, right = tokens[n - 1], tokens[n], tokens[n + 1] if n + 1 < len(tokens) else "."
     lower = token.lower()
     if lower in EMPTY or lower in MORE_EMPTY or lower in GENERIC or "'" in token or "’" in token:

@@ -43,7 +43,7 @@ _GENERIC_WORDS = """
     page pages rest variety set sets range form forms level levels role presence absence effect effects analysis
     support need needs majority basis side percent million billion thousand hundred half level change changes
     roles mechanism mechanisms course
-    use ability teil teile jahr jahre jahren zeit fall fälle beispiel zahl ende form art weise rahmen grund tag
+    ability teil teile jahr jahre jahren zeit fall fälle beispiel zahl ende form art weise rahmen grund tag
     tage regel folge allgemeinen nähe помощи помощь году лет раз счет счёт образом результате связи
 """
 GENERIC = frozenset(_GENERIC_WORDS.split())

@@ -169,7 +169,7 @@ def _read_term(
 
 def _is_named_by_number(left: str, token: str, right: str, n: int) -> bool:
     """Return whether a number tells which one the word in front of it means: "Apollo 11", "line 4,", "VISION 2020"."""
-    if _year().fullmatch(token):
+    if year().fullmatch(token):
         return left.isupper() and len(left) > 1
     ends = not right[0].isalnum() and right not in _UNITS
     return (n > 1 and _is_capital(left)) or (n > 0 and ends and left.isalpha() and not is_function_word(left))
@@ -200,7 +200,8 @@ def _citation() -> re.Pattern[str]:
 
 
 @cache
-def _year() -> re.Pattern[str]:
+def year() -> re.Pattern[str]:
+    """Match a year from 1000 to 2099."""
     return re.compile("1[0-9]{3}|20[0-9]{2}")
 
 

@@ -91,16 +91,23 @@ def _ladder(exercise: StoredExercise, excerpt: Excerpt) -> list[dict[str, object
     quote = " ".join(exercise.quote.split())
     sentences.sort(key=lambda sentence: sentence.text != quote)
     drafting = Drafting(sentences, concept=exercise.concept, language=None, seed=exercise.id)
-    found = [_choice_of_two(exercise)] if exercise.kind == "multiple_choice" else []
-    for kind in LADDER[len(found) :]:
-        for _, draft in sorted(
-            islice(drafting.drafts(kind, {}), MAX_DRAFTS), key=lambda each: each[1].quote != quote
-        ):
-            is_fit = kind == "cloze" or draft.key[0].isdigit()
-            if is_fit and draft.question != exercise.question and find_fault(draft, others=()) is None:
-                found.append(_problem(kind, draft.shown, draft.key))
-                break
-    return found
+    problems = (
+        _choice_of_two(exercise)
+        if kind == "multiple_choice" == exercise.kind
+        else _easier(kind, drafting, exercise, quote)
+        for kind in LADDER
+    )
+    return [problem for problem in problems if problem]
+
+
+def _easier(kind: Kind, drafting: Drafting, exercise: StoredExercise, quote: str) -> dict[str, object] | None:
+    """Return the best problem of a kind, one about the quote first; None if there is none."""
+    drafts = [draft for _, draft in islice(drafting.drafts(kind, {}), MAX_DRAFTS)]
+    for draft in sorted(drafts, key=lambda draft: draft.quote != quote):
+        is_fit = kind == "cloze" or draft.key[0].isdigit()
+        if is_fit and draft.question != exercise.question and find_fault(draft, others=()) is None:
+            return _problem(kind, draft.shown, draft.key)
+    return None
 
 
 def _choice_of_two(exercise: StoredExercise) -> dict[str, object]:

@@ -7,7 +7,11 @@ from tests.support.world import World
 
 
 def at_once(*works: Callable[[], object]) -> None:
-    """Do all of this at the same moment, each in a thread of its own."""
+    """Do all of this at the same moment, each in a thread of its own.
+
+    Not requests of Chalice's test client: each puts another os.environ in place for its time, and threads that overlap
+    would leave it there.
+    """
     barrier = threading.Barrier(len(works))
 
     def run(work: Callable[[], object]) -> None:
